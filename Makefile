@@ -1,0 +1,37 @@
+# LUNA-Halide. `make` prints this help; every target does what is missing first.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+BUILD ?= build
+TIER ?= quick
+JOBS ?= $(shell nproc)
+SANITIZE ?=
+CMAKE := .venv/bin/cmake
+ifneq ($(SANITIZE),)
+override BUILD := build-sanitize
+endif
+
+.PHONY: help setup configure build test reproduce report bench clean
+
+help: ## print this help
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+setup: ## install what is missing: apt packages and .venv/ (2 minutes the first time)
+	@cmake/setup.sh
+
+configure: setup
+	@start=$$(date +%s); \
+	$(CMAKE) -S . -B $(BUILD) -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/.venv/bin/ninja \
+	  -DLUNA_SANITIZE=$(SANITIZE) >$(BUILD).configure.log 2>&1 || { cat $(BUILD).configure.log; exit 1; }; \
+	mkdir -p $(BUILD); mv $(BUILD).configure.log $(BUILD)/configure.log; \
+	grep 'Halide pipelines' $(BUILD)/configure.log; \
+	echo "[configure] done in $$(($$(date +%s) - start)) s"
+
+build: configure ## configure and build everything into build/
+	@start=$$(date +%s); $(CMAKE) --build $(BUILD) -j $(JOBS) && \
+	echo "[build] done in $$(($$(date +%s) - start)) s"
+
+test: build ## build, then run every test (SANITIZE=address,undefined for parsers and bridge)
+	@cd $(BUILD) && ../.venv/bin/ctest --output-on-failure -j $(JOBS) $(if $(SANITIZE),-L sanitize)
+
+clean: ## remove build folders; results/ and .venv/ stay
+	rm -rf build build-*

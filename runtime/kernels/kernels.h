@@ -1,0 +1,91 @@
+// The fused linear-attention passes as functions on torch tensors: what the operators (runtime/ops) call and
+// what the Halide pipelines (generators/) compute. float32, CPU or CUDA. No gradient is recorded here.
+//
+// Shapes: q [B, H, Nq, d], k [B, Hk, N, d], v [B, Hk, N, dv]; every last stride is 1.
+// Features are ordered projection major, channel minor: D = m L.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <limits>
+#include <optional>
+#include <string>
+
+namespace luna::kernels {
+
+/// The feature map of one side (query or key), its parameters folded to what the kernels evaluate.
+struct MapArgs {
+  /// "pwl", "dense_relu", "dense_gelu", "dense_silu", "elu", "relu", "performer".
+  std::string map;
+  int64_t L = 1;  ///< channels per projection (psi maps)
+  /// psi maps and performer: t = proj x + bias; proj [m, d], bias [m] (performer: d^-1/4 folded in, bias 0).
+  at::Tensor proj, bias;
+  /// pwl: phi_l(t) = max(a t + c, floor), (a, c) of the segment that t lies in; segment s = #{knots <= t}.
+  at::Tensor knots;  ///< [K] float32, ascending, +inf allowed
+  at::Tensor table;  ///< [K + 1, 2, L] float32: slopes a, intercepts c; scale and feature_eps folded in
+  /// dense: phi_l(t) = max(b2_l + sum_h w2_lh act(w1_h t + b1_h), floor); separate psi arrives block diagonal.
+  at::Tensor w1, b1;  ///< [hid]
+  at::Tensor w2, b2;  ///< [L, hid], [L], scale and feature_eps folded in
+  float floor = -std::numeric_limits<float>::infinity();
+  /// performer, key side: [B, Hk], the largest t over unmasked keys and features.
+  at::Tensor stabiliser;
+  float feature_eps = 0.0f;  ///< performer: added to every exponential
+};
+
+/// Gradients of the folded parameters; undefined where not asked for or not part of the map.
+struct MapGrads {
+  at::Tensor proj, bias;  ///< [m, d], [m] float32
+  at::Tensor g0, g1;      ///< pwl: [K + 1, L] float64, sums of dphi and of dphi t over a segment (active units)
+  at::Tensor w1, b1, w2, b2;  ///< dense: float32, gradients of the folded weights
+};
+
+/// out = num / max(den + add, clamp): add_eps is {eps, -inf}, clamp_min is {0, eps}.
+struct Denominator {
+  float add = 0.0f;
+  float clamp = -std::numeric_limits<float>::infinity();
+};
+
+/// What both directions are given. Weights are float32 [B, heads, tokens] or undefined (= 1): phi is multiplied
+/// by them; a zero selects the token (phi and v) out, so that NaN in it cannot leak.
+struct Problem {
+  at::Tensor q, k, v;
+  MapArgs q_map, k_map;
+  at::Tensor q_weight, k_weight;
+  Denominator denominator;
+};
+
+struct Forward {
+  at::Tensor o;    ///< [B, H, Nq, dv], in q's memory order
+  at::Tensor den;  ///< [B, H, Nq]: phi(q) z, before the denominator rule
+  at::Tensor S;    ///< [B, Hk, D, dv]
+  at::Tensor z;    ///< [B, Hk, D]
+};
+
+/// Which gradients are wanted; the rest come back undefined and are not computed where that saves a pass.
+struct Wanted {
+  bool q = true, k = true, v = true, q_weight = false, k_weight = false, params = true;
+};
+
+struct Backward {
+  at::Tensor q, k, v;             ///< like their inputs
+  at::Tensor q_weight, k_weight;  ///< [B, H, Nq], [B, Hk, N]
+  MapGrads q_map, k_map;
+};
+
+Forward forward(const Problem& problem);
+
+/// grad [B, H, Nq, dv] is the gradient of o.
+Backward backward(const Problem& problem, const Forward& saved, const at::Tensor& grad,
+                  const Wanted& wanted);
+
+/// psi maps, ch_rms: sum over B, heads and tokens of sum_i phi_l(t_i)^2, [L] float64.
+at::Tensor power_sum(const at::Tensor& x, const MapArgs& map);
+
+/// Gradient of sum_l coefficient_l * power_sum_l / 2: dphi = coefficient_l phi, float32 [L] -> dx and parameters.
+std::pair<at::Tensor, MapGrads> power_grad(const at::Tensor& x, const MapArgs& map,
+                                           const at::Tensor& coefficient);
+
+/// performer: the largest t over features and tokens of nonzero weight, [B, heads]; -inf where there is none.
+at::Tensor key_maximum(const at::Tensor& x, const MapArgs& map, const at::Tensor& weight);
+
+}  // namespace luna::kernels

@@ -1,0 +1,54 @@
+// Public interface of libluna: linear attention with learned (LUNA) and fixed feature maps.
+//
+// Shape letters: B batch, H query heads, Hk key heads (Hk divides H), Nq queries, N keys, d head size,
+// dv value size, m projections, L channels, hid hidden units of psi, D = m L features.
+// The same operators are torch.ops.luna.* in Python (torch.ops.load_library("libluna.so")).
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <optional>
+#include <string>
+
+namespace luna {
+
+/// Options common to every linear attention.
+struct AttentionOptions {
+  bool causal = false;                    ///< token t sees keys 0..t
+  std::optional<at::Tensor> key_mask;     ///< bool [B, N], true = keep, applied after the map
+  std::string denominator = "add_eps";    ///< "add_eps": den + eps, "clamp_min": max(den, eps)
+  double eps = 1e-6;
+};
+
+/// Parameters of LUNA's feature map, phi(x) = h(x)/sqrt(m) [psi_l(w_i x + b_i) + feature_eps].
+struct LunaParams {
+  at::Tensor proj_weight;  ///< [m, d]
+  at::Tensor proj_bias;    ///< [m]
+  at::Tensor w1;           ///< shared psi [hid]; separate psi [L, hid]
+  at::Tensor b1;           ///< as w1
+  at::Tensor w2;           ///< [L, hid]
+  at::Tensor b2;           ///< [L]
+};
+
+struct LunaOptions : AttentionOptions {
+  std::string activation = "relu";  ///< relu, gelu (exact), silu
+  bool nonneg = true;               ///< ReLU on psi's output
+  std::string envelope = "none";    ///< none, exp (exp(-|x|^2/2)), norm (|x|)
+  double ch_rms_target = 0.0;       ///< 0: off
+  std::string psi = "auto";         ///< auto, dense, pwl
+  double feature_eps = 0.0;         ///< added to every psi output
+};
+
+/// LUNA attention. q [B, H, Nq, d], k [B, Hk, N, d], v [B, Hk, N, dv] -> [B, H, Nq, dv].
+at::Tensor luna_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                          const LunaParams& params, const LunaOptions& options = {});
+
+/// Linear attention with a fixed map: "elu", "relu", "performer" (params: W [m, d]).
+at::Tensor fixed_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                           const std::string& feature_map, at::TensorList params,
+                           const AttentionOptions& options = {});
+
+/// FAVOR+'s W [m, d]: blocks of d orthogonal rows, each scaled to the norm of an independent N(0, I_d) draw.
+at::Tensor performer_projection(int64_t m, int64_t d, std::optional<at::Generator> generator = {});
+
+}  // namespace luna
