@@ -1,0 +1,244 @@
+// What the four CPU passes share: one call works on at most tiles::kTokens tokens of one (b, h);
+// the launcher (runtime/kernels/cpu) loops over tiles, heads and threads. Inputs of the map follow
+// the pass's own.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "generators/common/numeric.h"
+#include "generators/common/tiles.h"
+#include "generators/feature_map/feature_map.h"
+
+namespace luna {
+
+template <typename Pass>
+class TilePass : public Halide::Generator<Pass> {
+ public:
+  Halide::GeneratorParam<std::string> map{"map", "pwl"};
+  Halide::GeneratorParam<int> channels{"channels", 8};  ///< L tile of psi maps: 4 or 8
+  Halide::GeneratorParam<int> levels{"levels", 2};      ///< knot search: 16^levels knots
+  Halide::GeneratorParam<int> size{"size", 0};          ///< d = dv fixed at build time, 0: run-time
+
+ protected:
+  template <typename T>
+  using Input = Halide::GeneratorInput<T>;
+  template <typename T>
+  using Output = Halide::GeneratorOutput<T>;
+  using Buffer1 = Halide::Buffer<float, 1>;
+  using Buffer2 = Halide::Buffer<float, 2>;
+
+  void add_map_inputs(Side side, bool with_gradient) {
+    MapOptions options;
+    options.channels = channels;
+    options.levels = levels;
+    options.size = size;
+    feature_map_ = make_feature_map(map, options);
+    auto list = feature_map_->inputs(side);
+    if (with_gradient) {
+      const auto more = feature_map_->gradient_inputs();
+      list.insert(list.end(), more.begin(), more.end());
+    }
+    for (const Argument& argument : list) {
+      add_map_input(argument);
+    }
+  }
+
+  void add_map_outputs() {
+    for (const Argument& argument : feature_map_->gradient_outputs()) {
+      map_outputs_.emplace_back(
+          argument.name, this->template add_output<Halide::Buffer<>>(argument.name, argument.type,
+                                                                     argument.dimensions));
+    }
+  }
+
+  /// The map's inputs by name; call first in generate(). Packed buffers are dense and 64-byte
+  /// aligned.
+  Arguments arguments() {
+    Arguments result;
+    for (auto& [name, buffer] : buffer_inputs_) {
+      result.buffers[name] = *buffer;
+      align(*buffer);
+    }
+    for (auto& [name, scalar] : float_inputs_) {
+      result.scalars[name] = *scalar;
+    }
+    for (auto& [name, scalar] : int_inputs_) {
+      result.scalars[name] = *scalar;
+    }
+    for (auto& [name, buffer] : buffer_inputs_) {
+      result.shapes.emplace(name, *buffer);
+    }
+    for (auto& [name, output] : map_outputs_) {
+      result.shapes.emplace(name, *output);
+    }
+    return result;
+  }
+
+  void bind_map_outputs(const std::vector<Func>& sums) {
+    for (size_t k = 0; k < sums.size(); k++) {
+      *map_outputs_[k].second = sums[k];
+    }
+  }
+
+  /// rows(j, n) = input(j, n) in lanes of kLanes, `beyond(n)` for j >= width; zero where the token
+  /// is masked or past the end. Everything downstream may read whole vectors and whole groups of 8
+  /// tokens.
+  template <typename Source>
+  Func stage(const std::string& name, Source& input, const Expr& scale_of_token,
+             const Expr& beyond) {
+    Func rows(name);
+    const Expr width = static_width(input);
+    const Expr last = Halide::max(tokens_ - 1, 0);
+    const Expr row = Halide::min(n_, last);
+    const RDom columns(0, width, name + "_columns");
+    rows(j_, n_) = beyond;
+    rows(columns, n_) = Halide::select(kept(n_), scale_of_token * input(columns, row), 0.0f);
+    rows.compute_root().store_in(Halide::MemoryType::Stack);
+    rows.bound_storage(n_, tiles::kTokens).align_storage(j_, tiles::kLanes);
+    const int lanes = this->natural_vector_size(Halide::Float(32));
+    rows.vectorize(j_, lanes, Halide::TailStrategy::RoundUp);
+    rows.update().allow_race_conditions().vectorize(columns, lanes,
+                                                    Halide::TailStrategy::GuardWithIf);
+    input.dim(0).set_min(0).set_stride(1);
+    input.dim(1).set_min(0);
+    return rows;
+  }
+
+  /// Head size of a token buffer: a constant when the pipeline is built for one.
+  template <typename Source>
+  Expr static_width(Source& input) {
+    const int fixed = size;
+    if (fixed) {
+      input.dim(0).set_bounds(0, fixed);
+      return fixed;
+    }
+    return input.dim(0).extent();
+  }
+
+  /// Token n exists and its weight is not zero.
+  Expr kept(const Expr& n) const {
+    const Expr row = Halide::min(n, Halide::max(tokens_ - 1, 0));
+    return n < tokens_ && is_kept(weight_(row));
+  }
+
+  /// Weight of token n, 0 past the end.
+  Expr weight_of(const Expr& n) const {
+    const Expr row = Halide::min(n, Halide::max(tokens_ - 1, 0));
+    return Halide::select(n < tokens_, weight_(row), 0.0f);
+  }
+
+  template <typename Packed>
+  static void align(Packed& buffer) {
+    buffer.set_host_alignment(64);
+    for (int k = 0; k < buffer.dimensions(); k++) {
+      buffer.dim(k).set_min(0);
+    }
+  }
+
+  int lanes() const { return this->natural_vector_size(Halide::Float(32)); }
+  int feature_block() const { return tiles::feature_block(feature_map_->elementwise()); }
+
+  /// acc(D, e) += sum_n features(D, n) columns(e, n), added in place to `state`: register blocks of
+  /// feature_block x column_block accumulators.
+  void accumulate_state(Func state, const Func& features, const Func& columns) {
+    const RDom over_n(0, tokens_, "over_tokens");
+    Func tile("state_tile");
+    tile(D_, e_) = 0.0f;
+    tile(D_, e_) += features(D_, over_n) * columns(e_, over_n);
+    state(D_, e_) = Halide::undef<float>();
+    state(D_, e_) += tile(D_, e_);
+
+    const auto round_up = Halide::TailStrategy::RoundUp;
+    const int block = feature_block() * lanes() / 16, width = tiles::column_block(size);
+    const Var Do("Do"), Di("Di"), Dv("Dv"), eo("eo"), ei("ei");
+    state.vectorize(D_, lanes(), round_up);
+    state.update()
+        .split(D_, Do, Di, block, round_up)
+        .split(Di, Di, Dv, lanes())
+        .split(e_, eo, ei, width, round_up)
+        .reorder(Dv, Di, ei, eo, Do)
+        .vectorize(Dv)
+        .unroll(Di)
+        .unroll(ei);
+    tile.compute_at(state, eo).store_in(Halide::MemoryType::Register);
+    tile.bound_extent(D_, block).bound_extent(e_, width);
+    tile.split(D_, Di, Dv, lanes()).vectorize(Dv).unroll(Di).unroll(e_);
+    tile.update()
+        .split(D_, Di, Dv, lanes())
+        .reorder(Dv, Di, e_, over_n)
+        .vectorize(Dv)
+        .unroll(Di)
+        .unroll(e_);
+  }
+
+  /// dphi(D, n) = sum_e state(D, e) columns(e, n) over the dv + 1 columns; register block 4 vectors
+  /// x 4 tokens.
+  template <typename State>
+  Func state_gradient(State& state, const Func& columns, const Expr& dv) {
+    const RDom over_e(0, dv + 1, "over_e");
+    Func dphi("dphi"), tile("dphi_tile");
+    tile(D_, n_) = 0.0f;
+    tile(D_, n_) += state(D_, over_e) * columns(over_e, n_);
+    dphi(D_, n_) = tile(D_, n_);
+    align(state);
+
+    const auto round_up = Halide::TailStrategy::RoundUp;
+    const int block = std::min(4 * lanes(), feature_block());
+    const Var Do("Do"), Di("Di"), no("no"), ni("ni");
+    dphi.compute_root().store_in(Halide::MemoryType::Stack).bound_storage(n_, tiles::kTokens);
+    dphi.align_bounds(n_, 4)
+        .split(D_, Do, Di, block, round_up)
+        .split(n_, no, ni, 4, round_up)
+        .reorder(Di, ni, no, Do)
+        .vectorize(Di, lanes())
+        .unroll(ni);
+    tile.compute_at(dphi, no).store_in(Halide::MemoryType::Register);
+    tile.bound_extent(D_, block).bound_extent(n_, 4);
+    tile.vectorize(D_, lanes()).unroll(D_).unroll(n_);
+    tile.update().reorder(D_, n_, over_e).vectorize(D_, lanes()).unroll(D_).unroll(n_);
+    return dphi;
+  }
+
+  /// Stores dx(j, n) of the tile's real tokens and columns, 4 tokens at a time.
+  template <typename Result>
+  Halide::LoopLevel store_gradient(Result& output, const Func& dx) {
+    output(j_, n_) = dx(j_, n_);
+    static_width(output);
+    output.dim(0).set_min(0).set_stride(1);
+    output.dim(1).set_bounds(0, tokens_);
+    const Var no("no"), ni("ni");
+    Func result = output;
+    result.split(n_, no, ni, 4, Halide::TailStrategy::GuardWithIf)
+        .reorder(j_, ni, no)
+        .vectorize(j_, lanes(), Halide::TailStrategy::GuardWithIf)
+        .unroll(ni);
+    return Halide::LoopLevel(result, no);
+  }
+
+  Var D_{"D"}, e_{"e"}, n_{"n"}, j_{"j"};
+  std::unique_ptr<FeatureMap> feature_map_;
+  Expr tokens_;
+  Func weight_;
+
+ private:
+  void add_map_input(const Argument& argument) {
+    if (argument.dimensions) {
+      buffer_inputs_.emplace_back(
+          argument.name, this->template add_input<Halide::Buffer<>>(argument.name, argument.type,
+                                                                    argument.dimensions));
+    } else if (argument.type.is_float()) {
+      float_inputs_.emplace_back(argument.name, this->template add_input<float>(argument.name));
+    } else {
+      int_inputs_.emplace_back(argument.name, this->template add_input<int>(argument.name));
+    }
+  }
+
+  std::vector<std::pair<std::string, Input<Halide::Buffer<>>*>> buffer_inputs_;
+  std::vector<std::pair<std::string, Input<float>*>> float_inputs_;
+  std::vector<std::pair<std::string, Input<int>*>> int_inputs_;
+  std::vector<std::pair<std::string, Output<Halide::Buffer<>>*>> map_outputs_;
+};
+
+}  // namespace luna

@@ -1,0 +1,18 @@
+// Sizes that the CPU pipelines and their launcher (runtime/kernels) must agree on. Plain constants.
+#pragma once
+
+namespace luna::tiles {
+
+constexpr int kTokens = 64;       ///< most tokens a pipeline call takes
+constexpr int kLanes = 16;        ///< padding of d, dv, m and hid in packed buffers, in floats
+constexpr int kSearchWidth = 16;  ///< children of a node of the knot search tree
+
+/// Features are padded to a multiple of this: one register block of the state products.
+constexpr int feature_block(bool elementwise) { return elementwise ? 32 : 64; }
+
+/// Columns of the augmented state (dv values and the normaliser) are padded to a multiple of this.
+constexpr int column_block(int size) { return size == 32 ? 11 : 5; }
+
+constexpr int round_up(int x, int step) { return (x + step - 1) / step * step; }
+
+}  // namespace luna::tiles

@@ -1,0 +1,45 @@
+#include "generators/feature_map/elementwise.h"
+
+#include "generators/common/numeric.h"
+#include "generators/common/tiles.h"
+
+namespace luna {
+
+Func Elementwise::features(const Arguments&, const Func& x, const Expr&, Side) {
+  x_ = x;
+  phi_(D_, n_) = value(x(D_, n_));
+  return phi_;
+}
+
+FeatureMap::Gradient Elementwise::gradient(const Arguments&, const Func& dphi, const Expr&) {
+  dx_(j_, n_) = derivative(x_(j_, n_), phi_(j_, n_), dphi(j_, n_));
+  return {dx_, {}};
+}
+
+void Elementwise::schedule_features(const Halide::Target& target) {
+  const int lanes = target.natural_vector_size<float>();
+  phi_.compute_root().store_in(Halide::MemoryType::Stack).bound_storage(n_, tiles::kTokens);
+  phi_.vectorize(D_, lanes, Halide::TailStrategy::RoundUp);
+}
+
+void Elementwise::schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) {
+  const int lanes = target.natural_vector_size<float>();
+  dx_.compute_at(dx_at).align_bounds(j_, tiles::kLanes);
+  dx_.vectorize(j_, lanes, Halide::TailStrategy::RoundUp);
+}
+
+Expr Elu::value(const Expr& x) const {
+  return Halide::strict_float(Halide::select(x > 0.0f, x + 1.0f, exp_nan(x)));
+}
+
+Expr Elu::derivative(const Expr& x, const Expr& phi, const Expr& dphi) const {
+  return Halide::strict_float(Halide::select(x > 0.0f, dphi, dphi * phi));
+}
+
+Expr Relu::value(const Expr& x) const { return floor_at(x, 0.0f); }
+
+Expr Relu::derivative(const Expr& x, const Expr&, const Expr& dphi) const {
+  return floor_gradient(x, 0.0f, dphi);
+}
+
+}  // namespace luna

@@ -1,0 +1,46 @@
+// Maps of one coordinate, D = d: elu(x) + 1 (Katharopoulos 2020, eq. 7) and relu(x).
+#pragma once
+
+#include "generators/feature_map/feature_map.h"
+
+namespace luna {
+
+class Elementwise : public FeatureMap {
+ public:
+  using FeatureMap::FeatureMap;
+  bool elementwise() const override { return true; }
+  std::vector<Argument> inputs(Side) const override { return {}; }
+  Func features(const Arguments& arguments, const Func& x, const Expr& d, Side side) override;
+  Gradient gradient(const Arguments& arguments, const Func& dphi, const Expr& tokens) override;
+  void schedule_features(const Halide::Target& target) override;
+  void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) override;
+
+ protected:
+  virtual Expr value(const Expr& x) const = 0;
+  /// dx, given phi(x) and the gradient that reaches it.
+  virtual Expr derivative(const Expr& x, const Expr& phi, const Expr& dphi) const = 0;
+
+ private:
+  Var D_{"D"}, n_{"n"}, j_{"j"};
+  Func x_, phi_{"phi"}, dx_{"dx"};
+};
+
+class Elu : public Elementwise {
+ public:
+  using Elementwise::Elementwise;
+
+ protected:
+  Expr value(const Expr& x) const override;
+  Expr derivative(const Expr& x, const Expr& phi, const Expr& dphi) const override;
+};
+
+class Relu : public Elementwise {
+ public:
+  using Elementwise::Elementwise;
+
+ protected:
+  Expr value(const Expr& x) const override;
+  Expr derivative(const Expr& x, const Expr& phi, const Expr& dphi) const override;
+};
+
+}  // namespace luna

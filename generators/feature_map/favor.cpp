@@ -1,0 +1,79 @@
+#include "generators/feature_map/favor.h"
+
+#include "generators/common/numeric.h"
+#include "generators/common/tiles.h"
+
+namespace luna {
+
+using Halide::Float;
+using Halide::MemoryType;
+
+std::vector<Argument> Favor::inputs(Side side) const {
+  auto list = Projected::inputs(side);
+  list.push_back({"half_scale", Float(32), 0});  // d^-1/2 / 2
+  list.push_back({"amplitude", Float(32), 0});   // m^-1/2
+  list.push_back({"epsilon", Float(32), 0});     // m^-1/2 eps
+  if (side == Side::query) {
+    list.push_back({"projections", Halide::Int(32), 0});  // m
+  } else {
+    list.push_back({"stabiliser", Float(32), 0});  // M of this (b, h)
+  }
+  return list;
+}
+
+Func Favor::features(const Arguments& arguments, const Func& x, const Expr& d, Side side) {
+  project(arguments, x, d);
+  half_scale_ = arguments.scalars.at("half_scale");
+  amplitude_ = arguments.scalars.at("amplitude");
+  epsilon_ = arguments.scalars.at("epsilon");
+  const RDom over_d(0, d, "over_d_square");
+  square_(n_) = 0.0f;
+  square_(n_) += x(over_d, n_) * x(over_d, n_);
+  Expr largest;
+  if (side == Side::query) {
+    const RDom over_m(0, arguments.scalars.at("projections"), "over_m");
+    maximum_(n_) = Halide::Float(32).min();
+    maximum_(n_) = Halide::max(maximum_(n_), t_(over_m, n_));
+    largest = maximum_(n_);
+  } else {
+    largest = arguments.scalars.at("stabiliser");
+  }
+  phi_(D_, n_) = amplitude_ * exp_nan(t_(D_, n_) - half_scale_ * square_(n_) - largest) + epsilon_;
+  return phi_;
+}
+
+FeatureMap::Gradient Favor::gradient(const Arguments& arguments, const Func& dphi,
+                                     const Expr& tokens) {
+  // d phi_i / d x = (phi_i - eps)(W_i d^-1/4 - x d^-1/2).
+  dt_(i_, n_) = dphi(i_, n_) * (phi_(i_, n_) - epsilon_);
+  const Gradient projected = project_back(arguments, tokens);
+  const RDom over_i(0, arguments.shapes.at("proj_rows").dim(1).extent(), "over_i_sum");
+  sum_dt_(n_) = 0.0f;
+  sum_dt_(n_) += dt_(over_i, n_);
+  dx_(j_, n_) = projected.x(j_, n_) - 2.0f * half_scale_ * x_(j_, n_) * sum_dt_(n_);
+  return {dx_, projected.sums};
+}
+
+void Favor::schedule_features(const Halide::Target& target) {
+  Projected::schedule_features(target);
+  const int lanes = target.natural_vector_size<float>();
+  for (Func* f : {&square_, &maximum_}) {
+    if (f->defined()) {
+      f->compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
+    }
+  }
+  phi_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
+  phi_.vectorize(D_, lanes, Halide::TailStrategy::RoundUp);
+}
+
+void Favor::schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) {
+  Projected::schedule_gradient(target, dx_at);
+  const int lanes = target.natural_vector_size<float>();
+  const auto round_up = Halide::TailStrategy::RoundUp;
+  dt_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
+  dt_.align_bounds(i_, tiles::kLanes).vectorize(i_, lanes, round_up);
+  sum_dt_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
+  dx_.compute_at(dx_at).align_bounds(j_, tiles::kLanes).vectorize(j_, lanes, round_up);
+}
+
+}  // namespace luna

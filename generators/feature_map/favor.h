@@ -1,0 +1,24 @@
+// FAVOR+ (Choromanski 2021): phi_i(x) = m^-1/2 [exp(t_i - |x|^2 d^-1/2 / 2 - M) + eps], t = W x
+// d^-1/4. M is a constant to the gradient: per query token max_i t_i, per (b, h) of the keys an
+// input.
+#pragma once
+
+#include "generators/feature_map/projected.h"
+
+namespace luna {
+
+class Favor : public Projected {
+ public:
+  using Projected::Projected;
+  std::vector<Argument> inputs(Side side) const override;
+  Func features(const Arguments& arguments, const Func& x, const Expr& d, Side side) override;
+  Gradient gradient(const Arguments& arguments, const Func& dphi, const Expr& tokens) override;
+  void schedule_features(const Halide::Target& target) override;
+  void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) override;
+
+ private:
+  Func square_{"square"}, maximum_{"maximum"}, sum_dt_{"sum_dt"}, dx_{"dx_favor"};
+  Expr half_scale_, amplitude_, epsilon_;
+};
+
+}  // namespace luna

@@ -1,0 +1,78 @@
+// A feature map phi as the passes see it: features of a token tile, the gradient back through them,
+// and how both are scheduled on the CPU. One file per map; the registry is at the end of
+// feature_map.cpp.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "Halide.h"
+
+namespace luna {
+
+using Halide::Expr;
+using Halide::Func;
+using Halide::RDom;
+using Halide::Type;
+using Halide::Var;
+
+enum class Side { query, key };
+
+/// An argument of the pipeline that belongs to the map: a buffer, or a float scalar (dimensions 0).
+struct Argument {
+  std::string name;
+  Type type;
+  int dimensions;
+};
+
+/// Access to the generator's arguments by name.
+struct Arguments {
+  std::map<std::string, Func> buffers;
+  std::map<std::string, Halide::OutputImageParam> shapes;
+  std::map<std::string, Expr> scalars;
+};
+
+/// Generator parameters that select and size a map.
+struct MapOptions {
+  int channels = 8;  ///< L tile of psi maps
+  int levels = 2;    ///< levels of the 16-ary knot search
+  int size = 0;      ///< head size when fixed at build time, 0: run-time value
+};
+
+class FeatureMap {
+ public:
+  explicit FeatureMap(const MapOptions& options) : options_(options) {}
+  virtual ~FeatureMap() = default;
+
+  /// True when D = d and features are functions of one coordinate of x.
+  virtual bool elementwise() const { return false; }
+  /// Parameters, in the order in which the pipeline takes them.
+  virtual std::vector<Argument> inputs(Side side) const = 0;
+  /// Parameters that only the gradient needs.
+  virtual std::vector<Argument> gradient_inputs() const { return {}; }
+  /// Gradient sums over tokens, accumulated in place.
+  virtual std::vector<Argument> gradient_outputs() const { return {}; }
+
+  /// Defines phi(D, n) from the staged rows x(j, n), zero beyond d.
+  virtual Func features(const Arguments& arguments, const Func& x, const Expr& d, Side side) = 0;
+  /// Defines dx(j, n) from dphi(D, n) and the sums of gradient_outputs(), in that order.
+  struct Gradient {
+    Func x;
+    std::vector<Func> sums;
+  };
+  virtual Gradient gradient(const Arguments& arguments, const Func& dphi, const Expr& tokens) = 0;
+
+  virtual void schedule_features(const Halide::Target& target) = 0;
+  /// dx_at: the loop over blocks of tokens in which dx is stored.
+  virtual void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) = 0;
+
+ protected:
+  MapOptions options_;
+};
+
+/// The map of that name; names are those of runtime/kernels/kernels.h.
+std::unique_ptr<FeatureMap> make_feature_map(const std::string& name, const MapOptions& options);
+
+}  // namespace luna

@@ -1,0 +1,32 @@
+// Maps that are functions of a projection t = W x + b: t forward, dx = W^T dt, dW += x dt^T, db +=
+// dt backward.
+#pragma once
+
+#include "generators/feature_map/feature_map.h"
+
+namespace luna {
+
+class Projected : public FeatureMap {
+ public:
+  using FeatureMap::FeatureMap;
+  std::vector<Argument> inputs(Side side) const override;
+  std::vector<Argument> gradient_inputs() const override;
+  std::vector<Argument> gradient_outputs() const override;
+  void schedule_features(const Halide::Target& target) override;
+  void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) override;
+
+ protected:
+  /// Defines t_(i, n) from x(j, n).
+  void project(const Arguments& arguments, const Func& x, const Expr& d);
+  /// Gradient of the projection from dt_(i, n), which the derived map has defined.
+  Gradient project_back(const Arguments& arguments, const Expr& tokens);
+
+  Var D_{"D"}, i_{"i"}, n_{"n"}, j_{"j"};
+  Func x_, t_{"t"}, phi_{"phi"}, dt_{"dt"};
+
+ private:
+  RDom over_d_, over_i_, over_n_, over_n_bias_;
+  Func dx_{"dx"}, dproj_{"dproj"}, dproj_tile_{"dproj_tile"}, dbias_{"dbias"};
+};
+
+}  // namespace luna

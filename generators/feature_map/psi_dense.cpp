@@ -1,0 +1,175 @@
+#include "generators/feature_map/psi_dense.h"
+
+#include "generators/common/numeric.h"
+#include "generators/common/tiles.h"
+
+namespace luna {
+namespace {
+
+constexpr float kInvSqrt2 = 0.70710678118654752f;
+constexpr float kInvSqrt2Pi = 0.39894228040143268f;
+
+Expr sigmoid(const Expr& y) { return 1.0f / (1.0f + exp_nan(-y)); }
+
+Expr normal_cdf(const Expr& y) { return 0.5f * (1.0f + Halide::erf(y * kInvSqrt2)); }
+
+}  // namespace
+
+using Halide::Float;
+using Halide::Int;
+using Halide::MemoryType;
+
+Expr PsiDense::activate(const Expr& y) const {
+  switch (activation_) {
+    case Activation::relu:
+      return floor_at(y, 0.0f);
+    case Activation::gelu:
+      return y * normal_cdf(y);
+    case Activation::silu:
+      return y * sigmoid(y);
+  }
+  return y;
+}
+
+Expr PsiDense::activate_gradient(const Expr& y) const {
+  switch (activation_) {
+    case Activation::relu:
+      return floor_gradient(y, 0.0f, 1.0f);
+    case Activation::gelu:
+      return normal_cdf(y) + y * kInvSqrt2Pi * exp_nan(-0.5f * y * y);
+    case Activation::silu:
+      return sigmoid(y) * (1.0f + y * (1.0f - sigmoid(y)));
+  }
+  return y;
+}
+
+std::vector<Argument> PsiDense::inputs(Side side) const {
+  auto list = Projected::inputs(side);
+  list.push_back({"first_channel", Int(32), 1});  // (i): first row of projection i's channels in w2
+  list.push_back({"w1", Float(32), 1});           // (h), zero padded to kLanes
+  list.push_back({"b1", Float(32), 1});
+  list.push_back({"w2", Float(32), 2});  // (channel, h)
+  list.push_back({"b2", Float(32), 1});  // (channel)
+  list.push_back({"floor", Float(32), 0});
+  return list;
+}
+
+std::vector<Argument> PsiDense::gradient_inputs() const {
+  auto list = Projected::gradient_inputs();
+  list.push_back({"w2_rows", Float(32), 2});  // (h, channel)
+  return list;
+}
+
+std::vector<Argument> PsiDense::gradient_outputs() const {
+  auto list = Projected::gradient_outputs();
+  list.push_back({"dw1", Float(32), 1});
+  list.push_back({"db1", Float(32), 1});
+  list.push_back({"dw2", Float(32), 2});  // (h, channel)
+  list.push_back({"db2", Float(32), 1});
+  return list;
+}
+
+Func PsiDense::features(const Arguments& arguments, const Func& x, const Expr& d, Side) {
+  project(arguments, x, d);
+  const int L = options_.channels;
+  const auto& b = arguments.buffers;
+  const Expr channels = arguments.shapes.at("b2").dim(0).extent();
+  const Expr hid = arguments.shapes.at("w1").dim(0).extent();
+  floor_ = arguments.scalars.at("floor");
+  over_h_ = RDom(0, hid, "over_h");
+  hidden_(h_, i_, n_) = activate(b.at("w1")(h_) * t_(i_, n_) + b.at("b1")(h_));
+  const Expr channel =
+      Halide::unsafe_promise_clamped(b.at("first_channel")(i_), 0, channels - L) + l_;
+  psi_(l_, i_, n_) = b.at("b2")(channel);
+  psi_(l_, i_, n_) += b.at("w2")(channel, over_h_) * hidden_(over_h_, i_, n_);
+  phi_(D_, n_) = floor_at(psi_(D_ % L, D_ / L, n_), floor_);
+  return phi_;
+}
+
+FeatureMap::Gradient PsiDense::gradient(const Arguments& arguments, const Func& dphi,
+                                        const Expr& tokens) {
+  const int L = options_.channels;
+  const auto& b = arguments.buffers;
+  const Expr channels = arguments.shapes.at("b2").dim(0).extent();
+  const Expr hid = arguments.shapes.at("w1").dim(0).extent();
+  const Expr projections = arguments.shapes.at("proj_rows").dim(1).extent();
+  const auto channel = [&](const Expr& i, const Expr& l) {
+    return Halide::unsafe_promise_clamped(b.at("first_channel")(i), 0, channels - L) + l;
+  };
+  over_l_ = RDom(0, L, "over_l");
+  over_h_back_ = RDom(0, hid, "over_h_back");
+  sites_ = RDom(0, projections, 0, tokens, "sites");
+  const Expr i = sites_.x, n = sites_.y;
+
+  dpsi_(D_, n_) = floor_gradient(phi_(D_, n_), floor_, dphi(D_, n_));
+  dhidden_(h_, i_, n_) = 0.0f;
+  dhidden_(h_, i_, n_) += b.at("w2_rows")(h_, channel(i_, over_l_)) * dpsi_(i_ * L + over_l_, n_);
+  dlinear_(h_, i_, n_) =
+      dhidden_(h_, i_, n_) * activate_gradient(b.at("w1")(h_) * t_(i_, n_) + b.at("b1")(h_));
+  dt_(i_, n_) = 0.0f;
+  dt_(i_, n_) += b.at("w1")(over_h_back_) * dlinear_(over_h_back_, i_, n_);
+  Gradient result = project_back(arguments, tokens);
+
+  const Var row("row");
+  dw1_(h_) = Halide::undef<float>();
+  dw1_(h_) += dlinear_(h_, i, n) * t_(i, n);
+  db1_(h_) = Halide::undef<float>();
+  db1_(h_) += dlinear_(h_, i, n);
+  dw2_(h_, row) = Halide::undef<float>();
+  const RDom products(0, L, 0, projections, 0, tokens, "products");
+  dw2_(h_, channel(products.y, products.x)) +=
+      hidden_(h_, products.y, products.z) * dpsi_(products.y * L + products.x, products.z);
+  db2_(row) = Halide::undef<float>();
+  db2_(channel(products.y, products.x)) += dpsi_(products.y * L + products.x, products.z);
+  products_ = products;
+  for (Func* f : {&dw1_, &db1_, &dw2_, &db2_}) {
+    result.sums.push_back(*f);
+  }
+  arguments.shapes.at("dw2").dim(1).set_bounds(0, channels);
+  arguments.shapes.at("db2").dim(0).set_bounds(0, channels);
+  has_gradient_ = true;
+  return result;
+}
+
+void PsiDense::schedule_features(const Halide::Target& target) {
+  Projected::schedule_features(target);
+  const int lanes = target.natural_vector_size<float>();
+  const Var Do("Do"), Di("Di"), no("no"), ni("ni");
+  const auto round_up = Halide::TailStrategy::RoundUp;
+  phi_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
+  phi_.split(D_, Do, Di, options_.channels, round_up).vectorize(Di);
+  phi_.align_bounds(n_, 4).split(n_, no, ni, 4, round_up).reorder(Di, ni, Do, no).unroll(ni);
+  psi_.compute_at(phi_, Do).store_in(MemoryType::Register);
+  psi_.vectorize(l_, options_.channels).unroll(n_);
+  psi_.update().reorder(l_, n_, i_, over_h_).vectorize(l_, options_.channels).unroll(n_);
+  if (has_gradient_) {
+    hidden_.compute_root().store_in(MemoryType::Heap);
+  } else {
+    hidden_.compute_at(phi_, Do).store_in(MemoryType::Stack);
+  }
+  hidden_.vectorize(h_, lanes, round_up);
+}
+
+void PsiDense::schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) {
+  Projected::schedule_gradient(target, dx_at);
+  const int lanes = target.natural_vector_size<float>();
+  const auto round_up = Halide::TailStrategy::RoundUp;
+  dpsi_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
+  dpsi_.vectorize(D_, lanes, round_up);
+  dhidden_.compute_root().store_in(MemoryType::Heap).vectorize(h_, lanes, round_up);
+  dhidden_.update().reorder(h_, over_l_, i_, n_).vectorize(h_, lanes, round_up);
+  dt_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
+  dt_.align_bounds(i_, tiles::kLanes);
+  dt_.update()
+      .reorder(over_h_back_, i_, n_)
+      .atomic()
+      .vectorize(over_h_back_, lanes, Halide::TailStrategy::GuardWithIf);
+  dlinear_.compute_root().store_in(MemoryType::Heap).vectorize(h_, lanes, round_up);
+  dw2_.update().reorder(h_, products_.x, products_.y, products_.z).vectorize(h_, lanes, round_up);
+  for (Func* f : {&dw1_, &db1_}) {
+    f->vectorize(h_, lanes, round_up);
+    f->update().reorder(h_, sites_.x, sites_.y).vectorize(h_, lanes, round_up);
+  }
+}
+
+}  // namespace luna

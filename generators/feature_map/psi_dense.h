@@ -1,0 +1,36 @@
+// LUNA's psi as the MLP is written: phi_l(t) = max(b2_l + sum_h w2_lh act(w1_h t + b1_h), floor).
+// The reference for psi_pwl, and the path of activations that are not piecewise linear.
+#pragma once
+
+#include "generators/feature_map/projected.h"
+
+namespace luna {
+
+enum class Activation { relu, gelu, silu };
+
+class PsiDense : public Projected {
+ public:
+  PsiDense(const MapOptions& options, Activation activation)
+      : Projected(options), activation_(activation) {}
+  std::vector<Argument> inputs(Side side) const override;
+  std::vector<Argument> gradient_inputs() const override;
+  std::vector<Argument> gradient_outputs() const override;
+  Func features(const Arguments& arguments, const Func& x, const Expr& d, Side side) override;
+  Gradient gradient(const Arguments& arguments, const Func& dphi, const Expr& tokens) override;
+  void schedule_features(const Halide::Target& target) override;
+  void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) override;
+
+ private:
+  Expr activate(const Expr& y) const;
+  Expr activate_gradient(const Expr& y) const;
+
+  Activation activation_;
+  Var l_{"l"}, h_{"h"};
+  Func hidden_{"hidden"}, psi_{"psi"}, dpsi_{"dpsi"}, dhidden_{"dhidden"}, dlinear_{"dlinear"};
+  Func dw1_{"dw1"}, db1_{"db1"}, dw2_{"dw2"}, db2_{"db2"};
+  Expr floor_;
+  RDom over_h_, over_l_, over_h_back_, sites_, products_;
+  bool has_gradient_ = false;
+};
+
+}  // namespace luna

@@ -1,0 +1,139 @@
+// LUNA's psi as an exact piecewise-linear function of t (ReLU MLP): phi_l = max(a_s,l t + c_s,l,
+// floor) on the segment s that t lies in, found by counting knots <= t in a 16-ary search tree.
+// Backward: sums of dphi and dphi t over each segment carry everything that the gradients of psi's
+// parameters need.
+#include "generators/feature_map/psi_pwl.h"
+
+#include "generators/common/numeric.h"
+#include "generators/common/tiles.h"
+
+namespace luna {
+
+using Halide::Float;
+using Halide::Int;
+using Halide::MemoryType;
+using Halide::unsafe_promise_clamped;
+
+std::vector<Argument> PsiPwl::inputs(Side side) const {
+  auto list = Projected::inputs(side);
+  list.push_back(
+      {"first_row", Int(32), 1});  // (i): row of projection i's first segment in the table
+  list.push_back({"search", Float(32), 2});  // (16, node): the search tree, padded with +inf
+  list.push_back({"table", Float(32), 2});   // (2 L, row): slopes, then intercepts
+  list.push_back({"segments", Int(32), 0});  // K + 1
+  list.push_back({"floor", Float(32), 0});
+  return list;
+}
+
+std::vector<Argument> PsiPwl::gradient_outputs() const {
+  auto list = Projected::gradient_outputs();
+  list.push_back({"g0", Float(32), 2});  // (l, row): sum of dphi
+  list.push_back({"g1", Float(32), 2});  // (l, row): sum of dphi t
+  return list;
+}
+
+/// row_(i, n) = first_row(i) + #{knots <= t(i, n)}, level by level: the children passed at each
+/// node are one vector compare and a population count.
+void PsiPwl::search(const Arguments& arguments) {
+  const Func& tree = arguments.buffers.at("search");
+  Expr child = 0;
+  int first_node = 0, nodes = 1;
+  for (int level = 0; level < options_.levels; level++) {
+    const RDom r(0, tiles::kSearchWidth, "r" + std::to_string(level));
+    Func passed("passed" + std::to_string(level));
+    const Expr node = first_node + unsafe_promise_clamped(child, 0, nodes - 1);
+    passed(i_, n_) = 0;
+    passed(i_, n_) += Halide::select(tree(r, node) <= t_(i_, n_), 1, 0);
+    levels_.push_back({passed, r});
+    child = tiles::kSearchWidth * child + passed(i_, n_);
+    first_node += nodes;
+    nodes = tiles::kSearchWidth * nodes + 1;
+  }
+  row_(i_, n_) = arguments.buffers.at("first_row")(i_) +
+                 Halide::min(child, arguments.scalars.at("segments") - 1);
+}
+
+Func PsiPwl::features(const Arguments& arguments, const Func& x, const Expr& d, Side) {
+  project(arguments, x, d);
+  search(arguments);
+  const int L = options_.channels;
+  const Func& table = arguments.buffers.at("table");
+  floor_ = arguments.scalars.at("floor");
+  rows_ = arguments.shapes.at("table").dim(1).extent();
+  const Expr row = unsafe_promise_clamped(row_(D_ / L, n_), 0, rows_ - 1);
+  phi_(D_, n_) = floor_at(table(D_ % L, row) * t_(D_ / L, n_) + table(D_ % L + L, row), floor_);
+  return phi_;
+}
+
+FeatureMap::Gradient PsiPwl::gradient(const Arguments& arguments, const Func& dphi,
+                                      const Expr& tokens) {
+  const int L = options_.channels;
+  const Func& table = arguments.buffers.at("table");
+  const Var l("l"), row("row");
+  over_l_ = RDom(0, L, "over_l");
+  dpsi_(D_, n_) = floor_gradient(phi_(D_, n_), floor_, dphi(D_, n_));
+  dt_(i_, n_) = 0.0f;
+  dt_(i_, n_) += dpsi_(i_ * L + over_l_, n_) *
+                 table(over_l_, unsafe_promise_clamped(row_(i_, n_), 0, rows_ - 1));
+  Gradient result = project_back(arguments, tokens);
+
+  const Expr projections = arguments.shapes.at("proj_rows").dim(1).extent();
+  sites_ = RDom(0, projections, 0, tokens, "sites");
+  const Expr site_row = unsafe_promise_clamped(row_(sites_.x, sites_.y), 0, rows_ - 1);
+  const Expr dpsi = dpsi_(sites_.x * L + l, sites_.y);
+  l_ = l;
+  g0_(l, row) = Halide::undef<float>();
+  g0_(l, site_row) += dpsi;
+  g1_(l, row) = Halide::undef<float>();
+  g1_(l, site_row) += dpsi * t_(sites_.x, sites_.y);
+  result.sums.push_back(g0_);
+  result.sums.push_back(g1_);
+  for (const char* name : {"g0", "g1"}) {
+    arguments.shapes.at(name).dim(0).set_bounds(0, L);
+    arguments.shapes.at(name).dim(1).set_bounds(0, rows_).set_stride(L);
+  }
+  has_gradient_ = true;
+  return result;
+}
+
+void PsiPwl::schedule_features(const Halide::Target& target) {
+  Projected::schedule_features(target);
+  const Var Do("Do"), Di("Di");
+  phi_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
+  phi_.split(D_, Do, Di, options_.channels, Halide::TailStrategy::RoundUp)
+      .reorder(Di, Do, n_)
+      .vectorize(Di)
+      .unroll(Do, 8, Halide::TailStrategy::GuardWithIf);
+  if (has_gradient_) {  // the rows serve phi, dt and the segment sums
+    row_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
+    row_.unroll(i_, 8, Halide::TailStrategy::GuardWithIf);
+  } else {
+    row_.compute_at(phi_, Do).store_in(MemoryType::Register);
+  }
+  for (auto& [passed, r] : levels_) {
+    if (has_gradient_) {
+      passed.compute_at(row_, i_);
+    } else {
+      passed.compute_at(phi_, Do);
+    }
+    passed.store_in(MemoryType::Register);
+    passed.update().atomic().vectorize(r);
+  }
+}
+
+void PsiPwl::schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) {
+  Projected::schedule_gradient(target, dx_at);
+  const int lanes = target.natural_vector_size<float>();
+  dpsi_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
+  dpsi_.vectorize(D_, lanes, Halide::TailStrategy::RoundUp);
+  dt_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
+  dt_.align_bounds(i_, tiles::kLanes).vectorize(i_, lanes, Halide::TailStrategy::RoundUp);
+  dt_.update().reorder(over_l_, i_, n_).atomic().vectorize(over_l_);
+  for (Func* sums : {&g0_, &g1_}) {
+    sums->update()
+        .vectorize(l_, options_.channels)
+        .unroll(sites_.x, 4, Halide::TailStrategy::GuardWithIf);
+  }
+}
+
+}  // namespace luna
