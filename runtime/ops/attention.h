@@ -1,0 +1,31 @@
+// Forward and backward of every linear attention on real tensors: folds the parameters, calls the
+// kernels and takes their gradients apart again. No autograd here (autograd.cpp), no checks
+// (checks.h).
+#pragma once
+
+#include "runtime/kernels/kernels.h"
+#include "runtime/ops/spec.h"
+
+namespace luna::ops {
+
+/// What the forward hands to the backward beside its inputs.
+kernels::Forward attention_forward(const Inputs& inputs, const Spec& spec);
+
+/// Gradients of q, k, v and of the parameters; undefined where not wanted.
+struct Gradients {
+  at::Tensor q, k, v;
+  std::vector<at::Tensor> params;
+};
+
+/// Which of them are wanted: q, k, v, then each parameter.
+struct WantedGradients {
+  bool q, k, v;
+  std::vector<bool> params;
+};
+
+/// grad [B, H, Nq, dv], any strides.
+Gradients attention_backward(const at::Tensor& grad, const Inputs& inputs,
+                             const kernels::Forward& saved, const Spec& spec,
+                             const WantedGradients& wanted);
+
+}  // namespace luna::ops

@@ -1,0 +1,141 @@
+// Autograd wiring of the internal operators. The forward saves its inputs and (o, den, S, z); the
+// backward is an operator of its own, computes what is asked for, and cannot be differentiated
+// again.
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "runtime/ops/internal.h"
+
+namespace luna::ops {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+/// Spec as values an AutogradContext can hold (and compiled autograd can trace).
+void save(AutogradContext* context, const Spec& spec) {
+  context->saved_data["names"] = std::vector<std::string>{
+      spec.feature_map, spec.activation, spec.envelope, spec.psi, spec.denominator};
+  context->saved_data["numbers"] =
+      std::vector<double>{spec.nonneg ? 1.0 : 0.0, spec.ch_rms_target, spec.eps, spec.feature_eps};
+}
+
+Spec load(AutogradContext* context) {
+  const auto names = context->saved_data["names"].toListRef();
+  const std::vector<double> numbers = context->saved_data["numbers"].toDoubleVector();
+  Spec spec;
+  spec.feature_map = names[0].toStringRef();
+  spec.activation = names[1].toStringRef();
+  spec.envelope = names[2].toStringRef();
+  spec.psi = names[3].toStringRef();
+  spec.denominator = names[4].toStringRef();
+  spec.nonneg = numbers[0] != 0.0;
+  spec.ch_rms_target = numbers[1];
+  spec.eps = numbers[2];
+  spec.feature_eps = numbers[3];
+  return spec;
+}
+
+class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
+ public:
+  static variable_list forward(AutogradContext* context, const at::Tensor& q, const at::Tensor& k,
+                               const at::Tensor& v, at::TensorList params, Mask key_mask,
+                               const Spec& spec) {
+    at::AutoDispatchBelowADInplaceOrView below_autograd;
+    auto [o, den, S, z] = call_forward({q, k, v, params.vec(), key_mask}, spec);
+    variable_list saved{q, k, v, o, den, S, z, key_mask.value_or(at::Tensor())};
+    saved.insert(saved.end(), params.begin(), params.end());
+    context->save_for_backward(std::move(saved));
+    context->mark_non_differentiable({den, S, z});
+    context->set_materialize_grads(false);
+    save(context, spec);
+    return {o, den, S, z};
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& grads) {
+    const variable_list saved = context->get_saved_variables();
+    Inputs in{saved[0], saved[1], saved[2], {saved.begin() + 8, saved.end()}, {}};
+    if (saved[7].defined()) in.key_mask = saved[7];
+    variable_list out(3 + in.params.size() + 2);  // key_mask and spec have none
+    if (!grads[0].defined()) return out;
+    WantedGradients wanted{context->needs_input_grad(0),
+                           context->needs_input_grad(1),
+                           context->needs_input_grad(2),
+                           {}};
+    for (size_t i = 0; i < in.params.size(); ++i) {
+      wanted.params.push_back(context->needs_input_grad(3 + i));
+    }
+    const Gradients result = call_backward(grads[0], in, {saved[3], saved[4], saved[5], saved[6]},
+                                           load(context), wanted);
+    out[0] = result.q;
+    out[1] = result.k;
+    out[2] = result.v;
+    std::copy(result.params.begin(), result.params.end(), out.begin() + 3);
+    return out;
+  }
+};
+
+/// Passes the gradients through; differentiating them is refused.
+class OnceDifferentiable : public torch::autograd::Function<OnceDifferentiable> {
+ public:
+  static variable_list forward(AutogradContext* context, at::TensorList /*inputs*/,
+                               const variable_list& outputs) {
+    context->set_materialize_grads(false);
+    return outputs;
+  }
+  static variable_list backward(AutogradContext*, const variable_list&) {
+    TORCH_CHECK_NOT_IMPLEMENTED(
+        false, "luna: the gradient of a fused attention cannot be differentiated again; use ",
+        "luna::reference_attention where second derivatives are needed.");
+  }
+};
+
+bool any_requires_grad(at::TensorList tensors) {
+  return std::any_of(tensors.begin(), tensors.end(),
+                     [](const at::Tensor& x) { return x.defined() && x.requires_grad(); });
+}
+
+}  // namespace
+
+ForwardOut forward_autograd(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                            at::TensorList params, Mask key_mask, std::string feature_map,
+                            std::string activation, bool nonneg, std::string envelope,
+                            double ch_rms_target, std::string psi, std::string denominator,
+                            double eps, double feature_eps) {
+  const Spec spec{feature_map, activation,  nonneg, envelope,   ch_rms_target,
+                  psi,         denominator, eps,    feature_eps};
+  if (!at::GradMode::is_enabled() || !(any_requires_grad({q, k, v}) || any_requires_grad(params))) {
+    at::AutoDispatchBelowADInplaceOrView below_autograd;
+    return call_forward({q, k, v, params.vec(), key_mask}, spec);
+  }
+  const variable_list out = AttentionFunction::apply(q, k, v, params, key_mask, spec);
+  return {out[0], out[1], out[2], out[3]};
+}
+
+BackwardOut backward_autograd(const at::Tensor& grad, const at::Tensor& q, const at::Tensor& k,
+                              const at::Tensor& v, at::TensorList params, const at::Tensor& o,
+                              const at::Tensor& den, const at::Tensor& S, const at::Tensor& z,
+                              Mask key_mask, std::string feature_map, std::string activation,
+                              bool nonneg, std::string envelope, double ch_rms_target,
+                              std::string psi, std::string denominator, double eps,
+                              double feature_eps, c10::List<bool> wanted) {
+  const Spec spec{feature_map, activation,  nonneg, envelope,   ch_rms_target,
+                  psi,         denominator, eps,    feature_eps};
+  WantedGradients want{wanted[0], wanted[1], wanted[2], {}};
+  for (size_t i = 3; i < wanted.size(); ++i) want.params.push_back(wanted[i]);
+  Gradients result;
+  {
+    at::AutoDispatchBelowADInplaceOrView below_autograd;
+    result = call_backward(grad, {q, k, v, params.vec(), key_mask}, {o, den, S, z}, spec, want);
+  }
+  variable_list flat{result.q, result.k, result.v};
+  flat.insert(flat.end(), result.params.begin(), result.params.end());
+  variable_list inputs{grad, q, k, v};
+  inputs.insert(inputs.end(), params.begin(), params.end());
+  for (at::Tensor& x : flat) x = x.defined() ? x : at::empty({0}, q.options());
+  if (at::GradMode::is_enabled() && any_requires_grad(inputs)) {
+    flat = OnceDifferentiable::apply(at::TensorList(inputs), flat);
+  }
+  return {flat[0], flat[1], flat[2], {flat.begin() + 3, flat.end()}};
+}
+
+}  // namespace luna::ops

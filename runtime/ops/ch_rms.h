@@ -1,0 +1,23 @@
+// ch_rms, the Listing's cap on each channel's RMS: s_l = min(1, target / (rms_l + 1e-6)),
+// rms_l = sqrt(mean + 1e-6), mean over all tokens, heads and projections of one side (q or k) of
+// the call.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <vector>
+
+namespace luna::ops {
+
+inline constexpr double kRmsEps = 1e-6;
+
+struct ChRms {
+  std::vector<double> scale;       ///< [L] s_l
+  std::vector<double> scale_rate;  ///< [L] ds_l / d(sum of squares)
+};
+
+/// power_sum [L]: sum of psi_l^2 (after nonneg); count: number of terms (0: nothing to scale, s =
+/// 1).
+ChRms ch_rms(const std::vector<double>& power_sum, double count, double target);
+
+}  // namespace luna::ops

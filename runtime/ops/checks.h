@@ -1,0 +1,15 @@
+// Argument checks of the attention operators: every message names the argument, what was given and
+// what is accepted. Sizes are symbolic, so the same checks hold while a graph is traced.
+#pragma once
+
+#include "runtime/ops/spec.h"
+
+namespace luna::ops {
+
+/// Names, ranges, ranks, sizes, devices and dtypes that agree. op: the name messages begin with.
+void check(const char* op, const Inputs& inputs, const Spec& spec);
+
+/// What the kernels do not do yet: dtypes other than float32, causal. The reference does both.
+void check_built(const char* op, const Inputs& inputs, const Spec& spec);
+
+}  // namespace luna::ops

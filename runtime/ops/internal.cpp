@@ -1,0 +1,118 @@
+// The internal operators on real tensors, their shape functions, and calls to them through the
+// dispatcher.
+#include "runtime/ops/internal.h"
+
+#include <ATen/core/dispatch/Dispatcher.h>
+
+#include "runtime/ops/layout.h"
+
+namespace luna::ops {
+namespace {
+
+WantedGradients unpack(const c10::List<bool>& wanted) {
+  WantedGradients out{wanted[0], wanted[1], wanted[2], {}};
+  for (size_t i = 3; i < wanted.size(); ++i) out.params.push_back(wanted[i]);
+  return out;
+}
+
+c10::List<bool> pack(const WantedGradients& wanted) {
+  c10::List<bool> out({wanted.q, wanted.k, wanted.v});
+  for (const bool flag : wanted.params) out.push_back(flag);
+  return out;
+}
+
+/// A tensor for an operator's output list: unwanted gradients travel as zero-element tensors.
+at::Tensor or_empty(const at::Tensor& grad, const at::Tensor& like) {
+  return grad.defined() ? grad : at::empty({0}, like.options());
+}
+
+/// D: features of one token.
+c10::SymInt features(const Inputs& in, const Spec& spec) {
+  if (spec.learned()) return in.params[kProjWeight].sym_size(0) * in.params[kW2].sym_size(0);
+  return spec.feature_map == "performer" ? in.params[0].sym_size(0) : in.q.sym_size(3);
+}
+
+}  // namespace
+
+ForwardOut forward_kernel(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                          at::TensorList params, Mask key_mask, std::string feature_map,
+                          std::string activation, bool nonneg, std::string envelope,
+                          double ch_rms_target, std::string psi, std::string denominator,
+                          double eps, double feature_eps) {
+  const Spec spec{feature_map, activation,  nonneg, envelope,   ch_rms_target,
+                  psi,         denominator, eps,    feature_eps};
+  const kernels::Forward out = attention_forward({q, k, v, params.vec(), key_mask}, spec);
+  return {out.o, out.den, out.S, out.z};
+}
+
+ForwardOut forward_shapes(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                          at::TensorList params, Mask key_mask, std::string feature_map,
+                          std::string, bool, std::string, double, std::string, std::string, double,
+                          double) {
+  Spec spec;
+  spec.feature_map = feature_map;
+  const c10::SymInt D = features({q, k, v, params.vec(), key_mask}, spec);
+  const c10::SymInt B = q.sym_size(0), Hk = k.sym_size(1), dv = v.sym_size(3);
+  return {empty_output(q, dv), at::empty_symint({B, q.sym_size(1), q.sym_size(2)}, q.options()),
+          at::empty_symint({B, Hk, D, dv}, q.options()), at::empty_symint({B, Hk, D}, q.options())};
+}
+
+BackwardOut backward_kernel(const at::Tensor& grad, const at::Tensor& q, const at::Tensor& k,
+                            const at::Tensor& v, at::TensorList params, const at::Tensor& o,
+                            const at::Tensor& den, const at::Tensor& S, const at::Tensor& z,
+                            Mask key_mask, std::string feature_map, std::string activation,
+                            bool nonneg, std::string envelope, double ch_rms_target,
+                            std::string psi, std::string denominator, double eps,
+                            double feature_eps, c10::List<bool> wanted) {
+  const Spec spec{feature_map, activation,  nonneg, envelope,   ch_rms_target,
+                  psi,         denominator, eps,    feature_eps};
+  Gradients out = attention_backward(grad, {q, k, v, params.vec(), key_mask}, {o, den, S, z}, spec,
+                                     unpack(wanted));
+  for (at::Tensor& param : out.params) param = or_empty(param, q);
+  return {or_empty(out.q, q), or_empty(out.k, q), or_empty(out.v, q), out.params};
+}
+
+BackwardOut backward_shapes(const at::Tensor&, const at::Tensor& q, const at::Tensor& k,
+                            const at::Tensor& v, at::TensorList params, const at::Tensor&,
+                            const at::Tensor&, const at::Tensor&, const at::Tensor&, Mask,
+                            std::string, std::string, bool, std::string, double, std::string,
+                            std::string, double, double, c10::List<bool> wanted) {
+  const WantedGradients want = unpack(wanted);
+  const auto like = [&](const at::Tensor& x, bool flag) {
+    return flag ? at::empty_like(x) : at::empty({0}, q.options());
+  };
+  std::vector<at::Tensor> dparams;
+  for (size_t i = 0; i < params.size(); ++i) {
+    dparams.push_back(want.params[i] ? at::empty_symint(params[i].sym_sizes(), q.options())
+                                     : at::empty({0}, q.options()));
+  }
+  return {like(q, want.q), like(k, want.k), like(v, want.v), dparams};
+}
+
+ForwardOut call_forward(const Inputs& in, const Spec& spec) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("luna::_attention_forward", "")
+                             .typed<ForwardOp>();
+  return op.call(in.q, in.k, in.v, in.params, in.key_mask, spec.feature_map, spec.activation,
+                 spec.nonneg, spec.envelope, spec.ch_rms_target, spec.psi, spec.denominator,
+                 spec.eps, spec.feature_eps);
+}
+
+Gradients call_backward(const at::Tensor& grad, const Inputs& in, const kernels::Forward& saved,
+                        const Spec& spec, const WantedGradients& wanted) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("luna::_attention_backward", "")
+                             .typed<BackwardOp>();
+  auto [dq, dk, dv, dparams] =
+      op.call(grad, in.q, in.k, in.v, in.params, saved.o, saved.den, saved.S, saved.z, in.key_mask,
+              spec.feature_map, spec.activation, spec.nonneg, spec.envelope, spec.ch_rms_target,
+              spec.psi, spec.denominator, spec.eps, spec.feature_eps, pack(wanted));
+  const auto given = [](const at::Tensor& x, bool flag) { return flag ? x : at::Tensor(); };
+  Gradients out{given(dq, wanted.q), given(dk, wanted.k), given(dv, wanted.v), dparams};
+  for (size_t i = 0; i < out.params.size(); ++i) {
+    out.params[i] = given(out.params[i], wanted.params[i]);
+  }
+  return out;
+}
+
+}  // namespace luna::ops

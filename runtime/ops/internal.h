@@ -1,0 +1,39 @@
+// The internal operators luna::_attention_forward and luna::_attention_backward, which the public
+// ones call:
+//   forward  -> (o [B, H, Nq, dv], den [B, H, Nq], S [B, Hk, D, dv], z [B, Hk, D])
+//   backward -> (dq, dk, dv, dparams), zero-element tensors where `wanted` (q, k, v, then params)
+//   is false
+// One signature each for the kernels' implementation, the shape function and the autograd wiring.
+#pragma once
+
+#include "runtime/ops/attention.h"
+#include "runtime/ops/spec.h"
+
+namespace luna::ops {
+
+using Mask = const std::optional<at::Tensor>&;
+using ForwardOut = std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor>;
+using BackwardOut = std::tuple<at::Tensor, at::Tensor, at::Tensor, std::vector<at::Tensor>>;
+
+using ForwardOp = ForwardOut(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                             at::TensorList params, Mask key_mask, std::string feature_map,
+                             std::string activation, bool nonneg, std::string envelope,
+                             double ch_rms_target, std::string psi, std::string denominator,
+                             double eps, double feature_eps);
+using BackwardOp = BackwardOut(const at::Tensor& grad, const at::Tensor& q, const at::Tensor& k,
+                               const at::Tensor& v, at::TensorList params, const at::Tensor& o,
+                               const at::Tensor& den, const at::Tensor& S, const at::Tensor& z,
+                               Mask key_mask, std::string feature_map, std::string activation,
+                               bool nonneg, std::string envelope, double ch_rms_target,
+                               std::string psi, std::string denominator, double eps,
+                               double feature_eps, c10::List<bool> wanted);
+
+ForwardOp forward_kernel, forward_shapes, forward_autograd;
+BackwardOp backward_kernel, backward_shapes, backward_autograd;
+
+/// Through the dispatcher: autograd, tracing and shape functions included.
+ForwardOut call_forward(const Inputs& inputs, const Spec& spec);
+Gradients call_backward(const at::Tensor& grad, const Inputs& inputs, const kernels::Forward& saved,
+                        const Spec& spec, const WantedGradients& wanted);
+
+}  // namespace luna::ops

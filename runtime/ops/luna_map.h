@@ -1,0 +1,52 @@
+// One side (query or key) of LUNA's feature map: fold forward, gradients back, ch_rms included.
+#pragma once
+
+#include <memory>
+
+#include "runtime/kernels/kernels.h"
+#include "runtime/ops/spec.h"
+#include "runtime/psi/psi.h"
+
+namespace luna::ops {
+
+/// LUNA's feature map of one call. Both sides share the parameters; ch_rms gives each side its own
+/// scale.
+class LunaMap {
+ public:
+  LunaMap(const std::vector<at::Tensor>& params, const Spec& spec);
+
+  /// One side's folded map and what its gradient needs.
+  struct Side {
+    kernels::MapArgs args;
+    psi::Fold fold;
+    std::vector<double> scale_rate;  ///< [L] ds/d(sum of squares); empty without ch_rms
+  };
+  Side side(const at::Tensor& x) const;
+
+  /// Parameter gradients, both sides added up.
+  struct Sum {
+    explicit Sum(const psi::Weights& weights) : psi(weights) {}
+    at::Tensor proj, bias;
+    psi::Gradient psi;
+  };
+  Sum new_sum() const { return Sum(psi_->weights()); }
+
+  /// Adds one side's parameter gradients to sum; returns what ch_rms adds to the gradient of x, or
+  /// undefined.
+  at::Tensor add_gradient(const at::Tensor& x, const Side& side, const kernels::MapGrads& grads,
+                          Sum& sum) const;
+
+  /// Gradients as tensors shaped like the parameters, in their order.
+  std::vector<at::Tensor> tensors(const Sum& sum) const;
+
+ private:
+  /// The map without any scale: psi_l after nonneg.
+  kernels::MapArgs unscaled(psi::Fold& fold) const;
+
+  std::vector<at::Tensor> params_;
+  Spec spec_;
+  std::unique_ptr<psi::Psi> psi_;
+  double root_m_;  // sqrt(m)
+};
+
+}  // namespace luna::ops

@@ -1,0 +1,43 @@
+// What an attention operator was asked for, as one value: the public operators fill it, everything
+// below reads it.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace luna::ops {
+
+struct Spec {
+  std::string feature_map = "luna";  ///< luna, elu, relu, performer
+  std::string activation = "relu";
+  bool nonneg = true;
+  std::string envelope = "none";
+  double ch_rms_target = 0.0;
+  std::string psi = "auto";
+  std::string denominator = "add_eps";
+  double eps = 1e-6;
+  double feature_eps = 0.0;
+  bool causal = false;
+
+  bool learned() const { return feature_map == "luna"; }
+  bool has_envelope() const { return envelope != "none"; }
+};
+
+/// Tensors of one call. params: proj_weight, proj_bias, w1, b1, w2, b2 for luna; W for performer;
+/// else none.
+struct Inputs {
+  at::Tensor q, k, v;
+  std::vector<at::Tensor> params;
+  std::optional<at::Tensor> key_mask;
+};
+
+/// Positions in Inputs::params of LUNA's parameters.
+enum LunaParam { kProjWeight, kProjBias, kW1, kB1, kW2, kB2, kLunaParams };
+
+/// Performer's feature eps (baselines: 1e-4, added to every exponential).
+inline constexpr double kPerformerEps = 1e-4;
+
+}  // namespace luna::ops

@@ -1,0 +1,78 @@
+// LUNA's psi: R -> R^L as the kernels evaluate it. A Psi holds the parameters on the host in
+// float64, folds a per-channel scale and a shift into what the kernels read (MapArgs), and takes
+// their gradients apart again. Called by runtime/ops; two evaluations: exact piecewise linear
+// (pwl.cpp) and dense (dense.cpp).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/kernels/kernels.h"
+
+namespace luna::psi {
+
+/// Host copy of psi's parameters as L x hid units. Shared psi: w1, b1 [hid]; separate psi: [L,
+/// hid].
+struct Weights {
+  /// From w1, b1 ([hid] or [L, hid]), w2 [L, hid] and b2 [L], float32, any device.
+  Weights(const at::Tensor& w1, const at::Tensor& b1, const at::Tensor& w2, const at::Tensor& b2);
+
+  int64_t L, hid;
+  bool separate;
+  int64_t units;                       ///< hid, or L hid: scalar units act(w1 t + b1)
+  std::vector<double> w1, b1, w2, b2;  ///< [units], [units], [L hid], [L]
+
+  /// Channels that unit u feeds: all of them, or its own.
+  int64_t first_channel(int64_t u) const { return separate ? u / hid : 0; }
+  int64_t last_channel(int64_t u) const { return separate ? u / hid + 1 : L; }
+  /// Index into w2 of unit u's weight in channel l.
+  int64_t w2_index(int64_t l, int64_t u) const { return l * hid + (separate ? u % hid : u); }
+};
+
+/// phi_l = max(scale_l psi_l + shift, floor).
+struct Fold {
+  std::vector<double> scale;  ///< [L]
+  double shift = 0.0;
+  float floor = -std::numeric_limits<float>::infinity();
+};
+
+/// Gradients of the parameters, laid out as Weights, and of Fold::scale.
+struct Gradient {
+  explicit Gradient(const Weights& weights);
+  std::vector<double> w1, b1, w2, b2, scale;
+};
+
+/// One evaluation of psi.
+class Psi {
+ public:
+  explicit Psi(Weights weights) : weights_(std::move(weights)) {}
+  virtual ~Psi() = default;
+
+  /// Fills the psi part of MapArgs (map, L, floor and the tables) on the device of like.
+  virtual void fold(const Fold& fold, const at::Tensor& like, kernels::MapArgs& args) const = 0;
+
+  /// Adds the gradients of the folded parameters, taken apart, to sum.
+  virtual void unfold(const Fold& fold, const kernels::MapGrads& grads, Gradient& sum) const = 0;
+
+  const Weights& weights() const { return weights_; }
+
+ protected:
+  Weights weights_;
+};
+
+/// name: auto, dense, pwl; activation: relu, gelu, silu. auto takes pwl for relu up to
+/// kMaxAutoKnots knots. Throws ValueError for pwl with an activation that is not piecewise linear.
+std::unique_ptr<Psi> make_psi(const std::string& name, const std::string& activation,
+                              Weights weights);
+
+inline constexpr int64_t kMaxAutoKnots = 4096;
+
+/// Contiguous float64 host copy.
+std::vector<double> to_host(const at::Tensor& tensor);
+
+/// float32 tensor of the given shape from float64 values, on the device of like.
+at::Tensor to_device(const std::vector<double>& values, at::IntArrayRef shape,
+                     const at::Tensor& like);
+
+}  // namespace luna::psi

@@ -1,0 +1,124 @@
+// Schemas and registrations of torch.ops.luna.*: the same operators for C++ and Python.
+#include <torch/library.h>
+
+#include "runtime/luna.h"
+#include "runtime/ops/checks.h"
+#include "runtime/ops/internal.h"
+#include "runtime/ops/layout.h"
+#include "runtime/ops/performer.h"
+#include "runtime/ops/reference.h"
+
+namespace luna::ops {
+namespace {
+
+at::Tensor fused(const char* op, Inputs in, const Spec& spec) {
+  check(op, in, spec);
+  check_built(op, in, spec);
+  if (spec.ch_rms_target > 0 && in.key_mask) {
+    // The RMS runs over masked tokens too, as the Listing's: what is not finite there counts as 0.
+    const at::Tensor keep = in.key_mask->unsqueeze(1).unsqueeze(-1);
+    in.k = at::where(keep, in.k, in.k.nan_to_num(0.0, 0.0, 0.0));
+  }
+  in.q = unit_last_stride(in.q);
+  in.k = unit_last_stride(in.k);
+  in.v = unit_last_stride(in.v);
+  return std::get<0>(call_forward(in, spec));
+}
+
+at::Tensor luna_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                          const at::Tensor& proj_weight, const at::Tensor& proj_bias,
+                          const at::Tensor& w1, const at::Tensor& b1, const at::Tensor& w2,
+                          const at::Tensor& b2, std::string activation, bool nonneg,
+                          std::string envelope, double ch_rms_target, std::string psi, bool causal,
+                          Mask key_mask, std::string denominator, double eps, double feature_eps) {
+  const Spec spec{"luna", activation,  nonneg, envelope,    ch_rms_target,
+                  psi,    denominator, eps,    feature_eps, causal};
+  return fused("luna_attention", {q, k, v, {proj_weight, proj_bias, w1, b1, w2, b2}, key_mask},
+               spec);
+}
+
+at::Tensor fixed_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                           std::string feature_map, at::TensorList params, bool causal,
+                           Mask key_mask, std::string denominator, double eps) {
+  Spec spec;
+  spec.feature_map = feature_map;
+  spec.causal = causal;
+  spec.denominator = denominator;
+  spec.eps = eps;
+  TORCH_CHECK_VALUE(feature_map == "elu" || feature_map == "relu" || feature_map == "performer",
+                    "fixed_attention: unknown feature_map \"", feature_map,
+                    "\"; known: elu, relu, performer.");
+  return fused("fixed_attention", {q, k, v, params.vec(), key_mask}, spec);
+}
+
+at::Tensor reference(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                     std::string feature_map, at::TensorList params, std::string activation,
+                     bool nonneg, std::string envelope, double ch_rms_target, bool causal,
+                     Mask key_mask, std::string denominator, double eps, double feature_eps) {
+  const Spec spec{feature_map, activation,  nonneg, envelope,    ch_rms_target,
+                  "dense",     denominator, eps,    feature_eps, causal};
+  const Inputs in{q, k, v, params.vec(), key_mask};
+  check("reference_attention", in, spec);
+  return reference_attention(in, spec);
+}
+
+const std::string kOptions =
+    "str feature_map, str activation, bool nonneg, str envelope, float ch_rms_target, str psi, "
+    "str denominator, float eps, float feature_eps";
+
+}  // namespace
+
+TORCH_LIBRARY(luna, library) {
+  library.def(
+      "luna_attention(Tensor q, Tensor k, Tensor v, Tensor proj_weight, Tensor proj_bias, Tensor "
+      "w1, "
+      "Tensor b1, Tensor w2, Tensor b2, *, str activation=\"relu\", bool nonneg=True, "
+      "str envelope=\"none\", float ch_rms_target=0.0, str psi=\"auto\", bool causal=False, "
+      "Tensor? key_mask=None, str denominator=\"add_eps\", float eps=1e-6, float feature_eps=0.0) "
+      "-> Tensor",
+      &luna_attention);
+  library.def(
+      "fixed_attention(Tensor q, Tensor k, Tensor v, str feature_map, Tensor[] params, *, "
+      "bool causal=False, Tensor? key_mask=None, str denominator=\"add_eps\", float eps=1e-6) -> "
+      "Tensor",
+      &fixed_attention);
+  library.def(
+      "reference_attention(Tensor q, Tensor k, Tensor v, str feature_map, Tensor[] params, *, "
+      "str activation=\"relu\", bool nonneg=True, str envelope=\"none\", float ch_rms_target=0.0, "
+      "bool causal=False, Tensor? key_mask=None, str denominator=\"add_eps\", float eps=1e-6, "
+      "float feature_eps=0.0) -> Tensor",
+      &reference);
+  library.def("performer_projection(int m, int d, *, Generator? generator=None) -> Tensor",
+              &performer_projection);
+  const std::string forward =
+      "_attention_forward(Tensor q, Tensor k, Tensor v, Tensor[] params, Tensor? key_mask, " +
+      kOptions + ") -> (Tensor o, Tensor den, Tensor S, Tensor z)";
+  const std::string backward =
+      "_attention_backward(Tensor grad, Tensor q, Tensor k, Tensor v, Tensor[] params, Tensor o, "
+      "Tensor den, Tensor S, Tensor z, Tensor? key_mask, " +
+      kOptions + ", bool[] wanted) -> (Tensor dq, Tensor dk, Tensor dv, Tensor[] dparams)";
+  library.def(forward.c_str());
+  library.def(backward.c_str());
+}
+
+TORCH_LIBRARY_IMPL(luna, CPU, library) {
+  library.impl("_attention_forward", &forward_kernel);
+  library.impl("_attention_backward", &backward_kernel);
+}
+
+TORCH_LIBRARY_IMPL(luna, CUDA, library) {
+  library.impl("_attention_forward", &forward_kernel);
+  library.impl("_attention_backward", &backward_kernel);
+}
+
+TORCH_LIBRARY_IMPL(luna, Meta, library) {
+  library.impl("_attention_forward", &forward_shapes);
+  library.impl("_attention_backward", &backward_shapes);
+}
+
+TORCH_LIBRARY_IMPL(luna, Autograd, library) {
+  library.impl("_attention_forward", &forward_autograd);
+  library.impl("_attention_backward", &backward_autograd);
+}
+
+}  // namespace luna::ops
