@@ -13,8 +13,7 @@ at::Tensor unit_last_stride(const at::Tensor& x);
 /// On CUDA: x itself where base and rows are 16-byte aligned, else a contiguous copy. On CPU: x.
 at::Tensor aligned(const at::Tensor& x);
 
-/// Uninitialised [B, H, Nq, dv] in q's memory order: a [B, Nq, H, dv] buffer where q's heads lie
-/// inside its tokens (stride(1) < stride(2)), else contiguous.
+/// Uninitialised [B, H, Nq, dv] whose dimensions lie in memory in the order of q's (dv innermost).
 at::Tensor empty_output(const at::Tensor& q, const c10::SymInt& dv);
 
 }  // namespace luna::ops

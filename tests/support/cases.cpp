@@ -1,0 +1,118 @@
+#include "tests/support/cases.h"
+
+#include <random>
+#include <sstream>
+
+#include "tests/support/shapes.h"
+
+namespace luna::test {
+namespace {
+
+class Draw {
+ public:
+  explicit Draw(uint64_t seed) : engine_(seed) {}
+
+  template <typename T>
+  T from(const std::vector<T>& values) {
+    return values[engine_() % values.size()];
+  }
+  bool chance(int one_in) { return engine_() % one_in == 0; }
+  uint64_t seed() { return engine_(); }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+/// One batch and few heads where the sequence is long, so that the float64 oracle stays quick.
+Shape draw_shape(Draw& draw, int i) {
+  using namespace shapes;
+  Shape s{};
+  s.N = kTokens[i % kTokens.size()];
+  const bool large = s.N >= 1000;
+  s.B = large ? 1 : (i % 19 == 7 ? 0 : std::max<int64_t>(1, draw.from(kBatch)));
+  s.Hk = large ? 1 : draw.from(kKeyHeads);
+  s.H = s.Hk * draw.from(kGroup);
+  s.Nq = draw.from(kQueries);
+  s.d = draw.from(kHeadSize);
+  s.dv = draw.chance(2) ? s.d : draw.from(kHeadSize);
+  s.m = draw.from(kProjections);
+  s.L = draw.from(kChannels);
+  s.hid = large ? std::min<int64_t>(64, draw.from(kHidden)) : draw.from(kHidden);
+  return s;
+}
+
+void draw_common(Draw& draw, Case& c) {
+  c.layout = draw.from<Layout>({Layout::contiguous, Layout::tokens_first, Layout::tokens_first,
+                                Layout::sliced, Layout::expanded, Layout::last_stride});
+  c.mask = draw.from<MaskKind>({MaskKind::none, MaskKind::none, MaskKind::random,
+                                MaskKind::keep_all, MaskKind::drop_one_batch});
+  c.expanded_grad = draw.chance(6);
+  c.seed = draw.seed();
+  c.spec.denominator = draw.from<std::string>({"add_eps", "clamp_min"});
+  c.spec.eps = draw.from<double>({1e-6, 1e-6, 1e-3, 0.5});
+}
+
+}  // namespace
+
+std::vector<Case> random_luna_cases(int count, uint64_t seed) {
+  Draw draw(seed);
+  std::vector<Case> cases;
+  for (int i = 0; i < count; ++i) {
+    Case c;
+    c.shape = draw_shape(draw, i);
+    draw_common(draw, c);
+    c.separate = draw.chance(3);
+    c.spec.activation = draw.from<std::string>({"relu", "relu", "relu", "gelu", "silu"});
+    c.spec.nonneg = !draw.chance(4);
+    c.spec.envelope = draw.from<std::string>({"none", "none", "none", "exp", "norm"});
+    c.spec.ch_rms_target = draw.from<double>({0.0, 0.0, 0.0, 0.1, 10.0});
+    c.spec.psi =
+        c.spec.activation == "relu" ? draw.from<std::string>({"auto", "pwl", "dense"}) : "auto";
+    c.spec.feature_eps = draw.from<double>({0.0, 0.0, 1e-2});
+    cases.push_back(c);
+  }
+  return cases;
+}
+
+std::vector<Case> random_fixed_cases(int count, uint64_t seed) {
+  Draw draw(seed);
+  std::vector<Case> cases;
+  for (int i = 0; i < count; ++i) {
+    Case c;
+    c.shape = draw_shape(draw, i / 3);
+    draw_common(draw, c);
+    c.spec.feature_map = std::vector<std::string>{"elu", "relu", "performer"}[i % 3];
+    cases.push_back(c);
+  }
+  return cases;
+}
+
+Case small_case(const std::string& feature_map) {
+  Case c;
+  c.shape = {2, 4, 2, 9, 37, 16, 12, 6, 4, 13};
+  c.spec.feature_map = feature_map;
+  c.seed = 7;
+  return c;
+}
+
+std::string describe(const Case& c) {
+  static const char* const kLayouts[] = {"contiguous", "tokens_first", "sliced", "expanded",
+                                         "last_stride"};
+  static const char* const kMasks[] = {"none", "random", "keep_all", "drop_one_batch"};
+  const Shape& s = c.shape;
+  std::ostringstream out;
+  out << c.spec.feature_map << " B" << s.B << " H" << s.H << " Hk" << s.Hk << " Nq" << s.Nq << " N"
+      << s.N << " d" << s.d << " dv" << s.dv << " m" << s.m;
+  if (c.spec.learned()) {
+    out << " L" << s.L << " hid" << s.hid << (c.separate ? " separate " : " shared ")
+        << c.spec.activation << " psi=" << c.spec.psi << (c.spec.nonneg ? "" : " signed")
+        << " envelope=" << c.spec.envelope << " ch_rms=" << c.spec.ch_rms_target
+        << " feature_eps=" << c.spec.feature_eps;
+  }
+  out << " " << c.spec.denominator << "=" << c.spec.eps
+      << " layout=" << kLayouts[static_cast<int>(c.layout)]
+      << " mask=" << kMasks[static_cast<int>(c.mask)] << (c.expanded_grad ? " expanded_grad" : "");
+  return out.str();
+}
+
+}  // namespace luna::test

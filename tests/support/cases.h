@@ -1,0 +1,41 @@
+// One configuration of an attention operator, for tests that run over many: shape, options, layout,
+// mask.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runtime/ops/spec.h"
+
+namespace luna::test {
+
+struct Shape {
+  int64_t B, H, Hk, Nq, N, d, dv, m, L, hid;
+};
+
+/// How q, k and v lie in memory.
+enum class Layout { contiguous, tokens_first, sliced, expanded, last_stride };
+enum class MaskKind { none, random, keep_all, drop_one_batch };
+
+struct Case {
+  Shape shape{};
+  ops::Spec spec;
+  bool separate = false;  ///< L separate scalar MLPs instead of a shared one
+  Layout layout = Layout::contiguous;
+  MaskKind mask = MaskKind::none;
+  bool expanded_grad = false;  ///< grad_output is one number, expanded
+  uint64_t seed = 0;
+};
+
+/// All of it in one line, for failure messages.
+std::string describe(const Case& c);
+
+/// count cases drawn from shapes.h's values with every option appearing many times; the same for
+/// the same seed.
+std::vector<Case> random_luna_cases(int count, uint64_t seed);
+std::vector<Case> random_fixed_cases(int count, uint64_t seed);
+
+/// A small case with every default; tests change what they need.
+Case small_case(const std::string& feature_map = "luna");
+
+}  // namespace luna::test

@@ -1,0 +1,34 @@
+// The error bound every fused operator is held to, relative to eager float32 on the same inputs:
+// error <= max(3 x eager's error, floor), both errors against the float64 reference.
+// Two norms, both bounded: |a - b|_2 / |b|_2, and max|a - b| / max|b| (b = 0: the difference
+// itself).
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include "tests/support/inputs.h"
+
+namespace luna::test {
+
+inline constexpr double kEagerFactor = 3.0;
+inline constexpr double kFloorTensors = 3e-6;  ///< out, dq, dk, dv
+inline constexpr double kFloorParams = 3e-4;   ///< gradients of parameters
+
+struct Error {
+  double rms, max;
+};
+/// Infinite where shapes differ or exactly one of the two is not finite.
+Error error(const at::Tensor& given, const at::Tensor& expected);
+
+/// Runs the fused operator, eager float32 and the float64 reference on a case and compares every
+/// tensor. Failures name the case and the tensor; the worst ratios to the bound are kept for
+/// print_worst().
+void expect_within_bounds(const Case& c);
+
+/// One line per tensor: the case that came closest to (or went beyond) its bound.
+void print_worst();
+
+/// Equal bit for bit, NaN included.
+::testing::AssertionResult same_bits(const at::Tensor& a, const at::Tensor& b);
+
+}  // namespace luna::test
