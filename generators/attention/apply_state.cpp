@@ -8,7 +8,7 @@ class ApplyState : public TilePass<ApplyState> {
  public:
   Input<Buffer2> q{"q"};  // (d, N)
   Input<Buffer1> weight{"weight"};
-  Input<Buffer2> S{"S"};  // (dv padded to kLanes, D)
+  Input<Buffer2> S{"S"};  // (dv padded to kRowColumns, D)
   Input<Buffer1> z{"z"};  // (D)
   Input<float> add{"add"}, clamp{"clamp"};
 
@@ -21,6 +21,8 @@ class ApplyState : public TilePass<ApplyState> {
     const Arguments args = arguments();
     tokens_ = q.dim(1).extent();
     weight_ = weight;
+    free_stride(weight);
+    free_stride(den);
     const Func rows = stage("q_rows", q, 1.0f, 0.0f);
     phi_ = feature_map_->features(args, rows, static_width(q), Side::query);
 
@@ -51,7 +53,6 @@ class ApplyState : public TilePass<ApplyState> {
     static_width(out);
     out.dim(0).set_min(0).set_stride(1);
     out.dim(1).set_bounds(0, tokens_);
-    den.dim(0).set_bounds(0, tokens_);
   }
 
   void schedule_outputs() {

@@ -10,7 +10,7 @@ class GradK : public TilePass<GradK> {
   Input<Buffer2> k{"k"}, v{"v"};
   Input<Buffer1> weight{"weight"};
   Input<Buffer2> dstate{"dstate"};            // (D, e): R, -u
-  Input<Buffer2> dstate_rows{"dstate_rows"};  // (e padded to kLanes, D): R
+  Input<Buffer2> dstate_rows{"dstate_rows"};  // (e padded to kRowColumns, D): R
 
   Output<Buffer2> dk{"dk"}, dv{"dv"};
   Output<Buffer1> power{"power"};
@@ -24,6 +24,8 @@ class GradK : public TilePass<GradK> {
     const Arguments args = arguments();
     tokens_ = k.dim(1).extent();
     weight_ = weight;
+    free_stride(weight);
+    free_stride(power);
     const Func rows = stage("k_rows", k, 1.0f, 0.0f);
     const Func columns = stage("v_columns", v, weight_of(n_), weight_of(n_));
     const Func phi = feature_map_->features(args, rows, static_width(k), Side::key);
@@ -71,7 +73,6 @@ class GradK : public TilePass<GradK> {
     sum(n_) = 0.0f;
     sum(n_) += phi(over_D, n_) * dphi(over_D, n_);
     power(n_) = sum(n_);
-    power.dim(0).set_bounds(0, tokens_);
     sum.compute_root().store_in(Halide::MemoryType::Stack).bound_storage(n_, tiles::kTokens);
     sum.update().atomic().vectorize(over_D, lanes());
   }

@@ -26,6 +26,8 @@ class GradQ : public TilePass<GradQ> {
     const Arguments args = arguments();
     tokens_ = q.dim(1).extent();
     weight_ = weight;
+    free_stride(weight);
+    free_stride(den);
     const Func rows = stage("q_rows", q, 1.0f, 0.0f);
     const Func phi = feature_map_->features(args, rows, static_width(q), Side::query);
     const Func columns = gradient_columns();

@@ -16,6 +16,7 @@ class KvState : public TilePass<KvState> {
     const Arguments args = arguments();
     tokens_ = k.dim(1).extent();
     weight_ = weight;
+    free_stride(weight);
     const Func rows = stage("k_rows", k, 1.0f, 0.0f);
     const Func columns = stage("v_columns", v, weight_of(n_), weight_of(n_));
     const Func phi = feature_map_->features(args, rows, static_width(k), Side::key);

@@ -123,6 +123,12 @@ class TilePass : public Halide::Generator<Pass> {
     return n < tokens_ && is_kept(weight_(row));
   }
 
+  /// A per-token scalar (N) of any stride, 0 for one value for all.
+  template <typename Scalars>
+  void free_stride(Scalars& scalars) const {
+    scalars.dim(0).set_bounds(0, tokens_).set_stride(Expr());
+  }
+
   /// Weight of token n, 0 past the end.
   Expr weight_of(const Expr& n) const {
     const Expr row = Halide::min(n, Halide::max(tokens_ - 1, 0));
@@ -151,7 +157,9 @@ class TilePass : public Halide::Generator<Pass> {
     state(D_, e_) += tile(D_, e_);
 
     const auto round_up = Halide::TailStrategy::RoundUp;
-    const int block = feature_block() * lanes() / 16, width = tiles::column_block(size);
+    const int width = tiles::column_block(size);
+    // 32 vector registers hold 2 x 11 or 4 x 5 accumulators, 16 hold half of that.
+    const int block = std::min((width == 11 ? 2 : 4) * lanes() * lanes() / 16, feature_block());
     const Var Do("Do"), Di("Di"), Dv("Dv"), eo("eo"), ei("ei");
     state.vectorize(D_, lanes(), round_up);
     state.update()

@@ -7,6 +7,10 @@ constexpr int kTokens = 64;       ///< most tokens a pipeline call takes
 constexpr int kLanes = 16;        ///< padding of d, dv, m and hid in packed buffers, in floats
 constexpr int kSearchWidth = 16;  ///< children of a node of the knot search tree
 
+/// Rows (e, D) of a state are padded to this many columns: one register block of the products with
+/// them.
+constexpr int kRowColumns = 32;
+
 /// Features are padded to a multiple of this: one register block of the state products.
 constexpr int feature_block(bool elementwise) { return elementwise ? 32 : 64; }
 

@@ -14,6 +14,8 @@ class Projected : public FeatureMap {
   std::vector<Argument> gradient_outputs() const override;
   void schedule_features(const Halide::Target& target) override;
   void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) override;
+  /// t(i, n) of the last features() call.
+  const Func& projection() const { return t_; }
 
  protected:
   /// Defines t_(i, n) from x(j, n).

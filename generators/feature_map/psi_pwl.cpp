@@ -98,25 +98,25 @@ FeatureMap::Gradient PsiPwl::gradient(const Arguments& arguments, const Func& dp
 
 void PsiPwl::schedule_features(const Halide::Target& target) {
   Projected::schedule_features(target);
-  const Var Do("Do"), Di("Di");
+  // One projection's search is 2 vector compares and its features one vector: 8 projections at a
+  // time overlap.
+  const Var Do("Do"), Di("Di"), site("site"), io("io");
   phi_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
   phi_.split(D_, Do, Di, options_.channels, Halide::TailStrategy::RoundUp)
-      .reorder(Di, Do, n_)
+      .split(Do, Do, site, 8, Halide::TailStrategy::RoundUp)
+      .reorder(Di, site, Do, n_)
       .vectorize(Di)
-      .unroll(Do, 8, Halide::TailStrategy::GuardWithIf);
+      .unroll(site);
+  Halide::LoopLevel search_at(phi_, site);
   if (has_gradient_) {  // the rows serve phi, dt and the segment sums
     row_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
-    row_.unroll(i_, 8, Halide::TailStrategy::GuardWithIf);
+    row_.split(i_, io, site, 8, Halide::TailStrategy::RoundUp).unroll(site);
+    search_at = Halide::LoopLevel(row_, site);
   } else {
-    row_.compute_at(phi_, Do).store_in(MemoryType::Register);
+    row_.compute_at(search_at).store_in(MemoryType::Register);
   }
   for (auto& [passed, r] : levels_) {
-    if (has_gradient_) {
-      passed.compute_at(row_, i_);
-    } else {
-      passed.compute_at(phi_, Do);
-    }
-    passed.store_in(MemoryType::Register);
+    passed.compute_at(search_at).store_in(MemoryType::Register);
     passed.update().atomic().vectorize(r);
   }
 }

@@ -1,5 +1,6 @@
-// The fused linear-attention passes as functions on torch tensors: what the operators (runtime/ops) call and
-// what the Halide pipelines (generators/) compute. float32, CPU or CUDA. No gradient is recorded here.
+// The fused linear-attention passes as functions on torch tensors: what the operators (runtime/ops)
+// call and what the Halide pipelines (generators/) compute. float32, CPU or CUDA. No gradient is
+// recorded here.
 //
 // Shapes: q [B, H, Nq, d], k [B, Hk, N, d], v [B, Hk, N, dv]; every last stride is 1.
 // Features are ordered projection major, channel minor: D = m L.
@@ -18,12 +19,16 @@ struct MapArgs {
   /// "pwl", "dense_relu", "dense_gelu", "dense_silu", "elu", "relu", "performer".
   std::string map;
   int64_t L = 1;  ///< channels per projection (psi maps)
-  /// psi maps and performer: t = proj x + bias; proj [m, d], bias [m] (performer: d^-1/4 folded in, bias 0).
+  /// psi maps and performer: t = proj x + bias; proj [m, d], bias [m] (performer: d^-1/4 folded in,
+  /// bias 0).
   at::Tensor proj, bias;
-  /// pwl: phi_l(t) = max(a t + c, floor), (a, c) of the segment that t lies in; segment s = #{knots <= t}.
+  /// pwl: phi_l(t) = max(a t + c, floor), (a, c) of the segment that t lies in; segment s = #{knots
+  /// <= t}.
   at::Tensor knots;  ///< [K] float32, ascending, +inf allowed
-  at::Tensor table;  ///< [K + 1, 2, L] float32: slopes a, intercepts c; scale and feature_eps folded in
-  /// dense: phi_l(t) = max(b2_l + sum_h w2_lh act(w1_h t + b1_h), floor); separate psi arrives block diagonal.
+  at::Tensor
+      table;  ///< [K + 1, 2, L] float32: slopes a, intercepts c; scale and feature_eps folded in
+  /// dense: phi_l(t) = max(b2_l + sum_h w2_lh act(w1_h t + b1_h), floor); separate psi arrives
+  /// block diagonal.
   at::Tensor w1, b1;  ///< [hid]
   at::Tensor w2, b2;  ///< [L, hid], [L], scale and feature_eps folded in
   float floor = -std::numeric_limits<float>::infinity();
@@ -35,7 +40,8 @@ struct MapArgs {
 /// Gradients of the folded parameters; undefined where not asked for or not part of the map.
 struct MapGrads {
   at::Tensor proj, bias;  ///< [m, d], [m] float32
-  at::Tensor g0, g1;      ///< pwl: [K + 1, L] float64, sums of dphi and of dphi t over a segment (active units)
+  at::Tensor g0,
+      g1;  ///< pwl: [K + 1, L] float64, sums of dphi and of dphi t over a segment (active units)
   at::Tensor w1, b1, w2, b2;  ///< dense: float32, gradients of the folded weights
 };
 
@@ -45,8 +51,8 @@ struct Denominator {
   float clamp = -std::numeric_limits<float>::infinity();
 };
 
-/// What both directions are given. Weights are float32 [B, heads, tokens] or undefined (= 1): phi is multiplied
-/// by them; a zero selects the token (phi and v) out, so that NaN in it cannot leak.
+/// What both directions are given. Weights are float32 [B, heads, tokens] or undefined (= 1): phi
+/// is multiplied by them; a zero selects the token (phi and v) out, so that NaN in it cannot leak.
 struct Problem {
   at::Tensor q, k, v;
   MapArgs q_map, k_map;
@@ -61,7 +67,8 @@ struct Forward {
   at::Tensor z;    ///< [B, Hk, D]
 };
 
-/// Which gradients are wanted; the rest come back undefined and are not computed where that saves a pass.
+/// Which gradients are wanted; the rest come back undefined and are not computed where that saves a
+/// pass.
 struct Wanted {
   bool q = true, k = true, v = true, q_weight = false, k_weight = false, params = true;
 };
@@ -81,11 +88,13 @@ Backward backward(const Problem& problem, const Forward& saved, const at::Tensor
 /// psi maps, ch_rms: sum over B, heads and tokens of sum_i phi_l(t_i)^2, [L] float64.
 at::Tensor power_sum(const at::Tensor& x, const MapArgs& map);
 
-/// Gradient of sum_l coefficient_l * power_sum_l / 2: dphi = coefficient_l phi, float32 [L] -> dx and parameters.
+/// Gradient of sum_l coefficient_l * power_sum_l / 2: dphi = coefficient_l phi, float32 [L] -> dx
+/// and parameters.
 std::pair<at::Tensor, MapGrads> power_grad(const at::Tensor& x, const MapArgs& map,
                                            const at::Tensor& coefficient);
 
-/// performer: the largest t over features and tokens of nonzero weight, [B, heads]; -inf where there is none.
+/// performer: the largest t over features and tokens of nonzero weight, [B, heads]; -inf where
+/// there is none.
 at::Tensor key_maximum(const at::Tensor& x, const MapArgs& map, const at::Tensor& weight);
 
 }  // namespace luna::kernels

@@ -1,0 +1,163 @@
+#include <ATen/ATen.h>
+
+#include "runtime/kernels/cpu/packed_map.h"
+#include "runtime/kernels/cpu/passes.h"
+#include "runtime/kernels/cpu/state.h"
+#include "runtime/kernels/cpu/tasks.h"
+#include "runtime/kernels/layout.h"
+
+namespace luna::kernels::cpu {
+namespace {
+
+/// What grad_q leaves for grad_k: R and -u of every (b, key head).
+struct StateGradient {
+  at::Tensor R, u;  ///< [B, Hk, D, dv], [B, Hk, D] (u with its sign turned)
+};
+
+StateGradient query_gradients(const Problem& p, const PackedMap& map, const Forward& saved,
+                              const at::Tensor& grad, Backward& result) {
+  const int64_t B = p.q.size(0), H = p.q.size(1), Nq = p.q.size(2);
+  const int64_t Hk = p.k.size(1), D = saved.S.size(2), dv = saved.S.size(3);
+  const int64_t features = map.layout().padded, columns = map.padded_columns();
+  const Tasks tasks(B, H, Nq);
+  const at::Tensor states = state_columns(saved.S, saved.z, map.layout(), columns);
+  const at::Tensor partial = at::empty({tasks.count(), columns, features}, saved.S.options());
+  const at::Tensor sums = at::empty({tasks.count(), map.sum_size()}, saved.S.options());
+  float one = 1.0f;
+  const Rows q(p.q), g(grad), o(saved.o), den(saved.den), weight(p.q_weight, &one), dq(result.q);
+  const float* state = states.const_data_ptr<float>();
+  float* partials = partial.data_ptr<float>();
+  float* task_sums = sums.data_ptr<float>();
+
+  tasks.run([&](int64_t begin, int64_t end) {
+    for (int64_t index = begin; index < end; index++) {
+      const Task task = tasks[index];
+      const int64_t head = task.b * Hk + task.h * Hk / H;
+      float* dstate = partials + index * columns * features;
+      float* sum = task_sums + index * map.sum_size();
+      std::fill_n(dstate, columns * features, 0.0f);
+      std::fill_n(sum, map.sum_size(), 0.0f);
+      TileCall call("grad_q_" + map.variant());
+      const size_t at_q = call.add(q.data, {{q.width, 1}, {0, q.row}});
+      const size_t at_g = call.add(g.data, {{g.width, 1}, {0, g.row}});
+      const size_t at_o = call.add(o.data, {{o.width, 1}, {0, o.row}});
+      const size_t at_den = call.add(den.data, {{0, den.row}});
+      const size_t at_weight = call.add(weight.data, {{0, weight.row}});
+      call.add(state + head * columns * features, {{features, 1}, {columns, features}});
+      call.add(p.denominator.add);
+      call.add(finite_floor(p.denominator.clamp));
+      map.add_inputs(call, Side::query, true, 0.0f);
+      const size_t at_dq = call.add(dq.data, {{dq.width, 1}, {0, dq.row}});
+      call.add(dstate, {{features, 1}, {columns, features}});
+      map.add_sums(call, sum);
+      for_each_tile(task, [&](int64_t n, int64_t tokens) {
+        call.point(at_q, q.at(task.b, task.h, n), tokens);
+        call.point(at_g, g.at(task.b, task.h, n), tokens);
+        call.point(at_o, o.at(task.b, task.h, n), tokens);
+        call.point(at_den, den.at(task.b, task.h, n), tokens);
+        call.point(at_weight, weight.at(task.b, task.h, n), tokens);
+        call.point(at_dq, dq.at(task.b, task.h, n), tokens);
+        call.run();
+      });
+    }
+  });
+  result.q_map = map.unpack(sum_tasks(sums));
+
+  StateGradient state_gradient{at::empty({B, Hk, D, dv}, saved.S.options()),
+                               at::empty({B, Hk, D}, saved.S.options())};
+  // The slots of a key head's whole group of query heads are adjacent.
+  const int64_t slots = tasks.slots() * (H / std::max<int64_t>(Hk, 1));
+  at::parallel_for(0, B * Hk, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t head = begin; head < end; head++) {
+      reduce_state(partials + head * slots * columns * features, slots, map.layout(), columns, dv,
+                   state_gradient.R.data_ptr<float>() + head * D * dv,
+                   state_gradient.u.data_ptr<float>() + head * D);
+    }
+  });
+  return state_gradient;
+}
+
+void key_gradients(const Problem& p, const PackedMap& map, const StateGradient& state_gradient,
+                   at::Tensor& power, Backward& result) {
+  const int64_t B = p.k.size(0), Hk = p.k.size(1), N = p.k.size(2);
+  const int64_t features = map.layout().padded, columns = map.padded_columns();
+  const at::Tensor states =
+      state_columns(state_gradient.R, state_gradient.u, map.layout(), columns);
+  const at::Tensor rows = state_rows(state_gradient.R, map.layout());
+  const int64_t width = rows.size(3);
+  const Tasks tasks(B, Hk, N);
+  const at::Tensor sums = at::empty({tasks.count(), map.sum_size()}, p.k.options());
+  float one = 1.0f;
+  const Rows k(p.k), v(p.v), weight(p.k_weight, &one), dk(result.k), dv(result.v), dot(power);
+  const float* state = states.const_data_ptr<float>();
+  const float* R = rows.const_data_ptr<float>();
+  float* task_sums = sums.data_ptr<float>();
+  const float* stabiliser =
+      p.k_map.stabiliser.defined() ? p.k_map.stabiliser.const_data_ptr<float>() : nullptr;
+
+  tasks.run([&](int64_t begin, int64_t end) {
+    for (int64_t index = begin; index < end; index++) {
+      const Task task = tasks[index];
+      const int64_t head = task.b * Hk + task.h;
+      float* sum = task_sums + index * map.sum_size();
+      std::fill_n(sum, map.sum_size(), 0.0f);
+      TileCall call("grad_k_" + map.variant());
+      const size_t at_k = call.add(k.data, {{k.width, 1}, {0, k.row}});
+      const size_t at_v = call.add(v.data, {{v.width, 1}, {0, v.row}});
+      const size_t at_weight = call.add(weight.data, {{0, weight.row}});
+      call.add(state + head * columns * features, {{features, 1}, {columns, features}});
+      call.add(R + head * features * width, {{width, 1}, {features, width}});
+      map.add_inputs(call, Side::key, true, stabiliser ? stabiliser[head] : 0.0f);
+      const size_t at_dk = call.add(dk.data, {{dk.width, 1}, {0, dk.row}});
+      const size_t at_dv = call.add(dv.data, {{dv.width, 1}, {0, dv.row}});
+      const size_t at_power = call.add(dot.data, {{0, dot.row}});
+      map.add_sums(call, sum);
+      for_each_tile(task, [&](int64_t n, int64_t tokens) {
+        call.point(at_k, k.at(task.b, task.h, n), tokens);
+        call.point(at_v, v.at(task.b, task.h, n), tokens);
+        call.point(at_weight, weight.at(task.b, task.h, n), tokens);
+        call.point(at_dk, dk.at(task.b, task.h, n), tokens);
+        call.point(at_dv, dv.at(task.b, task.h, n), tokens);
+        call.point(at_power, dot.at(task.b, task.h, n), tokens);
+        call.run();
+      });
+    }
+  });
+  result.k_map = map.unpack(sum_tasks(sums));
+}
+
+/// With r = max(den + add, clamp) and s = o . g: the gradient of a query's weight w is s (r - den)
+/// / (r w), with (r - den) replaced by r where the clamp holds, and 0 where w = 0.
+at::Tensor query_weight_gradient(const Problem& p, const Forward& saved, const at::Tensor& grad) {
+  const at::Tensor raw = saved.den + p.denominator.add;
+  const at::Tensor clamped = raw < p.denominator.clamp;
+  const at::Tensor share = at::where(clamped, at::ones_like(raw), p.denominator.add / raw);
+  const at::Tensor s = (saved.o * grad).sum(-1);
+  return at::where(p.q_weight == 0, at::zeros_like(s), s * share / p.q_weight);
+}
+
+}  // namespace
+
+Backward backward(const Problem& p, const Forward& saved, const at::Tensor& grad,
+                  const Wanted& wanted) {
+  const int64_t d = p.q.size(3), dv = p.v.size(3);
+  const PackedMap k_map(p.k_map, d, dv), q_map(p.q_map, d, dv);
+  Backward result;
+  result.q = at::empty_like(p.q);
+  const StateGradient state_gradient = query_gradients(p, q_map, saved, grad, result);
+  if (wanted.q_weight) {
+    result.q_weight = query_weight_gradient(p, saved, grad);
+  }
+  if (wanted.k || wanted.v || wanted.k_weight || wanted.params) {
+    result.k = at::empty_like(p.k);
+    result.v = at::empty_like(p.v);
+    at::Tensor power = at::empty({p.k.size(0), p.k.size(1), p.k.size(2)}, p.k.options());
+    key_gradients(p, k_map, state_gradient, power, result);
+    if (wanted.k_weight) {
+      result.k_weight = at::where(p.k_weight == 0, at::zeros_like(power), power / p.k_weight);
+    }
+  }
+  return result;
+}
+
+}  // namespace luna::kernels::cpu

@@ -1,0 +1,246 @@
+#include "runtime/kernels/cpu/packed_map.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "generators/common/tiles.h"
+
+namespace luna::kernels {
+namespace {
+
+int64_t round_up(int64_t x, int64_t step) { return (x + step - 1) / step * step; }
+
+bool is_pwl(const std::string& map) { return map == "pwl"; }
+bool is_dense(const std::string& map) { return map.rfind("dense_", 0) == 0; }
+bool is_elementwise(const std::string& map) { return map == "elu" || map == "relu"; }
+
+/// Most knots that two levels of the search tree hold.
+constexpr int64_t kTwoLevels = tiles::kSearchWidth * tiles::kSearchWidth;
+
+const float* floats(const at::Tensor& t) { return t.const_data_ptr<float>(); }
+
+/// Zeros of that shape, in memory that vectors may be loaded from.
+at::Tensor zeros(at::IntArrayRef sizes) { return at::zeros(sizes, at::kFloat); }
+
+/// Level `level` of the search tree: node k of the tree's last level holds knots 16 k .. 16 k + 15,
+/// and a node above holds the largest knot below each of its children. Absent knots are +inf.
+void fill_search_level(const float* knots, int64_t count, int levels, int level, float* nodes,
+                       int64_t node_count) {
+  const int64_t width = tiles::kSearchWidth;
+  int64_t stride = 1;
+  for (int below = level + 1; below < levels; below++) {
+    stride *= width;
+  }
+  for (int64_t k = 0; k < node_count * width; k++) {
+    const int64_t index = (k + 1) * stride - 1;
+    nodes[k] = index < count ? knots[index] : std::numeric_limits<float>::infinity();
+  }
+}
+
+}  // namespace
+
+PackedMap::PackedMap(const MapArgs& args, int64_t d, int64_t dv) : args_(args), d_(d) {
+  const int64_t size =
+      d == dv && (d == 32 || d == 64) ? d : 0;  // the sizes built in CMakeLists.txt
+  const bool big = is_pwl(args.map) && args.knots.numel() > kTwoLevels;
+  int64_t fixed = size;
+  padded_d_ = round_up(std::max<int64_t>(d, 1), tiles::kLanes);
+  variant_ = args.map;
+  if (is_pwl(args.map) || is_dense(args.map)) {
+    tile_ = is_pwl(args.map) && !big && args.L <= 4 ? 4 : 8;
+    groups_ = (args.L + tile_ - 1) / tile_;
+    fixed = big || tile_ == 4 || is_dense(args.map) ? 0 : size;
+    variant_ += std::to_string(tile_) + (big ? "_big" : "");
+  } else if (!is_elementwise(args.map)) {
+    fixed = 0;
+  }
+  variant_ += "_" + std::to_string(fixed);
+  padded_columns_ = round_up(dv + 1, tiles::column_block(static_cast<int>(fixed)));
+  if (is_elementwise(args.map)) {
+    layout_ = {d, 1, 1, round_up(std::max<int64_t>(d, 1), tiles::feature_block(true))};
+    return;
+  }
+  pack_projection(args.proj, args.bias);
+  if (is_pwl(args.map)) {
+    pack_pwl();
+  } else if (is_dense(args.map)) {
+    pack_dense();
+  }
+}
+
+void PackedMap::pack_projection(const at::Tensor& proj, const at::Tensor& bias) {
+  m_ = proj.size(0);
+  const int64_t step = std::max<int64_t>(tiles::kLanes, tiles::feature_block(false) / tile_);
+  projections_ = round_up(m_ * groups_, step);
+  layout_ = {m_, args_.L, groups_ * tile_, projections_ * tile_};
+  proj_rows_ = zeros({projections_, padded_d_});
+  bias_ = zeros({projections_});
+  if (m_ > 0) {
+    proj_rows_.narrow(0, 0, m_ * groups_)
+        .narrow(1, 0, d_)
+        .copy_(proj.repeat_interleave(groups_, 0));
+    bias_.narrow(0, 0, m_ * groups_).copy_(bias.repeat_interleave(groups_, 0));
+  }
+  proj_ = proj_rows_.t().contiguous();
+  add_sum(padded_d_, projections_);
+  add_sum(projections_, 0);
+}
+
+void PackedMap::pack_pwl() {
+  const int64_t knots = args_.knots.numel(), rows = knots + 1;
+  const int levels = knots > kTwoLevels ? 3 : 2;
+  int64_t total = 0, nodes = 1;
+  for (int level = 0; level < levels; level++) {
+    total += nodes;
+    nodes = nodes * tiles::kSearchWidth + 1;
+  }
+  search_ = at::empty({total, tiles::kSearchWidth}, at::kFloat);
+  float* out = search_.data_ptr<float>();
+  const at::Tensor sorted = args_.knots.contiguous();
+  nodes = 1;
+  for (int level = 0; level < levels; level++) {
+    fill_search_level(floats(sorted), knots, levels, level, out, nodes);
+    out += nodes * tiles::kSearchWidth;
+    nodes = nodes * tiles::kSearchWidth + 1;
+  }
+
+  table_ = zeros({groups_, rows, 2, tile_});
+  for (int64_t g = 0; g < groups_; g++) {
+    const int64_t width = std::min(tile_, args_.L - g * tile_);
+    table_[g].narrow(2, 0, width).copy_(args_.table.narrow(2, g * tile_, width));
+  }
+  first_ = at::zeros({projections_}, at::kInt);
+  int32_t* first = first_.data_ptr<int32_t>();
+  for (int64_t i = 0; i < m_ * groups_; i++) {
+    first[i] = static_cast<int32_t>((i % groups_) * rows);
+  }
+  add_sum(tile_, groups_ * rows);
+  add_sum(tile_, groups_ * rows);
+}
+
+void PackedMap::pack_dense() {
+  const int64_t hid = args_.w1.numel(), padded = round_up(std::max<int64_t>(hid, 1), tiles::kLanes);
+  const int64_t channels = groups_ * tile_;
+  w1_ = zeros({padded});
+  b1_ = zeros({padded});
+  w1_.narrow(0, 0, hid).copy_(args_.w1);
+  b1_.narrow(0, 0, hid).copy_(args_.b1);
+  w2_rows_ = zeros({channels, padded});
+  w2_rows_.narrow(0, 0, args_.L).narrow(1, 0, hid).copy_(args_.w2);
+  w2_ = w2_rows_.t().contiguous();
+  b2_ = zeros({channels});
+  b2_.narrow(0, 0, args_.L).copy_(args_.b2);
+  first_ = at::zeros({projections_}, at::kInt);
+  int32_t* first = first_.data_ptr<int32_t>();
+  for (int64_t i = 0; i < m_ * groups_; i++) {
+    first[i] = static_cast<int32_t>((i % groups_) * tile_);
+  }
+  add_sum(padded, 0);
+  add_sum(padded, 0);
+  add_sum(padded, channels);
+  add_sum(channels, 0);
+}
+
+void PackedMap::add_sum(int64_t inner, int64_t outer) {
+  sums_.push_back({inner, outer, sum_size_});
+  // Every sum starts on a vector boundary.
+  sum_size_ += round_up(inner * std::max<int64_t>(outer, 1), tiles::kLanes);
+}
+
+void PackedMap::add_inputs(TileCall& call, Side side, bool with_gradient, float stabiliser) const {
+  if (is_elementwise(args_.map)) {
+    return;
+  }
+  const auto matrix = [&](const at::Tensor& t) {
+    call.add(floats(t), {{t.size(-1), 1}, {t.numel() / t.size(-1), t.size(-1)}});
+  };
+  const auto vector = [&](const at::Tensor& t) { call.add(floats(t), {{t.numel(), 1}}); };
+  matrix(proj_);
+  vector(bias_);
+  if (is_pwl(args_.map)) {
+    call.add(first_.const_data_ptr<int32_t>(), {{projections_, 1}});
+    matrix(search_);
+    call.add(floats(table_), {{2 * tile_, 1}, {table_.numel() / (2 * tile_), 2 * tile_}});
+    call.add(static_cast<int32_t>(args_.knots.numel() + 1));
+    call.add(std::max(args_.floor, std::numeric_limits<float>::lowest()));
+  } else if (is_dense(args_.map)) {
+    call.add(first_.const_data_ptr<int32_t>(), {{projections_, 1}});
+    vector(w1_);
+    vector(b1_);
+    matrix(w2_);
+    vector(b2_);
+    call.add(std::max(args_.floor, std::numeric_limits<float>::lowest()));
+  } else {
+    const auto amplitude = static_cast<float>(1.0 / std::sqrt(static_cast<double>(m_)));
+    call.add(static_cast<float>(0.5 / std::sqrt(static_cast<double>(d_))));
+    call.add(amplitude);
+    call.add(amplitude * args_.feature_eps);
+    if (side == Side::query) {
+      call.add(static_cast<int32_t>(m_));
+    } else {
+      call.add(stabiliser);
+    }
+  }
+  if (with_gradient) {
+    matrix(proj_rows_);
+    if (is_dense(args_.map)) {
+      matrix(w2_rows_);
+    }
+  }
+}
+
+void PackedMap::add_sums(TileCall& call, float* data) const {
+  for (const Sum& sum : sums_) {
+    if (sum.outer) {
+      call.add(data + sum.offset, {{sum.inner, 1}, {sum.outer, sum.inner}});
+    } else {
+      call.add(data + sum.offset, {{sum.inner, 1}});
+    }
+  }
+}
+
+at::Tensor PackedMap::view_of(const Sum& sum, const at::Tensor& flat) const {
+  const int64_t outer = std::max<int64_t>(sum.outer, 1);
+  return flat.narrow(0, sum.offset, outer * sum.inner).view({outer, sum.inner});
+}
+
+MapGrads PackedMap::unpack(const std::vector<double>& sums) const {
+  MapGrads grads;
+  if (sums_.empty()) {
+    return grads;
+  }
+  const at::Tensor flat = at::from_blob(const_cast<double*>(sums.data()),
+                                        {static_cast<int64_t>(sums.size())}, at::kDouble);
+  const int64_t used = m_ * groups_;
+  // Projection i was replicated for each channel group: the replicas' gradients add up.
+  grads.proj = view_of(sums_[0], flat)
+                   .narrow(0, 0, used)
+                   .narrow(1, 0, d_)
+                   .reshape({m_, groups_, d_})
+                   .sum(1)
+                   .to(at::kFloat);
+  grads.bias =
+      view_of(sums_[1], flat)[0].narrow(0, 0, used).reshape({m_, groups_}).sum(1).to(at::kFloat);
+  if (is_pwl(args_.map)) {
+    const int64_t rows = args_.knots.numel() + 1;
+    const auto channels_last = [&](const Sum& sum) {  // [G, K + 1, tile] -> [K + 1, L]
+      return view_of(sum, flat)
+          .view({groups_, rows, tile_})
+          .permute({1, 0, 2})
+          .reshape({rows, groups_ * tile_})
+          .narrow(1, 0, args_.L)
+          .clone();
+    };
+    grads.g0 = channels_last(sums_[2]);
+    grads.g1 = channels_last(sums_[3]);
+  } else if (is_dense(args_.map)) {
+    const int64_t hid = args_.w1.numel();
+    grads.w1 = view_of(sums_[2], flat)[0].narrow(0, 0, hid).to(at::kFloat);
+    grads.b1 = view_of(sums_[3], flat)[0].narrow(0, 0, hid).to(at::kFloat);
+    grads.w2 = view_of(sums_[4], flat).narrow(0, 0, args_.L).narrow(1, 0, hid).to(at::kFloat);
+    grads.b2 = view_of(sums_[5], flat)[0].narrow(0, 0, args_.L).to(at::kFloat);
+  }
+  return grads;
+}
+
+}  // namespace luna::kernels

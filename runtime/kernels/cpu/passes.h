@@ -1,0 +1,16 @@
+// kernels.h on the CPU.
+#pragma once
+
+#include "runtime/kernels/kernels.h"
+
+namespace luna::kernels::cpu {
+
+Forward forward(const Problem& problem);
+Backward backward(const Problem& problem, const Forward& saved, const at::Tensor& grad,
+                  const Wanted& wanted);
+at::Tensor power_sum(const at::Tensor& x, const MapArgs& map);
+std::pair<at::Tensor, MapGrads> power_grad(const at::Tensor& x, const MapArgs& map,
+                                           const at::Tensor& coefficient);
+at::Tensor key_maximum(const at::Tensor& x, const MapArgs& map, const at::Tensor& weight);
+
+}  // namespace luna::kernels::cpu

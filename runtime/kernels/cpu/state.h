@@ -1,0 +1,39 @@
+// Layouts of the augmented state [D, dv + 1] (S and the normaliser z) that the CPU passes read and
+// write.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <vector>
+
+namespace luna::kernels {
+
+/// How D = m L features lie among the padded ones: projection i starts at i * stride, its L
+/// channels follow.
+struct FeatureLayout {
+  int64_t m, L;
+  int64_t stride;  ///< channels per projection after padding
+  int64_t padded;  ///< features after padding
+  int64_t D() const { return m * L; }
+};
+
+/// Sums `slots` partial states (e, D) of padded extents, in float64, into S [D, dv] and z [D].
+void reduce_state(const float* partial, int64_t slots, const FeatureLayout& layout,
+                  int64_t padded_columns, int64_t dv, float* S, float* z);
+
+/// [B, H, D, dv] as rows (e, D), padded with zeros to [B, H, layout.padded, round_up(dv,
+/// kRowColumns)].
+at::Tensor state_rows(const at::Tensor& S, const FeatureLayout& layout);
+
+/// [B, H, D] padded with zeros to [B, H, layout.padded].
+at::Tensor normaliser_row(const at::Tensor& z, const FeatureLayout& layout);
+
+/// S [B, H, D, dv] and z [B, H, D] as columns (e, D), z last: [B, H, padded_columns,
+/// layout.padded].
+at::Tensor state_columns(const at::Tensor& S, const at::Tensor& z, const FeatureLayout& layout,
+                         int64_t padded_columns);
+
+/// Sum over tasks of `count` floats each, in float64.
+std::vector<double> sum_tasks(const at::Tensor& partial);
+
+}  // namespace luna::kernels

@@ -1,0 +1,76 @@
+// How work is cut: a task is one slot of kSlotTokens tokens of one (b, h), a call one tile of a
+// slot. Slots are fixed by the shape alone, and their sums are combined in slot order in float64,
+// so that results do not depend on the number of threads.
+#pragma once
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "generators/common/tiles.h"
+
+namespace luna::kernels {
+
+constexpr int64_t kSlotTokens = 1024;
+
+struct Task {
+  int64_t b, h, slot;
+  int64_t first, tokens;  ///< token range
+};
+
+class Tasks {
+ public:
+  Tasks(int64_t B, int64_t H, int64_t N)
+      : H_(H),
+        N_(N),
+        slots_(std::max<int64_t>(1, (N + kSlotTokens - 1) / kSlotTokens)),
+        count_(B * H * slots_) {}
+
+  int64_t count() const { return count_; }
+  int64_t slots() const { return slots_; }
+
+  Task operator[](int64_t index) const {
+    const int64_t slot = index % slots_, head = index / slots_;
+    const int64_t first = slot * kSlotTokens;
+    return {head / H_, head % H_, slot, first, std::min(kSlotTokens, N_ - first)};
+  }
+
+  /// Calls body(begin, end) on ranges of task indices, in parallel.
+  template <typename Body>
+  void run(const Body& body) const {
+    at::parallel_for(0, count_, 1, body);
+  }
+
+ private:
+  int64_t H_, N_, slots_, count_;
+};
+
+/// Calls body(first, tokens) for each tile of the task.
+template <typename Body>
+void for_each_tile(const Task& task, const Body& body) {
+  for (int64_t n = 0; n < task.tokens; n += tiles::kTokens) {
+    body(task.first + n, std::min<int64_t>(tiles::kTokens, task.tokens - n));
+  }
+}
+
+/// A [B, heads, tokens, width] tensor whose last stride is 1, or [B, heads, tokens], as raw memory.
+struct Rows {
+  float* data;
+  int64_t batch, head, row, width;
+
+  explicit Rows(const at::Tensor& t)
+      : data(t.data_ptr<float>()),
+        batch(t.stride(0)),
+        head(t.stride(1)),
+        row(t.stride(2)),
+        width(t.dim() == 4 ? t.size(3) : 1) {}
+  Rows(const at::Tensor& t, float* constant) : data(constant), batch(0), head(0), row(0), width(1) {
+    if (t.defined()) {
+      *this = Rows(t);
+    }
+  }
+  float* at(int64_t b, int64_t h, int64_t n) const { return data + b * batch + h * head + n * row; }
+};
+
+}  // namespace luna::kernels
