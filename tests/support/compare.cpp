@@ -34,25 +34,27 @@ Error error(const at::Tensor& given, const at::Tensor& expected) {
           relative(difference.abs().max().item<double>(), scale.abs().max().item<double>())};
 }
 
-void expect_within_bounds(const Case& c) {
-  const ops::Inputs in = make_inputs(c);
-  const at::Tensor grad = make_grad(c);
-  const Result exact = run(in, c.spec, grad, Through::reference, at::kDouble);
-  const Result eager = run(in, c.spec, grad, Through::reference);
-  const Result fused = run(in, c.spec, grad, Through::fused);
+void expect_within_bounds(const Result& fused, const Result& eager, const Result& exact,
+                          const std::string& what) {
   for (size_t i = 0; i < exact.names.size(); ++i) {
     const Error f = error(fused.tensors[i], exact.tensors[i]);
     const Error e = error(eager.tensors[i], exact.tensors[i]);
     const double floor = i < 4 ? kFloorTensors : kFloorParams;
     const double rms = bound(e.rms, floor), max = bound(e.max, floor);
-    EXPECT_LE(f.rms, rms) << exact.names[i] << ": rms error; eager " << e.rms << "; "
-                          << describe(c);
-    EXPECT_LE(f.max, max) << exact.names[i] << ": max error; eager " << e.max << "; "
-                          << describe(c);
+    EXPECT_LE(f.rms, rms) << exact.names[i] << ": rms error; eager " << e.rms << "; " << what;
+    EXPECT_LE(f.max, max) << exact.names[i] << ": max error; eager " << e.max << "; " << what;
     const double ratio = std::max(f.rms / rms, f.max / max);
     Worst& w = worst()[exact.names[i]];
-    if (ratio > w.ratio) w = {ratio, f, e, describe(c)};
+    if (ratio > w.ratio) w = {ratio, f, e, what};
   }
+}
+
+void expect_within_bounds(const Case& c) {
+  const ops::Inputs in = make_inputs(c);
+  const at::Tensor grad = make_grad(c);
+  expect_within_bounds(run(in, c.spec, grad, Through::fused),
+                       run(in, c.spec, grad, Through::reference),
+                       run(in, c.spec, grad, Through::reference, at::kDouble), describe(c));
 }
 
 void print_worst() {

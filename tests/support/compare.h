@@ -25,6 +25,10 @@ Error error(const at::Tensor& given, const at::Tensor& expected);
 /// print_worst().
 void expect_within_bounds(const Case& c);
 
+/// The same for results at hand; what: the case's description.
+void expect_within_bounds(const Result& fused, const Result& eager, const Result& exact,
+                          const std::string& what);
+
 /// One line per tensor: the case that came closest to (or went beyond) its bound.
 void print_worst();
 

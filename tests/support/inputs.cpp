@@ -19,7 +19,10 @@ at::Tensor kink_distance(const at::Tensor& x, const ops::Inputs& in, const ops::
   at::Tensor t = at::matmul(xd, param(ops::kProjWeight).t()) + param(ops::kProjBias);
   const at::Tensor flat = t.unsqueeze(-1) * param(ops::kW1).flatten() + param(ops::kB1).flatten();
   at::Tensor distance = far;
-  if (spec.activation == "relu") distance = flat.abs().flatten(3).amin(-1);
+  if (spec.activation == "relu") {  // a unit with w1 = 0 is constant: no t is near its kink
+    const at::Tensor constant = param(ops::kW1).flatten() == 0;
+    distance = flat.abs().masked_fill(constant, 1.0).flatten(3).amin(-1);
+  }
   if (!spec.nonneg) return distance;
   const at::Tensor act = spec.activation == "relu"   ? flat.relu()
                          : spec.activation == "gelu" ? at::gelu(flat)
@@ -92,14 +95,19 @@ at::Tensor lay_out(const at::Tensor& x, Layout layout) {
   return x.contiguous();
 }
 
+void redraw_tokens(const Case& c, ops::Inputs& in) {
+  const Shape& s = c.shape;
+  in.q = lay_out(draw_tokens(s.B, s.H, s.Nq, s.d, in, c.spec), c.layout);
+  in.k = lay_out(draw_tokens(s.B, s.Hk, s.N, s.d, in, c.spec), c.layout);
+}
+
 ops::Inputs make_inputs(const Case& c) {
   at::manual_seed(c.seed);
   const Shape& s = c.shape;
   ops::Inputs in;
   in.params = draw_params(c);
   in.key_mask = draw_mask(c);
-  in.q = lay_out(draw_tokens(s.B, s.H, s.Nq, s.d, in, c.spec), c.layout);
-  in.k = lay_out(draw_tokens(s.B, s.Hk, s.N, s.d, in, c.spec), c.layout);
+  redraw_tokens(c, in);
   in.v = lay_out(at::randn({s.B, s.Hk, s.N, s.dv}), c.layout);
   return in;
 }

@@ -9,6 +9,9 @@ namespace luna::test {
 /// are redrawn: there two correct roundings may take different sides.
 ops::Inputs make_inputs(const Case& c);
 
+/// New q and k for parameters that were changed since, again away from every kink.
+void redraw_tokens(const Case& c, ops::Inputs& inputs);
+
 /// grad_output [B, H, Nq, dv] of a case.
 at::Tensor make_grad(const Case& c);
 

@@ -1,0 +1,72 @@
+"""torch.library.opcheck of the public and internal operators, and gradients through torch.compile's tracer.
+
+Usage: opcheck.py path/to/libluna.so
+"""
+import sys
+
+import torch
+from torch.library import opcheck
+
+torch.ops.load_library(sys.argv[1])
+luna = torch.ops.luna
+B, H, HK, NQ, N, D, DV, M, L, HID = 2, 4, 2, 5, 9, 8, 6, 3, 4, 7
+
+
+def leaf(*shape):
+    return torch.randn(*shape).requires_grad_()
+
+
+def qkv():
+    return leaf(B, NQ, H, D).detach().transpose(1, 2).requires_grad_(), leaf(B, HK, N, D), leaf(B, HK, N, DV)
+
+
+def params(separate):
+    units = (L, HID) if separate else (HID,)
+    return [leaf(M, D), leaf(M), leaf(*units), leaf(*units), leaf(L, HID), leaf(L)]
+
+
+def check_public():
+    mask = torch.rand(B, N) < 0.7
+    for separate in (False, True):
+        for options in (
+            {},
+            {"activation": "gelu", "key_mask": mask},
+            {"envelope": "exp", "nonneg": False, "eps": 1.0},
+            {"ch_rms_target": 0.1, "key_mask": mask, "feature_eps": 0.01},
+        ):
+            opcheck(luna.luna_attention, (*qkv(), *params(separate)), options)
+    for feature_map in ("elu", "relu", "performer"):
+        w = [luna.performer_projection(16, D)] if feature_map == "performer" else []
+        opcheck(luna.fixed_attention, (*qkv(), feature_map, w), {"key_mask": mask})
+
+
+def check_internal():
+    options = ("luna", "relu", True, "norm", 0.1, "auto", "add_eps", 1e-6, 0.01)
+    mask = torch.rand(B, N) < 0.7
+    forward = (*qkv(), params(False), mask, *options)
+    opcheck(luna._attention_forward, forward)
+    with torch.no_grad():
+        saved = luna._attention_forward(*forward)
+    for wanted in ([True] * 9, [True, False, True] + [False] * 6):
+        tensors = [x.detach() for x in forward[:3]]
+        weights = [x.detach() for x in forward[3]]
+        opcheck(luna._attention_backward,
+                (torch.randn(saved[0].shape), *tensors, weights, *saved, mask, *options, wanted))
+
+
+def check_once_differentiable():
+    inputs = (*qkv(), *params(False))
+    gradient, = torch.autograd.grad(luna.luna_attention(*inputs).sum(), inputs[0], create_graph=True)
+    try:
+        gradient.sum().backward()
+    except NotImplementedError as error:
+        assert "reference_attention" in str(error), error
+    else:
+        raise AssertionError("differentiating the gradient must raise")
+
+
+torch.manual_seed(0)
+check_public()
+check_internal()
+check_once_differentiable()
+print("opcheck: all operators clean")

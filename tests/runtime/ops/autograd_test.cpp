@@ -1,0 +1,142 @@
+// Autograd's contract: only what is asked for, nothing saved without grad, no second derivative,
+// the same bits on repeat and for any number of threads.
+#include <ATen/Parallel.h>
+
+#include "runtime/ops/attention.h"
+#include "tests/support/compare.h"
+#include "tests/support/poison.h"
+
+namespace luna::test {
+namespace {
+
+/// Leaves of a case; those in wanted require grad.
+ops::Inputs leaves(const Case& c, const std::vector<bool>& wanted) {
+  ops::Inputs in = make_inputs(c);
+  std::vector<at::Tensor*> all{&in.q, &in.k, &in.v};
+  for (at::Tensor& p : in.params) all.push_back(&p);
+  for (size_t i = 0; i < all.size(); ++i) *all[i] = all[i]->detach().requires_grad_(wanted[i]);
+  return in;
+}
+
+std::vector<at::Tensor> gradients(const Case& c, const std::vector<bool>& wanted) {
+  const ops::Inputs in = leaves(c, wanted);
+  run_forward(in, c.spec, Through::fused).backward(make_grad(c));
+  std::vector<at::Tensor> out{in.q.grad(), in.k.grad(), in.v.grad()};
+  for (const at::Tensor& p : in.params) out.push_back(p.grad());
+  return out;
+}
+
+std::vector<Case> autograd_cases() {
+  std::vector<Case> cases{small_case(), small_case(), small_case()};
+  cases[1].spec.ch_rms_target = 0.05;
+  cases[1].spec.envelope = "exp";
+  cases[2].spec.psi = "dense";
+  return cases;
+}
+
+class Autograd : public ::testing::TestWithParam<Case> {};
+
+TEST_P(Autograd, EverySubsetOfGradientsEqualsTheFullSet) {
+  constexpr size_t kTensors = 9;
+  const std::vector<at::Tensor> all = gradients(GetParam(), std::vector<bool>(kTensors, true));
+  for (size_t first = 0; first < kTensors; ++first) {
+    for (size_t second = first; second < kTensors; ++second) {
+      std::vector<bool> wanted(kTensors, false);
+      wanted[first] = wanted[second] = true;
+      const std::vector<at::Tensor> some = gradients(GetParam(), wanted);
+      for (size_t i = 0; i < kTensors; ++i) {
+        ASSERT_EQ(some[i].defined(), static_cast<bool>(wanted[i])) << i;
+        if (!wanted[i]) continue;
+        EXPECT_LE(error(some[i], all[i]).max, 1e-6) << i;
+      }
+    }
+  }
+}
+
+TEST_P(Autograd, GradientsNotWantedAreNotComputed) {
+  const Case& c = GetParam();
+  const ops::Inputs in = make_inputs(c);
+  const kernels::Forward saved = ops::attention_forward(in, c.spec);
+  const ops::Gradients got = ops::attention_backward(
+      make_grad(c), in, saved, c.spec, {false, false, true, std::vector<bool>(6, false)});
+  EXPECT_TRUE(got.v.defined());
+  EXPECT_FALSE(got.q.defined());
+  EXPECT_FALSE(got.k.defined());
+  for (const at::Tensor& p : got.params) EXPECT_FALSE(p.defined());
+}
+
+TEST_P(Autograd, RepeatsBitForBitOnOneAndTwoThreads) {
+  poison_fresh_memory();
+  Case c = GetParam();
+  c.shape.N = 1000;
+  c.shape.Nq = 333;
+  const ops::Inputs in = make_inputs(c);
+  const int threads = at::get_num_threads();
+  const auto on = [&](int count) {
+    at::set_num_threads(count);
+    return run(in, c.spec, make_grad(c), Through::fused);
+  };
+  const Result first = on(1);
+  for (const int count : {1, 2, 2}) {
+    const Result again = on(count);
+    for (size_t i = 0; i < first.names.size(); ++i) {
+      EXPECT_TRUE(same_bits(first.tensors[i], again.tensors[i]))
+          << first.names[i] << " on " << count;
+    }
+  }
+  at::set_num_threads(threads);
+}
+
+INSTANTIATE_TEST_SUITE_P(Maps, Autograd, ::testing::ValuesIn(autograd_cases()));
+
+TEST(AutogradFixed, RepeatsBitForBitOnOneAndTwoThreads) {
+  const int threads = at::get_num_threads();
+  for (const char* map : {"elu", "relu", "performer"}) {
+    Case c = small_case(map);
+    c.shape.N = 1000;
+    const ops::Inputs in = make_inputs(c);
+    at::set_num_threads(1);
+    const Result one = run(in, c.spec, make_grad(c), Through::fused);
+    at::set_num_threads(2);
+    const Result two = run(in, c.spec, make_grad(c), Through::fused);
+    for (size_t i = 0; i < one.names.size(); ++i) {
+      EXPECT_TRUE(same_bits(one.tensors[i], two.tensors[i])) << map << " " << one.names[i];
+    }
+  }
+  at::set_num_threads(threads);
+}
+
+TEST(AutogradRules, WithoutGradNothingIsSaved) {
+  const Case c = small_case();
+  const ops::Inputs in = leaves(c, std::vector<bool>(9, true));
+  {
+    at::NoGradGuard no_grad;
+    const int64_t users = in.q.use_count();
+    const at::Tensor out = run_forward(in, c.spec, Through::fused);
+    EXPECT_FALSE(out.requires_grad());
+    EXPECT_EQ(out.grad_fn(), nullptr);
+    EXPECT_EQ(in.q.use_count(), users);
+  }
+  EXPECT_TRUE(run_forward(in, c.spec, Through::fused).requires_grad());
+}
+
+TEST(AutogradRules, DifferentiatingTheGradientRaises) {
+  const Case c = small_case();
+  const ops::Inputs in = leaves(c, std::vector<bool>(9, true));
+  const at::Tensor out = run_forward(in, c.spec, Through::fused);
+  const auto first =
+      torch::autograd::grad({out.sum()}, {in.q, in.params[0]}, {}, true, /*create_graph=*/true);
+  for (const at::Tensor& gradient : first) {
+    try {
+      gradient.sum().backward();
+      FAIL() << "differentiated";
+    } catch (const c10::Error& error) {
+      EXPECT_STREQ(error.what_without_backtrace(),
+                   "luna: the gradient of a fused attention cannot be differentiated again; use "
+                   "luna::reference_attention where second derivatives are needed.");
+    }
+  }
+}
+
+}  // namespace
+}  // namespace luna::test

@@ -1,0 +1,150 @@
+// Exact texts of what the operators refuse: each names the argument, what was given and what is
+// accepted.
+#include "tests/support/compare.h"
+
+namespace luna::test {
+namespace {
+
+struct Refusal {
+  const char* name;
+  std::string message;
+  std::function<void(ops::Inputs&, ops::Spec&)> change;
+  const char* feature_map = "luna";
+};
+
+void PrintTo(const Refusal& refusal, std::ostream* out) { *out << refusal.name; }
+
+class Refused : public ::testing::TestWithParam<Refusal> {};
+
+TEST_P(Refused, WithThisMessage) {
+  Case c = small_case(GetParam().feature_map);
+  ops::Inputs in = make_inputs(c);
+  GetParam().change(in, c.spec);
+  try {
+    run_forward(in, c.spec, Through::fused);
+    FAIL() << "accepted";
+  } catch (const c10::Error& error) {
+    EXPECT_EQ(error.what_without_backtrace(), GetParam().message);
+  }
+}
+
+using In = ops::Inputs&;
+using Options = ops::Spec&;
+
+const std::vector<Refusal> kNames{
+    {"activation", "luna_attention: unknown activation \"rel\"; known: relu, gelu, silu.",
+     [](In, Options o) { o.activation = "rel"; }},
+    {"envelope", "luna_attention: unknown envelope \"gauss\"; known: none, exp, norm.",
+     [](In, Options o) { o.envelope = "gauss"; }},
+    {"psi", "luna_attention: unknown psi \"table\"; known: auto, dense, pwl.",
+     [](In, Options o) { o.psi = "table"; }},
+    {"denominator", "luna_attention: unknown denominator \"eps\"; known: add_eps, clamp_min.",
+     [](In, Options o) { o.denominator = "eps"; }},
+    {"feature_map", "fixed_attention: unknown feature_map \"tanh\"; known: elu, relu, performer.",
+     [](In, Options o) { o.feature_map = "tanh"; }, "elu"},
+    {"pwl_gelu",
+     "luna_attention: psi \"pwl\" needs activation \"relu\", got \"gelu\", which is not piecewise "
+     "linear; use "
+     "psi \"dense\" or \"auto\".",
+     [](In, Options o) { o.psi = "pwl", o.activation = "gelu"; }},
+};
+
+const std::vector<Refusal> kNumbers{
+    {"eps", "luna_attention: eps must be >= 0, got -1.", [](In, Options o) { o.eps = -1; }},
+    {"ch_rms", "luna_attention: ch_rms_target must be >= 0 (0: off), got -0.1.",
+     [](In, Options o) { o.ch_rms_target = -0.1; }},
+    {"feature_eps", "luna_attention: feature_eps must be finite, got inf.",
+     [](In, Options o) { o.feature_eps = INFINITY; }},
+    {"causal", "luna_attention: causal=True is not built yet; use luna::reference_attention.",
+     [](In, Options o) { o.causal = true; }},
+    {"causal_ch_rms",
+     "luna_attention: causal with ch_rms_target > 0 is refused: the RMS over all tokens would show "
+     "a token the "
+     "future; set ch_rms_target=0.",
+     [](In, Options o) { o.causal = true, o.ch_rms_target = 0.1; }},
+};
+
+const std::vector<Refusal> kShapes{
+    {"rank", "luna_attention: q must be [B, H, Nq, d], got shape [4, 9, 16].",
+     [](In in, Options) { in.q = in.q[0]; }},
+    {"batch", "luna_attention: q, k and v must share the batch size B, got 1, 2 and 2.",
+     [](In in, Options) { in.q = in.q.narrow(0, 0, 1); }},
+    {"heads", "luna_attention: k's head count Hk must divide q's H, got Hk = 2 and H = 3.",
+     [](In in, Options) { in.q = in.q.narrow(1, 0, 3); }},
+    {"kv_heads", "luna_attention: k and v must share the head count Hk, got 2 and 1.",
+     [](In in, Options) { in.v = in.v.narrow(1, 0, 1); }},
+    {"kv_length", "luna_attention: k and v must share the length N, got 37 and 36.",
+     [](In in, Options) { in.v = in.v.narrow(2, 0, 36); }},
+    {"head_size", "luna_attention: q and k must share the head size d, got 15 and 16.",
+     [](In in, Options) { in.q = in.q.narrow(3, 0, 15); }},
+    {"no_values", "luna_attention: d and dv must be > 0, got 16 and 0.",
+     [](In in, Options) { in.v = in.v.narrow(3, 0, 0); }},
+    {"mask", "luna_attention: key_mask must be [B, N] = [2, 37], got [2, 9].",
+     [](In in, Options) {
+       in.key_mask = at::ones({2, 9}, at::kBool);
+     }},
+    {"mask_dtype", "luna_attention: key_mask must be bool (true = keep), got Float.",
+     [](In in, Options) {
+       in.key_mask = at::ones({2, 37});
+     }},
+};
+
+const std::vector<Refusal> kParams{
+    {"proj_weight", "luna_attention: proj_weight must be [m, d] with d = 16, got [6, 15].",
+     [](In in, Options) { in.params[0] = in.params[0].narrow(1, 0, 15); }},
+    {"proj_bias", "luna_attention: proj_bias must be [m] = [6], got [5].",
+     [](In in, Options) { in.params[1] = in.params[1].narrow(0, 0, 5); }},
+    {"w1",
+     "luna_attention: w1 must be [hid] (shared psi) or [L, hid] (separate psi) as w2 = [L, hid] = "
+     "[4, 13], got "
+     "[12].",
+     [](In in, Options) { in.params[2] = in.params[2].narrow(0, 0, 12); }},
+    {"b1", "luna_attention: b1 must be as w1 = [13], got [12].",
+     [](In in, Options) { in.params[3] = in.params[3].narrow(0, 0, 12); }},
+    {"w2", "luna_attention: w2 must be [L, hid], got [13].",
+     [](In in, Options) { in.params[4] = in.params[4][0]; }},
+    {"b2", "luna_attention: b2 must be [L] = [4], got [3].",
+     [](In in, Options) { in.params[5] = in.params[5].narrow(0, 0, 3); }},
+    {"performer_count",
+     "fixed_attention: feature map \"performer\" takes 1 parameters (W [m, d]), got 0.",
+     [](In in, Options) { in.params.clear(); }, "performer"},
+    {"elu_count", "fixed_attention: feature map \"elu\" takes 0 parameters, got 1.",
+     [](In in, Options) {
+       in.params = {at::ones({4, 16})};
+     },
+     "elu"},
+    {"performer_w", "fixed_attention: performer's W must be [m, d] with d = 16, got [6, 15].",
+     [](In in, Options) { in.params[0] = in.params[0].narrow(1, 0, 15); }, "performer"},
+    {"performer_grad",
+     "fixed_attention: performer's W is a fixed draw and gets no gradient; pass W.detach().",
+     [](In in, Options) { in.params[0].requires_grad_(true); }, "performer"},
+};
+
+const std::vector<Refusal> kTypes{
+    {"dtype",
+     "luna_attention: dtype Double is not built yet, only Float; cast the inputs, or use "
+     "luna::reference_attention.",
+     [](In in, Options) {
+       for (at::Tensor* x : {&in.q, &in.k, &in.v}) *x = x->to(at::kDouble);
+       for (at::Tensor& x : in.params) x = x.to(at::kDouble);
+     }},
+    {"mixed_dtype", "luna_attention: k must have q's dtype Float, got Double.",
+     [](In in, Options) { in.k = in.k.to(at::kDouble); }},
+    {"param_dtype", "luna_attention: w2 must have q's dtype Float, got Half.",
+     [](In in, Options) { in.params[4] = in.params[4].to(at::kHalf); }},
+    {"integer", "luna_attention: q must be floating point, got Long.",
+     [](In in, Options) { in.q = in.q.to(at::kLong); }},
+    {"device", "luna_attention: v must be on q's device cpu, got meta.",
+     [](In in, Options) { in.v = in.v.to(at::kMeta); }},
+};
+
+std::string name_of(const ::testing::TestParamInfo<Refusal>& info) { return info.param.name; }
+
+INSTANTIATE_TEST_SUITE_P(Names, Refused, ::testing::ValuesIn(kNames), name_of);
+INSTANTIATE_TEST_SUITE_P(Numbers, Refused, ::testing::ValuesIn(kNumbers), name_of);
+INSTANTIATE_TEST_SUITE_P(Shapes, Refused, ::testing::ValuesIn(kShapes), name_of);
+INSTANTIATE_TEST_SUITE_P(Params, Refused, ::testing::ValuesIn(kParams), name_of);
+INSTANTIATE_TEST_SUITE_P(Types, Refused, ::testing::ValuesIn(kTypes), name_of);
+
+}  // namespace
+}  // namespace luna::test
