@@ -1,0 +1,154 @@
+#include "reports/report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <kainjow/mustache.hpp>
+#include <stdexcept>
+
+#include "reports/embedded.h"
+#include "reports/knowledge.h"
+#include "reports/results.h"
+#include "reports/views/views.h"
+
+namespace luna::reports {
+namespace {
+
+namespace fs = std::filesystem;
+using kainjow::mustache::mustache;
+using kainjow::mustache::object;
+
+/// Text in a Markdown table cell: no cell border, no HTML, no markup, no line break.
+std::string escape_markdown(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '&':
+        out += "&amp;";
+        break;
+      case '\r':
+      case '\n':
+        out += ' ';
+        break;
+      case '|':
+      case '*':
+      case '`':
+      case '[':
+      case ']':
+      case '\\':
+        out += '\\';
+        [[fallthrough]];
+      default:
+        out += c;
+    }
+  }
+  return out;
+}
+
+void write_file(const fs::path& path, const std::string& text) {
+  const fs::path temporary = path.string() + ".part";
+  std::ofstream file(temporary, std::ios::binary);
+  file << text;
+  file.close();
+  std::error_code error;
+  if (file) fs::rename(temporary, path, error);
+  if (!file || error) {
+    fs::remove(temporary, error);
+    throw std::runtime_error(fmt::format(
+        "cannot write {}: no permission or disk full. Pass --out with a writable folder.",
+        path.string()));
+  }
+}
+
+std::string render(const char* text, const View& view, bool markdown) {
+  mustache page(text);
+  if (!page.is_valid()) throw std::runtime_error("report template: " + page.error_message());
+  if (markdown) page.set_custom_escape(escape_markdown);
+  return page.render(view);
+}
+
+View string_list(const std::vector<std::string>& lines) {
+  View list(View::type::list);
+  for (const std::string& line : lines) list << View(object{{"line", line}});
+  return list;
+}
+
+View figure_list(const Results& results, const fs::path& folder,
+                 std::vector<std::string>& problems) {
+  View list(View::type::list);
+  for (const Figure& figure : pictures(results)) {
+    try {
+      const std::string svg = draw(figure, folder);
+      list << View(object{{"figure", figure.name},
+                          {"caption", figure.caption},
+                          {"svg", inline_svg(svg, figure.name)}});
+    } catch (const std::runtime_error& error) {
+      problems.push_back(fmt::format("figure {}: {}", figure.name, error.what()));
+    }
+  }
+  return list;
+}
+
+View page_view(const Results& results, const View& figures, const ReportOutcome& outcome) {
+  const TierText tier = tier_text(results.tier);
+  const View throughput = throughput_view(results), health = health_view(results);
+  return object{{"tier", results.tier},
+                {"done", std::to_string(outcome.done)},
+                {"planned", std::to_string(outcome.planned)},
+                {"verdicts", verdict_view(results)},
+                {"experiments", accuracy_view(results)},
+                {"has_limits", !tier.can.empty()},
+                {"can", string_list(tier.can)},
+                {"cannot", string_list(tier.cannot)},
+                {"paper", paper_view()},
+                {"throughput", throughput},
+                {"no_throughput", throughput.is_false()},
+                {"figures", figures},
+                {"health", health},
+                {"environment", environment_view(results)},
+                {"data", data_view(results)},
+                {"has_problems", !outcome.problems.empty()},
+                {"problems", string_list(outcome.problems)}};
+}
+
+void make_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) {
+    throw std::runtime_error(fmt::format("cannot create {}: {}. Pass --out with a writable folder.",
+                                         folder.string(), error.message()));
+  }
+}
+
+}  // namespace
+
+ReportOutcome write_report(const ReportOptions& options) {
+  const fs::path folder = options.results / options.tier;
+  if (!fs::is_directory(folder)) {
+    throw std::runtime_error(fmt::format("no results in {}: run `make reproduce TIER={}` first.",
+                                         folder.string(), options.tier));
+  }
+  make_folder(options.out / "figures");
+  const Results results = read_results(options.results, options.tier);
+  ReportOutcome outcome;
+  outcome.markdown = options.out / "report.md";
+  outcome.html = options.out / "report.html";
+  outcome.problems = results.problems;
+  outcome.planned = static_cast<int64_t>(results.runs.size());
+  outcome.done = std::count_if(results.runs.begin(), results.runs.end(),
+                               [](const Run& run) { return run.state == RunState::kDone; });
+  const View figures = figure_list(results, options.out / "figures", outcome.problems);
+  const View view = page_view(results, figures, outcome);
+  write_file(outcome.markdown, render(embedded::kMarkdownTemplate, view, /*markdown=*/true));
+  write_file(outcome.html, render(embedded::kHtmlTemplate, view, /*markdown=*/false));
+  return outcome;
+}
+
+}  // namespace luna::reports

@@ -1,0 +1,265 @@
+#include "reports/results.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+
+namespace luna::reports {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+// Order in which attentions are listed where no plan.json says otherwise.
+const std::vector<std::string> kUsualOrder = {"softmax", "elu",      "relu",          "performer",
+                                              "luna",    "luna-eps", "luna-separate", "mean"};
+
+std::optional<std::string> read_text(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return std::nullopt;
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+std::string shown(const fs::path& path, const fs::path& root) {
+  return path.lexically_relative(root).generic_string();
+}
+
+std::optional<double> number(const json& object, const char* key) {
+  if (!object.is_object()) return std::nullopt;
+  const auto it = object.find(key);
+  if (it == object.end() || !it->is_number()) return std::nullopt;
+  const double value = it->get<double>();
+  return std::isfinite(value) ? std::optional<double>(value) : std::nullopt;
+}
+
+std::optional<int64_t> integer(const json& object, const char* key) {
+  const auto value = number(object, key);
+  return value ? std::optional<int64_t>(std::llround(*value)) : std::nullopt;
+}
+
+/// A share in [0, 1]; anything else is no accuracy.
+std::optional<double> share(const json& object, const char* key) {
+  const auto value = number(object, key);
+  return value && *value >= 0 && *value <= 1 ? value : std::nullopt;
+}
+
+json member(const json& object, const char* key) {
+  return object.is_object() && object.contains(key) ? object.at(key) : json();
+}
+
+/// The JSON object in a file; null when it is absent, null and a problem when it is damaged.
+json read_object(const fs::path& path, const fs::path& root, std::vector<std::string>& problems) {
+  const auto text = read_text(path);
+  if (!text) return {};
+  json value = json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  if (value.is_object()) return value;
+  problems.push_back(
+      fmt::format("{}: not a JSON object (damaged or truncated)", shown(path, root)));
+  return {};
+}
+
+MetricRow metric_row(const json& line) {
+  MetricRow row;
+  row.step = integer(line, "step").value_or(0);
+  row.split =
+      line.contains("split") && line["split"].is_string() ? line["split"].get<std::string>() : "";
+  row.loss = number(line, "loss");
+  row.accuracy = share(line, "accuracy");
+  row.learning_rate = number(line, "lr");
+  row.grad_norm = number(line, "grad_norm");
+  row.min_denominator = number(line, "min_denominator");
+  row.dead_features = number(line, "dead_features");
+  return row;
+}
+
+std::vector<MetricRow> read_metrics(const fs::path& path, const fs::path& root,
+                                    std::vector<std::string>& problems) {
+  std::vector<MetricRow> rows;
+  std::ifstream file(path);
+  std::string text;
+  int64_t line_number = 0, damaged = 0, first_damaged = 0;
+  while (std::getline(file, text)) {
+    ++line_number;
+    if (text.empty()) continue;
+    const json line = json::parse(text, nullptr, /*allow_exceptions=*/false);
+    if (line.is_object() && integer(line, "step")) {
+      rows.push_back(metric_row(line));
+    } else if (++damaged == 1) {
+      first_damaged = line_number;
+    }
+  }
+  if (damaged > 0) {
+    problems.push_back(fmt::format("{}: {} damaged line{}, first at line {}; left out",
+                                   shown(path, root), damaged, damaged == 1 ? "" : "s",
+                                   first_damaged));
+  }
+  return rows;
+}
+
+void read_done(const fs::path& folder, const fs::path& root, Run& run,
+               std::vector<std::string>& problems) {
+  const json done = read_object(folder / "DONE", root, problems);
+  run.test_accuracy = share(done, "test_accuracy");
+  if (!run.test_accuracy) {
+    run.state = RunState::kDamaged;
+    run.note = "DONE is damaged: no test_accuracy in [0, 1]";
+    if (done.is_object())
+      problems.push_back(shown(folder / "DONE", root) + ": no test_accuracy in [0, 1]");
+    return;
+  }
+  run.state = RunState::kDone;
+  run.validation_accuracy = share(done, "validation_accuracy");
+  run.majority_class = share(done, "majority_class");
+  run.seconds = number(done, "seconds");
+  run.steps = integer(done, "steps");
+  run.parameters = integer(done, "parameters");
+  run.test_examples = integer(done, "test_examples");
+  run.data = member(done, "data");
+  run.psi = member(done, "psi");
+}
+
+/// First line of the runner's FAILED marker: {"reason": ...} or plain text.
+std::string failure_reason(const fs::path& marker) {
+  const std::string text = read_text(marker).value_or("");
+  const json value = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (value.is_object() && value.contains("reason") && value["reason"].is_string()) {
+    return value["reason"].get<std::string>();
+  }
+  return text.substr(0, text.find('\n'));
+}
+
+Run read_run(const fs::path& folder, const fs::path& root, Run run,
+             std::vector<std::string>& problems) {
+  run.metrics = read_metrics(folder / "metrics.jsonl", root, problems);
+  run.environment = read_object(folder / "env.json", root, problems);
+  if (fs::exists(folder / "DONE")) {
+    read_done(folder, root, run, problems);
+  } else if (fs::exists(folder / "FAILED")) {
+    run.state = RunState::kFailed;
+    run.note = failure_reason(folder / "FAILED");
+  } else {
+    run.state = RunState::kPartial;
+    run.note =
+        fmt::format("stopped after step {}", run.metrics.empty() ? 0 : run.metrics.back().step);
+  }
+  return run;
+}
+
+std::vector<std::string> subfolders(const fs::path& path) {
+  std::vector<std::string> names;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(path, ignored)) {
+    if (entry.is_directory()) names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::optional<int64_t> seed_of(const std::string& folder) {
+  const std::string prefix = "seed_";
+  if (folder.rfind(prefix, 0) != 0 || folder.size() == prefix.size()) return std::nullopt;
+  const std::string digits = folder.substr(prefix.size());
+  if (digits.size() > 9 || digits.find_first_not_of("0123456789") != std::string::npos)
+    return std::nullopt;
+  return std::stoll(digits);
+}
+
+/// What is planned or present: experiments in order, each with its cells in order, each with its
+/// seeds.
+struct Layout {
+  std::vector<std::string> experiments;
+  std::map<std::string, std::vector<std::string>> cells;
+  std::map<std::pair<std::string, std::string>, std::set<int64_t>> seeds;
+
+  void add(const std::string& experiment, const std::string& cell, int64_t seed) {
+    auto append_once = [](std::vector<std::string>& names, const std::string& name) {
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    };
+    append_once(experiments, experiment);
+    append_once(cells[experiment], cell);
+    seeds[{experiment, cell}].insert(seed);
+  }
+};
+
+void add_planned(const json& plan, Layout& layout) {
+  for (const json& experiment : member(plan, "experiments")) {
+    for (const json& attention : experiment.at("attentions")) {
+      for (const json& seed : experiment.at("seeds")) {
+        layout.add(experiment.at("name"), attention, seed);
+      }
+    }
+  }
+}
+
+void add_present(const fs::path& folder, Layout& layout) {
+  for (const std::string& experiment : subfolders(folder)) {
+    std::vector<std::string> cells = subfolders(folder / experiment);
+    std::stable_sort(cells.begin(), cells.end(), [](const auto& a, const auto& b) {
+      auto rank = [](const auto& name) {
+        return std::find(kUsualOrder.begin(), kUsualOrder.end(), name);
+      };
+      return rank(a) < rank(b);
+    });
+    for (const std::string& cell : cells) {
+      for (const std::string& name : subfolders(folder / experiment / cell)) {
+        if (const auto seed = seed_of(name)) layout.add(experiment, cell, *seed);
+      }
+    }
+  }
+}
+
+Layout read_layout(const fs::path& folder, const fs::path& root,
+                   std::vector<std::string>& problems) {
+  Layout layout;
+  try {
+    add_planned(read_object(folder / "plan.json", root, problems), layout);
+  } catch (const json::exception&) {
+    problems.push_back(shown(folder / "plan.json", root) +
+                       ": not a plan; cells that never ran are not shown");
+  }
+  add_present(folder, layout);
+  return layout;
+}
+
+}  // namespace
+
+std::vector<const Run*> Results::of(const std::string& experiment) const {
+  std::vector<const Run*> found;
+  for (const Run& run : runs) {
+    if (run.experiment == experiment) found.push_back(&run);
+  }
+  return found;
+}
+
+Results read_results(const fs::path& root, const std::string& tier) {
+  Results results;
+  results.tier = tier;
+  const fs::path folder = root / tier;
+  const Layout layout = read_layout(folder, root, results.problems);
+  results.experiments = layout.experiments;
+  for (const std::string& experiment : layout.experiments) {
+    for (const std::string& cell : layout.cells.at(experiment)) {
+      for (const int64_t seed : layout.seeds.at({experiment, cell})) {
+        Run run;
+        run.experiment = experiment;
+        run.cell = cell;
+        run.seed = seed;
+        run.note = "not run";
+        const fs::path path = folder / experiment / cell / fmt::format("seed_{}", seed);
+        if (fs::is_directory(path)) run = read_run(path, root, std::move(run), results.problems);
+        results.runs.push_back(std::move(run));
+      }
+    }
+  }
+  results.bench = read_object(folder / "bench.json", root, results.problems);
+  return results;
+}
+
+}  // namespace luna::reports

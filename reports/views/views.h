@@ -1,0 +1,33 @@
+// Sections of the report as data for the templates: each function turns results into a mustache
+// object with the names that templates/report.*.mustache use. Called by report.cpp.
+#pragma once
+
+#include <kainjow/mustache.hpp>
+#include <vector>
+
+#include "reports/figures/figure.h"
+#include "reports/results.h"
+
+namespace luna::reports {
+
+using View = kainjow::mustache::data;
+
+/// Accuracy table, controls and verdicts of every experiment.
+View accuracy_view(const Results& results);
+/// One sentence per experiment: which attentions are above both controls.
+View verdict_view(const Results& results);
+/// The paper's table with the source of every row.
+View paper_view();
+/// Smallest denominator, dead features and gradient norm of every cell.
+View health_view(const Results& results);
+/// Tables of bench.json; false when there is none or it cannot be used.
+View throughput_view(const Results& results);
+/// env.json over all cells: one row per key. Values that differ between cells are all named.
+View environment_view(const Results& results);
+/// Where the data of each experiment came from.
+View data_view(const Results& results);
+
+/// Every figure that the results allow: training curves, learned psi, LUNA's collapse and cure.
+std::vector<Figure> pictures(const Results& results);
+
+}  // namespace luna::reports
