@@ -1,7 +1,8 @@
 #include "reports/knowledge.h"
 
-#include <algorithm>
 #include <toml++/toml.h>
+
+#include <algorithm>
 
 #include "reports/embedded.h"
 

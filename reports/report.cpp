@@ -52,6 +52,16 @@ std::string escape_markdown(const std::string& text) {
   return out;
 }
 
+/// Sections that are absent leave their blank lines behind: at most one stays.
+std::string squeezed(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    const bool third = c == '\n' && out.size() >= 2 && out.compare(out.size() - 2, 2, "\n\n") == 0;
+    if (!third) out += c;
+  }
+  return out;
+}
+
 void write_file(const fs::path& path, const std::string& text) {
   const fs::path temporary = path.string() + ".part";
   std::ofstream file(temporary, std::ios::binary);
@@ -143,10 +153,11 @@ ReportOutcome write_report(const ReportOptions& options) {
   outcome.problems = results.problems;
   outcome.planned = static_cast<int64_t>(results.runs.size());
   outcome.done = std::count_if(results.runs.begin(), results.runs.end(),
-                               [](const Run& run) { return run.state == RunState::kDone; });
+                               [](const CellRun& run) { return run.state == RunState::kDone; });
   const View figures = figure_list(results, options.out / "figures", outcome.problems);
   const View view = page_view(results, figures, outcome);
-  write_file(outcome.markdown, render(embedded::kMarkdownTemplate, view, /*markdown=*/true));
+  write_file(outcome.markdown,
+             squeezed(render(embedded::kMarkdownTemplate, view, /*markdown=*/true)));
   write_file(outcome.html, render(embedded::kHtmlTemplate, view, /*markdown=*/false));
   return outcome;
 }

@@ -103,7 +103,7 @@ std::vector<MetricRow> read_metrics(const fs::path& path, const fs::path& root,
   return rows;
 }
 
-void read_done(const fs::path& folder, const fs::path& root, Run& run,
+void read_done(const fs::path& folder, const fs::path& root, CellRun& run,
                std::vector<std::string>& problems) {
   const json done = read_object(folder / "DONE", root, problems);
   run.test_accuracy = share(done, "test_accuracy");
@@ -135,8 +135,8 @@ std::string failure_reason(const fs::path& marker) {
   return text.substr(0, text.find('\n'));
 }
 
-Run read_run(const fs::path& folder, const fs::path& root, Run run,
-             std::vector<std::string>& problems) {
+CellRun read_run(const fs::path& folder, const fs::path& root, CellRun run,
+                 std::vector<std::string>& problems) {
   run.metrics = read_metrics(folder / "metrics.jsonl", root, problems);
   run.environment = read_object(folder / "env.json", root, problems);
   if (fs::exists(folder / "DONE")) {
@@ -230,9 +230,9 @@ Layout read_layout(const fs::path& folder, const fs::path& root,
 
 }  // namespace
 
-std::vector<const Run*> Results::of(const std::string& experiment) const {
-  std::vector<const Run*> found;
-  for (const Run& run : runs) {
+std::vector<const CellRun*> Results::of(const std::string& experiment) const {
+  std::vector<const CellRun*> found;
+  for (const CellRun& run : runs) {
     if (run.experiment == experiment) found.push_back(&run);
   }
   return found;
@@ -247,7 +247,7 @@ Results read_results(const fs::path& root, const std::string& tier) {
   for (const std::string& experiment : layout.experiments) {
     for (const std::string& cell : layout.cells.at(experiment)) {
       for (const int64_t seed : layout.seeds.at({experiment, cell})) {
-        Run run;
+        CellRun run;
         run.experiment = experiment;
         run.cell = cell;
         run.seed = seed;

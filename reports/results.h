@@ -30,7 +30,7 @@ enum class RunState {
 };
 
 /// One trained cell: an attention on an experiment with one seed.
-struct Run {
+struct CellRun {
   std::string experiment;
   std::string cell;
   int64_t seed = 0;
@@ -48,12 +48,12 @@ struct Run {
 struct Results {
   std::string tier;
   std::vector<std::string> experiments;  ///< in the plan's order
-  std::vector<Run> runs;  ///< experiments' order, then the plan's attention order, then seed
-  nlohmann::json bench;   ///< bench.json; null when there is none
+  std::vector<CellRun> runs;  ///< experiments' order, then the plan's attention order, then seed
+  nlohmann::json bench;       ///< bench.json; null when there is none
   std::vector<std::string> problems;  ///< one line per damaged file
 
   /// The runs of one experiment, in order.
-  std::vector<const Run*> of(const std::string& experiment) const;
+  std::vector<const CellRun*> of(const std::string& experiment) const;
 };
 
 /// Reads root/tier. A tier folder that does not exist gives empty Results.

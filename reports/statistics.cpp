@@ -6,9 +6,9 @@
 
 namespace luna::reports {
 
-std::vector<CellSummary> summarize(const std::vector<const Run*>& runs) {
+std::vector<CellSummary> summarize(const std::vector<const CellRun*>& runs) {
   std::vector<CellSummary> cells;
-  for (const Run* run : runs) {
+  for (const CellRun* run : runs) {
     auto it = std::find_if(cells.begin(), cells.end(),
                            [&](const CellSummary& cell) { return cell.cell == run->cell; });
     if (it == cells.end()) it = cells.insert(cells.end(), CellSummary{run->cell, {}, {}, {}, 0, 0});
@@ -38,7 +38,7 @@ double Controls::margin(double accuracy) const {
 Controls controls_of(const std::vector<CellSummary>& cells) {
   Controls controls;
   for (const CellSummary& cell : cells) {
-    for (const Run* run : cell.runs) {
+    for (const CellRun* run : cell.runs) {
       if (!controls.majority_class) controls.majority_class = run->majority_class;
       if (!controls.test_examples) controls.test_examples = run->test_examples;
     }
@@ -47,16 +47,21 @@ Controls controls_of(const std::vector<CellSummary>& cells) {
   return controls;
 }
 
+std::optional<int64_t> seeds_above(const CellSummary& cell, const Controls& controls) {
+  const auto bar = controls.best();
+  if (!bar) return std::nullopt;
+  const double threshold = *bar + controls.margin(*bar);
+  return std::count_if(cell.scores.begin(), cell.scores.end(),
+                       [&](double score) { return score > threshold; });
+}
+
 Verdict learns_with_attention(const CellSummary& cell, const Controls& controls) {
   if (cell.cell == "mean") return Verdict::kNo;
-  const auto bar = controls.best();
-  if (!bar || cell.scores.empty()) return Verdict::kUnknown;
-  const double threshold = *bar + controls.margin(*bar);
-  const auto above = std::count_if(cell.scores.begin(), cell.scores.end(),
-                                   [&](double score) { return score > threshold; });
-  if (above == 0) return cell.complete() ? Verdict::kNo : Verdict::kUnknown;
-  const bool every = above == static_cast<int64_t>(cell.runs.size());
-  return every ? Verdict::kYes : Verdict::kSomeSeeds;
+  const auto above = seeds_above(cell, controls);
+  if (!above || cell.scores.empty()) return Verdict::kUnknown;
+  if (*above == static_cast<int64_t>(cell.runs.size())) return Verdict::kYes;
+  if (*above > 0) return Verdict::kSomeSeeds;
+  return cell.complete() ? Verdict::kNo : Verdict::kUnknown;
 }
 
 }  // namespace luna::reports

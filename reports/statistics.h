@@ -13,7 +13,7 @@ namespace luna::reports {
 /// All runs of one cell of one experiment. Scores are shares in [0, 1], finished seeds only.
 struct CellSummary {
   std::string cell;
-  std::vector<const Run*> runs;
+  std::vector<const CellRun*> runs;
   std::vector<double> scores;
   std::optional<double> mean;  ///< of the finished seeds; empty without one
   double lowest = 0, highest = 0;
@@ -22,7 +22,7 @@ struct CellSummary {
 };
 
 /// Groups an experiment's runs by cell, in their order.
-std::vector<CellSummary> summarize(const std::vector<const Run*>& runs);
+std::vector<CellSummary> summarize(const std::vector<const CellRun*>& runs);
 
 /// What an experiment's attentions are held against.
 struct Controls {
@@ -45,6 +45,9 @@ enum class Verdict {
   kNo,         ///< none is
   kUnknown,    ///< a control or every seed is missing
 };
+
+/// Finished seeds above the better control plus the margin; empty where a control is missing.
+std::optional<int64_t> seeds_above(const CellSummary& cell, const Controls& controls);
 
 /// The rule. `mean` itself is a control and always kNo.
 Verdict learns_with_attention(const CellSummary& cell, const Controls& controls);

@@ -9,8 +9,13 @@
 
 namespace luna::reports {
 
+struct LegendEntry {
+  std::string label;
+  std::string color;  ///< "#rrggbb"
+  int dash = 1;       ///< gnuplot dash type, 1 solid
+};
+
 struct Series {
-  std::string label;  ///< empty: not in the legend
   std::string color;  ///< "#rrggbb"
   int dash = 1;       ///< gnuplot dash type, 1 solid
   std::vector<std::pair<double, double>> points;
@@ -23,11 +28,12 @@ struct Panel {
   std::vector<Series> series;
 };
 
-/// Panels stand side by side and share the legend, which is the first panel's series.
+/// Panels stand side by side, the legend right of them.
 struct Figure {
   std::string name;     ///< file name without extension, letters, digits, - and _
   std::string caption;  ///< plain text
   std::vector<Panel> panels;
+  std::vector<LegendEntry> legend;
 };
 
 /// Writes folder/<name>.dat and <name>.gp, runs gnuplot on them and returns the SVG it wrote.

@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kPanelWidth = 420, kPanelHeight = 330, kLegendWidth = 170;
+constexpr int kPanelWidth = 420, kPanelHeight = 330, kLegendWidth = 170, kLegendPitch = 20;
 
 /// A gnuplot string: single quotes, doubled inside.
 std::string quoted(const std::string& text) {
@@ -58,7 +58,10 @@ std::string plot_command(const std::string& data, const Panel& panel, int& index
     // An empty series takes no data block number: gnuplot counts only blocks that have lines.
     if (!series.points.empty()) ++index;
   }
-  if (parts.empty()) parts.push_back("NaN notitle");
+  if (parts.empty()) {  // gnuplot refuses to plot nothing
+    return "set xrange [0:1]\nset yrange [1:10]\nplot 10 with dots lc rgb '#ffffff' notitle\nset "
+           "xrange [*:*]\n";
+  }
   return fmt::format("plot {}\n", fmt::join(parts, ", \\\n     "));
 }
 
@@ -74,41 +77,43 @@ std::string panel_script(const std::string& data, const Panel& panel, int& index
   return script + plot_command(data, panel, index);
 }
 
-/// An empty plot whose only content is the legend, right of the panels.
-std::string legend_script(const Figure& figure, double left) {
-  std::vector<std::string> parts;
-  for (const Series& series : figure.panels.front().series) {
-    if (series.label.empty()) continue;
-    parts.push_back(fmt::format("NaN with lines lw 2.5 dt {} lc rgb {} title {} noenhanced",
-                                series.dash, quoted(series.color), quoted(series.label)));
+/// Line samples and names as arrows and labels: gnuplot's own key drops entries where it thinks
+/// them too many.
+/// Widths differ by dash because gnuplot 5.4 joins neighbouring arrows of one colour and width into
+/// one solid path.
+std::string legend_script(const std::vector<LegendEntry>& legend, double left, double width) {
+  std::string script;
+  double y = 0.86;
+  for (const LegendEntry& entry : legend) {
+    script += fmt::format(
+        "set arrow from screen {:.4f},{:.4f} to screen {:.4f},{:.4f} nohead lw {:.1f} dt {} lc rgb "
+        "{}\n"
+        "set label {} at screen {:.4f},{:.4f} left noenhanced\n",
+        left, y, left + 30 / width, y, 2.6 - 0.2 * entry.dash, entry.dash, quoted(entry.color),
+        quoted(entry.label), left + 38 / width, y);
+    y -= kLegendPitch / static_cast<double>(kPanelHeight);
   }
-  if (parts.empty()) return "";
-  return fmt::format(
-      "set lmargin at screen {:.4f}\nset rmargin at screen 0.999\n"
-      "unset border\nunset tics\nunset grid\nunset xlabel\nunset ylabel\nunset title\nunset "
-      "logscale\n"
-      "set xrange [0:1]\nset yrange [0:1]\nset key at screen {:.4f}, screen 0.90 top left Left "
-      "reverse\n"
-      "plot {}\n",
-      left, left, fmt::join(parts, ", \\\n     "));
+  return script;
 }
 
 std::string script_of(const Figure& figure) {
   const int panels = static_cast<int>(figure.panels.size());
   const int width = panels * kPanelWidth + kLegendWidth;
   std::string script = fmt::format(
-      "set terminal svg size {},{} dynamic font 'DejaVu Sans,12' background '#ffffff' name '{}'\n"
+      "set terminal svg size {},{} dynamic font 'DejaVu Sans,12' background '#ffffff'\n"
       "set output '{}.svg'\nset multiplot\nset grid lc rgb '#dddddd' lt 1 lw 0.5\n"
       "set border 3 lc rgb '#444444'\nset tics nomirror\nset xtics autofreq\n"
-      "set tmargin at screen 0.90\nset bmargin at screen 0.16\nunset key\n",
-      width, kPanelHeight, figure.name, figure.name);
+      "set tmargin at screen 0.88\nset bmargin at screen 0.16\nunset key\n",
+      width, kPanelHeight, figure.name);
   int index = 0;
   for (int i = 0; i < panels; ++i) {
     const double left = (i * kPanelWidth + 78.0) / width;
     const double right = ((i + 1) * kPanelWidth - 18.0) / width;
+    if (i + 1 == panels) {  // labels belong to the next plot: once, with the last panel
+      script += legend_script(figure.legend, (panels * kPanelWidth + 4.0) / width, width);
+    }
     script += panel_script(figure.name + ".dat", figure.panels[i], index, left, right);
   }
-  script += legend_script(figure, (panels * kPanelWidth + 4.0) / width);
   return script + "unset multiplot\n";
 }
 

@@ -17,9 +17,11 @@ using Points = std::vector<std::pair<double, double>>;
 using Value = std::function<std::optional<double>(const MetricRow&)>;
 
 constexpr double kSmallestDrawn = 1e-7;  // log axes: what is smaller (zero) is drawn here
-constexpr int kSolid = 1, kDashed = 2;
+const std::vector<std::string> kChannelColors = {"#000000", "#E69F00", "#56B4E9", "#009E73",
+                                                 "#D55E00", "#0072B2", "#CC79A7", "#999999"};
+constexpr int kSolid = 1, kDotted = 3;
 
-Points points_of(const Run& run, const std::string& split, const Value& value) {
+Points points_of(const CellRun& run, const std::string& split, const Value& value) {
   Points points;
   for (const MetricRow& row : run.metrics) {
     const auto y = value(row);
@@ -42,11 +44,23 @@ Points thinned(const Points& points, size_t count) {
   return out;
 }
 
-/// First seed solid, later seeds dashed; the legend names seeds only where there are several.
-Series series_of(const Run& run, size_t seed_index, size_t seeds, Points points) {
-  const std::string label = seeds == 1 ? run.cell : fmt::format("{}, seed {}", run.cell, run.seed);
-  return {label, color_of(run.cell),
-          seed_index == 0 ? kSolid : kDashed + static_cast<int>(seed_index) - 1, std::move(points)};
+/// The first seed solid, later ones dashed.
+int dash_of(size_t seed_index) { return static_cast<int>(seed_index) + kSolid; }
+
+/// One entry an attention; then, where there are several seeds, what tells them apart.
+std::vector<LegendEntry> legend_of(const std::vector<CellSummary>& cells) {
+  std::vector<LegendEntry> legend;
+  size_t most = 0;
+  for (const CellSummary& cell : cells) {
+    legend.push_back({cell.cell, color_of(cell.cell), kSolid});
+    most = std::max(most, cell.runs.size());
+  }
+  for (size_t i = 0; most > 1 && i < most; ++i) {
+    const auto cell = std::find_if(cells.begin(), cells.end(),
+                                   [&](const CellSummary& c) { return c.runs.size() == most; });
+    legend.push_back({fmt::format("seed {}", cell->runs[i]->seed), "#444444", dash_of(i)});
+  }
+  return legend;
 }
 
 Panel panel_of(const std::vector<CellSummary>& cells, const std::string& split, const Value& value,
@@ -55,8 +69,8 @@ Panel panel_of(const std::vector<CellSummary>& cells, const std::string& split, 
   for (const CellSummary& cell : cells) {
     for (size_t i = 0; i < cell.runs.size(); ++i) {
       Points points = thinned(points_of(*cell.runs[i], split, value), most_points);
-      if (!points.empty())
-        panel.series.push_back(series_of(*cell.runs[i], i, cell.runs.size(), std::move(points)));
+      if (points.empty()) continue;
+      panel.series.push_back({color_of(cell.cell), dash_of(i), std::move(points)});
     }
   }
   return panel;
@@ -86,12 +100,12 @@ std::optional<Figure> training_curves(const std::string& experiment, const Resul
   const auto cells = summarize(results.of(experiment));
   Panel accuracy = accuracy_panel(cells);
   if (accuracy.series.empty()) return std::nullopt;
-  const auto majority = controls_of(cells).majority_class;
-  if (majority) {
-    accuracy.series.push_back({"majority class",
-                               "#999999",
-                               3,
-                               {{0, 100 * *majority}, {last_step(accuracy), 100 * *majority}}});
+  std::vector<LegendEntry> legend = legend_of(cells);
+  if (const auto majority = controls_of(cells).majority_class) {
+    const LegendEntry line{"majority class", color_of("mean"), kDotted};
+    accuracy.series.push_back(
+        {line.color, line.dash, {{0, 100 * *majority}, {last_step(accuracy), 100 * *majority}}});
+    legend.push_back(line);
   }
   Panel loss = panel_of(
       cells, "train", [](const MetricRow& row) { return row.loss; }, 80);
@@ -105,7 +119,8 @@ std::optional<Figure> training_curves(const std::string& experiment, const Resul
       fmt::format("{}: accuracy on the validation split and training loss over the steps (the loss "
                   "as the mean of neighbouring steps). Lines of one colour are seeds.{}",
                   text.title, stand_in),
-      {std::move(accuracy), std::move(loss)}};
+      {std::move(accuracy), std::move(loss)},
+      std::move(legend)};
 }
 
 Value floored(std::optional<double> MetricRow::*field) {
@@ -130,7 +145,7 @@ std::optional<Figure> collapse(const Results& results) {
   denominator.x_label = "training step";
   denominator.y_label = "smallest denominator (no unit)";
   denominator.log_y = true;
-  Panel gradient = panel_of(cells, "train", floored(&MetricRow::grad_norm), 120);
+  Panel gradient = panel_of(cells, "train", floored(&MetricRow::grad_norm), 1500);
   gradient.title = "Gradient norm before clipping";
   gradient.x_label = "training step";
   gradient.y_label = "gradient norm (no unit)";
@@ -140,19 +155,15 @@ std::optional<Figure> collapse(const Results& results) {
       "Plain LUNA and LUNA with feature_eps 1e-2 (luna-eps) on bound associative recall: accuracy, "
       "the smallest denominator over the validation tokens, and the gradient norm. Denominators of "
       "1e-7 and less, zero among them, are drawn at 1e-7.",
-      {std::move(accuracy), std::move(denominator), std::move(gradient)}};
+      {std::move(accuracy), std::move(denominator), std::move(gradient)},
+      legend_of(cells)};
 }
 
 /// One panel: every channel of psi at one layer over t.
-std::optional<Panel> psi_panel(const json& t, const json& samples, const std::string& title) {
-  static const std::vector<std::string> palette = {"#000000", "#E69F00", "#56B4E9", "#009E73",
-                                                   "#D55E00", "#0072B2", "#CC79A7", "#999999"};
-  if (!samples.is_array() || samples.empty() || samples.size() != t.size()) return std::nullopt;
+Panel psi_panel(const json& t, const json& samples, const std::string& title) {
   Panel panel{title, "projection t = w x + b (no unit)", "psi(t) (no unit)", false, {}, {}, {}};
-  const size_t channels = samples.at(0).size();
-  for (size_t channel = 0; channel < channels; ++channel) {
-    Series series{
-        fmt::format("channel {}", channel + 1), palette[channel % palette.size()], kSolid, {}};
+  for (size_t channel = 0; channel < samples.at(0).size(); ++channel) {
+    Series series{kChannelColors[channel % kChannelColors.size()], kSolid, {}};
     for (size_t i = 0; i < t.size(); ++i) {
       series.points.emplace_back(t.at(i).get<double>(), samples.at(i).at(channel).get<double>());
     }
@@ -161,19 +172,22 @@ std::optional<Panel> psi_panel(const json& t, const json& samples, const std::st
   return panel;
 }
 
-std::optional<Figure> learned_psi(const Run& run) {
+std::optional<Figure> learned_psi(const CellRun& run) {
   try {
     const json& t = run.psi.at("t");
     const json& layer = run.psi.at("layers").at(0);
-    auto before = psi_panel(t, layer.at("init"), "Layer 1, before training");
-    auto after = psi_panel(t, layer.at("final"), "Layer 1, after training");
-    if (!before || !after) return std::nullopt;
-    return Figure{
-        fmt::format("psi-{}-{}", run.experiment, run.cell),
-        fmt::format(
-            "{}, {}, seed {}: the learned functions psi of the first layer, one line a channel.",
-            experiment_text(run.experiment).title, run.cell, run.seed),
-        {std::move(*before), std::move(*after)}};
+    Panel before = psi_panel(t, layer.at("init"), "Layer 1, before training");
+    Panel after = psi_panel(t, layer.at("final"), "Layer 1, after training");
+    std::vector<LegendEntry> legend;
+    for (const Series& series : after.series) {
+      legend.push_back({fmt::format("channel {}", legend.size() + 1), series.color, series.dash});
+    }
+    return Figure{fmt::format("psi-{}-{}", run.experiment, run.cell),
+                  fmt::format("{}, {}, seed {}: the learned functions psi of the first layer, one "
+                              "line a channel.",
+                              experiment_text(run.experiment).title, run.cell, run.seed),
+                  {std::move(before), std::move(after)},
+                  std::move(legend)};
   } catch (const json::exception&) {
     return std::nullopt;  // a cell without psi samples
   }
@@ -188,7 +202,7 @@ std::vector<Figure> pictures(const Results& results) {
   }
   if (auto figure = collapse(results)) figures.push_back(std::move(*figure));
   std::set<std::string> drawn;  // the first seed of every learned cell
-  for (const Run& run : results.runs) {
+  for (const CellRun& run : results.runs) {
     if (run.state != RunState::kDone || drawn.count(run.experiment + "/" + run.cell)) continue;
     if (auto figure = learned_psi(run)) {
       drawn.insert(run.experiment + "/" + run.cell);

@@ -13,13 +13,13 @@ namespace {
 
 using kainjow::mustache::object;
 
-std::set<int64_t> seeds_of(const std::vector<const Run*>& runs) {
+std::set<int64_t> seeds_of(const std::vector<const CellRun*>& runs) {
   std::set<int64_t> seeds;
-  for (const Run* run : runs) seeds.insert(run->seed);
+  for (const CellRun* run : runs) seeds.insert(run->seed);
   return seeds;
 }
 
-std::string state_word(const Run& run) {
+std::string state_word(const CellRun& run) {
   switch (run.state) {
     case RunState::kDone:
       return percent(run.test_accuracy);
@@ -39,7 +39,7 @@ View score_columns(const CellSummary& cell, const std::set<int64_t>& seeds) {
   View columns(View::type::list);
   for (const int64_t seed : seeds) {
     const auto it = std::find_if(cell.runs.begin(), cell.runs.end(),
-                                 [&](const Run* run) { return run->seed == seed; });
+                                 [&](const CellRun* run) { return run->seed == seed; });
     columns << View(object{{"score", it == cell.runs.end() ? kNone : state_word(**it)}});
   }
   return columns;
@@ -53,14 +53,16 @@ View same_score(const std::string& score, size_t count) {
 
 std::string verdict_word(const CellSummary& cell, const Controls& controls) {
   if (cell.cell == "mean") return "control";
-  const size_t seeds = cell.runs.size();
+  const int64_t above = seeds_above(cell, controls).value_or(0);
+  const std::string seeds =
+      fmt::format("{} of {} seed{}", above, cell.runs.size(), cell.runs.size() == 1 ? "" : "s");
   switch (learns_with_attention(cell, controls)) {
     case Verdict::kYes:
-      return seeds == 1 ? "yes (1 seed)" : fmt::format("yes, all {} seeds", seeds);
+      return "yes, " + seeds;
     case Verdict::kSomeSeeds:
-      return "in some seeds only";
+      return "only in " + seeds;
     case Verdict::kNo:
-      return "no";
+      return "no, " + seeds;
     case Verdict::kUnknown:
       break;
   }
@@ -73,7 +75,7 @@ std::string paper_cell(const std::string& attention, const std::string& column) 
 }
 
 std::string parameters_of(const CellSummary& cell) {
-  for (const Run* run : cell.runs) {
+  for (const CellRun* run : cell.runs) {
     if (run->parameters) return grouped(*run->parameters);
   }
   return kNone;
@@ -86,7 +88,7 @@ std::string spread(const CellSummary& cell) {
 std::string duration(const CellSummary& cell) {
   double sum = 0;
   int64_t count = 0;
-  for (const Run* run : cell.runs) {
+  for (const CellRun* run : cell.runs) {
     if (run->seconds) sum += *run->seconds, ++count;
   }
   return count == 0 ? kNone : fmt::format("{:.0f}", sum / static_cast<double>(count));
@@ -118,9 +120,9 @@ View rows_of(const std::vector<CellSummary>& cells, const std::set<int64_t>& see
   return rows;
 }
 
-View notes_of(const std::vector<const Run*>& runs) {
+View notes_of(const std::vector<const CellRun*>& runs) {
   View notes(View::type::list);
-  for (const Run* run : runs) {
+  for (const CellRun* run : runs) {
     if (run->state == RunState::kDone) continue;
     notes << View(object{
         {"note",
@@ -181,10 +183,6 @@ object experiment_view(const std::string& experiment, const Results& results) {
           {"rule_note", rule_note(controls)}};
 }
 
-std::string names(const std::vector<std::string>& list) {
-  return list.empty() ? "none" : fmt::format("{}", fmt::join(list, ", "));
-}
-
 }  // namespace
 
 View accuracy_view(const Results& results) {
@@ -193,51 +191,6 @@ View accuracy_view(const Results& results) {
     list << View(experiment_view(experiment, results));
   }
   return list;
-}
-
-View verdict_view(const Results& results) {
-  View list(View::type::list);
-  for (const std::string& experiment : results.experiments) {
-    const auto cells = summarize(results.of(experiment));
-    const Controls controls = controls_of(cells);
-    std::vector<std::string> yes, some, no, unknown;
-    for (const CellSummary& cell : cells) {
-      if (cell.cell == "mean") continue;
-      switch (learns_with_attention(cell, controls)) {
-        case Verdict::kYes:
-          yes.push_back(cell.cell);
-          break;
-        case Verdict::kSomeSeeds:
-          some.push_back(cell.cell);
-          break;
-        case Verdict::kNo:
-          no.push_back(cell.cell);
-          break;
-        case Verdict::kUnknown:
-          unknown.push_back(cell.cell);
-          break;
-      }
-    }
-    list << View(object{{"verdict_title", experiment_text(experiment).title},
-                        {"above", names(yes)},
-                        {"above_some", some.empty() ? View(false) : View(names(some))},
-                        {"not_above", names(no)},
-                        {"undecided", unknown.empty() ? View(false) : View(names(unknown))}});
-  }
-  return list;
-}
-
-View paper_view() {
-  const PaperTable paper = paper_table();
-  View heads(View::type::list), rows(View::type::list);
-  for (const std::string& column : paper.columns) heads << View(object{{"column", column}});
-  for (const PaperRow& row : paper.rows) {
-    View values(View::type::list);
-    for (const double value : row.values)
-      values << View(object{{"value", fmt::format("{:.2f}", value)}});
-    rows << View(object{{"model", row.model}, {"values", values}, {"source", row.source}});
-  }
-  return object{{"paper_title", paper.title}, {"columns", heads}, {"paper_rows", rows}};
 }
 
 }  // namespace luna::reports

@@ -16,7 +16,7 @@ struct Health {
   std::optional<double> min_denominator, dead_features, max_grad_norm;
 };
 
-Health health_of(const Run& run) {
+Health health_of(const CellRun& run) {
   Health health;
   for (const MetricRow& row : run.metrics) {
     if (row.min_denominator) {
@@ -38,7 +38,7 @@ View health_view(const Results& results) {
   View list(View::type::list);
   for (const std::string& experiment : results.experiments) {
     View rows(View::type::list);
-    for (const Run* run : results.of(experiment)) {
+    for (const CellRun* run : results.of(experiment)) {
       if (run->metrics.empty()) continue;
       const Health health = health_of(*run);
       rows << View(object{{"health_cell", run->cell},

@@ -41,7 +41,7 @@ std::string joined(const std::set<std::string>& values) {
 
 View environment_view(const Results& results) {
   std::map<std::string, std::set<std::string>> values;
-  for (const Run& run : results.runs) {
+  for (const CellRun& run : results.runs) {
     if (run.environment.is_object()) collect(run.environment, "", values);
   }
   View rows(View::type::list);
@@ -55,7 +55,7 @@ View data_view(const Results& results) {
   View rows(View::type::list);
   for (const std::string& experiment : results.experiments) {
     std::map<std::string, std::set<std::string>> values;
-    for (const Run* run : results.of(experiment)) {
+    for (const CellRun* run : results.of(experiment)) {
       if (run->data.is_object()) collect(run->data, "", values);
     }
     const ExperimentText text = experiment_text(experiment);

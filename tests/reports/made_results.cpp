@@ -1,0 +1,141 @@
+#include "tests/reports/made_results.h"
+
+#include <fmt/format.h>
+#include <stdlib.h>
+
+#include <cmath>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+namespace luna::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr int kSteps = 1200;
+
+/// Channels rise at different knots; training doubles the slopes.
+json psi_samples() {
+  json t = json::array(), init = json::array(), final = json::array();
+  for (int i = 0; i <= 40; ++i) {
+    const double x = -4 + 0.2 * i;
+    t.push_back(x);
+    json before = json::array(), after = json::array();
+    for (int l = 0; l < 8; ++l) {
+      before.push_back(std::max(0.0, 0.1 * (l + 1) * (x - l + 4)));
+      after.push_back(std::max(0.0, 0.2 * (l + 1) * (x - l + 4)));
+    }
+    init.push_back(before);
+    final.push_back(after);
+  }
+  return {{"t", t}, {"layers", json::array({{{"init", init}, {"final", final}}})}};
+}
+
+json pass(double seconds) {
+  return {{"min_s", seconds}, {"median_s", 1.1 * seconds}, {"repeats", 5}};
+}
+
+json bench_operator(const std::string& name, const std::string& label, double forward,
+                    double both) {
+  return {{"name", name},
+          {"label", label},
+          {"forward", pass(forward)},
+          {"forward_backward", pass(both)}};
+}
+
+}  // namespace
+
+TemporaryFolder::TemporaryFolder() {
+  std::string name = (fs::temp_directory_path() / "luna-test-XXXXXX").string();
+  if (!mkdtemp(name.data())) throw std::runtime_error("mkdtemp failed on " + name);
+  path_ = name;
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+void write_text(const fs::path& path, const std::string& text) {
+  fs::create_directories(path.parent_path());
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+std::string read_text(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+void write_cell(const fs::path& results, const std::string& experiment,
+                const std::string& attention, int seed, double accuracy) {
+  const fs::path folder = results / "quick" / experiment / attention / fmt::format("seed_{}", seed);
+  json done = {
+      {"test_accuracy", accuracy}, {"validation_accuracy", accuracy},
+      {"steps", kSteps},           {"seconds", 12.5},
+      {"parameters", 71234},       {"majority_class", 0.1},
+      {"test_examples", 2000},     {"data", {{"source", "made by a test"}, {"sha256", "00ff"}}}};
+  if (attention.rfind("luna", 0) == 0) done["psi"] = psi_samples();
+  std::string metrics;
+  for (int step = 10; step <= kSteps; step += 10) {
+    const double part = 1.0 - std::exp(-5.0 * step / kSteps);
+    metrics += json{{"step", step},
+                    {"split", "train"},
+                    {"loss", 3.5 * (1 - part * accuracy)},
+                    {"lr", 1e-3},
+                    {"grad_norm", attention == "luna" ? 50.0 + step : 1.0}}
+                   .dump() +
+               "\n";
+    if (step % 100 != 0) continue;
+    metrics +=
+        json{{"step", step},
+             {"split", "validation"},
+             {"loss", 1.0},
+             {"accuracy", accuracy * part},
+             {"min_denominator", attention == "luna" ? std::max(0.0, 0.1 - step * 2e-4) : 0.3},
+             {"dead_features", 0.125}}
+            .dump() +
+        "\n";
+  }
+  write_text(folder / "metrics.jsonl", metrics);
+  write_text(folder / "env.json",
+             json{{"cpu", "Test CPU"}, {"threads", 1}, {"torch", "2.11.0"}}.dump());
+  write_text(folder / "DONE", done.dump());
+}
+
+void write_tier(const fs::path& results) {
+  const std::vector<std::pair<std::string, double>> recall = {
+      {"softmax", 1.0}, {"elu", 0.954},    {"relu", 0.73}, {"performer", 0.757},
+      {"luna", 0.19},   {"luna-eps", 0.9}, {"mean", 0.06}};
+  for (const auto& [attention, accuracy] : recall) {
+    write_cell(results, "recall", attention, 0, accuracy);
+    write_cell(results, "recall", attention, 1, accuracy * 0.95);
+  }
+  write_cell(results, "image", "softmax", 0, 0.784);
+  write_cell(results, "image", "luna", 0, 0.71);
+  write_cell(results, "image", "mean", 0, 0.703);
+  const json bench = {
+      {"method", "Made by a test."},
+      {"environment", {{"cpu", "Test CPU"}, {"isa", "AVX-512"}}},
+      {"gate", json::array({{{"operator", "luna"}, {"max_error", 1.5e-7}, {"limit", 3e-6}}})},
+      {"sizes",
+       json::array({{{"name", "A"},
+                     {"threads", 1},
+                     {"B", 4},
+                     {"H", 2},
+                     {"N", 2048},
+                     {"d", 32},
+                     {"m", 16},
+                     {"L", 8},
+                     {"hid", 64},
+                     {"operators",
+                      json::array({bench_operator("luna", "LUNA, fused", 0.002, 0.008),
+                                   bench_operator("listing1", "LUNA, eager Listing 1", 0.16, 0.44),
+                                   bench_operator("sdpa", "softmax (SDPA)", 0.033, 0.15)})}}})}};
+  write_text(results / "quick" / "bench.json", bench.dump());
+}
+
+}  // namespace luna::testing

@@ -1,0 +1,133 @@
+// The report as a whole, against a golden page. After a wanted change of the template, write it
+// anew:
+//   LUNA_UPDATE_GOLDEN=1 build/tests/reports/reports_test
+//   --gtest_filter=ReportTest.MatchesGoldenPage
+#include "reports/report.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <regex>
+#include <set>
+
+#include "reports/figures/figure.h"
+#include "tests/reports/made_results.h"
+
+namespace luna::reports {
+namespace {
+
+using luna::testing::read_text;
+using luna::testing::TemporaryFolder;
+using luna::testing::write_cell;
+using luna::testing::write_text;
+
+class ReportTest : public ::testing::Test {
+ protected:
+  ReportOutcome write() { return write_report({results(), "quick", folder_.path() / "out"}); }
+  std::filesystem::path results() const { return folder_.path() / "results"; }
+  TemporaryFolder folder_;
+};
+
+TEST_F(ReportTest, MatchesGoldenPage) {
+  luna::testing::write_tier(results());
+  const ReportOutcome outcome = write();
+  EXPECT_TRUE(outcome.problems.empty()) << outcome.problems.front();
+  const std::filesystem::path golden = std::filesystem::path(LUNA_GOLDEN) / "report.md";
+  if (std::getenv("LUNA_UPDATE_GOLDEN")) write_text(golden, read_text(outcome.markdown));
+  EXPECT_EQ(read_text(outcome.markdown), read_text(golden));
+}
+
+TEST_F(ReportTest, SameFilesGiveSameBytes) {
+  luna::testing::write_tier(results());
+  const std::string first = read_text(write().html);
+  EXPECT_EQ(first, read_text(write().html));
+}
+
+TEST_F(ReportTest, HtmlIsSelfContained) {
+  luna::testing::write_tier(results());
+  const std::string html = read_text(write().html);
+  for (const std::string forbidden : {"<script", "<img", "<link", "src=", "url(http", "@import"}) {
+    EXPECT_EQ(html.find(forbidden), std::string::npos) << forbidden;
+  }
+  EXPECT_NE(html.find("<svg"), std::string::npos);
+  EXPECT_EQ(html.find("<?xml"), std::string::npos);
+}
+
+TEST_F(ReportTest, IdsOfInlineFiguresAreUnique) {
+  luna::testing::write_tier(results());
+  const std::string html = read_text(write().html);
+  std::set<std::string> seen;
+  const std::regex id(R"(\sid=["']([^"']+))");
+  for (std::sregex_iterator it(html.begin(), html.end(), id), end; it != end; ++it) {
+    EXPECT_TRUE(seen.insert((*it)[1]).second) << (*it)[1];
+  }
+  EXPECT_FALSE(seen.empty());
+}
+
+TEST_F(ReportTest, NamesCannotInjectMarkup) {
+  const std::string evil = "<script>alert(1)<&|`x`";
+  write_cell(results(), "recall", evil, 0, 0.5);
+  const ReportOutcome outcome = write();
+  EXPECT_EQ(read_text(outcome.html).find("<script"), std::string::npos);
+  EXPECT_NE(read_text(outcome.html).find("&lt;script&gt;alert(1)"), std::string::npos);
+  const std::string markdown = read_text(outcome.markdown);
+  EXPECT_EQ(markdown.find("<script"), std::string::npos);
+  EXPECT_NE(markdown.find("| &lt;script&gt;alert(1)&lt;&amp;\\|\\`x\\` |"), std::string::npos);
+}
+
+TEST_F(ReportTest, MissingAndFailedCellsAreShown) {
+  luna::testing::write_tier(results());
+  write_text(
+      results() / "quick" / "plan.json",
+      R"({"experiments": [{"name": "recall", "attentions": ["luna-separate"], "seeds": [0]}]})");
+  const auto cell = results() / "quick" / "image" / "luna" / "seed_0";
+  std::filesystem::remove(cell / "DONE");
+  write_text(cell / "FAILED", R"({"reason": "loss is nan at step 7"})");
+  const ReportOutcome outcome = write();
+  EXPECT_EQ(outcome.planned, outcome.done + 2);
+  const std::string markdown = read_text(outcome.markdown);
+  EXPECT_NE(markdown.find("luna seed 0: failed: loss is nan at step 7"), std::string::npos);
+  EXPECT_NE(markdown.find("luna-separate seed 0: not run"), std::string::npos);
+}
+
+TEST_F(ReportTest, StandInIsNamedWithItsNumbers) {
+  write_cell(results(), "image", "softmax", 0, 0.78);
+  const std::string markdown = read_text(write().markdown);
+  EXPECT_NE(markdown.find("Fashion-MNIST, a stand-in for LRA's grey CIFAR-10"), std::string::npos);
+  EXPECT_NE(markdown.find("- Image (Fashion-MNIST as stand-in): above both"), std::string::npos);
+}
+
+TEST_F(ReportTest, NothingUsableIsSaid) {
+  write_text(results() / "quick" / "recall" / "elu" / "seed_0" / "DONE", "garbage");
+  const ReportOutcome outcome = write();
+  EXPECT_FALSE(outcome.usable());
+  EXPECT_NE(read_text(outcome.markdown).find("DONE: not a JSON object"), std::string::npos);
+}
+
+TEST_F(ReportTest, ErrorsNameTheCure) {
+  try {
+    write();
+    FAIL() << "no results, no error";
+  } catch (const std::runtime_error& error) {
+    EXPECT_NE(std::string(error.what()).find("run `make reproduce TIER=quick` first."),
+              std::string::npos);
+  }
+  write_cell(results(), "recall", "elu", 0, 0.5);
+  write_text(folder_.path() / "out", "a file where the folder should be");
+  try {
+    write();
+    FAIL() << "the output folder is a file, no error";
+  } catch (const std::runtime_error& error) {
+    EXPECT_NE(std::string(error.what()).find("Pass --out with a writable folder."),
+              std::string::npos);
+  }
+}
+
+TEST(Figures, AMissingValueNeverBreaksAPlot) {
+  TemporaryFolder folder;
+  Figure figure{"odd", "", {{"it's <odd>", "x", "y", true, {}, {}, {{"#000000", 1, {}}}}}, {}};
+  EXPECT_NE(draw(figure, folder.path()).find("</svg>"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace luna::reports
