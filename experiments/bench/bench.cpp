@@ -1,0 +1,143 @@
+#include "experiments/bench/bench.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <fmt/format.h>
+#include <stdlib.h>
+#include <torch/torch.h>
+
+#include <fstream>
+#include <stdexcept>
+
+#include "experiments/bench/gate.h"
+#include "experiments/bench/timer.h"
+
+namespace luna::bench {
+namespace {
+
+using nlohmann::json;
+
+constexpr uint64_t kSeed = 1;
+constexpr const char* kMethod =
+    "All operators run in one process and one run, float32. They are visited in turn, round after "
+    "round, so that "
+    "noise meets all alike; a visit calls an operator until 20 ms have passed, and every call is a "
+    "sample. Forward is "
+    "without gradients; forward + backward gives gradients to q, k, v and every parameter of the "
+    "feature map. Output "
+    "allocation and, for LUNA, building the table of psi are inside the time. ns per token-head is "
+    "the minimum "
+    "divided by B H N, tokens/s is B N by the minimum; ratios are of minima.";
+
+std::string cpu_model() {
+  std::ifstream file("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(file, line)) {
+    const size_t colon = line.find(": ");
+    if (line.rfind("model name", 0) == 0 && colon != std::string::npos)
+      return line.substr(colon + 2);
+  }
+  return "unknown";
+}
+
+json environment() {
+  double load = -1;
+  if (getloadavg(&load, 1) != 1) load = -1;
+  return {{"cpu", cpu_model()},
+          {"isa", at::get_cpu_capability()},
+          {"torch", TORCH_VERSION},
+          {"load_before", load}};
+}
+
+std::vector<GateResult> pass_gate(const Size& size) {
+  std::vector<GateResult> results;
+  for (const Operator& op : operators()) {
+    results.push_back(check(op, size));
+    const GateResult& result = results.back();
+    if (!result.passed()) {
+      throw std::runtime_error(
+          fmt::format("bench: {} is wrong at d {} (error {:.2g}, accepted {:.2g}); nothing was "
+                      "timed. Run `make "
+                      "test` to see where.",
+                      result.name, size.d, result.max_error, result.limit));
+    }
+  }
+  return results;
+}
+
+std::function<void()> forward_task(const Operator& op, const Inputs& in) {
+  return [&op, in] {
+    const at::NoGradGuard no_grad;
+    op.apply(in);
+  };
+}
+
+std::function<void()> both_task(const Operator& op, const Inputs& in, const at::Tensor& upstream) {
+  const Inputs leaves = in.copy(at::kFloat, /*gradients=*/true);
+  return [&op, leaves, upstream] {
+    torch::autograd::grad({op.apply(leaves)}, leaves.leaves(), {upstream});
+  };
+}
+
+json times(const Samples& samples) {
+  return {{"min_s", samples.minimum()},
+          {"median_s", samples.median()},
+          {"repeats", samples.seconds.size()}};
+}
+
+json time_size(const Size& size, int threads, double budget_s) {
+  at::set_num_threads(threads);
+  std::vector<std::function<void()>> tasks;
+  const at::Tensor upstream = at::randn({size.B, size.H, size.N, size.d});
+  for (const Operator& op : operators()) {
+    const Inputs in = draw_inputs(op, size, kSeed);
+    tasks.push_back(forward_task(op, in));
+    tasks.push_back(both_task(op, in, upstream));
+  }
+  TimerOptions timer;
+  timer.budget_s = budget_s;
+  const std::vector<Samples> samples = time_interleaved(tasks, timer);
+  json rows = json::array();
+  for (size_t i = 0; i < operators().size(); ++i) {
+    rows.push_back({{"name", operators()[i].name},
+                    {"label", operators()[i].label},
+                    {"forward", times(samples[2 * i])},
+                    {"forward_backward", times(samples[2 * i + 1])}});
+  }
+  return {{"name", size.name}, {"threads", threads}, {"B", size.B}, {"H", size.H},
+          {"N", size.N},       {"d", size.d},        {"m", size.m}, {"L", size.L},
+          {"hid", size.hid},   {"operators", rows}};
+}
+
+}  // namespace
+
+const std::vector<Size>& standard_sizes() {
+  static const std::vector<Size> sizes = {{"A", 4, 2, 2048, 32, 16, 8, 64},
+                                          {"B", 1, 8, 4096, 64, 16, 8, 64}};
+  return sizes;
+}
+
+json run_bench(const BenchOptions& options, const std::function<void(const std::string&)>& say) {
+  json result = {{"schema", 1}, {"method", kMethod}, {"environment", environment()}};
+  for (const Size& size : options.sizes) {
+    for (const GateResult& gate : pass_gate(size)) {
+      result["gate"].push_back({{"operator", gate.name},
+                                {"size", size.name},
+                                {"max_error", gate.max_error},
+                                {"limit", gate.limit}});
+    }
+    say(fmt::format("gate passed at d {}: every operator against float64", size.d));
+  }
+  const double budget =
+      options.seconds / static_cast<double>(options.sizes.size() * options.threads.size());
+  for (const int threads : options.threads) {
+    for (const Size& size : options.sizes) {
+      say(fmt::format("timing size {} on {} thread{}", size.name, threads,
+                      threads == 1 ? "" : "s"));
+      result["sizes"].push_back(time_size(size, threads, budget));
+    }
+  }
+  return result;
+}
+
+}  // namespace luna::bench

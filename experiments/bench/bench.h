@@ -1,0 +1,33 @@
+// `luna bench`: checks every operator, then times them side by side in one process. Result as JSON:
+//   {"schema": 1, "method": str, "environment": {"cpu", "isa", "torch", "load_before"},
+//    "gate": [{"operator", "size", "max_error", "limit"}],
+//    "sizes": [{"name", "threads", "B", "H", "N", "d", "m", "L", "hid",
+//               "operators": [{"name", "label", "forward": {"min_s", "median_s", "repeats"},
+//                              "forward_backward": {...}}]}]}
+// Read by reports/views/throughput.cpp.
+#pragma once
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "experiments/bench/operators.h"
+
+namespace luna::bench {
+
+struct BenchOptions {
+  std::vector<Size> sizes;
+  std::vector<int> threads = {1};
+  double seconds = 60;  ///< time for all sizes and thread counts together
+};
+
+/// A = B 4, H 2, N 2048, d 32 and B = B 1, H 8, N 4096, d 64; m 16, L 8, hid 64.
+const std::vector<Size>& standard_sizes();
+
+/// Runs the gate and the timing; `say` gets one line a step. Throws std::runtime_error naming the
+/// operator when the gate fails: then nothing is timed. Changes torch's number of threads.
+nlohmann::json run_bench(const BenchOptions& options,
+                         const std::function<void(const std::string&)>& say);
+
+}  // namespace luna::bench

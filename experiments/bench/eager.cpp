@@ -1,0 +1,49 @@
+#include "experiments/bench/eager.h"
+
+#include <torch/torch.h>
+
+#include <cmath>
+
+namespace luna::bench {
+namespace {
+
+constexpr int64_t kChunk = 1000000;  // scalars a call of the MLP, Listing 1's default
+constexpr double kEps = 1e-6;
+
+at::Tensor scalar_mlp(const at::Tensor& u, const std::vector<at::Tensor>& params) {
+  const at::Tensor w1 = params[2].unsqueeze(-1);  // [hid, 1]
+  std::vector<at::Tensor> parts;
+  for (const at::Tensor& part : u.reshape({-1, 1}).split(kChunk)) {
+    parts.push_back(at::linear(at::linear(part, w1, params[3]).relu(), params[4], params[5]));
+  }
+  return parts.size() == 1 ? parts.front() : at::cat(parts);
+}
+
+/// x [B, H, N, d] -> [B, H, N, m L], projection major.
+at::Tensor listing1_features(const at::Tensor& x, const std::vector<at::Tensor>& params) {
+  const int64_t m = params[0].size(0), channels = params[4].size(0);
+  const at::Tensor u = at::linear(x, params[0], params[1]);  // [B, H, N, m]
+  const at::Tensor psi = scalar_mlp(u, params).relu();       // [B H N m, L]
+  const at::Tensor phi = psi.reshape({x.size(0), x.size(1), x.size(2), m * channels});
+  return phi / std::sqrt(static_cast<double>(m));
+}
+
+/// phi(q) (phi(k)^T v) / (phi(q) sum phi(k) + eps).
+at::Tensor normalized(const at::Tensor& phi_q, const at::Tensor& phi_k, const at::Tensor& v) {
+  const at::Tensor state = at::einsum("bhnf,bhne->bhfe", {phi_k, v});
+  const at::Tensor numerator = at::einsum("bhnf,bhfe->bhne", {phi_q, state});
+  const at::Tensor denominator = at::einsum("bhnf,bhf->bhn", {phi_q, phi_k.sum(-2)});
+  return numerator / (denominator + kEps).unsqueeze(-1);
+}
+
+}  // namespace
+
+at::Tensor eager_listing1(const Inputs& in) {
+  return normalized(listing1_features(in.q, in.params), listing1_features(in.k, in.params), in.v);
+}
+
+at::Tensor eager_elu(const Inputs& in) {
+  return normalized(at::elu(in.q) + 1, at::elu(in.k) + 1, in.v);
+}
+
+}  // namespace luna::bench
