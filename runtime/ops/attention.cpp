@@ -26,6 +26,15 @@ kernels::MapArgs fixed_map(const Inputs& in, const Spec& spec) {
   return args;
 }
 
+/// FAVOR+'s stabiliser of the keys, [B, Hk]: the largest t over unmasked keys; 0 where there is
+/// none.
+at::Tensor key_stabiliser(const kernels::Problem& problem) {
+  const at::Tensor& k = problem.k;
+  if (k.numel() == 0) return at::zeros({k.size(0), k.size(1)}, k.options());
+  at::Tensor largest = kernels::key_maximum(k, problem.k_map, problem.k_weight);
+  return largest.masked_fill_(largest == -std::numeric_limits<double>::infinity(), 0.0);
+}
+
 /// Everything one call hands to the kernels, the same in both directions.
 struct Call {
   Call(const Inputs& in, const Spec& spec);
@@ -51,9 +60,7 @@ Call::Call(const Inputs& in, const Spec& spec) {
     return;
   }
   problem.q_map = problem.k_map = fixed_map(in, spec);
-  if (spec.feature_map == "performer") {
-    problem.k_map.stabiliser = kernels::key_maximum(problem.k, problem.k_map, problem.k_weight);
-  }
+  if (spec.feature_map == "performer") problem.k_map.stabiliser = key_stabiliser(problem);
 }
 
 bool any(const std::vector<bool>& flags) {
@@ -85,7 +92,10 @@ Gradients attention_backward(const at::Tensor& grad, const Inputs& inputs,
   const kernels::Backward back =
       kernels::backward(call.problem, saved, aligned(unit_last_stride(grad)), parts);
 
-  Gradients out{back.q, back.k, back.v, std::vector<at::Tensor>(inputs.params.size())};
+  // A fused pass gives q's gradient on the way to the parameters', and k's and v's together.
+  const auto asked = [](bool flag, const at::Tensor& x) { return flag ? x : at::Tensor(); };
+  Gradients out{asked(wanted.q, back.q), asked(wanted.k, back.k), asked(wanted.v, back.v),
+                std::vector<at::Tensor>(inputs.params.size())};
   if (parts.q_weight) {
     add(out.q,
         envelope_gradient(call.problem.q, call.problem.q_weight, back.q_weight, spec.envelope));

@@ -52,6 +52,7 @@ at::Tensor performer_features(const at::Tensor& x, const Inputs& in, bool query)
                                   -std::numeric_limits<double>::infinity());
   }
   largest = query ? largest.amax(-1, true) : largest.amax({2, 3}, true);
+  largest = largest.masked_fill(largest == -std::numeric_limits<double>::infinity(), 0.0);
   const at::Tensor half_square = xs.square().sum(-1, true) * 0.5;
   return ((t - half_square - largest).exp() + kPerformerEps) /
          std::sqrt(static_cast<double>(w.size(0)));
@@ -63,13 +64,13 @@ at::Tensor features(const at::Tensor& x, const Inputs& in, const Spec& spec, boo
   return spec.feature_map == "relu" ? x.relu() : performer_features(x, in, query);
 }
 
-at::Tensor normalise(const at::Tensor& num, const at::Tensor& den, const Spec& spec) {
-  return num / (spec.denominator == "add_eps" ? den + spec.eps : den.clamp_min(spec.eps));
+at::Tensor apply_rule(const at::Tensor& den, const Spec& spec) {
+  return spec.denominator == "add_eps" ? den + spec.eps : den.clamp_min(spec.eps);
 }
 
 }  // namespace
 
-at::Tensor reference_attention(const Inputs& inputs, const Spec& spec) {
+Quotient reference_quotient(const Inputs& inputs, const Spec& spec) {
   at::Tensor k = inputs.k, v = inputs.v, keep;
   if (inputs.key_mask) {
     // A masked key's NaN would come back through 0 * NaN in the gradient: it is replaced before the
@@ -88,11 +89,16 @@ at::Tensor reference_attention(const Inputs& inputs, const Spec& spec) {
   }
   if (spec.causal) {
     const at::Tensor score = at::matmul(phi_q, phi_k.transpose(-1, -2)).tril();
-    return normalise(at::matmul(score, v), score.sum(-1, true), spec);
+    return {at::matmul(score, v), apply_rule(score.sum(-1, true), spec)};
   }
   const at::Tensor S = at::matmul(phi_k.transpose(-1, -2), v);  // [B, H, D, dv]
   const at::Tensor z = phi_k.sum(2).unsqueeze(-1);              // [B, H, D, 1]
-  return normalise(at::matmul(phi_q, S), at::matmul(phi_q, z), spec);
+  return {at::matmul(phi_q, S), apply_rule(at::matmul(phi_q, z), spec)};
+}
+
+at::Tensor reference_attention(const Inputs& inputs, const Spec& spec) {
+  const auto [numerator, denominator] = reference_quotient(inputs, spec);
+  return numerator / denominator;
 }
 
 }  // namespace luna::ops

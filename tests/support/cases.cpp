@@ -115,4 +115,6 @@ std::string describe(const Case& c) {
   return out.str();
 }
 
+void PrintTo(const Case& c, std::ostream* out) { *out << describe(c); }
+
 }  // namespace luna::test

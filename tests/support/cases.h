@@ -29,6 +29,7 @@ struct Case {
 
 /// All of it in one line, for failure messages.
 std::string describe(const Case& c);
+void PrintTo(const Case& c, std::ostream* out);
 
 /// count cases drawn from shapes.h's values with every option appearing many times; the same for
 /// the same seed.

@@ -20,7 +20,7 @@ double bound(double eager, double floor) { return std::max(kEagerFactor * eager,
 
 }  // namespace
 
-Error error(const at::Tensor& given, const at::Tensor& expected) {
+Error error(const at::Tensor& given, const at::Tensor& expected, const at::Tensor& scale) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   if (given.sizes() != expected.sizes()) return {kInfinity, kInfinity};
   if (given.numel() == 0) return {0.0, 0.0};
@@ -28,33 +28,40 @@ Error error(const at::Tensor& given, const at::Tensor& expected) {
   const at::Tensor b = expected.detach().to(at::kDouble).contiguous();
   if (!a.isfinite().equal(b.isfinite())) return {kInfinity, kInfinity};
   const at::Tensor zero = at::zeros_like(a), finite = b.isfinite();
-  const at::Tensor difference = at::where(finite, a - b, zero), scale = at::where(finite, b, zero);
-  const auto relative = [](double value, double to) { return to > 0 ? value / to : value; };
-  return {relative(difference.norm().item<double>(), scale.norm().item<double>()),
-          relative(difference.abs().max().item<double>(), scale.abs().max().item<double>())};
+  const at::Tensor difference = at::where(finite, a - b, zero);
+  const at::Tensor size = at::where(finite, b, zero);
+  const at::Tensor other = scale.defined() ? scale.detach().nan_to_num(0.0, 0.0, 0.0) : size;
+  const auto relative = [&](const auto& norm) {
+    const double to = std::max(norm(size), norm(other));
+    return to > 0 ? norm(difference) / to : norm(difference);
+  };
+  return {relative([](const at::Tensor& x) { return x.norm().item<double>(); }),
+          relative([](const at::Tensor& x) { return x.abs().max().item<double>(); })};
 }
 
-void expect_within_bounds(const Result& fused, const Result& eager, const Result& exact,
-                          const std::string& what) {
-  for (size_t i = 0; i < exact.names.size(); ++i) {
-    const Error f = error(fused.tensors[i], exact.tensors[i]);
-    const Error e = error(eager.tensors[i], exact.tensors[i]);
+Runs run_all(const ops::Inputs& in, const ops::Spec& spec, const at::Tensor& grad) {
+  return {run(in, spec, grad, Through::fused), run(in, spec, grad, Through::reference),
+          run(in, spec, grad, Through::reference, at::kDouble),
+          run(in, spec, grad, Through::numerator, at::kDouble)};
+}
+
+void expect_within_bounds(const Runs& runs, const std::string& what) {
+  for (size_t i = 0; i < runs.exact.names.size(); ++i) {
+    const std::string& name = runs.exact.names[i];
+    const Error f = error(runs.fused.tensors[i], runs.exact.tensors[i], runs.scale.tensors[i]);
+    const Error e = error(runs.eager.tensors[i], runs.exact.tensors[i], runs.scale.tensors[i]);
     const double floor = i < 4 ? kFloorTensors : kFloorParams;
     const double rms = bound(e.rms, floor), max = bound(e.max, floor);
-    EXPECT_LE(f.rms, rms) << exact.names[i] << ": rms error; eager " << e.rms << "; " << what;
-    EXPECT_LE(f.max, max) << exact.names[i] << ": max error; eager " << e.max << "; " << what;
+    EXPECT_LE(f.rms, rms) << name << ": rms error; eager " << e.rms << "; " << what;
+    EXPECT_LE(f.max, max) << name << ": max error; eager " << e.max << "; " << what;
     const double ratio = std::max(f.rms / rms, f.max / max);
-    Worst& w = worst()[exact.names[i]];
+    Worst& w = worst()[name];
     if (ratio > w.ratio) w = {ratio, f, e, what};
   }
 }
 
 void expect_within_bounds(const Case& c) {
-  const ops::Inputs in = make_inputs(c);
-  const at::Tensor grad = make_grad(c);
-  expect_within_bounds(run(in, c.spec, grad, Through::fused),
-                       run(in, c.spec, grad, Through::reference),
-                       run(in, c.spec, grad, Through::reference, at::kDouble), describe(c));
+  expect_within_bounds(run_all(make_inputs(c), c.spec, make_grad(c)), describe(c));
 }
 
 void print_worst() {

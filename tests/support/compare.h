@@ -1,7 +1,9 @@
 // The error bound every fused operator is held to, relative to eager float32 on the same inputs:
 // error <= max(3 x eager's error, floor), both errors against the float64 reference.
-// Two norms, both bounded: |a - b|_2 / |b|_2, and max|a - b| / max|b| (b = 0: the difference
-// itself).
+// Two norms, both bounded: |a - b|_2 / scale_2 and max|a - b| / scale_max, where scale is the size
+// of b or, where larger, of the gradient with the denominator held constant: a gradient is that one
+// minus the denominator's, and where the two cancel (one key: they cancel but for eps) no float32
+// arithmetic keeps more digits than they have.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -17,8 +19,16 @@ inline constexpr double kFloorParams = 3e-4;   ///< gradients of parameters
 struct Error {
   double rms, max;
 };
-/// Infinite where shapes differ or exactly one of the two is not finite.
-Error error(const at::Tensor& given, const at::Tensor& expected);
+/// scale: the tensor whose size errors are relative to where it is larger than expected (undefined:
+/// expected). Infinite where shapes differ or exactly one of the two is not finite.
+Error error(const at::Tensor& given, const at::Tensor& expected, const at::Tensor& scale = {});
+
+/// The three runs of one case.
+struct Runs {
+  Result fused, eager, exact;
+  Result scale;  ///< float64, denominator held constant
+};
+Runs run_all(const ops::Inputs& inputs, const ops::Spec& spec, const at::Tensor& grad);
 
 /// Runs the fused operator, eager float32 and the float64 reference on a case and compares every
 /// tensor. Failures name the case and the tensor; the worst ratios to the bound are kept for
@@ -26,8 +36,7 @@ Error error(const at::Tensor& given, const at::Tensor& expected);
 void expect_within_bounds(const Case& c);
 
 /// The same for results at hand; what: the case's description.
-void expect_within_bounds(const Result& fused, const Result& eager, const Result& exact,
-                          const std::string& what);
+void expect_within_bounds(const Runs& runs, const std::string& what);
 
 /// One line per tensor: the case that came closest to (or went beyond) its bound.
 void print_worst();

@@ -9,10 +9,20 @@ namespace {
 
 constexpr double kKink = 1e-5;
 
+/// A token whose features are few and small compared with the usual has a denominator, and so an
+/// error, of its own size: it would decide every comparison. Distance 0 for tokens below this share
+/// of the mean, 1 for others; tokens without any feature stay.
+constexpr double kSmallShare = 0.2;
+
+at::Tensor dull_distance(const at::Tensor& y) {  // y: features [B, heads, tokens, ...], >= 0
+  const at::Tensor total = y.flatten(3).sum(-1);
+  return (total == 0).logical_or(total > kSmallShare * total.mean()).to(at::kDouble);
+}
+
 /// Distance of every token of x [B, heads, tokens, d] to the nearest kink of the map, float64.
 at::Tensor kink_distance(const at::Tensor& x, const ops::Inputs& in, const ops::Spec& spec) {
   const at::Tensor xd = x.to(at::kDouble);
-  if (spec.feature_map == "relu") return xd.abs().amin(-1);
+  if (spec.feature_map == "relu") return xd.abs().amin(-1).minimum(dull_distance(xd.relu()));
   const at::Tensor far = at::ones({x.size(0), x.size(1), x.size(2)}, xd.options());
   if (!spec.learned()) return far;
   const auto param = [&](int i) { return in.params[i].to(at::kDouble); };
@@ -32,7 +42,7 @@ at::Tensor kink_distance(const at::Tensor& x, const ops::Inputs& in, const ops::
                             ? at::matmul(act, w2.t())
                             : (act.unflatten(-1, {w2.size(0), w2.size(1)}) * w2).sum(-1)) +
                        param(ops::kB2);
-  return distance.minimum(y.abs().flatten(3).amin(-1));
+  return distance.minimum(y.abs().flatten(3).amin(-1)).minimum(dull_distance(y.relu()));
 }
 
 at::Tensor draw_tokens(int64_t B, int64_t heads, int64_t tokens, int64_t d, const ops::Inputs& in,
@@ -121,6 +131,10 @@ at::Tensor make_grad(const Case& c) {
 
 at::Tensor run_forward(const ops::Inputs& in, const ops::Spec& spec, Through through) {
   if (through == Through::reference) return ops::reference_attention(in, spec);
+  if (through == Through::numerator) {
+    const auto [numerator, denominator] = ops::reference_quotient(in, spec);
+    return numerator / denominator.detach();
+  }
   AttentionOptions common;
   common.causal = spec.causal;
   common.key_mask = in.key_mask;

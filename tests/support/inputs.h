@@ -18,8 +18,8 @@ at::Tensor make_grad(const Case& c);
 /// x with the same values, laid out in memory as asked. expanded: head 0 for every head.
 at::Tensor lay_out(const at::Tensor& x, Layout layout);
 
-/// Which implementation runs.
-enum class Through { fused, reference };
+/// Which implementation runs. numerator: the reference with its denominator held constant.
+enum class Through { fused, reference, numerator };
 
 at::Tensor run_forward(const ops::Inputs& inputs, const ops::Spec& spec, Through through);
 

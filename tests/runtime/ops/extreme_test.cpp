@@ -46,16 +46,13 @@ TEST_P(PwlExtreme, StaysWithinTheBoundAsDenseDoes) {
   const auto& [extreme, separate] = GetParam();
   Case c = small_case();
   c.separate = separate;
+  c.spec.feature_eps = 1e-2;  // no query hangs on one small feature, whose rounding would decide
   ops::Inputs in = make_inputs(c);
   extreme.change(in.params);
   redraw_tokens(c, in);
-  const at::Tensor grad = make_grad(c);
-  const Result exact = run(in, c.spec, grad, Through::reference, at::kDouble);
-  const Result eager = run(in, c.spec, grad, Through::reference);
   for (const char* psi : {"pwl", "dense"}) {
     c.spec.psi = psi;
-    const Result fused = run(in, c.spec, grad, Through::fused);
-    expect_within_bounds(fused, eager, exact, std::string(psi) + " " + extreme.name);
+    expect_within_bounds(run_all(in, c.spec, make_grad(c)), std::string(psi) + " " + extreme.name);
   }
 }
 
