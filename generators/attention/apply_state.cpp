@@ -24,66 +24,23 @@ class ApplyState : public TilePass<ApplyState> {
     free_stride(weight);
     free_stride(den);
     const Func rows = stage("q_rows", q, 1.0f, 0.0f);
-    phi_ = feature_map_->features(args, rows, static_width(q), Side::query);
+    const Func phi = features(args, rows, static_width(q), Side::query);
 
-    const Expr features = z.dim(0).extent();
-    over_D_ = Halide::RDom(0, features, "over_D");
-    over_block_ = Halide::RDom(0, features / tiles::kLanes, "over_block");
-    over_lane_ = Halide::RDom(0, tiles::kLanes, "over_lane");
-    num_(e_, n_) = 0.0f;
-    num_(e_, n_) += phi_(over_D_, n_) * S(e_, over_D_);
-    const Expr D = over_block_ * tiles::kLanes + lane_;
-    den_lanes_(lane_, n_) = 0.0f;
-    den_lanes_(lane_, n_) += phi_(D, n_) * z(D);
-    den_sum_(n_) = 0.0f;
-    den_sum_(n_) += den_lanes_(over_lane_, n_);
-    weighted_den_(n_) = weight_of(n_) * den_sum_(n_);
-    factor_(n_) = weight_of(n_) / floor_at(weighted_den_(n_) + add, clamp);
-    out(e_, n_) = num_(e_, n_) * factor_(n_);
-    den(n_) = weighted_den_(n_);
-    constrain();
-    schedule_outputs();
-    feature_map_->schedule_features(get_target());
-  }
-
- private:
-  void constrain() {
-    align(S);
+    const Func den_sum =
+        lane_sum("den_sum", features_, [&](const Expr& D) { return phi(D, n_) * z(D); });
+    Func weighted_den("weighted_den"), factor("factor");
+    weighted_den(n_) = weight_of(n_) * den_sum(n_);
+    factor(n_) = weight_of(n_) / floor_at(weighted_den(n_) + add, clamp);
+    store_product(out, S, phi, [&](const Expr& num) { return num * factor(n_); });
+    den(n_) = weighted_den(n_);
     align(z);
-    static_width(out);
-    out.dim(0).set_min(0).set_stride(1);
-    out.dim(1).set_bounds(0, tokens_);
-  }
-
-  void schedule_outputs() {
-    using Halide::MemoryType;
-    using Halide::TailStrategy;
-    const Var no("no"), ni("ni"), eo("eo"), ei("ei");
-    const int block = 2 * lanes();
-    for (Func* f : {&den_lanes_, &den_sum_, &weighted_den_, &factor_}) {
-      f->compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
+    bind_features(z, 0);
+    for (Func* f : {&weighted_den, &factor}) {
+      f->compute_root().store_in(Halide::MemoryType::Stack).bound_storage(n_, tiles::kTokens);
       f->align_bounds(n_, 8);
     }
-    den_lanes_.bound(lane_, 0, tiles::kLanes).vectorize(lane_, lanes());
-    den_lanes_.update().reorder(lane_, over_block_, n_).vectorize(lane_, lanes());
-    den_sum_.update().atomic().vectorize(over_lane_);
-    // Register block: 8 tokens x 2 vectors of columns, S read once for 8 tokens.
-    Func result = out;
-    result.split(n_, no, ni, 8, TailStrategy::GuardWithIf)
-        .split(e_, eo, ei, block, TailStrategy::GuardWithIf)
-        .reorder(ei, ni, eo, no)
-        .vectorize(ei, lanes(), TailStrategy::GuardWithIf)
-        .unroll(ni);
-    num_.compute_at(result, eo).store_in(MemoryType::Register);
-    num_.bound_extent(e_, block).bound_extent(n_, 8);
-    num_.vectorize(e_, lanes()).unroll(e_).unroll(n_);
-    num_.update().reorder(e_, n_, over_D_).vectorize(e_, lanes()).unroll(e_).unroll(n_);
+    feature_map_->schedule_features(get_target());
   }
-
-  Func phi_, num_{"num"}, den_lanes_{"den_lanes"}, den_sum_{"den_sum"};
-  Func weighted_den_{"weighted_den"}, factor_{"factor"};
-  Halide::RDom over_D_, over_block_, over_lane_;
-  Var lane_{"lane"};
 };
 
 }  // namespace luna

@@ -29,40 +29,40 @@ class GradQ : public TilePass<GradQ> {
     free_stride(weight);
     free_stride(den);
     const Func rows = stage("q_rows", q, 1.0f, 0.0f);
-    const Func phi = feature_map_->features(args, rows, static_width(q), Side::query);
+    const Func phi = features(args, rows, static_width(q), Side::query);
     const Func columns = gradient_columns();
     const Func dphi = state_gradient(state, columns, static_width(grad));
-    const FeatureMap::Gradient gradient = feature_map_->gradient(args, dphi, tokens_);
+    const FeatureMap::Gradient gradient = feature_map_->gradient(args, dphi);
     const Halide::LoopLevel dx_at = store_gradient(dq, gradient.x);
     Func sum("dstate_sum");
     accumulate_state(sum, phi, columns);
     dstate = sum;
     align(dstate);
+    bind_features(dstate, 0);
     bind_map_outputs(gradient.sums);
     feature_map_->schedule_features(get_target());
     feature_map_->schedule_gradient(get_target(), dx_at);
   }
 
  private:
-  /// w [g / r, -s] of each token.
+  /// w [g / r, -s] of each token. s is summed from the very columns that S is multiplied with:
+  /// where S w and s z cancel (one key, constant features), their rounding errors then cancel too.
   Func gradient_columns() {
     const Expr row = Halide::min(n_, Halide::max(tokens_ - 1, 0));
+    const Expr width = static_width(grad);
     const Expr raw = den(row) + add;
-    const Halide::RDom over_e(0, static_width(grad), "over_e_dot");
-    Func dot("dot"), inverse("inverse"), s("s");
-    static_width(o);
-    o.dim(0).set_min(0).set_stride(1);
-    o.dim(1).set_min(0);
-    dot(n_) = 0.0f;
-    dot(n_) += o(over_e, row) * grad(over_e, row);
-    inverse(n_) = 1.0f / floor_at(raw, clamp);
-    s(n_) = Halide::strict_float(
-        Halide::select(raw < clamp, 0.0f, dot(n_) * inverse(n_) * weight_of(n_)));
-    for (Func* f : {&dot, &inverse, &s}) {
+    Func inverse("inverse"), s("s");
+    inverse(n_) = weight_of(n_) / floor_at(raw, clamp);
+    const Func o_rows = stage("o_rows", o, 1.0f, 0.0f);
+    const Func dot = lane_sum("dot", width, [&](const Expr& e) {
+      const Expr column = Halide::min(e, width - 1);
+      return o_rows(e, n_) * (inverse(n_) * grad(column, row));
+    });
+    s(n_) = Halide::strict_float(Halide::select(raw < clamp, 0.0f, dot(n_)));
+    for (Func* f : {&inverse, &s}) {
       f->compute_root().store_in(Halide::MemoryType::Stack).bound_storage(n_, tiles::kTokens);
     }
-    dot.update().atomic().vectorize(over_e, lanes(), Halide::TailStrategy::GuardWithIf);
-    return stage("g_columns", grad, weight_of(n_) * inverse(n_), -s(n_));
+    return stage("g_columns", grad, inverse(n_), -s(n_));
   }
 };
 

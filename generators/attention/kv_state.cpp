@@ -19,11 +19,12 @@ class KvState : public TilePass<KvState> {
     free_stride(weight);
     const Func rows = stage("k_rows", k, 1.0f, 0.0f);
     const Func columns = stage("v_columns", v, weight_of(n_), weight_of(n_));
-    const Func phi = feature_map_->features(args, rows, static_width(k), Side::key);
+    const Func phi = features(args, rows, static_width(k), Side::key);
     Func sum("state_sum");
     accumulate_state(sum, phi, columns);
     state = sum;
     align(state);
+    bind_features(state, 0);
     feature_map_->schedule_features(get_target());
   }
 };

@@ -20,13 +20,14 @@ class PowerSum : public TilePass<PowerSum> {
     weight_ = weight;
     free_stride(weight);
     const Func rows = stage("x_rows", x, 1.0f, 0.0f);
-    const Func phi = feature_map_->features(args, rows, static_width(x), Side::key);
+    const Func phi = features(args, rows, static_width(x), Side::key);
     const Halide::RDom over_n(0, tokens_, "over_n");
     Func total("total");
     total(D_) = Halide::undef<float>();
     total(D_) += phi(D_, over_n) * phi(D_, over_n);
     sum = total;
     align(sum);
+    bind_features(sum, 0);
     total.update().reorder(D_, over_n).vectorize(D_, lanes(), Halide::TailStrategy::RoundUp);
     feature_map_->schedule_features(get_target());
   }
@@ -49,15 +50,16 @@ class PowerGrad : public TilePass<PowerGrad> {
     tokens_ = x.dim(1).extent();
     weight_ = weight;
     free_stride(weight);
-    align(coefficient);
     const Func rows = stage("x_rows", x, 1.0f, 0.0f);
-    const Func phi = feature_map_->features(args, rows, static_width(x), Side::key);
+    const Func phi = features(args, rows, static_width(x), Side::key);
+    align(coefficient);
+    bind_features(coefficient, 0);
     Func dphi("dphi");
     dphi(D_, n_) = coefficient(D_) * phi(D_, n_);
     dphi.compute_root().store_in(Halide::MemoryType::Stack);
-    dphi.bound_storage(n_, tiles::kTokens);
+    dphi.bound(D_, 0, features_).bound_storage(n_, tiles::kTokens);
     dphi.vectorize(D_, lanes(), Halide::TailStrategy::RoundUp);
-    const FeatureMap::Gradient gradient = feature_map_->gradient(args, dphi, tokens_);
+    const FeatureMap::Gradient gradient = feature_map_->gradient(args, dphi);
     const Halide::LoopLevel dx_at = store_gradient(dx, gradient.x);
     bind_map_outputs(gradient.sums);
     feature_map_->schedule_features(get_target());
@@ -80,7 +82,7 @@ class KeyMaximum : public TilePass<KeyMaximum> {
     weight_ = weight;
     free_stride(weight);
     const Func rows = stage("x_rows", x, 1.0f, 0.0f);
-    feature_map_->features(args, rows, static_width(x), Side::key);
+    features(args, rows, static_width(x), Side::key);
     const Func t = static_cast<Projected&>(*feature_map_).projection();
     const Halide::RDom over_n(0, tokens_, "over_n");
     Func result("result");
@@ -88,6 +90,7 @@ class KeyMaximum : public TilePass<KeyMaximum> {
     result(D_) = Halide::select(kept(over_n), Halide::max(result(D_), t(D_, over_n)), result(D_));
     largest = result;
     align(largest);
+    bind_features(largest, 0);
     result.update().reorder(D_, over_n).vectorize(D_, lanes(), Halide::TailStrategy::RoundUp);
     feature_map_->schedule_features(get_target());
   }

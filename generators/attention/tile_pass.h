@@ -70,39 +70,59 @@ class TilePass : public Halide::Generator<Pass> {
     for (auto& [name, buffer] : buffer_inputs_) {
       result.shapes.emplace(name, *buffer);
     }
-    for (auto& [name, output] : map_outputs_) {
-      result.shapes.emplace(name, *output);
-    }
     return result;
   }
 
-  void bind_map_outputs(const std::vector<Func>& sums) {
+  void bind_map_outputs(const std::vector<GradientSum>& sums) {
     for (size_t k = 0; k < sums.size(); k++) {
-      *map_outputs_[k].second = sums[k];
+      auto& output = *map_outputs_[k].second;
+      output = sums[k].sum;
+      output.set_host_alignment(64);
+      Expr stride = 1;
+      for (size_t axis = 0; axis < sums[k].extents.size(); axis++) {
+        output.dim(axis).set_bounds(0, sums[k].extents[axis]).set_stride(stride);
+        stride = stride * sums[k].extents[axis];
+      }
     }
   }
 
-  /// rows(j, n) = input(j, n) in lanes of kLanes, `beyond(n)` for j >= width; zero where the token
-  /// is masked or past the end. Everything downstream may read whole vectors and whole groups of 8
-  /// tokens.
+  /// The map's features of the staged rows; sets features_, D after padding.
+  Func features(const Arguments& args, const Func& rows, const Expr& d, Side side) {
+    features_ = feature_map_->padded_features(args, d);
+    return feature_map_->features(args, {rows, d, tokens_, features_}, side);
+  }
+
+  /// Dimension `axis` of a packed buffer is D after padding.
+  template <typename Packed>
+  void bind_features(Packed& buffer, int axis) const {
+    buffer.dim(axis).set_bounds(0, features_);
+  }
+
+  /// rows(j, n) = scale(n) input(j, n), `beyond(n)` for j >= width; zero where the token is masked
+  /// or past the end. Everything downstream may read whole vectors and whole groups of 8 tokens.
   template <typename Source>
-  Func stage(const std::string& name, Source& input, const Expr& scale_of_token,
-             const Expr& beyond) {
-    Func rows(name);
+  Func stage(const std::string& name, Source& input, const Expr& scale, const Expr& beyond) {
+    input.dim(0).set_min(0).set_stride(1);
+    input.dim(1).set_bounds(0, tokens_);
     const Expr width = static_width(input);
-    const Expr last = Halide::max(tokens_ - 1, 0);
-    const Expr row = Halide::min(n_, last);
-    const RDom columns(0, width, name + "_columns");
-    rows(j_, n_) = beyond;
-    rows(columns, n_) = Halide::select(kept(n_), scale_of_token * input(columns, row), 0.0f);
+    const Expr row = Halide::min(n_, Halide::max(tokens_ - 1, 0));
+    const RDom columns(0, width, name + "_columns"), rest(width, tiles::kLanes, name + "_rest");
+    const auto guard = Halide::TailStrategy::GuardWithIf;
+    Func rows(name);
+    rows(j_, n_) = size ? Halide::undef<float>() : beyond;
+    rows(columns, n_) = Halide::select(kept(n_), scale * input(columns, row), 0.0f);
     rows.compute_root().store_in(Halide::MemoryType::Stack);
     rows.bound_storage(n_, tiles::kTokens).align_storage(j_, tiles::kLanes);
-    const int lanes = this->natural_vector_size(Halide::Float(32));
-    rows.vectorize(j_, lanes, Halide::TailStrategy::RoundUp);
-    rows.update().allow_race_conditions().vectorize(columns, lanes,
-                                                    Halide::TailStrategy::GuardWithIf);
-    input.dim(0).set_min(0).set_stride(1);
-    input.dim(1).set_min(0);
+    rows.update().allow_race_conditions().vectorize(columns, lanes(), guard);
+    if (size) {
+      rows.update().unroll(columns);
+      if (beyond.as<Halide::Internal::FloatImm>() == nullptr) {
+        rows(rest, n_) = beyond;
+        rows.update(1).allow_race_conditions().vectorize(rest, lanes()).unroll(rest);
+      }
+    } else {
+      rows.align_bounds(j_, tiles::kLanes).vectorize(j_, lanes(), Halide::TailStrategy::RoundUp);
+    }
     return rows;
   }
 
@@ -143,6 +163,45 @@ class TilePass : public Halide::Generator<Pass> {
     }
   }
 
+  /// result(e, n) = finish(sum_D rows(e, D) phi(D, n)), stored for real tokens and columns.
+  /// Register block: 8 tokens x 2 vectors of columns, rows read once for 8 tokens; D is summed in
+  /// blocks of kSumBlock so that rounding errors do not pile up along it.
+  template <typename Result, typename Rows, typename Finish>
+  void store_product(Result& output, Rows& rows, const Func& phi, const Finish& finish) {
+    using Halide::TailStrategy;
+    const RDom over_block(0, features_ / tiles::kSumBlock, "over_block");
+    const RDom over_D(0, tiles::kSumBlock, "over_D");
+    const Var c("c"), no("no"), ni("ni"), eo("eo"), ei("ei");
+    Func block("block"), product("product");
+    const Expr D = c * tiles::kSumBlock + over_D;
+    block(e_, n_, c) = 0.0f;
+    block(e_, n_, c) += phi(D, n_) * rows(e_, D);
+    product(e_, n_) = 0.0f;
+    product(e_, n_) += block(e_, n_, over_block);
+    output(e_, n_) = finish(product(e_, n_));
+    static_width(output);
+    output.dim(0).set_min(0).set_stride(1);
+    output.dim(1).set_min(0);
+    align(rows);
+    bind_features(rows, 1);
+
+    const int width = 2 * lanes();
+    Func result = output;
+    result.split(n_, no, ni, 8, TailStrategy::GuardWithIf)
+        .split(e_, eo, ei, width, TailStrategy::GuardWithIf)
+        .reorder(ei, ni, eo, no)
+        .vectorize(ei, lanes(), TailStrategy::GuardWithIf)
+        .unroll(ni);
+    product.compute_at(result, eo).store_in(Halide::MemoryType::Stack);
+    product.bound_extent(e_, width).bound_extent(n_, 8);
+    product.vectorize(e_, lanes()).unroll(e_).unroll(n_);
+    product.update().reorder(e_, n_, over_block).vectorize(e_, lanes()).unroll(e_).unroll(n_);
+    block.compute_at(product, over_block).store_in(Halide::MemoryType::Register);
+    block.bound_extent(e_, width).bound_extent(n_, 8).bound_extent(c, 1);
+    block.vectorize(e_, lanes()).unroll(e_).unroll(n_);
+    block.update().reorder(e_, n_, over_D).vectorize(e_, lanes()).unroll(e_).unroll(n_);
+  }
+
   int lanes() const { return this->natural_vector_size(Halide::Float(32)); }
   int feature_block() const { return tiles::feature_block(feature_map_->elementwise()); }
 
@@ -181,6 +240,36 @@ class TilePass : public Halide::Generator<Pass> {
         .unroll(e_);
   }
 
+  /// sum_{k < count} term(k, n), by lanes first and the lanes pairwise: few roundings, and the same
+  /// ones in every call. term(k) must be zero for count <= k < round_up(count, kLanes) where it can
+  /// be read.
+  template <typename Term>
+  Func lane_sum(const std::string& name, const Expr& count, const Term& term) {
+    const RDom over_block(0, (count + tiles::kLanes - 1) / tiles::kLanes, name + "_block");
+    const Var lane("lane");
+    Func by_lane(name + "_by_lane"), sum(name);
+    const Expr k = over_block * tiles::kLanes + lane;
+    by_lane(lane, n_) = 0.0f;
+    by_lane(lane, n_) += term(k);
+    std::vector<Expr> partial;
+    for (int l = 0; l < tiles::kLanes; l++) {
+      partial.push_back(by_lane(l, n_));
+    }
+    while (partial.size() > 1) {
+      for (size_t l = 0; l < partial.size() / 2; l++) {
+        partial[l] = partial[l] + partial[l + partial.size() / 2];
+      }
+      partial.resize(partial.size() / 2);
+    }
+    sum(n_) = partial[0];
+    for (Func* f : {&by_lane, &sum}) {
+      f->compute_root().store_in(Halide::MemoryType::Stack).bound_storage(n_, tiles::kTokens);
+    }
+    by_lane.bound(lane, 0, tiles::kLanes).vectorize(lane, lanes());
+    by_lane.update().reorder(lane, over_block, n_).vectorize(lane, lanes());
+    return sum;
+  }
+
   /// dphi(D, n) = sum_e state(D, e) columns(e, n) over the dv + 1 columns; register block 4 vectors
   /// x 4 tokens.
   template <typename State>
@@ -191,12 +280,14 @@ class TilePass : public Halide::Generator<Pass> {
     tile(D_, n_) += state(D_, over_e) * columns(over_e, n_);
     dphi(D_, n_) = tile(D_, n_);
     align(state);
+    bind_features(state, 0);
 
     const auto round_up = Halide::TailStrategy::RoundUp;
     const int block = std::min(4 * lanes(), feature_block());
     const Var Do("Do"), Di("Di"), no("no"), ni("ni");
     dphi.compute_root().store_in(Halide::MemoryType::Stack).bound_storage(n_, tiles::kTokens);
-    dphi.align_bounds(n_, 4)
+    dphi.bound(D_, 0, features_)
+        .align_bounds(n_, 4)
         .split(D_, Do, Di, block, round_up)
         .split(n_, no, ni, 4, round_up)
         .reorder(Di, ni, no, Do)
@@ -209,13 +300,14 @@ class TilePass : public Halide::Generator<Pass> {
     return dphi;
   }
 
-  /// Stores dx(j, n) of the tile's real tokens and columns, 4 tokens at a time.
+  /// Stores dx(j, n) of the tile's real tokens and columns, 4 tokens at a time. The output has the
+  /// tile's tokens, or none where this gradient is not wanted.
   template <typename Result>
   Halide::LoopLevel store_gradient(Result& output, const Func& dx) {
     output(j_, n_) = dx(j_, n_);
     static_width(output);
     output.dim(0).set_min(0).set_stride(1);
-    output.dim(1).set_bounds(0, tokens_);
+    output.dim(1).set_min(0);
     const Var no("no"), ni("ni");
     Func result = output;
     result.split(n_, no, ni, 4, Halide::TailStrategy::GuardWithIf)
@@ -227,7 +319,7 @@ class TilePass : public Halide::Generator<Pass> {
 
   Var D_{"D"}, e_{"e"}, n_{"n"}, j_{"j"};
   std::unique_ptr<FeatureMap> feature_map_;
-  Expr tokens_;
+  Expr tokens_, features_;
   Func weight_;
 
  private:

@@ -11,8 +11,16 @@ constexpr int kSearchWidth = 16;  ///< children of a node of the knot search tre
 /// them.
 constexpr int kRowColumns = 32;
 
+/// Sums along D are taken in blocks of this many features; divides feature_block.
+constexpr int kSumBlock = 32;
+
 /// Features are padded to a multiple of this: one register block of the state products.
 constexpr int feature_block(bool elementwise) { return elementwise ? 32 : 64; }
+
+/// Projections are padded to a multiple of this when each yields L features.
+constexpr int projection_block(int L) {
+  return feature_block(false) / L > kLanes ? feature_block(false) / L : kLanes;
+}
 
 /// Columns of the augmented state (dv values and the normaliser) are padded to a multiple of this.
 constexpr int column_block(int size) { return size == 32 ? 11 : 5; }

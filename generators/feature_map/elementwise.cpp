@@ -5,21 +5,25 @@
 
 namespace luna {
 
-Func Elementwise::features(const Arguments&, const Func& x, const Expr&, Side) {
-  x_ = x;
-  phi_(D_, n_) = value(x(D_, n_));
+Expr Elementwise::padded_features(const Arguments&, const Expr& d) const {
+  return Halide::max(round_up(d, tiles::feature_block(true)), tiles::feature_block(true));
+}
+
+Func Elementwise::features(const Arguments&, const TokenTile& tile, Side) {
+  tile_ = tile;
+  phi_(D_, n_) = value(tile.x(D_, n_));
   return phi_;
 }
 
-FeatureMap::Gradient Elementwise::gradient(const Arguments&, const Func& dphi, const Expr&) {
-  dx_(j_, n_) = derivative(x_(j_, n_), phi_(j_, n_), dphi(j_, n_));
+FeatureMap::Gradient Elementwise::gradient(const Arguments&, const Func& dphi) {
+  dx_(j_, n_) = derivative(tile_.x(j_, n_), phi_(j_, n_), dphi(j_, n_));
   return {dx_, {}};
 }
 
 void Elementwise::schedule_features(const Halide::Target& target) {
   const int lanes = target.natural_vector_size<float>();
   phi_.compute_root().store_in(Halide::MemoryType::Stack).bound_storage(n_, tiles::kTokens);
-  phi_.vectorize(D_, lanes, Halide::TailStrategy::RoundUp);
+  phi_.bound(D_, 0, tile_.features).vectorize(D_, lanes, Halide::TailStrategy::RoundUp);
 }
 
 void Elementwise::schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) {

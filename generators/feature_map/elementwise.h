@@ -10,8 +10,9 @@ class Elementwise : public FeatureMap {
   using FeatureMap::FeatureMap;
   bool elementwise() const override { return true; }
   std::vector<Argument> inputs(Side) const override { return {}; }
-  Func features(const Arguments& arguments, const Func& x, const Expr& d, Side side) override;
-  Gradient gradient(const Arguments& arguments, const Func& dphi, const Expr& tokens) override;
+  Expr padded_features(const Arguments& arguments, const Expr& d) const override;
+  Func features(const Arguments& arguments, const TokenTile& tile, Side side) override;
+  Gradient gradient(const Arguments& arguments, const Func& dphi) override;
   void schedule_features(const Halide::Target& target) override;
   void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) override;
 
@@ -22,7 +23,8 @@ class Elementwise : public FeatureMap {
 
  private:
   Var D_{"D"}, n_{"n"}, j_{"j"};
-  Func x_, phi_{"phi"}, dx_{"dx"};
+  TokenTile tile_;
+  Func phi_{"phi"}, dx_{"dx"};
 };
 
 class Elu : public Elementwise {

@@ -21,14 +21,14 @@ std::vector<Argument> Favor::inputs(Side side) const {
   return list;
 }
 
-Func Favor::features(const Arguments& arguments, const Func& x, const Expr& d, Side side) {
-  project(arguments, x, d);
+Func Favor::features(const Arguments& arguments, const TokenTile& tile, Side side) {
+  project(arguments, tile);
   half_scale_ = arguments.scalars.at("half_scale");
   amplitude_ = arguments.scalars.at("amplitude");
   epsilon_ = arguments.scalars.at("epsilon");
-  const RDom over_d(0, d, "over_d_square");
+  const RDom over_d(0, tile.d, "over_d_square");
   square_(n_) = 0.0f;
-  square_(n_) += x(over_d, n_) * x(over_d, n_);
+  square_(n_) += tile.x(over_d, n_) * tile.x(over_d, n_);
   Expr largest;
   if (side == Side::query) {
     const RDom over_m(0, arguments.scalars.at("projections"), "over_m");
@@ -42,15 +42,14 @@ Func Favor::features(const Arguments& arguments, const Func& x, const Expr& d, S
   return phi_;
 }
 
-FeatureMap::Gradient Favor::gradient(const Arguments& arguments, const Func& dphi,
-                                     const Expr& tokens) {
+FeatureMap::Gradient Favor::gradient(const Arguments& arguments, const Func& dphi) {
   // d phi_i / d x = (phi_i - eps)(W_i d^-1/4 - x d^-1/2).
   dt_(i_, n_) = dphi(i_, n_) * (phi_(i_, n_) - epsilon_);
-  const Gradient projected = project_back(arguments, tokens);
-  const RDom over_i(0, arguments.shapes.at("proj_rows").dim(1).extent(), "over_i_sum");
+  const Gradient projected = project_back(arguments);
+  const RDom over_i(0, projections_, "over_i_sum");
   sum_dt_(n_) = 0.0f;
   sum_dt_(n_) += dt_(over_i, n_);
-  dx_(j_, n_) = projected.x(j_, n_) - 2.0f * half_scale_ * x_(j_, n_) * sum_dt_(n_);
+  dx_(j_, n_) = projected.x(j_, n_) - 2.0f * half_scale_ * tile_.x(j_, n_) * sum_dt_(n_);
   return {dx_, projected.sums};
 }
 
@@ -62,16 +61,14 @@ void Favor::schedule_features(const Halide::Target& target) {
       f->compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
     }
   }
-  phi_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
-  phi_.vectorize(D_, lanes, Halide::TailStrategy::RoundUp);
+  per_tile(phi_).vectorize(D_, lanes, Halide::TailStrategy::RoundUp);
 }
 
 void Favor::schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) {
   Projected::schedule_gradient(target, dx_at);
   const int lanes = target.natural_vector_size<float>();
   const auto round_up = Halide::TailStrategy::RoundUp;
-  dt_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
-  dt_.align_bounds(i_, tiles::kLanes).vectorize(i_, lanes, round_up);
+  per_tile(dt_).vectorize(i_, lanes, round_up);
   sum_dt_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
   dx_.compute_at(dx_at).align_bounds(j_, tiles::kLanes).vectorize(j_, lanes, round_up);
 }

@@ -11,8 +11,8 @@ class Favor : public Projected {
  public:
   using Projected::Projected;
   std::vector<Argument> inputs(Side side) const override;
-  Func features(const Arguments& arguments, const Func& x, const Expr& d, Side side) override;
-  Gradient gradient(const Arguments& arguments, const Func& dphi, const Expr& tokens) override;
+  Func features(const Arguments& arguments, const TokenTile& tile, Side side) override;
+  Gradient gradient(const Arguments& arguments, const Func& dphi) override;
   void schedule_features(const Halide::Target& target) override;
   void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) override;
 

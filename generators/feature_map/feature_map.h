@@ -34,6 +34,20 @@ struct Arguments {
   std::map<std::string, Expr> scalars;
 };
 
+/// The token tile a map works on.
+struct TokenTile {
+  Func x;         ///< rows x(j, n), zero beyond d
+  Expr d;         ///< head size
+  Expr tokens;    ///< tokens in the tile
+  Expr features;  ///< D after padding
+};
+
+/// A gradient sum over tokens and the extents of the output it is accumulated in.
+struct GradientSum {
+  Func sum;
+  std::vector<Expr> extents;
+};
+
 /// Generator parameters that select and size a map.
 struct MapOptions {
   int channels = 8;  ///< L tile of psi maps
@@ -55,14 +69,16 @@ class FeatureMap {
   /// Gradient sums over tokens, accumulated in place.
   virtual std::vector<Argument> gradient_outputs() const { return {}; }
 
-  /// Defines phi(D, n) from the staged rows x(j, n), zero beyond d.
-  virtual Func features(const Arguments& arguments, const Func& x, const Expr& d, Side side) = 0;
+  /// D after padding, known to be a multiple of the feature block.
+  virtual Expr padded_features(const Arguments& arguments, const Expr& d) const = 0;
+  /// Defines phi(D, n).
+  virtual Func features(const Arguments& arguments, const TokenTile& tile, Side side) = 0;
   /// Defines dx(j, n) from dphi(D, n) and the sums of gradient_outputs(), in that order.
   struct Gradient {
     Func x;
-    std::vector<Func> sums;
+    std::vector<GradientSum> sums;
   };
-  virtual Gradient gradient(const Arguments& arguments, const Func& dphi, const Expr& tokens) = 0;
+  virtual Gradient gradient(const Arguments& arguments, const Func& dphi) = 0;
 
   virtual void schedule_features(const Halide::Target& target) = 0;
   /// dx_at: the loop over blocks of tokens in which dx is stored.

@@ -6,6 +6,7 @@ namespace luna {
 
 using Halide::Float;
 using Halide::MemoryType;
+using Halide::TailStrategy;
 
 std::vector<Argument> Projected::inputs(Side) const {
   // proj(i, j): projections innermost, padded to kLanes.
@@ -20,47 +21,69 @@ std::vector<Argument> Projected::gradient_outputs() const {
   return {{"dproj", Float(32), 2}, {"dbias", Float(32), 1}};  // dproj(j, i)
 }
 
-void Projected::project(const Arguments& arguments, const Func& x, const Expr& d) {
-  x_ = x;
-  over_d_ = RDom(0, d, "over_d");
-  t_(i_, n_) = arguments.buffers.at("bias")(i_);
-  t_(i_, n_) += arguments.buffers.at("proj")(i_, over_d_) * x(over_d_, n_);
+Expr Projected::padded_features(const Arguments& arguments, const Expr&) const {
+  const int step = tiles::projection_block(channels());
+  return arguments.shapes.at("bias").dim(0).extent() / step * step * channels();
 }
 
-FeatureMap::Gradient Projected::project_back(const Arguments& arguments, const Expr& tokens) {
-  const Expr projections = arguments.shapes.at("proj_rows").dim(1).extent();
-  over_i_ = RDom(0, projections, "over_i");
-  over_n_ = RDom(0, tokens, "over_n");
-  over_n_bias_ = RDom(0, tokens, "over_n_bias");
+void Projected::project(const Arguments& arguments, const TokenTile& tile) {
+  tile_ = tile;
+  projections_ = tile.features / channels();
+  over_d_ = RDom(0, tile.d, "over_d");
+  t_block_(i_, n_) = arguments.buffers.at("bias")(i_);
+  t_block_(i_, n_) += arguments.buffers.at("proj")(i_, over_d_) * tile.x(over_d_, n_);
+  t_(i_, n_) = t_block_(i_, n_);
+}
+
+FeatureMap::Gradient Projected::project_back(const Arguments& arguments) {
+  over_i_ = RDom(0, projections_, "over_i");
+  over_n_ = RDom(0, tile_.tokens, "over_n");
+  over_n_bias_ = RDom(0, tile_.tokens, "over_n_bias");
   dx_(j_, n_) = 0.0f;
   dx_(j_, n_) += arguments.buffers.at("proj_rows")(j_, over_i_) * dt_(over_i_, n_);
-  dproj_tile_(j_, i_) = 0.0f;
-  dproj_tile_(j_, i_) += x_(j_, over_n_) * dt_(i_, over_n_);
+  dproj_block_(j_, i_) = 0.0f;
+  dproj_block_(j_, i_) += tile_.x(j_, over_n_) * dt_(i_, over_n_);
   dproj_(j_, i_) = Halide::undef<float>();
-  dproj_(j_, i_) += dproj_tile_(j_, i_);
+  dproj_(j_, i_) += dproj_block_(j_, i_);
   dbias_(i_) = Halide::undef<float>();
   dbias_(i_) += dt_(i_, over_n_bias_);
-  return {dx_, {dproj_, dbias_}};
+  const Expr padded_d = arguments.shapes.at("proj_rows").dim(0).extent();
+  const Expr whole_d = padded_d / tiles::kLanes * tiles::kLanes;
+  return {dx_, {{dproj_, {whole_d, projections_}}, {dbias_, {projections_}}}};
+}
+
+Func& Projected::per_tile(Func& f) const {
+  f.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
+  for (const Var& v : f.args()) {
+    if (v.same_as(i_)) {
+      f.bound(i_, 0, projections_);
+    } else if (v.same_as(D_)) {
+      f.bound(D_, 0, tile_.features);
+    }
+  }
+  return f;
 }
 
 void Projected::schedule_features(const Halide::Target& target) {
-  // A register block of one vector of projections times 8 tokens: W is read once for 8 tokens.
+  // Register block: one vector of projections x 8 tokens, W read once for 8 tokens.
   const int lanes = target.natural_vector_size<float>();
-  const Var no("no"), ni("ni");
-  t_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
-  t_.vectorize(i_, lanes, Halide::TailStrategy::RoundUp);
-  t_.align_storage(i_, tiles::kLanes).align_bounds(i_, tiles::kLanes).align_bounds(n_, 8);
-  t_.update()
-      .split(n_, no, ni, 8, Halide::TailStrategy::RoundUp)
-      .reorder(i_, ni, over_d_, no)
-      .vectorize(i_, lanes, Halide::TailStrategy::RoundUp)
+  const Var no("no"), ni("ni"), io("io"), iv("iv");
+  per_tile(t_)
+      .align_bounds(n_, 8)
+      .split(n_, no, ni, 8, TailStrategy::RoundUp)
+      .split(i_, io, iv, lanes, TailStrategy::RoundUp)
+      .reorder(iv, ni, io, no)
+      .vectorize(iv)
       .unroll(ni);
+  t_block_.compute_at(t_, io).store_in(MemoryType::Register);
+  t_block_.bound_extent(i_, lanes).bound_extent(n_, 8).vectorize(i_, lanes).unroll(n_);
+  t_block_.update().reorder(i_, n_, over_d_).vectorize(i_, lanes).unroll(n_);
 }
 
 void Projected::schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) {
   const int lanes = target.natural_vector_size<float>();
   const Var jo("jo"), jv("jv"), io("io"), ii("ii");
-  const auto round_up = Halide::TailStrategy::RoundUp;
+  const auto round_up = TailStrategy::RoundUp;
   dx_.compute_at(dx_at).align_bounds(j_, tiles::kLanes).vectorize(j_, lanes, round_up);
   dx_.update().split(j_, jo, jv, lanes, round_up).reorder(jv, jo, n_, over_i_).vectorize(jv);
   if (options_.size) {
@@ -75,13 +98,9 @@ void Projected::schedule_gradient(const Halide::Target& target, const Halide::Lo
       .reorder(jv, ii, jo, io)
       .vectorize(jv)
       .unroll(ii);
-  dproj_tile_.compute_at(dproj_, jo)
-      .store_in(MemoryType::Register)
-      .bound_extent(i_, 4)
-      .bound_extent(j_, lanes)
-      .vectorize(j_, lanes)
-      .unroll(i_);
-  dproj_tile_.update().reorder(j_, i_, over_n_).vectorize(j_, lanes).unroll(i_);
+  dproj_block_.compute_at(dproj_, jo).store_in(MemoryType::Register);
+  dproj_block_.bound_extent(i_, 4).bound_extent(j_, lanes).vectorize(j_, lanes).unroll(i_);
+  dproj_block_.update().reorder(j_, i_, over_n_).vectorize(j_, lanes).unroll(i_);
   dbias_.vectorize(i_, lanes, round_up);
   dbias_.update().reorder(i_, over_n_bias_).vectorize(i_, lanes, round_up);
 }

@@ -12,23 +12,32 @@ class Projected : public FeatureMap {
   std::vector<Argument> inputs(Side side) const override;
   std::vector<Argument> gradient_inputs() const override;
   std::vector<Argument> gradient_outputs() const override;
+  Expr padded_features(const Arguments& arguments, const Expr& d) const override;
   void schedule_features(const Halide::Target& target) override;
   void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) override;
+
   /// t(i, n) of the last features() call.
   const Func& projection() const { return t_; }
 
  protected:
-  /// Defines t_(i, n) from x(j, n).
-  void project(const Arguments& arguments, const Func& x, const Expr& d);
+  /// Features that one projection yields.
+  virtual int channels() const { return 1; }
+  /// Defines t_(i, n).
+  void project(const Arguments& arguments, const TokenTile& tile);
   /// Gradient of the projection from dt_(i, n), which the derived map has defined.
-  Gradient project_back(const Arguments& arguments, const Expr& tokens);
+  Gradient project_back(const Arguments& arguments);
+  /// Computed once per tile, on the stack, with extents known to the vectoriser.
+  Func& per_tile(Func& f) const;
 
   Var D_{"D"}, i_{"i"}, n_{"n"}, j_{"j"};
-  Func x_, t_{"t"}, phi_{"phi"}, dt_{"dt"};
+  TokenTile tile_;
+  Expr projections_;  ///< after padding
+  Func t_{"t"}, phi_{"phi"}, dt_{"dt"};
 
  private:
   RDom over_d_, over_i_, over_n_, over_n_bias_;
-  Func dx_{"dx"}, dproj_{"dproj"}, dproj_tile_{"dproj_tile"}, dbias_{"dbias"};
+  Func t_block_{"t_block"}, dx_{"dx"}, dproj_{"dproj_sum"}, dproj_block_{"dproj_block"};
+  Func dbias_{"dbias_sum"};
 };
 
 }  // namespace luna

@@ -69,8 +69,8 @@ std::vector<Argument> PsiDense::gradient_outputs() const {
   return list;
 }
 
-Func PsiDense::features(const Arguments& arguments, const Func& x, const Expr& d, Side) {
-  project(arguments, x, d);
+Func PsiDense::features(const Arguments& arguments, const TokenTile& tile, Side) {
+  project(arguments, tile);
   const int L = options_.channels;
   const auto& b = arguments.buffers;
   const Expr channels = arguments.shapes.at("b2").dim(0).extent();
@@ -86,19 +86,17 @@ Func PsiDense::features(const Arguments& arguments, const Func& x, const Expr& d
   return phi_;
 }
 
-FeatureMap::Gradient PsiDense::gradient(const Arguments& arguments, const Func& dphi,
-                                        const Expr& tokens) {
+FeatureMap::Gradient PsiDense::gradient(const Arguments& arguments, const Func& dphi) {
   const int L = options_.channels;
   const auto& b = arguments.buffers;
   const Expr channels = arguments.shapes.at("b2").dim(0).extent();
   const Expr hid = arguments.shapes.at("w1").dim(0).extent();
-  const Expr projections = arguments.shapes.at("proj_rows").dim(1).extent();
   const auto channel = [&](const Expr& i, const Expr& l) {
     return Halide::unsafe_promise_clamped(b.at("first_channel")(i), 0, channels - L) + l;
   };
   over_l_ = RDom(0, L, "over_l");
   over_h_back_ = RDom(0, hid, "over_h_back");
-  sites_ = RDom(0, projections, 0, tokens, "sites");
+  sites_ = RDom(0, projections_, 0, tile_.tokens, "sites");
   const Expr i = sites_.x, n = sites_.y;
 
   dpsi_(D_, n_) = floor_gradient(phi_(D_, n_), floor_, dphi(D_, n_));
@@ -108,7 +106,7 @@ FeatureMap::Gradient PsiDense::gradient(const Arguments& arguments, const Func& 
       dhidden_(h_, i_, n_) * activate_gradient(b.at("w1")(h_) * t_(i_, n_) + b.at("b1")(h_));
   dt_(i_, n_) = 0.0f;
   dt_(i_, n_) += b.at("w1")(over_h_back_) * dlinear_(over_h_back_, i_, n_);
-  Gradient result = project_back(arguments, tokens);
+  Gradient result = project_back(arguments);
 
   const Var row("row");
   dw1_(h_) = Halide::undef<float>();
@@ -116,17 +114,17 @@ FeatureMap::Gradient PsiDense::gradient(const Arguments& arguments, const Func& 
   db1_(h_) = Halide::undef<float>();
   db1_(h_) += dlinear_(h_, i, n);
   dw2_(h_, row) = Halide::undef<float>();
-  const RDom products(0, L, 0, projections, 0, tokens, "products");
+  const RDom products(0, L, 0, projections_, 0, tile_.tokens, "products");
   dw2_(h_, channel(products.y, products.x)) +=
       hidden_(h_, products.y, products.z) * dpsi_(products.y * L + products.x, products.z);
   db2_(row) = Halide::undef<float>();
   db2_(channel(products.y, products.x)) += dpsi_(products.y * L + products.x, products.z);
   products_ = products;
-  for (Func* f : {&dw1_, &db1_, &dw2_, &db2_}) {
-    result.sums.push_back(*f);
-  }
-  arguments.shapes.at("dw2").dim(1).set_bounds(0, channels);
-  arguments.shapes.at("db2").dim(0).set_bounds(0, channels);
+  const Expr whole_hid = hid / tiles::kLanes * tiles::kLanes;
+  result.sums.push_back({dw1_, {whole_hid}});
+  result.sums.push_back({db1_, {whole_hid}});
+  result.sums.push_back({dw2_, {whole_hid, channels}});
+  result.sums.push_back({db2_, {channels}});
   has_gradient_ = true;
   return result;
 }
@@ -136,8 +134,7 @@ void PsiDense::schedule_features(const Halide::Target& target) {
   const int lanes = target.natural_vector_size<float>();
   const Var Do("Do"), Di("Di"), no("no"), ni("ni");
   const auto round_up = Halide::TailStrategy::RoundUp;
-  phi_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
-  phi_.split(D_, Do, Di, options_.channels, round_up).vectorize(Di);
+  per_tile(phi_).split(D_, Do, Di, options_.channels, round_up).vectorize(Di);
   phi_.align_bounds(n_, 4).split(n_, no, ni, 4, round_up).reorder(Di, ni, Do, no).unroll(ni);
   psi_.compute_at(phi_, Do).store_in(MemoryType::Register);
   psi_.vectorize(l_, options_.channels).unroll(n_);
@@ -154,12 +151,10 @@ void PsiDense::schedule_gradient(const Halide::Target& target, const Halide::Loo
   Projected::schedule_gradient(target, dx_at);
   const int lanes = target.natural_vector_size<float>();
   const auto round_up = Halide::TailStrategy::RoundUp;
-  dpsi_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
-  dpsi_.vectorize(D_, lanes, round_up);
+  per_tile(dpsi_).vectorize(D_, lanes, round_up);
   dhidden_.compute_root().store_in(MemoryType::Heap).vectorize(h_, lanes, round_up);
   dhidden_.update().reorder(h_, over_l_, i_, n_).vectorize(h_, lanes, round_up);
-  dt_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
-  dt_.align_bounds(i_, tiles::kLanes);
+  per_tile(dt_);
   dt_.update()
       .reorder(over_h_back_, i_, n_)
       .atomic()

@@ -15,12 +15,13 @@ class PsiDense : public Projected {
   std::vector<Argument> inputs(Side side) const override;
   std::vector<Argument> gradient_inputs() const override;
   std::vector<Argument> gradient_outputs() const override;
-  Func features(const Arguments& arguments, const Func& x, const Expr& d, Side side) override;
-  Gradient gradient(const Arguments& arguments, const Func& dphi, const Expr& tokens) override;
+  Func features(const Arguments& arguments, const TokenTile& tile, Side side) override;
+  Gradient gradient(const Arguments& arguments, const Func& dphi) override;
   void schedule_features(const Halide::Target& target) override;
   void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) override;
 
  private:
+  int channels() const override { return options_.channels; }
   Expr activate(const Expr& y) const;
   Expr activate_gradient(const Expr& y) const;
 

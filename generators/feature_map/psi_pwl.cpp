@@ -53,20 +53,20 @@ void PsiPwl::search(const Arguments& arguments) {
                  Halide::min(child, arguments.scalars.at("segments") - 1);
 }
 
-Func PsiPwl::features(const Arguments& arguments, const Func& x, const Expr& d, Side) {
-  project(arguments, x, d);
+Func PsiPwl::features(const Arguments& arguments, const TokenTile& tile, Side) {
+  project(arguments, tile);
   search(arguments);
   const int L = options_.channels;
   const Func& table = arguments.buffers.at("table");
   floor_ = arguments.scalars.at("floor");
   rows_ = arguments.shapes.at("table").dim(1).extent();
   const Expr row = unsafe_promise_clamped(row_(D_ / L, n_), 0, rows_ - 1);
-  phi_(D_, n_) = floor_at(table(D_ % L, row) * t_(D_ / L, n_) + table(D_ % L + L, row), floor_);
+  psi_(D_, n_) = table(D_ % L, row) * t_(D_ / L, n_) + table(D_ % L + L, row);
+  phi_(D_, n_) = floor_at(psi_(D_, n_), floor_);
   return phi_;
 }
 
-FeatureMap::Gradient PsiPwl::gradient(const Arguments& arguments, const Func& dphi,
-                                      const Expr& tokens) {
+FeatureMap::Gradient PsiPwl::gradient(const Arguments& arguments, const Func& dphi) {
   const int L = options_.channels;
   const Func& table = arguments.buffers.at("table");
   const Var l("l"), row("row");
@@ -75,10 +75,9 @@ FeatureMap::Gradient PsiPwl::gradient(const Arguments& arguments, const Func& dp
   dt_(i_, n_) = 0.0f;
   dt_(i_, n_) += dpsi_(i_ * L + over_l_, n_) *
                  table(over_l_, unsafe_promise_clamped(row_(i_, n_), 0, rows_ - 1));
-  Gradient result = project_back(arguments, tokens);
+  Gradient result = project_back(arguments);
 
-  const Expr projections = arguments.shapes.at("proj_rows").dim(1).extent();
-  sites_ = RDom(0, projections, 0, tokens, "sites");
+  sites_ = RDom(0, projections_, 0, tile_.tokens, "sites");
   const Expr site_row = unsafe_promise_clamped(row_(sites_.x, sites_.y), 0, rows_ - 1);
   const Expr dpsi = dpsi_(sites_.x * L + l, sites_.y);
   l_ = l;
@@ -86,12 +85,8 @@ FeatureMap::Gradient PsiPwl::gradient(const Arguments& arguments, const Func& dp
   g0_(l, site_row) += dpsi;
   g1_(l, row) = Halide::undef<float>();
   g1_(l, site_row) += dpsi * t_(sites_.x, sites_.y);
-  result.sums.push_back(g0_);
-  result.sums.push_back(g1_);
-  for (const char* name : {"g0", "g1"}) {
-    arguments.shapes.at(name).dim(0).set_bounds(0, L);
-    arguments.shapes.at(name).dim(1).set_bounds(0, rows_).set_stride(L);
-  }
+  result.sums.push_back({g0_, {L, rows_}});
+  result.sums.push_back({g1_, {L, rows_}});
   has_gradient_ = true;
   return result;
 }
@@ -101,16 +96,15 @@ void PsiPwl::schedule_features(const Halide::Target& target) {
   // One projection's search is 2 vector compares and its features one vector: 8 projections at a
   // time overlap.
   const Var Do("Do"), Di("Di"), site("site"), io("io");
-  phi_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
-  phi_.split(D_, Do, Di, options_.channels, Halide::TailStrategy::RoundUp)
+  per_tile(phi_)
+      .split(D_, Do, Di, options_.channels, Halide::TailStrategy::RoundUp)
       .split(Do, Do, site, 8, Halide::TailStrategy::RoundUp)
       .reorder(Di, site, Do, n_)
       .vectorize(Di)
       .unroll(site);
   Halide::LoopLevel search_at(phi_, site);
   if (has_gradient_) {  // the rows serve phi, dt and the segment sums
-    row_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
-    row_.split(i_, io, site, 8, Halide::TailStrategy::RoundUp).unroll(site);
+    per_tile(row_).split(i_, io, site, 8, Halide::TailStrategy::RoundUp).unroll(site);
     search_at = Halide::LoopLevel(row_, site);
   } else {
     row_.compute_at(search_at).store_in(MemoryType::Register);
@@ -124,11 +118,9 @@ void PsiPwl::schedule_features(const Halide::Target& target) {
 void PsiPwl::schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) {
   Projected::schedule_gradient(target, dx_at);
   const int lanes = target.natural_vector_size<float>();
-  dpsi_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
-  dpsi_.vectorize(D_, lanes, Halide::TailStrategy::RoundUp);
-  dt_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
-  dt_.align_bounds(i_, tiles::kLanes).vectorize(i_, lanes, Halide::TailStrategy::RoundUp);
-  dt_.update().reorder(over_l_, i_, n_).atomic().vectorize(over_l_);
+  per_tile(dpsi_).vectorize(D_, lanes, Halide::TailStrategy::RoundUp);
+  per_tile(dt_).vectorize(i_, lanes, Halide::TailStrategy::RoundUp);
+  dt_.update().reorder(over_l_, i_, n_).atomic().vectorize(over_l_).unroll(i_, 4);
   for (Func* sums : {&g0_, &g1_}) {
     sums->update()
         .vectorize(l_, options_.channels)

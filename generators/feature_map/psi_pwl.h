@@ -12,15 +12,16 @@ class PsiPwl : public Projected {
   using Projected::Projected;
   std::vector<Argument> inputs(Side side) const override;
   std::vector<Argument> gradient_outputs() const override;
-  Func features(const Arguments& arguments, const Func& x, const Expr& d, Side side) override;
-  Gradient gradient(const Arguments& arguments, const Func& dphi, const Expr& tokens) override;
+  Func features(const Arguments& arguments, const TokenTile& tile, Side side) override;
+  Gradient gradient(const Arguments& arguments, const Func& dphi) override;
   void schedule_features(const Halide::Target& target) override;
   void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) override;
 
  private:
+  int channels() const override { return options_.channels; }
   void search(const Arguments& arguments);
 
-  Func row_{"row"}, dpsi_{"dpsi"}, g0_{"g0"}, g1_{"g1"};
+  Func row_{"row"}, psi_{"psi"}, dpsi_{"dpsi"}, g0_{"g0_sum"}, g1_{"g1_sum"};
   std::vector<std::pair<Func, RDom>> levels_;
   Expr floor_, rows_;
   RDom over_l_, sites_;

@@ -24,7 +24,8 @@ StateGradient query_gradients(const Problem& p, const PackedMap& map, const Forw
   const at::Tensor partial = at::empty({tasks.count(), columns, features}, saved.S.options());
   const at::Tensor sums = at::empty({tasks.count(), map.sum_size()}, saved.S.options());
   float one = 1.0f;
-  const Rows q(p.q), g(grad), o(saved.o), den(saved.den), weight(p.q_weight, &one), dq(result.q);
+  const Rows q(p.q), g(grad), o(saved.o), den(saved.den), weight(p.q_weight, &one),
+      dq(result.q, &one);
   const float* state = states.const_data_ptr<float>();
   float* partials = partial.data_ptr<float>();
   float* task_sums = sums.data_ptr<float>();
@@ -47,7 +48,7 @@ StateGradient query_gradients(const Problem& p, const PackedMap& map, const Forw
       call.add(p.denominator.add);
       call.add(finite_floor(p.denominator.clamp));
       map.add_inputs(call, Side::query, true, 0.0f);
-      const size_t at_dq = call.add(dq.data, {{dq.width, 1}, {0, dq.row}});
+      const size_t at_dq = call.add(dq.data, {{q.width, 1}, {0, dq.row}});
       call.add(dstate, {{features, 1}, {columns, features}});
       map.add_sums(call, sum);
       for_each_tile(task, [&](int64_t n, int64_t tokens) {
@@ -56,7 +57,7 @@ StateGradient query_gradients(const Problem& p, const PackedMap& map, const Forw
         call.point(at_o, o.at(task.b, task.h, n), tokens);
         call.point(at_den, den.at(task.b, task.h, n), tokens);
         call.point(at_weight, weight.at(task.b, task.h, n), tokens);
-        call.point(at_dq, dq.at(task.b, task.h, n), tokens);
+        call.point(at_dq, dq.at(task.b, task.h, n), result.q.defined() ? tokens : 0);
         call.run();
       });
     }
@@ -78,7 +79,7 @@ StateGradient query_gradients(const Problem& p, const PackedMap& map, const Forw
 }
 
 void key_gradients(const Problem& p, const PackedMap& map, const StateGradient& state_gradient,
-                   at::Tensor& power, Backward& result) {
+                   const at::Tensor& power, Backward& result) {
   const int64_t B = p.k.size(0), Hk = p.k.size(1), N = p.k.size(2);
   const int64_t features = map.layout().padded, columns = map.padded_columns();
   const at::Tensor states =
@@ -88,7 +89,8 @@ void key_gradients(const Problem& p, const PackedMap& map, const StateGradient& 
   const Tasks tasks(B, Hk, N);
   const at::Tensor sums = at::empty({tasks.count(), map.sum_size()}, p.k.options());
   float one = 1.0f;
-  const Rows k(p.k), v(p.v), weight(p.k_weight, &one), dk(result.k), dv(result.v), dot(power);
+  const Rows k(p.k), v(p.v), weight(p.k_weight, &one), dk(result.k, &one), dv(result.v, &one),
+      dot(power, &one);
   const float* state = states.const_data_ptr<float>();
   const float* R = rows.const_data_ptr<float>();
   float* task_sums = sums.data_ptr<float>();
@@ -108,17 +110,17 @@ void key_gradients(const Problem& p, const PackedMap& map, const StateGradient& 
       call.add(state + head * columns * features, {{features, 1}, {columns, features}});
       call.add(R + head * features * width, {{width, 1}, {features, width}});
       map.add_inputs(call, Side::key, true, stabiliser ? stabiliser[head] : 0.0f);
-      const size_t at_dk = call.add(dk.data, {{dk.width, 1}, {0, dk.row}});
-      const size_t at_dv = call.add(dv.data, {{dv.width, 1}, {0, dv.row}});
+      const size_t at_dk = call.add(dk.data, {{k.width, 1}, {0, dk.row}});
+      const size_t at_dv = call.add(dv.data, {{v.width, 1}, {0, dv.row}});
       const size_t at_power = call.add(dot.data, {{0, dot.row}});
       map.add_sums(call, sum);
       for_each_tile(task, [&](int64_t n, int64_t tokens) {
         call.point(at_k, k.at(task.b, task.h, n), tokens);
         call.point(at_v, v.at(task.b, task.h, n), tokens);
         call.point(at_weight, weight.at(task.b, task.h, n), tokens);
-        call.point(at_dk, dk.at(task.b, task.h, n), tokens);
-        call.point(at_dv, dv.at(task.b, task.h, n), tokens);
-        call.point(at_power, dot.at(task.b, task.h, n), tokens);
+        call.point(at_dk, dk.at(task.b, task.h, n), result.k.defined() ? tokens : 0);
+        call.point(at_dv, dv.at(task.b, task.h, n), result.v.defined() ? tokens : 0);
+        call.point(at_power, dot.at(task.b, task.h, n), power.defined() ? tokens : 0);
         call.run();
       });
     }
@@ -143,19 +145,27 @@ Backward backward(const Problem& p, const Forward& saved, const at::Tensor& grad
   const int64_t d = p.q.size(3), dv = p.v.size(3);
   const PackedMap k_map(p.k_map, d, dv), q_map(p.q_map, d, dv);
   Backward result;
-  result.q = at::empty_like(p.q);
+  if (wanted.q) {
+    result.q = at::empty_like(p.q);
+  }
   const StateGradient state_gradient = query_gradients(p, q_map, saved, grad, result);
   if (wanted.q_weight) {
     result.q_weight = query_weight_gradient(p, saved, grad);
   }
   if (wanted.k || wanted.v || wanted.k_weight || wanted.params) {
-    result.k = at::empty_like(p.k);
-    result.v = at::empty_like(p.v);
-    at::Tensor power = at::empty({p.k.size(0), p.k.size(1), p.k.size(2)}, p.k.options());
+    result.k = wanted.k ? at::empty_like(p.k) : at::Tensor();
+    result.v = wanted.v ? at::empty_like(p.v) : at::Tensor();
+    at::Tensor power;  // phi . dphi of every key
+    if (wanted.k_weight) {
+      power = at::empty({p.k.size(0), p.k.size(1), p.k.size(2)}, p.k.options());
+    }
     key_gradients(p, k_map, state_gradient, power, result);
     if (wanted.k_weight) {
       result.k_weight = at::where(p.k_weight == 0, at::zeros_like(power), power / p.k_weight);
     }
+  }
+  if (!wanted.params) {
+    result.q_map = result.k_map = {};
   }
   return result;
 }

@@ -70,7 +70,7 @@ PackedMap::PackedMap(const MapArgs& args, int64_t d, int64_t dv) : args_(args), 
 
 void PackedMap::pack_projection(const at::Tensor& proj, const at::Tensor& bias) {
   m_ = proj.size(0);
-  const int64_t step = std::max<int64_t>(tiles::kLanes, tiles::feature_block(false) / tile_);
+  const int64_t step = tiles::projection_block(static_cast<int>(tile_));
   projections_ = round_up(m_ * groups_, step);
   layout_ = {m_, args_.L, groups_ * tile_, projections_ * tile_};
   proj_rows_ = zeros({projections_, padded_d_});
@@ -178,7 +178,8 @@ void PackedMap::add_inputs(TileCall& call, Side side, bool with_gradient, float 
     if (side == Side::query) {
       call.add(static_cast<int32_t>(m_));
     } else {
-      call.add(stabiliser);
+      // -inf: no key is kept, and their features only have to be finite.
+      call.add(stabiliser == -std::numeric_limits<float>::infinity() ? 0.0f : stabiliser);
     }
   }
   if (with_gradient) {
