@@ -1,4 +1,5 @@
-"""torch.library.opcheck of the public and internal operators, and gradients through torch.compile's tracer.
+"""The operators from Python: torch.library.opcheck of the public and internal ones, their error bounds, and the
+refusal of second derivatives.
 
 Usage: opcheck.py path/to/libluna.so
 """
@@ -54,6 +55,31 @@ def check_internal():
                 (torch.randn(saved[0].shape), *tensors, weights, *saved, mask, *options, wanted))
 
 
+def gradients(operator, tensors, grad, dtype):
+    leaves = [x.detach().to(dtype).requires_grad_() for x in tensors]
+    out = operator(*leaves)
+    return [out.detach(), *torch.autograd.grad(out, leaves, grad.to(dtype))]
+
+
+def check_bounds(fused, reference, tensors):
+    """error <= max(3 x eager float32's, floor) against float64, as in tests/support/compare.h."""
+    grad = torch.randn(B, H, NQ, DV)
+    exact = gradients(reference, tensors, grad, torch.float64)
+    eager = gradients(reference, tensors, grad, torch.float32)
+    for i, (given, plain, truth) in enumerate(zip(gradients(fused, tensors, grad, torch.float32), eager, exact)):
+        error, allowed = ((x - truth).norm() / truth.norm() for x in (given, plain))
+        floor = 3e-6 if i < 4 else 3e-4
+        assert error <= max(3 * allowed, floor), (i, error, allowed)
+
+
+def check_all_bounds():
+    check_bounds(luna.luna_attention, lambda q, k, v, *p: luna.reference_attention(q, k, v, "luna", p),
+                 (*qkv(), *params(False)))
+    for feature_map in ("elu", "relu"):
+        check_bounds(lambda q, k, v: luna.fixed_attention(q, k, v, feature_map, []),
+                     lambda q, k, v: luna.reference_attention(q, k, v, feature_map, []), qkv())
+
+
 def check_once_differentiable():
     inputs = (*qkv(), *params(False))
     gradient, = torch.autograd.grad(luna.luna_attention(*inputs).sum(), inputs[0], create_graph=True)
@@ -68,5 +94,6 @@ def check_once_differentiable():
 torch.manual_seed(0)
 check_public()
 check_internal()
+check_all_bounds()
 check_once_differentiable()
-print("opcheck: all operators clean")
+print("all operators: opcheck clean, inside the error bounds, differentiable once")
