@@ -1,8 +1,8 @@
 // Public interface of libluna: linear attention with learned (LUNA) and fixed feature maps.
 //
-// Shape letters: B batch, H query heads, Hk key heads (Hk divides H), Nq queries, N keys, d head size,
-// dv value size, m projections, L channels, hid hidden units of psi, D = m L features.
-// The same operators are torch.ops.luna.* in Python (torch.ops.load_library("libluna.so")).
+// Shape letters: B batch, H query heads, Hk key heads (Hk divides H), Nq queries, N keys, d head
+// size, dv value size, m projections, L channels, hid hidden units of psi, D = m L features. The
+// same operators are torch.ops.luna.* in Python (torch.ops.load_library("libluna.so")).
 #pragma once
 
 #include <ATen/ATen.h>
@@ -14,9 +14,9 @@ namespace luna {
 
 /// Options common to every linear attention.
 struct AttentionOptions {
-  bool causal = false;                    ///< token t sees keys 0..t
-  std::optional<at::Tensor> key_mask;     ///< bool [B, N], true = keep, applied after the map
-  std::string denominator = "add_eps";    ///< "add_eps": den + eps, "clamp_min": max(den, eps)
+  bool causal = false;                  ///< token t sees keys 0..t
+  std::optional<at::Tensor> key_mask;   ///< bool [B, N], true = keep, applied after the map
+  std::string denominator = "add_eps";  ///< "add_eps": den + eps, "clamp_min": max(den, eps)
   double eps = 1e-6;
 };
 
@@ -48,7 +48,8 @@ at::Tensor fixed_attention(const at::Tensor& q, const at::Tensor& k, const at::T
                            const std::string& feature_map, at::TensorList params,
                            const AttentionOptions& options = {});
 
-/// FAVOR+'s W [m, d]: blocks of d orthogonal rows, each scaled to the norm of an independent N(0, I_d) draw.
+/// FAVOR+'s W [m, d]: blocks of d orthogonal rows, each scaled to the norm of an independent N(0,
+/// I_d) draw.
 at::Tensor performer_projection(int64_t m, int64_t d, std::optional<at::Generator> generator = {});
 
 }  // namespace luna

@@ -1,4 +1,4 @@
 // The one precompiled header: torch alone, which every file of the runtime and the runner includes.
 #pragma once
-#include <torch/torch.h>
 #include <torch/library.h>
+#include <torch/torch.h>
