@@ -1,0 +1,155 @@
+#include "experiments/config/options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace luna::experiments {
+namespace {
+
+using nlohmann::json;
+
+size_t edit_distance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+std::string nearest(const std::string& name, const std::vector<std::string>& known) {
+  const auto best = std::min_element(known.begin(), known.end(), [&](const auto& a, const auto& b) {
+    return edit_distance(name, a) < edit_distance(name, b);
+  });
+  return best == known.end() ? "" : *best;
+}
+
+std::string unknown_name(const std::string& kind, const std::string& name,
+                         const std::vector<std::string>& known) {
+  return fmt::format("unknown {} '{}'; did you mean '{}'? Known: {}", kind, name,
+                     nearest(name, known), fmt::join(known, ", "));
+}
+
+OptionReader::OptionReader(const json& object, std::string table)
+    : object_(object.is_null() ? json::object() : object), table_(std::move(table)) {
+  if (!object_.is_object()) {
+    throw UsageError(fmt::format("{} must be a table, not {}", table_, object_.dump()));
+  }
+}
+
+const json* OptionReader::find(const std::string& key) {
+  asked_.insert(key);
+  const auto found = object_.find(key);
+  return found == object_.end() ? nullptr : &*found;
+}
+
+void OptionReader::reject(const std::string& key, const std::string& expected) const {
+  throw UsageError(
+      fmt::format("{}.{} is {}; accepted: {}", table_, key, object_.at(key).dump(), expected));
+}
+
+int64_t OptionReader::integer(const std::string& key, int64_t otherwise, int64_t least,
+                              int64_t most) {
+  const json* value = find(key);
+  if (!value) return otherwise;
+  if (!value->is_number_integer() || *value < least || *value > most) {
+    reject(key, fmt::format("a whole number from {} to {}", least, most));
+  }
+  return value->get<int64_t>();
+}
+
+double OptionReader::real(const std::string& key, double otherwise, double least, double most) {
+  const json* value = find(key);
+  if (!value) return otherwise;
+  const double number = value->is_number() ? value->get<double>() : NAN;
+  if (!(number >= least && number <= most)) {
+    reject(key, fmt::format("a number from {} to {}", least, most));
+  }
+  return number;
+}
+
+bool OptionReader::boolean(const std::string& key, bool otherwise) {
+  const json* value = find(key);
+  if (!value) return otherwise;
+  if (!value->is_boolean()) reject(key, "true or false");
+  return value->get<bool>();
+}
+
+std::string OptionReader::text(const std::string& key, const std::string& otherwise) {
+  const json* value = find(key);
+  if (!value) return otherwise;
+  if (!value->is_string()) reject(key, "a text in quotes");
+  return value->get<std::string>();
+}
+
+std::string OptionReader::choice(const std::string& key, const std::string& otherwise,
+                                 const std::vector<std::string>& known) {
+  const std::string value = text(key, otherwise);
+  if (std::find(known.begin(), known.end(), value) == known.end()) {
+    throw UsageError(fmt::format("{}.{}: {}", table_, key, unknown_name("value", value, known)));
+  }
+  return value;
+}
+
+std::vector<std::string> OptionReader::texts(const std::string& key,
+                                             const std::vector<std::string>& otherwise) {
+  const json* value = find(key);
+  if (!value) return otherwise;
+  const auto is_text = [](const json& item) { return item.is_string(); };
+  if (!value->is_array() || !std::all_of(value->begin(), value->end(), is_text)) {
+    reject(key, "a list of texts in quotes");
+  }
+  return value->get<std::vector<std::string>>();
+}
+
+std::vector<int64_t> OptionReader::integers(const std::string& key,
+                                            const std::vector<int64_t>& otherwise) {
+  const json* value = find(key);
+  if (!value) return otherwise;
+  const auto is_integer = [](const json& item) { return item.is_number_integer(); };
+  if (!value->is_array() || !std::all_of(value->begin(), value->end(), is_integer)) {
+    reject(key, "a list of whole numbers");
+  }
+  return value->get<std::vector<int64_t>>();
+}
+
+std::vector<double> OptionReader::reals(const std::string& key,
+                                        const std::vector<double>& otherwise) {
+  const json* value = find(key);
+  if (!value) return otherwise;
+  const auto is_number = [](const json& item) { return item.is_number(); };
+  if (!value->is_array() || !std::all_of(value->begin(), value->end(), is_number)) {
+    reject(key, "a list of numbers");
+  }
+  return value->get<std::vector<double>>();
+}
+
+json OptionReader::table(const std::string& key) {
+  const json* value = find(key);
+  if (!value) return json::object();
+  if (!value->is_object()) reject(key, "a table");
+  return *value;
+}
+
+void OptionReader::finish() const {
+  const std::vector<std::string> known(asked_.begin(), asked_.end());
+  for (const auto& item : object_.items()) {
+    if (asked_.count(item.key()) == 0) {
+      throw UsageError(
+          fmt::format("{}.{}: {}", table_, item.key(), unknown_name("key", item.key(), known)));
+    }
+  }
+}
+
+}  // namespace luna::experiments
