@@ -1,7 +1,5 @@
 #include "experiments/bench/eager.h"
 
-#include <torch/torch.h>
-
 #include <cmath>
 
 namespace luna::bench {

@@ -1,6 +1,6 @@
 #include "experiments/bench/gate.h"
 
-#include <torch/torch.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
 #include <limits>

@@ -1,7 +1,5 @@
 #include "experiments/bench/operators.h"
 
-#include <torch/torch.h>
-
 #include <cmath>
 
 #include "experiments/bench/eager.h"

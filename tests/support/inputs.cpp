@@ -1,5 +1,7 @@
 #include "tests/support/inputs.h"
 
+#include <torch/csrc/autograd/autograd.h>
+
 #include "runtime/luna.h"
 #include "runtime/ops/performer.h"
 #include "runtime/ops/reference.h"

@@ -2,8 +2,6 @@
 
 #include <c10/util/Exception.h>
 
-#include <cstring>
-
 #include "runtime/halide/error.h"
 
 namespace luna::kernels {
@@ -19,7 +17,7 @@ TileCall::Slot& TileCall::next() {
 
 size_t TileCall::add_buffer(const void* data, halide_type_t type, std::initializer_list<Dim> dims) {
   Slot& slot = next();
-  std::memset(&slot.buffer, 0, sizeof(slot.buffer));
+  slot.buffer = {};
   slot.buffer.host = const_cast<uint8_t*>(static_cast<const uint8_t*>(data));
   slot.buffer.type = type;
   slot.buffer.dimensions = static_cast<int32_t>(dims.size());

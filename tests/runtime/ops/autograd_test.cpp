@@ -1,6 +1,8 @@
 // Autograd's contract: only what is asked for, nothing saved without grad, no second derivative,
 // the same bits on repeat and for any number of threads.
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include "runtime/ops/attention.h"
 #include "tests/support/compare.h"
