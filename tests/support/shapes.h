@@ -13,7 +13,7 @@ inline const std::vector<int64_t> kKeyHeads{1, 2, 3};
 inline const std::vector<int64_t> kGroup{1, 1, 2, 3};
 inline const std::vector<int64_t> kHeadSize{1, 3, 8, 17, 32, 32, 33, 64, 64, 80};
 inline const std::vector<int64_t> kProjections{1, 3, 5, 8, 16, 16, 17, 19};
-inline const std::vector<int64_t> kChannels{1, 2, 3, 4, 5, 8, 8, 9, 11};
+inline const std::vector<int64_t> kChannels{1, 2, 3, 4, 5, 8, 8, 9, 11, 20};
 inline const std::vector<int64_t> kHidden{1, 2, 7, 16, 33, 64, 64, 65, 130};
 
 }  // namespace luna::test::shapes

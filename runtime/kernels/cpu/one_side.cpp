@@ -67,10 +67,8 @@ std::pair<at::Tensor, MapGrads> power_grad(const at::Tensor& x, const MapArgs& a
                                            const at::Tensor& coefficient) {
   const PackedMap map(args, x.size(3), 0);
   const FeatureLayout& layout = map.layout();
-  const at::Tensor features = at::zeros({layout.padded / layout.stride, layout.stride}, at::kFloat);
-  features.narrow(0, 0, layout.m)
-      .narrow(1, 0, layout.L)
-      .copy_(coefficient.to(at::kFloat).expand({layout.m, layout.L}));
+  const at::Tensor features = at::zeros({layout.padded}, at::kFloat);
+  true_features(features, 0, layout).copy_(coefficient.expand({layout.m, layout.L}));
   const at::Tensor sums = at::zeros({task_count(x), map.sum_size()}, x.options());
   float* task_sums = sums.data_ptr<float>();
   at::Tensor result = at::empty_like(x);

@@ -6,15 +6,13 @@
 
 namespace luna::kernels {
 
-namespace {
-
-/// The true features of a padded tensor whose dimension `dim` is layout.padded, as [.., m, L, ..].
 at::Tensor true_features(const at::Tensor& padded, int64_t dim, const FeatureLayout& layout) {
-  const int64_t projections = layout.padded / layout.stride;
-  return padded.unflatten(dim, {projections, layout.stride})
-      .narrow(dim, 0, layout.m)
+  return padded.narrow(dim, 0, layout.m * layout.stride)
+      .unflatten(dim, {layout.m, layout.stride})
       .narrow(dim + 1, 0, layout.L);
 }
+
+namespace {
 
 at::Tensor by_projection(const at::Tensor& t, int64_t dim, const FeatureLayout& layout) {
   return t.unflatten(dim, {layout.m, layout.L});

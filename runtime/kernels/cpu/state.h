@@ -17,6 +17,10 @@ struct FeatureLayout {
   int64_t D() const { return m * L; }
 };
 
+/// View of the true features of a padded tensor whose dimension `dim` is layout.padded, as [.., m,
+/// L, ..].
+at::Tensor true_features(const at::Tensor& padded, int64_t dim, const FeatureLayout& layout);
+
 /// Sums `slots` partial states (e, D) of padded extents, in float64, into S [D, dv] and z [D].
 void reduce_state(const float* partial, int64_t slots, const FeatureLayout& layout,
                   int64_t padded_columns, int64_t dv, float* S, float* z);
