@@ -3,47 +3,26 @@
 // the pass's own.
 #pragma once
 
-#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "generators/common/numeric.h"
-#include "generators/common/tiles.h"
-#include "generators/feature_map/feature_map.h"
+#include "generators/attention/map_pass.h"
 
 namespace luna {
 
 template <typename Pass>
-class TilePass : public Halide::Generator<Pass> {
- public:
-  Halide::GeneratorParam<std::string> map{"map", "pwl"};
-  Halide::GeneratorParam<int> channels{"channels", 8};  ///< L tile of psi maps: 4 or 8
-  Halide::GeneratorParam<int> levels{"levels", 2};      ///< knot search: 16^levels knots
-  Halide::GeneratorParam<int> size{"size", 0};          ///< d = dv fixed at build time, 0: run-time
-
+class TilePass : public MapPass<Pass> {
  protected:
+  using Base = MapPass<Pass>;
   template <typename T>
-  using Input = Halide::GeneratorInput<T>;
+  using Input = typename Base::template Input<T>;
   template <typename T>
-  using Output = Halide::GeneratorOutput<T>;
+  using Output = typename Base::template Output<T>;
+  using Base::align, Base::D_, Base::e_, Base::n_, Base::j_, Base::feature_map_, Base::features_;
+  using Base::size;
   using Buffer1 = Halide::Buffer<float, 1>;
   using Buffer2 = Halide::Buffer<float, 2>;
-
-  void add_map_inputs(Side side, bool with_gradient) {
-    MapOptions options;
-    options.channels = channels;
-    options.levels = levels;
-    options.size = size;
-    feature_map_ = make_feature_map(map, options);
-    auto list = feature_map_->inputs(side);
-    if (with_gradient) {
-      const auto more = feature_map_->gradient_inputs();
-      list.insert(list.end(), more.begin(), more.end());
-    }
-    for (const Argument& argument : list) {
-      add_map_input(argument);
-    }
-  }
 
   void add_map_outputs() {
     for (const Argument& argument : feature_map_->gradient_outputs()) {
@@ -51,26 +30,6 @@ class TilePass : public Halide::Generator<Pass> {
           argument.name, this->template add_output<Halide::Buffer<>>(argument.name, argument.type,
                                                                      argument.dimensions));
     }
-  }
-
-  /// The map's inputs by name; call first in generate(). Packed buffers are dense and 64-byte
-  /// aligned.
-  Arguments arguments() {
-    Arguments result;
-    for (auto& [name, buffer] : buffer_inputs_) {
-      result.buffers[name] = *buffer;
-      align(*buffer);
-    }
-    for (auto& [name, scalar] : float_inputs_) {
-      result.scalars[name] = *scalar;
-    }
-    for (auto& [name, scalar] : int_inputs_) {
-      result.scalars[name] = *scalar;
-    }
-    for (auto& [name, buffer] : buffer_inputs_) {
-      result.shapes.emplace(name, *buffer);
-    }
-    return result;
   }
 
   void bind_map_outputs(const std::vector<GradientSum>& sums) {
@@ -153,14 +112,6 @@ class TilePass : public Halide::Generator<Pass> {
   Expr weight_of(const Expr& n) const {
     const Expr row = Halide::min(n, Halide::max(tokens_ - 1, 0));
     return Halide::select(n < tokens_, weight_(row), 0.0f);
-  }
-
-  template <typename Packed>
-  static void align(Packed& buffer) {
-    buffer.set_host_alignment(64);
-    for (int k = 0; k < buffer.dimensions(); k++) {
-      buffer.dim(k).set_min(0);
-    }
   }
 
   /// result(e, n) = finish(sum_D rows(e, D) phi(D, n)), stored for real tokens and columns.
@@ -317,27 +268,10 @@ class TilePass : public Halide::Generator<Pass> {
     return Halide::LoopLevel(result, no);
   }
 
-  Var D_{"D"}, e_{"e"}, n_{"n"}, j_{"j"};
-  std::unique_ptr<FeatureMap> feature_map_;
-  Expr tokens_, features_;
+  Expr tokens_;
   Func weight_;
 
  private:
-  void add_map_input(const Argument& argument) {
-    if (argument.dimensions) {
-      buffer_inputs_.emplace_back(
-          argument.name, this->template add_input<Halide::Buffer<>>(argument.name, argument.type,
-                                                                    argument.dimensions));
-    } else if (argument.type.is_float()) {
-      float_inputs_.emplace_back(argument.name, this->template add_input<float>(argument.name));
-    } else {
-      int_inputs_.emplace_back(argument.name, this->template add_input<int>(argument.name));
-    }
-  }
-
-  std::vector<std::pair<std::string, Input<Halide::Buffer<>>*>> buffer_inputs_;
-  std::vector<std::pair<std::string, Input<float>*>> float_inputs_;
-  std::vector<std::pair<std::string, Input<int>*>> int_inputs_;
   std::vector<std::pair<std::string, Output<Halide::Buffer<>>*>> map_outputs_;
 };
 

@@ -1,4 +1,4 @@
-// Sizes that the CPU pipelines and their launcher (runtime/kernels) must agree on. Plain constants.
+// Sizes that the pipelines and their launchers (runtime/kernels) must agree on. Plain constants.
 #pragma once
 
 namespace luna::tiles {
@@ -24,6 +24,12 @@ constexpr int projection_block(int L) {
 
 /// Columns of the augmented state (dv values and the normaliser) are padded to a multiple of this.
 constexpr int column_block(int size) { return size == 32 ? 11 : 5; }
+
+/// Batched (CUDA) pipelines: columns of a state, dv values, the normaliser and padding.
+constexpr int state_columns(int size) { return size + 16; }
+
+/// Batched pipelines sum tokens in slots of a multiple of this many.
+constexpr int kSlotAlign = 64;
 
 constexpr int round_up(int x, int step) { return (x + step - 1) / step * step; }
 

@@ -11,12 +11,12 @@ Expr Elementwise::padded_features(const Arguments&, const Expr& d) const {
 
 Func Elementwise::features(const Arguments&, const TokenTile& tile, Side) {
   tile_ = tile;
-  phi_(D_, n_) = value(tile.x(D_, n_));
+  phi_(at(D_, n_)) = value(tile.x(at(D_, n_)));
   return phi_;
 }
 
 FeatureMap::Gradient Elementwise::gradient(const Arguments&, const Func& dphi) {
-  dx_(j_, n_) = derivative(tile_.x(j_, n_), phi_(j_, n_), dphi(j_, n_));
+  dx_(at(j_, n_)) = derivative(tile_.x(at(j_, n_)), phi_(at(j_, n_)), dphi(at(j_, n_)));
   return {dx_, {}};
 }
 

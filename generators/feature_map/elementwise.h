@@ -23,7 +23,6 @@ class Elementwise : public FeatureMap {
 
  private:
   Var D_{"D"}, n_{"n"}, j_{"j"};
-  TokenTile tile_;
   Func phi_{"phi"}, dx_{"dx"};
 };
 

@@ -13,7 +13,9 @@ std::vector<Argument> Favor::inputs(Side side) const {
   list.push_back({"half_scale", Float(32), 0});  // d^-1/2 / 2
   list.push_back({"amplitude", Float(32), 0});   // m^-1/2
   list.push_back({"epsilon", Float(32), 0});     // m^-1/2 eps
-  if (side == Side::query) {
+  if (options_.batched) {
+    list.push_back({"stabiliser", Float(32), 3});  // (n, h, b): M of every token
+  } else if (side == Side::query) {
     list.push_back({"projections", Halide::Int(32), 0});  // m
   } else {
     list.push_back({"stabiliser", Float(32), 0});  // M of this (b, h)
@@ -27,10 +29,12 @@ Func Favor::features(const Arguments& arguments, const TokenTile& tile, Side sid
   amplitude_ = arguments.scalars.at("amplitude");
   epsilon_ = arguments.scalars.at("epsilon");
   const RDom over_d(0, tile.d, "over_d_square");
-  square_(n_) = 0.0f;
-  square_(n_) += tile.x(over_d, n_) * tile.x(over_d, n_);
+  square_(at(n_)) = 0.0f;
+  square_(at(n_)) += tile.x(at(over_d, n_)) * tile.x(at(over_d, n_));
   Expr largest;
-  if (side == Side::query) {
+  if (options_.batched) {
+    largest = arguments.buffers.at("stabiliser")(at(n_));
+  } else if (side == Side::query) {
     const RDom over_m(0, arguments.scalars.at("projections"), "over_m");
     maximum_(n_) = Halide::Float(32).min();
     maximum_(n_) = Halide::max(maximum_(n_), t_(over_m, n_));
@@ -38,14 +42,18 @@ Func Favor::features(const Arguments& arguments, const TokenTile& tile, Side sid
   } else {
     largest = arguments.scalars.at("stabiliser");
   }
-  phi_(D_, n_) = amplitude_ * exp_nan(t_(D_, n_) - half_scale_ * square_(n_) - largest) + epsilon_;
+  const Expr exponent = t_(at(D_, n_)) - half_scale_ * square_(at(n_)) - largest;
+  phi_(at(D_, n_)) = amplitude_ * exp_nan(exponent) + epsilon_;
   return phi_;
 }
 
 FeatureMap::Gradient Favor::gradient(const Arguments& arguments, const Func& dphi) {
   // d phi_i / d x = (phi_i - eps)(W_i d^-1/4 - x d^-1/2).
-  dt_(i_, n_) = dphi(i_, n_) * (phi_(i_, n_) - epsilon_);
+  dt_(at(i_, n_)) = dphi(at(i_, n_)) * (phi_(at(i_, n_)) - epsilon_);
   const Gradient projected = project_back(arguments);
+  if (options_.batched) {
+    return projected;
+  }
   const RDom over_i(0, projections_, "over_i_sum");
   sum_dt_(n_) = 0.0f;
   sum_dt_(n_) += dt_(over_i, n_);

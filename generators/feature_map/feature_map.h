@@ -34,12 +34,13 @@ struct Arguments {
   std::map<std::string, Expr> scalars;
 };
 
-/// The token tile a map works on.
+/// The tokens a map works on: a tile of one (b, h), or in batched form all of them.
 struct TokenTile {
-  Func x;         ///< rows x(j, n), zero beyond d
-  Expr d;         ///< head size
-  Expr tokens;    ///< tokens in the tile
-  Expr features;  ///< D after padding
+  Func x;                       ///< rows x(j, n, batch), zero beyond d
+  Expr d;                       ///< head size
+  Expr tokens;                  ///< tokens in the tile
+  Expr features;                ///< D after padding
+  std::vector<Var> batch = {};  ///< dimensions after the token's: none, or (h, b)
 };
 
 /// A gradient sum over tokens and the extents of the output it is accumulated in.
@@ -50,9 +51,10 @@ struct GradientSum {
 
 /// Generator parameters that select and size a map.
 struct MapOptions {
-  int channels = 8;  ///< L tile of psi maps
-  int levels = 2;    ///< levels of the 16-ary knot search
-  int size = 0;      ///< head size when fixed at build time, 0: run-time value
+  int channels = 8;      ///< L tile of psi maps
+  int levels = 2;        ///< levels of the 16-ary knot search
+  int size = 0;          ///< head size when fixed at build time, 0: run-time value
+  bool batched = false;  ///< every Func has dimensions (h, b), and gradients end at the projection
 };
 
 class FeatureMap {
@@ -71,9 +73,11 @@ class FeatureMap {
 
   /// D after padding, known to be a multiple of the feature block.
   virtual Expr padded_features(const Arguments& arguments, const Expr& d) const = 0;
-  /// Defines phi(D, n).
+  /// Defines phi(D, n, batch).
   virtual Func features(const Arguments& arguments, const TokenTile& tile, Side side) = 0;
-  /// Defines dx(j, n) from dphi(D, n) and the sums of gradient_outputs(), in that order.
+  /// Defines dx(j, n) from dphi(D, n) and the sums of gradient_outputs(), in that order. In batched
+  /// form x is the gradient at what the map is elementwise in (x itself or its projection) and
+  /// there are no sums.
   struct Gradient {
     Func x;
     std::vector<GradientSum> sums;
@@ -85,7 +89,16 @@ class FeatureMap {
   virtual void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) = 0;
 
  protected:
+  /// Coordinates (own..., batch) of a Func; the last of `own` is the token.
+  template <typename... Own>
+  std::vector<Expr> at(const Own&... own) const {
+    std::vector<Expr> site = {Expr(own)...};
+    site.insert(site.end(), tile_.batch.begin(), tile_.batch.end());
+    return site;
+  }
+
   MapOptions options_;
+  TokenTile tile_;
 };
 
 /// The map of that name; names are those of runtime/kernels/kernels.h.

@@ -30,12 +30,15 @@ void Projected::project(const Arguments& arguments, const TokenTile& tile) {
   tile_ = tile;
   projections_ = tile.features / channels();
   over_d_ = RDom(0, tile.d, "over_d");
-  t_block_(i_, n_) = arguments.buffers.at("bias")(i_);
-  t_block_(i_, n_) += arguments.buffers.at("proj")(i_, over_d_) * tile.x(over_d_, n_);
-  t_(i_, n_) = t_block_(i_, n_);
+  t_block_(at(i_, n_)) = arguments.buffers.at("bias")(i_);
+  t_block_(at(i_, n_)) += arguments.buffers.at("proj")(i_, over_d_) * tile.x(at(over_d_, n_));
+  t_(at(i_, n_)) = t_block_(at(i_, n_));
 }
 
 FeatureMap::Gradient Projected::project_back(const Arguments& arguments) {
+  if (options_.batched) {
+    return {dt_, {}};
+  }
   over_i_ = RDom(0, projections_, "over_i");
   over_n_ = RDom(0, tile_.tokens, "over_n");
   over_n_bias_ = RDom(0, tile_.tokens, "over_n_bias");

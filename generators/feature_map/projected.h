@@ -24,13 +24,13 @@ class Projected : public FeatureMap {
   virtual int channels() const { return 1; }
   /// Defines t_(i, n).
   void project(const Arguments& arguments, const TokenTile& tile);
-  /// Gradient of the projection from dt_(i, n), which the derived map has defined.
+  /// Gradient of the projection from dt_(i, n), which the derived map has defined; in batched form
+  /// dt_ itself.
   Gradient project_back(const Arguments& arguments);
   /// Computed once per tile, on the stack, with extents known to the vectoriser.
   Func& per_tile(Func& f) const;
 
   Var D_{"D"}, i_{"i"}, n_{"n"}, j_{"j"};
-  TokenTile tile_;
   Expr projections_;  ///< after padding
   Func t_{"t"}, phi_{"phi"}, dt_{"dt"};
 

@@ -77,12 +77,12 @@ Func PsiDense::features(const Arguments& arguments, const TokenTile& tile, Side)
   const Expr hid = arguments.shapes.at("w1").dim(0).extent();
   floor_ = arguments.scalars.at("floor");
   over_h_ = RDom(0, hid, "over_h");
-  hidden_(h_, i_, n_) = activate(b.at("w1")(h_) * t_(i_, n_) + b.at("b1")(h_));
+  hidden_(at(h_, i_, n_)) = activate(b.at("w1")(h_) * t_(at(i_, n_)) + b.at("b1")(h_));
   const Expr channel =
       Halide::unsafe_promise_clamped(b.at("first_channel")(i_), 0, channels - L) + l_;
-  psi_(l_, i_, n_) = b.at("b2")(channel);
-  psi_(l_, i_, n_) += b.at("w2")(channel, over_h_) * hidden_(over_h_, i_, n_);
-  phi_(D_, n_) = floor_at(psi_(D_ % L, D_ / L, n_), floor_);
+  psi_(at(l_, i_, n_)) = b.at("b2")(channel);
+  psi_(at(l_, i_, n_)) += b.at("w2")(channel, over_h_) * hidden_(at(over_h_, i_, n_));
+  phi_(at(D_, n_)) = floor_at(psi_(at(D_ % L, D_ / L, n_)), floor_);
   return phi_;
 }
 
@@ -96,18 +96,22 @@ FeatureMap::Gradient PsiDense::gradient(const Arguments& arguments, const Func& 
   };
   over_l_ = RDom(0, L, "over_l");
   over_h_back_ = RDom(0, hid, "over_h_back");
+  dpsi_(at(D_, n_)) = floor_gradient(phi_(at(D_, n_)), floor_, dphi(at(D_, n_)));
+  dhidden_(at(h_, i_, n_)) = 0.0f;
+  const Expr w2 = options_.batched ? b.at("w2")(channel(i_, over_l_), h_)
+                                   : b.at("w2_rows")(h_, channel(i_, over_l_));
+  dhidden_(at(h_, i_, n_)) += w2 * dpsi_(at(i_ * L + over_l_, n_));
+  dlinear_(at(h_, i_, n_)) = dhidden_(at(h_, i_, n_)) *
+                             activate_gradient(b.at("w1")(h_) * t_(at(i_, n_)) + b.at("b1")(h_));
+  dt_(at(i_, n_)) = 0.0f;
+  dt_(at(i_, n_)) += b.at("w1")(over_h_back_) * dlinear_(at(over_h_back_, i_, n_));
+  Gradient result = project_back(arguments);
+  if (options_.batched) {
+    return result;
+  }
+
   sites_ = RDom(0, projections_, 0, tile_.tokens, "sites");
   const Expr i = sites_.x, n = sites_.y;
-
-  dpsi_(D_, n_) = floor_gradient(phi_(D_, n_), floor_, dphi(D_, n_));
-  dhidden_(h_, i_, n_) = 0.0f;
-  dhidden_(h_, i_, n_) += b.at("w2_rows")(h_, channel(i_, over_l_)) * dpsi_(i_ * L + over_l_, n_);
-  dlinear_(h_, i_, n_) =
-      dhidden_(h_, i_, n_) * activate_gradient(b.at("w1")(h_) * t_(i_, n_) + b.at("b1")(h_));
-  dt_(i_, n_) = 0.0f;
-  dt_(i_, n_) += b.at("w1")(over_h_back_) * dlinear_(over_h_back_, i_, n_);
-  Gradient result = project_back(arguments);
-
   const Var row("row");
   dw1_(h_) = Halide::undef<float>();
   dw1_(h_) += dlinear_(h_, i, n) * t_(i, n);

@@ -33,24 +33,39 @@ std::vector<Argument> PsiPwl::gradient_outputs() const {
 }
 
 /// row_(i, n) = first_row(i) + #{knots <= t(i, n)}, level by level: the children passed at each
-/// node are one vector compare and a population count.
+/// node are one vector compare and a population count. In batched form by halving the leaves, which
+/// are the sorted knots.
 void PsiPwl::search(const Arguments& arguments) {
   const Func& tree = arguments.buffers.at("search");
   Expr child = 0;
+  if (options_.batched) {
+    const int knots = tiles::kSearchWidth * tiles::kSearchWidth;
+    for (int step = knots / 2; step > 0; step /= 2) {
+      const Expr last = unsafe_promise_clamped(child + step - 1, 0, knots - 1);
+      const Expr knot = tree(last % tiles::kSearchWidth, 1 + last / tiles::kSearchWidth);
+      child = Halide::select(knot <= t_(at(i_, n_)), child + step, child);
+    }
+    define_row(arguments, child);
+    return;
+  }
   int first_node = 0, nodes = 1;
   for (int level = 0; level < options_.levels; level++) {
     const RDom r(0, tiles::kSearchWidth, "r" + std::to_string(level));
     Func passed("passed" + std::to_string(level));
     const Expr node = first_node + unsafe_promise_clamped(child, 0, nodes - 1);
-    passed(i_, n_) = 0;
-    passed(i_, n_) += Halide::select(tree(r, node) <= t_(i_, n_), 1, 0);
+    passed(at(i_, n_)) = 0;
+    passed(at(i_, n_)) += Halide::select(tree(r, node) <= t_(at(i_, n_)), 1, 0);
     levels_.push_back({passed, r});
-    child = tiles::kSearchWidth * child + passed(i_, n_);
+    child = tiles::kSearchWidth * child + passed(at(i_, n_));
     first_node += nodes;
     nodes = tiles::kSearchWidth * nodes + 1;
   }
-  row_(i_, n_) = arguments.buffers.at("first_row")(i_) +
-                 Halide::min(child, arguments.scalars.at("segments") - 1);
+  define_row(arguments, child);
+}
+
+void PsiPwl::define_row(const Arguments& arguments, const Expr& segment) {
+  row_(at(i_, n_)) = arguments.buffers.at("first_row")(i_) +
+                     Halide::min(segment, arguments.scalars.at("segments") - 1);
 }
 
 Func PsiPwl::features(const Arguments& arguments, const TokenTile& tile, Side) {
@@ -60,9 +75,9 @@ Func PsiPwl::features(const Arguments& arguments, const TokenTile& tile, Side) {
   const Func& table = arguments.buffers.at("table");
   floor_ = arguments.scalars.at("floor");
   rows_ = arguments.shapes.at("table").dim(1).extent();
-  const Expr row = unsafe_promise_clamped(row_(D_ / L, n_), 0, rows_ - 1);
-  psi_(D_, n_) = table(D_ % L, row) * t_(D_ / L, n_) + table(D_ % L + L, row);
-  phi_(D_, n_) = floor_at(psi_(D_, n_), floor_);
+  const Expr row = unsafe_promise_clamped(row_(at(D_ / L, n_)), 0, rows_ - 1);
+  psi_(at(D_, n_)) = table(D_ % L, row) * t_(at(D_ / L, n_)) + table(D_ % L + L, row);
+  phi_(at(D_, n_)) = floor_at(psi_(at(D_, n_)), floor_);
   return phi_;
 }
 
@@ -71,11 +86,14 @@ FeatureMap::Gradient PsiPwl::gradient(const Arguments& arguments, const Func& dp
   const Func& table = arguments.buffers.at("table");
   const Var l("l"), row("row");
   over_l_ = RDom(0, L, "over_l");
-  dpsi_(D_, n_) = floor_gradient(phi_(D_, n_), floor_, dphi(D_, n_));
-  dt_(i_, n_) = 0.0f;
-  dt_(i_, n_) += dpsi_(i_ * L + over_l_, n_) *
-                 table(over_l_, unsafe_promise_clamped(row_(i_, n_), 0, rows_ - 1));
+  dpsi_(at(D_, n_)) = floor_gradient(phi_(at(D_, n_)), floor_, dphi(at(D_, n_)));
+  dt_(at(i_, n_)) = 0.0f;
+  dt_(at(i_, n_)) += dpsi_(at(i_ * L + over_l_, n_)) *
+                     table(over_l_, unsafe_promise_clamped(row_(at(i_, n_)), 0, rows_ - 1));
   Gradient result = project_back(arguments);
+  if (options_.batched) {
+    return result;
+  }
 
   sites_ = RDom(0, projections_, 0, tile_.tokens, "sites");
   const Expr site_row = unsafe_promise_clamped(row_(sites_.x, sites_.y), 0, rows_ - 1);

@@ -20,6 +20,7 @@ class PsiPwl : public Projected {
  private:
   int channels() const override { return options_.channels; }
   void search(const Arguments& arguments);
+  void define_row(const Arguments& arguments, const Expr& segment);
 
   Func row_{"row"}, psi_{"psi"}, dpsi_{"dpsi"}, g0_{"g0_sum"}, g1_{"g1_sum"};
   std::vector<std::pair<Func, RDom>> levels_;
