@@ -55,7 +55,7 @@ class BatchKvState : public BatchPass<BatchKvState> {
     out.bound(e_, 0, tiles::state_columns(size));
     out.split(e_, eo, ei, 16)
         .split(ei, c, ei, 4)
-        .split(D_, g_, Di, feature_group())
+        .split(D_, g_, Di, feature_group(), Halide::TailStrategy::RoundUp)
         .split(Di, f, l_, lane_features())
         .fuse(c, f, lane_)
         .fuse(h_, b_, hb)
@@ -68,6 +68,7 @@ class BatchKvState : public BatchPass<BatchKvState> {
         .gpu_threads(ty)
         .gpu_blocks(g_, slot_, hb);
     sum_.compute_at(out, g_).store_in(MemoryType::Register);
+    sum_.bound_extent(g_, 1).bound_extent(slot_, 1).bound_extent(h_, 1).bound_extent(b_, 1);
     sum_.reorder(k_, l_, lane_).unroll(k_).unroll(l_).gpu_lanes(lane_);
     sum_.update()
         .reorder(k_, l_, tile_.x, lane_, tile_.y)
