@@ -1,0 +1,10 @@
+// One line a task; registry.cpp lists them.
+#pragma once
+
+#include "experiments/tasks/task.h"
+
+namespace luna::experiments {
+
+TaskEntry recall_entry();
+
+}  // namespace luna::experiments

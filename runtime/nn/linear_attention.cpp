@@ -1,0 +1,41 @@
+#include "runtime/nn/linear_attention.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <limits>
+
+#include "runtime/luna.h"
+#include "runtime/ops/attention.h"
+
+namespace luna::nn {
+
+std::optional<AttentionHealth> LinearAttention::health(const at::Tensor& q, const at::Tensor& k,
+                                                       const at::Tensor& v,
+                                                       const std::optional<at::Tensor>& key_mask) {
+  const at::NoGradGuard no_grad;
+  const ops::Inputs inputs{q, k, v, params(), key_mask};
+  const at::Tensor den = ops::attention_forward(inputs, spec_).den;
+  ops::Spec bare = spec_;
+  bare.feature_eps = 0;  // a feature at its floor then is zero for every key
+  const at::Tensor z = ops::attention_forward(inputs, bare).z;
+  const double smallest =
+      den.numel() ? den.min().item<double>() : std::numeric_limits<double>::infinity();
+  return AttentionHealth{smallest, (z != 0).any(0)};
+}
+
+FixedAttention::FixedAttention(const std::string& feature_map, const AttentionConfig& config)
+    : LinearAttention({}) {
+  spec_.feature_map = feature_map;
+  if (feature_map == "performer") {
+    params_ = {register_buffer("W", performer_projection(config.features, config.head_size))};
+  }
+}
+
+at::Tensor FixedAttention::forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                   const std::optional<at::Tensor>& key_mask) {
+  AttentionOptions options;
+  options.key_mask = key_mask;
+  return fixed_attention(q, k, v, spec_.feature_map, params_, options);
+}
+
+}  // namespace luna::nn
