@@ -42,7 +42,7 @@ const kernels::cuda::Backend kBackend{"_test", &find, true};
 
 void run(int device = 0, int shared = 0) {
   shared_bytes = shared;
-  const at::Tensor x = stand_in_tensor({2, 3}, device);
+  const at::Tensor x = to_stand_in(at::ones({2, 3}), device);
   kernels::cuda::KernelCall call(kBackend, "one_kernel", x);
   call.add(x);
   call.run();
@@ -135,8 +135,8 @@ TEST_F(CudaDriver, NamesTheContextsError) {
 
 TEST_F(CudaDriver, RefusesTensorsOfTwoDevices) {
   EXPECT_EQ(message_of([] {
-              kernels::cuda::KernelCall call(kBackend, "one_kernel", stand_in_tensor({1}, 0));
-              call.add(stand_in_tensor({1}, 1));
+              kernels::cuda::KernelCall call(kBackend, "one_kernel", to_stand_in(at::ones({1}), 0));
+              call.add(to_stand_in(at::ones({1}), 1));
             }),
             "luna: one_kernel_test: a tensor on cuda:1 among tensors on cuda:0");
 }
@@ -149,6 +149,20 @@ TEST_F(CudaDriver, ExitsSilently) {
         std::exit(0);
       },
       ::testing::ExitedWithCode(0), "^$");
+}
+
+TEST(StandInDevice, RunsOperatorsInHostMemory) {
+  const at::Tensor x = to_stand_in(at::arange(6.0f).view({2, 3}));
+  at::Tensor y = at::zeros({3, 2}, x.options());
+  y.copy_(x.t()).mul_(2);
+  y.narrow(0, 0, 1).fill_(7);
+  const int64_t before = stand_in_waits();
+  EXPECT_TRUE(y.is_cuda());
+  EXPECT_TRUE(
+      at::cat({y, y.sum(0, true)})
+          .cpu()
+          .equal(at::tensor({7.0f, 7.0f, 2.0f, 8.0f, 4.0f, 10.0f, 13.0f, 25.0f}).view({4, 2})));
+  EXPECT_EQ(stand_in_waits(), before + 1);
 }
 
 /// Its own process without a driver: see CMakeLists.txt.
