@@ -14,7 +14,7 @@ namespace luna::kernels {
 
 class ArgumentList {
  public:
-  static constexpr int kMaxDims = 4;
+  static constexpr int kMaxDims = 6;
 
   /// Throws when there is no pipeline, which means that none of that name was compiled.
   ArgumentList(const std::string& name, Pipeline pipeline);
