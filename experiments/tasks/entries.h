@@ -5,6 +5,7 @@
 
 namespace luna::experiments {
 
+TaskEntry image_entry();
 TaskEntry recall_entry();
 
 }  // namespace luna::experiments
