@@ -6,6 +6,7 @@
 namespace luna::experiments {
 
 TaskEntry image_entry();
+TaskEntry listops_entry();
 TaskEntry recall_entry();
 
 }  // namespace luna::experiments

@@ -142,7 +142,7 @@ void check_files(const nlohmann::json& options, const DataRoot& root,
   const auto folder = find_folder(root);
   read_images(folder, kFiles[0], kFiles[1]);
   read_images(folder, kFiles[2], kFiles[3]);
-  say(fmt::format("image: Fashion-MNIST in {} is whole", folder.string()));
+  say(fmt::format("Fashion-MNIST in {} is whole", folder.string()));
 }
 
 }  // namespace
