@@ -5,6 +5,8 @@
 
 namespace luna::experiments {
 
+TaskEntry image_entry();
+TaskEntry listops_entry();
 TaskEntry recall_entry();
 
 }  // namespace luna::experiments

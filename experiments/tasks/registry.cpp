@@ -7,7 +7,7 @@
 namespace luna::experiments {
 
 const std::vector<TaskEntry>& task_registry() {
-  static const std::vector<TaskEntry> registry = {recall_entry()};
+  static const std::vector<TaskEntry> registry = {image_entry(), listops_entry(), recall_entry()};
   return registry;
 }
 
