@@ -15,7 +15,7 @@ endif
 .PHONY: help setup configure build test reproduce report bench data learning-rates clean
 
 help: ## print this help
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 setup: ## install what is missing: apt packages and .venv/ (2 minutes the first time)
 	@cmake/setup.sh
