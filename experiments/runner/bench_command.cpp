@@ -85,10 +85,10 @@ Command add_bench(CLI::App& root) {
       ->delimiter(',');
   app->add_option("--threads", options->threads, "numbers of threads, by comma")
       ->delimiter(',')
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1024));
   app->add_option("--seconds", options->seconds, "time for everything together")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(0.01, 1e5));
   app->add_option("--out", options->out, "file; default: bench.json in the tier's results");
   app->add_option("--device", options->device, "cpu or cuda")
       ->capture_default_str()

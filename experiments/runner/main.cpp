@@ -1,6 +1,7 @@
 // `luna`: runs experiments, times operators, writes reports. Exit code 0, 1 for failures, 2 for
 // usage, 3 where a device is missing, 130 after Ctrl-C.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -27,13 +28,15 @@ std::vector<std::string> option_names(const CLI::App& app) {
 
 /// A first word that is no command, before CLI11 complains about something else.
 void check_command(const std::vector<Command>& commands, int count, char** arguments) {
-  if (count < 2 || arguments[1][0] == '-') return;
+  if (count > 1 && arguments[1][0] == '-') return;
+  const std::string given = count > 1 ? arguments[1] : "";
   std::vector<std::string> names;
   for (const Command& command : commands) {
-    if (command.app->get_name() == arguments[1]) return;
+    if (command.app->get_name() == given) return;
     if (!command.app->get_group().empty()) names.push_back(command.app->get_name());
   }
-  throw UsageError(unknown_name("command", arguments[1], names));
+  if (given.empty()) throw UsageError(fmt::format("name a command: {}", fmt::join(names, ", ")));
+  throw UsageError(unknown_name("command", given, names));
 }
 
 void check_extras(const CLI::App& app) {

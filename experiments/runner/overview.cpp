@@ -49,9 +49,11 @@ Sum sum_of(const Experiment& experiment, const std::vector<Cell>& cells) {
 
 void print_untuned(const Tier& tier) {
   for (const Experiment& experiment : tier.experiments) {
-    if (experiment.untuned.empty() || experiment.grid.rates.empty()) continue;
-    fmt::print("{}: no tuned learning rate for {}: the configuration's is used\n", experiment.name,
-               fmt::join(experiment.untuned, ", "));
+    const auto& untuned = experiment.untuned;
+    if (untuned.empty() || experiment.grid.rates.empty()) continue;
+    const bool all = untuned.size() == experiment.attentions.size();
+    fmt::print("{}: no tuned learning rate{}: {}.toml's is used\n", experiment.name,
+               all ? "s" : fmt::format(" for {}", fmt::join(untuned, ", ")), experiment.name);
   }
 }
 

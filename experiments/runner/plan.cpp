@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr double kMost = std::numeric_limits<double>::max();
+constexpr double kUnknownSeconds = 60;  // where a configuration says nothing
 
 std::vector<std::string> keys(const json& object) {
   std::vector<std::string> names;
@@ -129,7 +130,7 @@ void apply_rates(const json& chosen, Experiment& experiment) {
 double Cost::seconds_of(const std::string& attention) const {
   auto found = seconds.find(attention);
   if (found == seconds.end()) found = seconds.find("other");
-  return found == seconds.end() ? 0 : found->second;
+  return found == seconds.end() ? kUnknownSeconds : found->second;
 }
 
 CellConfig Experiment::cell(const std::string& attention, int64_t seed) const {

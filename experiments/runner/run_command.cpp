@@ -55,7 +55,9 @@ int run(const RunOptions& options) {
   io::write_file_atomically(root / "plan.json", whole.plan().dump(1) + "\n");
   if (open_cells(cells) == 0) return 0;
   prepare_data(tier, places.data);
-  return report_failures(train_cells(cells, {options.jobs, places.data}));
+  const std::vector<Failure> failures = train_cells(cells, {options.jobs, places.data});
+  fmt::print("{} of {} cells are done\n", cells.size() - failures.size(), cells.size());
+  return report_failures(failures);
 }
 
 }  // namespace
@@ -71,10 +73,10 @@ Command add_run(CLI::App& root) {
       ->delimiter(',');
   app->add_option("--seeds", options->seeds, "seeds in place of the configuration's")
       ->delimiter(',')
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 31));
   app->add_option("--jobs", options->jobs, "cells side by side, one thread each")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1024));
   app->add_flag("--dry-run", options->dry_run, "print what would run, and stop");
   app->add_flag("--yes", options->yes, "do not ask before a run of more than an hour");
   return {app, [options] { return run(*options); }};

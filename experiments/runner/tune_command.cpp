@@ -126,7 +126,7 @@ Command add_tune(CLI::App& root) {
       ->delimiter(',');
   app->add_option("--jobs", options->jobs, "cells side by side, one thread each")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1024));
   return {app, [options] { return run(*options); }};
 }
 
