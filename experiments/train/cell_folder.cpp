@@ -33,17 +33,18 @@ std::string text_of(const fs::path& path) {
   return text.str();
 }
 
-/// "train.steps: 100 here, 200 in the folder", or empty when equal.
-std::string first_difference(const json& wanted, const json& found, const std::string& prefix) {
-  for (const auto& item : wanted.items()) {
+std::string shown(const json& value) { return value.is_null() ? "absent" : value.dump(); }
+
+/// "train.steps is 200 there and 100 now", or empty when equal.
+std::string first_difference(const json& now, const json& there, const std::string& prefix) {
+  json keys = now;
+  keys.update(there);
+  for (const auto& item : keys.items()) {
+    const json ours = now.value(item.key(), json()), theirs = there.value(item.key(), json());
+    if (ours == theirs) continue;
     const std::string name = prefix + item.key();
-    const json other = found.is_object() ? found.value(item.key(), json()) : json();
-    if (item.value().is_object()) {
-      const std::string inner = first_difference(item.value(), other, name + ".");
-      if (!inner.empty()) return inner;
-    } else if (item.value() != other) {
-      return fmt::format("{} is {} there and {} now", name, other.dump(), item.value().dump());
-    }
+    if (ours.is_object() && theirs.is_object()) return first_difference(ours, theirs, name + ".");
+    return fmt::format("{} is {} there and {} now", name, shown(theirs), shown(ours));
   }
   return "";
 }
@@ -77,14 +78,13 @@ FolderLock::FolderLock(const fs::path& folder) {
 FolderLock::~FolderLock() { close(descriptor_); }
 
 MetricsLog::MetricsLog(fs::path path, int64_t bytes) : path_(std::move(path)), bytes_(bytes) {
+  std::ofstream(path_, std::ios::app).close();
   std::error_code error;
-  if (!fs::exists(path_)) {
-    if (bytes > 0) {
-      throw std::runtime_error(fmt::format(
-          "{} is gone but the checkpoint continues it; delete the folder {} to start again",
-          path_.string(), path_.parent_path().string()));
-    }
-    std::ofstream(path_).close();
+  const uintmax_t there = fs::file_size(path_, error);
+  if (!error && there < static_cast<uintmax_t>(bytes)) {
+    throw std::runtime_error(
+        fmt::format("{} is shorter than its checkpoint says; delete the folder {} to start again",
+                    path_.string(), path_.parent_path().string()));
   }
   fs::resize_file(path_, static_cast<uintmax_t>(bytes), error);
   if (error) refuse(path_, error.value());

@@ -6,9 +6,12 @@ namespace luna::nn {
 
 at::Tensor SoftmaxAttention::forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                      const std::optional<at::Tensor>& key_mask) {
-  std::optional<at::Tensor> mask;
-  if (key_mask) mask = key_mask->unsqueeze(1).unsqueeze(2);  // [B, 1, 1, N]
-  return at::scaled_dot_product_attention(q, k, v, mask);
+  if (!key_mask) return at::scaled_dot_product_attention(q, k, v);
+  // A masked token's NaN would come through 0 * NaN.
+  const at::Tensor keep = key_mask->unsqueeze(1).unsqueeze(-1);  // [B, 1, N, 1]
+  const at::Tensor zero = at::zeros({}, k.options());
+  return at::scaled_dot_product_attention(q, at::where(keep, k, zero), at::where(keep, v, zero),
+                                          keep.transpose(2, 3));
 }
 
 at::Tensor MeanAttention::forward(const at::Tensor& q, const at::Tensor&, const at::Tensor& v,

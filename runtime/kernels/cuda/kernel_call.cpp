@@ -19,8 +19,19 @@ int32_t narrow(const std::string& pipeline, int64_t value) {
 
 const Backend kDevice{"_cuda", &find_pipeline, true};
 
+namespace {
+
+Pipeline find(const Backend& backend, const std::string& name) {
+  const Pipeline pipeline = backend.find(name);
+  TORCH_CHECK_NOT_IMPLEMENTED(pipeline, "luna: the CUDA kernel ", name,
+                              " is not built yet; move the tensors to the CPU");
+  return pipeline;
+}
+
+}  // namespace
+
 KernelCall::KernelCall(const Backend& backend, const std::string& pass, const at::Tensor& like)
-    : ArgumentList(pass + backend.suffix, backend.find(pass + backend.suffix)),
+    : ArgumentList(pass + backend.suffix, find(backend, pass + backend.suffix)),
       on_device_(backend.device),
       device_(like.device()) {
   if (on_device_) {
