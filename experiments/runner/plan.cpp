@@ -79,6 +79,18 @@ json tier_tables(const json& file, const std::string& tier, const std::string& w
   return tables;
 }
 
+/// Errors of [model] and [train], with the file that they stand in.
+void check_cells(const Experiment& experiment, const std::string& where) {
+  for (const std::string& attention : experiment.attentions) {
+    check_attention(attention, where + ".attentions");
+    try {
+      experiment.cell(attention, 0);
+    } catch (const UsageError& error) {
+      throw UsageError(where + ": " + error.what());
+    }
+  }
+}
+
 Experiment read_experiment(const fs::path& path, const std::string& name, const std::string& tier) {
   const std::string where = path.filename().string();
   OptionReader reader(tier_tables(read_toml(path), tier, where), where);
@@ -93,10 +105,7 @@ Experiment read_experiment(const fs::path& path, const std::string& name, const 
   experiment.grid = read_grid(reader.table("grid"), where + ".grid");
   experiment.cost = read_cost(reader.table("cost"), where + ".cost");
   reader.finish();
-  for (const std::string& attention : experiment.attentions) {
-    check_attention(attention, where + ".attentions");
-    experiment.cell(attention, 0);
-  }
+  check_cells(experiment, where);
   OptionReader task(experiment.task, where + ".task");
   find_task(task.text("name", ""));
   return experiment;

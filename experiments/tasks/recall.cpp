@@ -122,7 +122,7 @@ std::unique_ptr<Task> make(const nlohmann::json& options, const DataRoot&) {
 void nothing_on_disk(const nlohmann::json& options, const DataRoot&,
                      const std::function<void(const std::string&)>& say) {
   read_options(options);
-  say("recall: generated in memory, no files");
+  say("generated in memory, no files");
 }
 
 }  // namespace
