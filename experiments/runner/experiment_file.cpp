@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "experiments/config/options.h"
@@ -50,6 +51,7 @@ Grid read_grid(const json& table, const std::string& where) {
   OptionReader reader(table, where);
   Grid grid;
   grid.rates = reader.reals("rates", {});
+  std::sort(grid.rates.begin(), grid.rates.end());
   grid.seed = reader.integer("seed", 0, 0, std::numeric_limits<int32_t>::max());
   reader.finish();
   return grid;

@@ -23,8 +23,8 @@ struct Cost {
 
 /// The small grid of learning rates, the same for every attention.
 struct Grid {
-  std::vector<double> rates;
-  int64_t seed = 0;  ///< no seed of the table
+  std::vector<double> rates;  ///< ascending
+  int64_t seed = 0;           ///< no seed of the table
 };
 
 struct Experiment {

@@ -147,7 +147,9 @@ TEST(Run, UnknownTaskOptionNamesTheNearest) {
 }
 
 TEST(Tune, ChoosesOnValidationAndRunUsesIt) {
-  const MadeConfig config(kSteps, "[tier.quick.grid]\nrates = [1e-9, 1e-2]\nseed = 100\n");
+  const MadeConfig config(kSteps,
+                          "[tier.quick.train]\ndivergence = 1e12\n[tier.quick.grid]\nrates = "
+                          "[10.0, 1e-2, 1e-9]\nseed = 100\n");
   const Outcome tuned = config.run("tune");
   ASSERT_EQ(tuned.code, 0) << tuned.errors;
   EXPECT_TRUE(fs::exists(config.results() / "tune-quick/made/mean_lr_0.01/seed_100/DONE"));
@@ -155,7 +157,7 @@ TEST(Tune, ChoosesOnValidationAndRunUsesIt) {
   const json entry = json::parse(read_text(file)).at("quick").at("made").at("luna-eps");
   EXPECT_EQ(entry.at("chosen"), 1e-2);
   EXPECT_EQ(entry.at("seed"), 100);
-  EXPECT_EQ(entry.at("grid").size(), 2u);
+  EXPECT_EQ(entry.at("grid").size(), 3u);
   EXPECT_THAT(config.run("run", {"--dry-run"}).output, Not(HasSubstr("no tuned learning rate")));
 }
 
