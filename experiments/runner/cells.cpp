@@ -28,11 +28,14 @@ std::vector<Cell> find_cells(const Tier& tier, const fs::path& root) {
   for (const Experiment& experiment : tier.experiments) {
     for (const std::string& attention : experiment.attentions) {
       const double guess = experiment.cost.seconds_of(attention);
-      double measured = 0, count = 0;
+      double measured = 0;
+      int count = 0;
       const size_t begin = cells.size();
       for (const int64_t seed : experiment.seeds) {
         cells.push_back(find_cell(experiment.cell(attention, seed), root, guess));
-        if (cells.back().done) measured += cells.back().seconds, count += 1;
+        if (!cells.back().done) continue;
+        measured += cells.back().seconds;
+        ++count;
       }
       for (size_t i = begin; count > 0 && i < cells.size(); ++i) {
         if (!cells[i].done) cells[i].seconds = measured / count;
