@@ -1,9 +1,11 @@
 // `luna cell`: trains one cell in this process; started by `luna run`, hidden from the help.
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <climits>
 #include <memory>
 
 #include "experiments/config/options.h"
@@ -51,7 +53,15 @@ class Speaker {
   std::chrono::steady_clock::time_point said_at_{};
 };
 
+/// Activations of a megabyte come and go every step: kept in the heap, they are not mapped, faulted
+/// in and unmapped each time, which takes a tenth of a cell's processor time.
+void keep_freed_memory() {
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that glibc accepts
+  mallopt(M_TRIM_THRESHOLD, INT_MAX);
+}
+
 int run(const CellOptions& options) {
+  keep_freed_memory();
   at::set_num_threads(1);
   train_cell(cell_from_json(configuration(options)), options.folder, {options.places.data},
              Speaker());

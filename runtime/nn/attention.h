@@ -31,7 +31,8 @@ class Attention : public torch::nn::Module {
   /// q, k, v [B, H, N, d]; key_mask bool [B, N], true = keep -> [B, H, N, d].
   virtual at::Tensor forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                              const std::optional<at::Tensor>& key_mask) = 0;
-  /// Empty for attentions without a denominator of features (softmax, mean).
+  /// Of self-attention: queries of masked tokens do not count. Empty for attentions without a
+  /// denominator of features (softmax, mean).
   virtual std::optional<AttentionHealth> health(const at::Tensor& /*q*/, const at::Tensor& /*k*/,
                                                 const at::Tensor& /*v*/,
                                                 const std::optional<at::Tensor>& /*key_mask*/) {

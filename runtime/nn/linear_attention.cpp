@@ -13,14 +13,16 @@ std::optional<AttentionHealth> LinearAttention::health(const at::Tensor& q, cons
                                                        const at::Tensor& v,
                                                        const std::optional<at::Tensor>& key_mask) {
   const at::NoGradGuard no_grad;
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
   const ops::Inputs inputs{q, k, v, params(), key_mask};
-  const at::Tensor den = ops::attention_forward(inputs, spec_).den;
-  ops::Spec bare = spec_;
-  bare.feature_eps = 0;  // a feature at its floor then is zero for every key
-  const at::Tensor z = ops::attention_forward(inputs, bare).z;
-  const double smallest =
-      den.numel() ? den.min().item<double>() : std::numeric_limits<double>::infinity();
-  return AttentionHealth{smallest, (z != 0).any(0)};
+  auto [o, den, S, z] = ops::attention_forward(inputs, spec_);
+  if (spec_.feature_eps != 0) {
+    ops::Spec bare = spec_;
+    bare.feature_eps = 0;  // a feature at its floor then is zero for every key
+    z = ops::attention_forward(inputs, bare).z;
+  }
+  if (key_mask) den = den.masked_fill(key_mask->logical_not().unsqueeze(1), kInfinity);
+  return AttentionHealth{den.numel() ? den.min().item<double>() : kInfinity, (z != 0).any(0)};
 }
 
 FixedAttention::FixedAttention(const std::string& feature_map, const AttentionConfig& config)
