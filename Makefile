@@ -3,17 +3,19 @@
 SHELL := /bin/bash
 BUILD ?= build
 TIER ?= quick
-JOBS ?= $(shell nproc)
 SANITIZE ?=
+# Cells side by side: the runner's own choice unless JOBS was given.
+CELLS := $(if $(filter command line environment,$(origin JOBS)),--jobs $(JOBS))
+JOBS ?= $(shell nproc)
 CMAKE := .venv/bin/cmake
 ifneq ($(SANITIZE),)
 override BUILD := build-sanitize
 endif
 
-.PHONY: help setup configure build test reproduce report bench clean
+.PHONY: help setup configure build test reproduce report bench data learning-rates clean
 
 help: ## print this help
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 setup: ## install what is missing: apt packages and .venv/ (2 minutes the first time)
 	@cmake/setup.sh
@@ -32,6 +34,26 @@ build: configure ## configure and build everything into build/
 
 test: build ## build, then run every test (SANITIZE=address,undefined for parsers and bridge)
 	@cd $(BUILD) && ../.venv/bin/ctest --output-on-failure -j $(JOBS) $(if $(SANITIZE),-L sanitize)
+
+LUNA := $(BUILD)/luna
+
+reproduce: build ## train every cell of TIER (quick, cpu, paper), time the operators, write the report
+	@start=$$(date +%s); status=0; \
+	$(LUNA) run --tier $(TIER) $(CELLS) || status=$$?; [ $$status -le 1 ] || exit $$status; \
+	$(LUNA) bench --tier $(TIER) && $(LUNA) report --tier $(TIER) && \
+	echo "[reproduce] done in $$(($$(date +%s) - start)) s, set-up and build not counted" && exit $$status
+
+report: build ## write reports/out/report.md and report.html from the results of TIER
+	@$(LUNA) report --tier $(TIER)
+
+bench: build ## time every operator again, alone (a minute)
+	@$(LUNA) bench --tier $(TIER) --force
+
+data: build ## make and verify the data sets of TIER
+	@$(LUNA) data make --tier $(TIER) && $(LUNA) data verify --tier $(TIER)
+
+learning-rates: build ## choose the quick tier's learning rates on validation again (half an hour)
+	@$(LUNA) tune --tier $(TIER) $(CELLS)
 
 clean: ## remove build folders; results/ and .venv/ stay
 	rm -rf build build-*

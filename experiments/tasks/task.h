@@ -27,7 +27,9 @@ struct TaskShape {
 };
 
 struct Batch {
-  at::Tensor ids;     ///< int64 [B, N], N <= length; 0 = padding
+  /// int64 [B, N], or [B, N, F] where a token has F fields, whose embeddings add up. N <= length.
+  /// A token is padding where its id, or its first field, is 0; no other field is 0.
+  at::Tensor ids;
   at::Tensor labels;  ///< int64 [B], or [B, N] with kNoLabel where not asked
 };
 

@@ -68,4 +68,8 @@ CellOutcome train_cell(const CellConfig& config, const std::filesystem::path& fo
                        const DataRoot& data,
                        const std::function<void(const CellProgress&)>& progress);
 
+/// The same on a task that is already made.
+CellOutcome train_cell(const CellConfig& config, const std::filesystem::path& folder,
+                       const Task& task, const std::function<void(const CellProgress&)>& progress);
+
 }  // namespace luna::experiments

@@ -2,6 +2,7 @@
 // device shares. Inputs of the map follow the pass's own.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -51,6 +52,9 @@ class MapPass : public Halide::Generator<Pass> {
     for (auto& [name, buffer] : buffer_inputs_) {
       result.buffers[name] = *buffer;
       align(*buffer);
+      if (pitches_.at(name)) {
+        buffer->dim(1).set_stride(pitches_.at(name));
+      }
     }
     for (auto& [name, scalar] : float_inputs_) {
       result.scalars[name] = *scalar;
@@ -82,6 +86,7 @@ class MapPass : public Halide::Generator<Pass> {
       buffer_inputs_.emplace_back(
           argument.name, this->template add_input<Halide::Buffer<>>(argument.name, argument.type,
                                                                     argument.dimensions));
+      pitches_[argument.name] = argument.pitch;
     } else if (argument.type.is_float()) {
       float_inputs_.emplace_back(argument.name, this->template add_input<float>(argument.name));
     } else {
@@ -90,6 +95,7 @@ class MapPass : public Halide::Generator<Pass> {
   }
 
   std::vector<std::pair<std::string, Input<Halide::Buffer<>>*>> buffer_inputs_;
+  std::map<std::string, int> pitches_;
   std::vector<std::pair<std::string, Input<float>*>> float_inputs_;
   std::vector<std::pair<std::string, Input<int>*>> int_inputs_;
 };

@@ -25,6 +25,7 @@ struct Argument {
   std::string name;
   Type type;
   int dimensions;
+  int pitch = 0;  ///< stride of dimension 1 where it is fixed, else 0
 };
 
 /// Access to the generator's arguments by name.

@@ -81,6 +81,17 @@ std::string parameters_of(const CellSummary& cell) {
   return kNone;
 }
 
+/// The highest rate of the schedule, as the metrics recorded it.
+std::string learning_rate(const CellSummary& cell) {
+  double highest = 0;
+  for (const CellRun* run : cell.runs) {
+    for (const MetricRow& row : run->metrics) {
+      highest = std::max(highest, row.learning_rate.value_or(0));
+    }
+  }
+  return highest > 0 ? fmt::format("{:.2g}", highest) : kNone;
+}
+
 std::string spread(const CellSummary& cell) {
   return cell.scores.size() < 2 ? kNone : fmt::format("{:.1f}", 100 * (cell.highest - cell.lowest));
 }
@@ -101,6 +112,7 @@ View rows_of(const std::vector<CellSummary>& cells, const std::set<int64_t>& see
     rows << View(
         object{{"cell", cell.cell == "mean" ? "mean (control: uniform attention)" : cell.cell},
                {"cell_parameters", parameters_of(cell)},
+               {"cell_rate", learning_rate(cell)},
                {"scores", score_columns(cell, seeds)},
                {"score_mean", percent(cell.mean)},
                {"score_spread", spread(cell)},
@@ -111,6 +123,7 @@ View rows_of(const std::vector<CellSummary>& cells, const std::set<int64_t>& see
   const std::string majority = percent(controls.majority_class);
   rows << View(object{{"cell", "majority class (control)"},
                       {"cell_parameters", kNone},
+                      {"cell_rate", kNone},
                       {"scores", same_score(majority, seeds.size())},
                       {"score_mean", majority},
                       {"score_spread", kNone},

@@ -5,22 +5,32 @@
 
 namespace {
 
-thread_local std::string last_error;
+thread_local std::string kept;
 
 }  // namespace
 
 /// Replaces the runtime's weak handler, which prints and aborts.
-extern "C" void halide_error(void*, const char* message) { last_error = message ? message : ""; }
+extern "C" void halide_error(void*, const char* message) {
+  luna::halide::keep_error(message ? message : "");
+}
 
 namespace luna::halide {
 
-void check(int code, const std::string& pipeline) {
-  if (code == 0) {
-    return;
+void keep_error(const std::string& message) {
+  if (kept.empty()) {
+    kept = message;
+    kept.erase(kept.find_last_not_of('\n') + 1);
   }
+}
+
+std::string take_error() {
   std::string message;
-  message.swap(last_error);
-  TORCH_CHECK(false, "Halide pipeline ", pipeline, " failed with code ", code, ": ", message);
+  message.swap(kept);
+  return message;
+}
+
+void fail(int code, const std::string& what) {
+  TORCH_CHECK(false, "Halide pipeline ", what, " failed with code ", code, ": ", take_error());
 }
 
 }  // namespace luna::halide

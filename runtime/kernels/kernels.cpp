@@ -2,42 +2,42 @@
 #include "runtime/kernels/kernels.h"
 
 #include "runtime/kernels/cpu/passes.h"
+#include "runtime/kernels/cuda/passes.h"
 
 namespace luna::kernels {
 namespace {
 
-void check_device(const at::Tensor& x) {
-  TORCH_CHECK_NOT_IMPLEMENTED(x.is_cpu(), "luna: tensors on ", x.device(),
-                              " are not supported by this build; move them to the CPU");
+bool on_cuda(const at::Tensor& x) {
+  TORCH_CHECK_NOT_IMPLEMENTED(x.is_cpu() || x.is_cuda(), "luna: tensors on ", x.device(),
+                              " are not supported; move them to the CPU or a CUDA device");
+  return x.is_cuda();
 }
 
 }  // namespace
 
 Forward forward(const Problem& problem) {
-  check_device(problem.q);
-  return cpu::forward(problem);
+  return on_cuda(problem.q) ? cuda::forward(cuda::kDevice, problem) : cpu::forward(problem);
 }
 
 Backward backward(const Problem& problem, const Forward& saved, const at::Tensor& grad,
                   const Wanted& wanted) {
-  check_device(problem.q);
-  return cpu::backward(problem, saved, grad, wanted);
+  return on_cuda(problem.q) ? cuda::backward(cuda::kDevice, problem, saved, grad, wanted)
+                            : cpu::backward(problem, saved, grad, wanted);
 }
 
 at::Tensor power_sum(const at::Tensor& x, const MapArgs& map) {
-  check_device(x);
-  return cpu::power_sum(x, map);
+  return on_cuda(x) ? cuda::power_sum(cuda::kDevice, x, map) : cpu::power_sum(x, map);
 }
 
 std::pair<at::Tensor, MapGrads> power_grad(const at::Tensor& x, const MapArgs& map,
                                            const at::Tensor& coefficient) {
-  check_device(x);
-  return cpu::power_grad(x, map, coefficient);
+  return on_cuda(x) ? cuda::power_grad(cuda::kDevice, x, map, coefficient)
+                    : cpu::power_grad(x, map, coefficient);
 }
 
 at::Tensor key_maximum(const at::Tensor& x, const MapArgs& map, const at::Tensor& weight) {
-  check_device(x);
-  return cpu::key_maximum(x, map, weight);
+  return on_cuda(x) ? cuda::key_maximum(cuda::kDevice, x, map, weight)
+                    : cpu::key_maximum(x, map, weight);
 }
 
 }  // namespace luna::kernels

@@ -23,7 +23,7 @@ struct AttentionConfig {
 /// State of a linear attention on one input, without gradients.
 struct AttentionHealth {
   double min_denominator;  ///< smallest phi(q) z before the denominator rule
-  double dead_features;    ///< share of features that are zero (at their floor) for every key
+  at::Tensor alive;        ///< bool [H, D]: features above their floor for some key
 };
 
 class Attention : public torch::nn::Module {
@@ -31,14 +31,15 @@ class Attention : public torch::nn::Module {
   /// q, k, v [B, H, N, d]; key_mask bool [B, N], true = keep -> [B, H, N, d].
   virtual at::Tensor forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                              const std::optional<at::Tensor>& key_mask) = 0;
-  /// Empty for attentions without a denominator of features (softmax, mean).
-  virtual std::optional<AttentionHealth> health(const at::Tensor& q, const at::Tensor& k,
-                                                const at::Tensor& v,
-                                                const std::optional<at::Tensor>& key_mask) {
+  /// Of self-attention: queries of masked tokens do not count. Empty for attentions without a
+  /// denominator of features (softmax, mean).
+  virtual std::optional<AttentionHealth> health(const at::Tensor& /*q*/, const at::Tensor& /*k*/,
+                                                const at::Tensor& /*v*/,
+                                                const std::optional<at::Tensor>& /*key_mask*/) {
     return std::nullopt;
   }
   /// Learned psi_l(t), float32 [T, L] at t [T]; empty for other attentions.
-  virtual std::optional<at::Tensor> psi(const at::Tensor& t) { return std::nullopt; }
+  virtual std::optional<at::Tensor> psi(const at::Tensor& /*t*/) { return std::nullopt; }
 };
 
 struct AttentionEntry {

@@ -5,6 +5,7 @@
 #include "runtime/kernels/cpu/state.h"
 #include "runtime/kernels/cpu/tasks.h"
 #include "runtime/kernels/layout.h"
+#include "runtime/kernels/token_weights.h"
 
 namespace luna::kernels::cpu {
 namespace {
@@ -128,16 +129,6 @@ void key_gradients(const Problem& p, const PackedMap& map, const StateGradient& 
   result.k_map = map.unpack(sum_tasks(sums));
 }
 
-/// With r = max(den + add, clamp) and s = o . g: the gradient of a query's weight w is s (r - den)
-/// / (r w), with (r - den) replaced by r where the clamp holds, and 0 where w = 0.
-at::Tensor query_weight_gradient(const Problem& p, const Forward& saved, const at::Tensor& grad) {
-  const at::Tensor raw = saved.den + p.denominator.add;
-  const at::Tensor clamped = raw < p.denominator.clamp;
-  const at::Tensor share = at::where(clamped, at::ones_like(raw), p.denominator.add / raw);
-  const at::Tensor s = (saved.o * grad).sum(-1);
-  return at::where(p.q_weight == 0, at::zeros_like(s), s * share / p.q_weight);
-}
-
 }  // namespace
 
 Backward backward(const Problem& p, const Forward& saved, const at::Tensor& grad,
@@ -161,7 +152,7 @@ Backward backward(const Problem& p, const Forward& saved, const at::Tensor& grad
     }
     key_gradients(p, k_map, state_gradient, power, result);
     if (wanted.k_weight) {
-      result.k_weight = at::where(p.k_weight == 0, at::zeros_like(power), power / p.k_weight);
+      result.k_weight = key_weight_gradient(p, power);
     }
   }
   if (!wanted.params) {

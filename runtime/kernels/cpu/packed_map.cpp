@@ -48,7 +48,7 @@ PackedMap::PackedMap(const MapArgs& args, int64_t d, int64_t dv) : args_(args), 
   variant_ = args.map;
   if (is_pwl(args.map) || is_dense(args.map)) {
     tile_ = is_pwl(args.map) && !big && args.L <= 4 ? 4 : 8;
-    groups_ = (args.L + tile_ - 1) / tile_;
+    groups_ = {args.L, tile_};
     fixed = big || tile_ == 4 || is_dense(args.map) ? 0 : size;
     variant_ += std::to_string(tile_) + (big ? "_big" : "");
   } else if (!is_elementwise(args.map)) {
@@ -71,15 +71,13 @@ PackedMap::PackedMap(const MapArgs& args, int64_t d, int64_t dv) : args_(args), 
 void PackedMap::pack_projection(const at::Tensor& proj, const at::Tensor& bias) {
   m_ = proj.size(0);
   const int64_t step = tiles::projection_block(static_cast<int>(tile_));
-  projections_ = round_up(m_ * groups_, step);
-  layout_ = {m_, args_.L, groups_ * tile_, projections_ * tile_};
+  projections_ = round_up(m_ * groups_.count, step);
+  layout_ = {m_, args_.L, groups_.count * tile_, projections_ * tile_};
   proj_rows_ = zeros({projections_, padded_d_});
   bias_ = zeros({projections_});
   if (m_ > 0) {
-    proj_rows_.narrow(0, 0, m_ * groups_)
-        .narrow(1, 0, d_)
-        .copy_(proj.repeat_interleave(groups_, 0));
-    bias_.narrow(0, 0, m_ * groups_).copy_(bias.repeat_interleave(groups_, 0));
+    proj_rows_.narrow(0, 0, m_ * groups_.count).narrow(1, 0, d_).copy_(groups_.repeat(proj));
+    bias_.narrow(0, 0, m_ * groups_.count).copy_(groups_.repeat(bias));
   }
   proj_ = proj_rows_.t().contiguous();
   add_sum(padded_d_, projections_);
@@ -104,23 +102,19 @@ void PackedMap::pack_pwl() {
     nodes = nodes * tiles::kSearchWidth + 1;
   }
 
-  table_ = zeros({groups_, rows, 2, tile_});
-  for (int64_t g = 0; g < groups_; g++) {
-    const int64_t width = std::min(tile_, args_.L - g * tile_);
-    table_[g].narrow(2, 0, width).copy_(args_.table.narrow(2, g * tile_, width));
-  }
+  table_ = groups_.split_table(args_.table);
   first_ = at::zeros({projections_}, at::kInt);
   int32_t* first = first_.data_ptr<int32_t>();
-  for (int64_t i = 0; i < m_ * groups_; i++) {
-    first[i] = static_cast<int32_t>((i % groups_) * rows);
+  for (int64_t i = 0; i < m_ * groups_.count; i++) {
+    first[i] = static_cast<int32_t>((i % groups_.count) * rows);
   }
-  add_sum(tile_, groups_ * rows);
-  add_sum(tile_, groups_ * rows);
+  add_sum(tile_, groups_.count * rows);
+  add_sum(tile_, groups_.count * rows);
 }
 
 void PackedMap::pack_dense() {
   const int64_t hid = args_.w1.numel(), padded = round_up(std::max<int64_t>(hid, 1), tiles::kLanes);
-  const int64_t channels = groups_ * tile_;
+  const int64_t channels = groups_.count * tile_;
   w1_ = zeros({padded});
   b1_ = zeros({padded});
   w1_.narrow(0, 0, hid).copy_(args_.w1);
@@ -132,8 +126,8 @@ void PackedMap::pack_dense() {
   b2_.narrow(0, 0, args_.L).copy_(args_.b2);
   first_ = at::zeros({projections_}, at::kInt);
   int32_t* first = first_.data_ptr<int32_t>();
-  for (int64_t i = 0; i < m_ * groups_; i++) {
-    first[i] = static_cast<int32_t>((i % groups_) * tile_);
+  for (int64_t i = 0; i < m_ * groups_.count; i++) {
+    first[i] = static_cast<int32_t>((i % groups_.count) * tile_);
   }
   add_sum(padded, 0);
   add_sum(padded, 0);
@@ -212,33 +206,21 @@ MapGrads PackedMap::unpack(const std::vector<double>& sums) const {
   }
   const at::Tensor flat = at::from_blob(const_cast<double*>(sums.data()),
                                         {static_cast<int64_t>(sums.size())}, at::kDouble);
-  const int64_t used = m_ * groups_;
-  // Projection i was replicated for each channel group: the replicas' gradients add up.
-  grads.proj = view_of(sums_[0], flat)
-                   .narrow(0, 0, used)
-                   .narrow(1, 0, d_)
-                   .reshape({m_, groups_, d_})
-                   .sum(1)
-                   .to(at::kFloat);
-  grads.bias =
-      view_of(sums_[1], flat)[0].narrow(0, 0, used).reshape({m_, groups_}).sum(1).to(at::kFloat);
+  const int64_t used = m_ * groups_.count;
+  const auto matrix = [&](int k, int64_t rows) {
+    return view_of(sums_[k], flat).narrow(0, 0, rows);
+  };
+  const at::Tensor bias = view_of(sums_[1], flat)[0].narrow(0, 0, used);
+  grads.proj = groups_.sum_repeated(matrix(0, used).narrow(1, 0, d_)).to(at::kFloat);
+  grads.bias = groups_.sum_repeated(bias).to(at::kFloat);
   if (is_pwl(args_.map)) {
-    const int64_t rows = args_.knots.numel() + 1;
-    const auto channels_last = [&](const Sum& sum) {  // [G, K + 1, tile] -> [K + 1, L]
-      return view_of(sum, flat)
-          .view({groups_, rows, tile_})
-          .permute({1, 0, 2})
-          .reshape({rows, groups_ * tile_})
-          .narrow(1, 0, args_.L)
-          .clone();
-    };
-    grads.g0 = channels_last(sums_[2]);
-    grads.g1 = channels_last(sums_[3]);
+    grads.g0 = groups_.merge_segments(view_of(sums_[2], flat));
+    grads.g1 = groups_.merge_segments(view_of(sums_[3], flat));
   } else if (is_dense(args_.map)) {
     const int64_t hid = args_.w1.numel();
     grads.w1 = view_of(sums_[2], flat)[0].narrow(0, 0, hid).to(at::kFloat);
     grads.b1 = view_of(sums_[3], flat)[0].narrow(0, 0, hid).to(at::kFloat);
-    grads.w2 = view_of(sums_[4], flat).narrow(0, 0, args_.L).narrow(1, 0, hid).to(at::kFloat);
+    grads.w2 = matrix(4, args_.L).narrow(1, 0, hid).to(at::kFloat);
     grads.b2 = view_of(sums_[5], flat)[0].narrow(0, 0, args_.L).to(at::kFloat);
   }
   return grads;

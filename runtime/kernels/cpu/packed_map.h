@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/kernels/channel_groups.h"
 #include "runtime/kernels/cpu/state.h"
 #include "runtime/kernels/cpu/tile_call.h"
 #include "runtime/kernels/kernels.h"
@@ -48,7 +49,8 @@ class PackedMap {
 
   MapArgs args_;
   std::string variant_;
-  int64_t d_ = 0, m_ = 0, tile_ = 1, groups_ = 1;
+  int64_t d_ = 0, m_ = 0, tile_ = 1;
+  ChannelGroups groups_{1, 1};
   int64_t projections_ = 0;  ///< padded, groups included
   int64_t padded_d_ = 0, padded_columns_ = 0;
   FeatureLayout layout_{};

@@ -1,0 +1,100 @@
+// `luna bench`: checks every operator, times them alone on this machine.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+#include <thread>
+
+#include "experiments/bench/bench.h"
+#include "experiments/config/options.h"
+#include "experiments/runner/commands.h"
+#include "experiments/train/cell_folder.h"
+#include "runtime/io/atomic_file.h"
+
+namespace luna::experiments {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kNoDevice = 3;  // exit code
+
+struct BenchCommandOptions {
+  Places places;
+  std::vector<std::string> sizes = {"A", "B"};
+  std::vector<int> threads = {1};
+  double seconds = 60;
+  std::string device = "cpu";
+  fs::path out;
+  bool force = false;
+};
+
+std::vector<bench::Size> sizes_of(const std::vector<std::string>& names) {
+  std::vector<bench::Size> sizes;
+  std::vector<std::string> known;
+  for (const bench::Size& size : bench::standard_sizes()) known.push_back(size.name);
+  for (const std::string& name : names) {
+    const auto found = std::find(known.begin(), known.end(), name);
+    if (found == known.end()) throw UsageError(unknown_name("size", name, known));
+    sizes.push_back(bench::standard_sizes()[static_cast<size_t>(found - known.begin())]);
+  }
+  return sizes;
+}
+
+bool is_there(const fs::path& file) {
+  const auto value = CellFolder(file.parent_path()).read(file.filename().string());
+  return value.is_object() && value.contains("sizes");
+}
+
+int run(const BenchCommandOptions& options) {
+  if (options.device == "cuda") {
+    fmt::print(stderr, "not run: no CUDA device\n");
+    return kNoDevice;
+  }
+  const fs::path folder = options.places.results / options.places.tier;
+  const fs::path file = options.out.empty() ? folder / "bench.json" : options.out;
+  const bench::BenchOptions wanted{sizes_of(options.sizes), options.threads, options.seconds};
+  if (!options.force && is_there(file)) {
+    fmt::print("{} is there; --force times again\n", file.string());
+    return 0;
+  }
+  const nlohmann::json result = bench::run_bench(wanted, [](const std::string& line) {
+    fmt::print("{}\n", line);
+    std::fflush(stdout);
+  });
+  io::write_file_atomically(file, result.dump(1) + "\n");
+  fmt::print("{}\n", file.string());
+  return 0;
+}
+
+/// One thread, and two where there are two cores.
+std::vector<int> usual_threads() {
+  return std::thread::hardware_concurrency() > 1 ? std::vector<int>{1, 2} : std::vector<int>{1};
+}
+
+}  // namespace
+
+Command add_bench(CLI::App& root) {
+  auto options = std::make_shared<BenchCommandOptions>();
+  options->threads = usual_threads();
+  CLI::App* app =
+      root.add_subcommand("bench", "time every operator against torch's own; run alone");
+  options->places.add_tier(*app);
+  options->places.add_results(*app);
+  app->add_option("--sizes", options->sizes, "by comma: A (N 2048, d 32), B (N 4096, d 64)")
+      ->delimiter(',');
+  app->add_option("--threads", options->threads, "numbers of threads, by comma")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1024));
+  app->add_option("--seconds", options->seconds, "time for everything together")
+      ->capture_default_str()
+      ->check(CLI::Range(0.01, 1e5));
+  app->add_option("--out", options->out, "file; default: bench.json in the tier's results");
+  app->add_option("--device", options->device, "cpu or cuda")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"cpu", "cuda"}));
+  app->add_flag("--force", options->force, "time again even if the file is there");
+  return {app, [options] { return run(*options); }};
+}
+
+}  // namespace luna::experiments

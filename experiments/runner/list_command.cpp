@@ -1,0 +1,83 @@
+// `luna list`: what can be named in configurations and on the command line.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "experiments/config/options.h"
+#include "experiments/runner/commands.h"
+#include "experiments/runner/plan.h"
+#include "runtime/nn/attention.h"
+
+namespace luna::experiments {
+namespace {
+
+void print_row(const std::string& name, const std::string& text) {
+  fmt::print("  {:<16}{}\n", name, text);
+}
+
+void list_attentions(const Places&) {
+  for (const auto& entry : nn::attention_registry()) print_row(entry.name, entry.description);
+}
+
+void list_tasks(const Places&) {
+  for (const TaskEntry& entry : task_registry()) print_row(entry.name, entry.description);
+}
+
+void list_feature_maps(const Places&) {
+  print_row("luna",
+            "phi = h(x)/sqrt(m) [psi_l(w_i x + b_i)]; learned: proj_weight [m, d], "
+            "proj_bias [m], w1 [hid], b1 [hid], w2 [L, hid], b2 [L]; separate psi: "
+            "w1, b1 [L, hid]");
+  print_row("elu", "phi = elu(x) + 1; no params");
+  print_row("relu", "phi = relu(x); no params");
+  print_row("performer", "FAVOR+, positive features of the softmax kernel; params: W [m, d]");
+}
+
+void list_experiments(const Places& places) {
+  for (const auto& [name, tiers] : experiment_tiers(places.config)) {
+    print_row(name, fmt::format("tiers {}", fmt::join(tiers, ", ")));
+  }
+}
+
+struct Kind {
+  const char* name;
+  void (*list)(const Places&);
+};
+
+constexpr Kind kKinds[] = {{"attentions", list_attentions},
+                           {"feature-maps", list_feature_maps},
+                           {"tasks", list_tasks},
+                           {"experiments", list_experiments}};
+
+int list(const Places& places, const std::string& wanted) {
+  std::vector<std::string> known;
+  bool found = wanted.empty();
+  for (const Kind& kind : kKinds) {
+    known.push_back(kind.name);
+    found = found || wanted == kind.name;
+  }
+  if (!found) throw UsageError(unknown_name("list", wanted, known));
+  for (const Kind& kind : kKinds) {
+    if (!wanted.empty() && wanted != kind.name) continue;
+    fmt::print("{}:\n", kind.name);
+    kind.list(places);
+  }
+  return 0;
+}
+
+}  // namespace
+
+Command add_list(CLI::App& root) {
+  auto places = std::make_shared<Places>();
+  auto kind = std::make_shared<std::string>();
+  CLI::App* app = root.add_subcommand("list",
+                                      "what can be named: attentions, feature-maps, tasks, "
+                                      "experiments");
+  app->add_option("kind", *kind, "attentions, feature-maps, tasks or experiments");
+  places->add_config(*app);
+  return {app, [places, kind] { return list(*places, *kind); }};
+}
+
+}  // namespace luna::experiments

@@ -1,0 +1,142 @@
+#include "experiments/runner/plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "experiments/config/options.h"
+#include "experiments/config/toml_file.h"
+#include "experiments/runner/experiment_file.h"
+
+namespace luna::experiments {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr double kUnknownSeconds = 60;  // where a configuration says nothing
+
+std::vector<std::string> keys(const json& object) {
+  std::vector<std::string> names;
+  for (const auto& item : object.items()) names.push_back(item.key());
+  return names;
+}
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+json read_rates(const fs::path& tiers_file, const std::string& tier) {
+  std::ifstream file(learning_rates_file(tiers_file));
+  if (!file) return json::object();
+  const json all = json::parse(file, nullptr, /*allow_exceptions=*/false);
+  if (!all.is_object()) {
+    throw UsageError(fmt::format("{} is damaged: write it anew with `luna tune`",
+                                 learning_rates_file(tiers_file).string()));
+  }
+  return all.value(tier, json::object());
+}
+
+void apply_rates(const json& chosen, Experiment& experiment) {
+  const json mine = chosen.value(experiment.name, json::object());
+  for (const std::string& attention : experiment.attentions) {
+    const json entry = mine.value(attention, json::object());
+    if (entry.contains("chosen")) {
+      experiment.rates[attention] = entry.at("chosen").get<double>();
+    } else {
+      experiment.untuned.push_back(attention);
+    }
+  }
+}
+
+}  // namespace
+
+double Cost::seconds_of(const std::string& attention) const {
+  auto found = seconds.find(attention);
+  if (found == seconds.end()) found = seconds.find("other");
+  return found == seconds.end() ? kUnknownSeconds : found->second;
+}
+
+CellConfig Experiment::cell(const std::string& attention, int64_t seed) const {
+  json object = {{"experiment", name}, {"cell", attention}, {"seed", seed},
+                 {"task", task},       {"model", model},    {"train", train}};
+  object["model"]["attention"] = attention;
+  const auto rate = rates.find(attention);
+  if (rate != rates.end()) object["train"]["lr"] = rate->second;
+  return cell_from_json(object);
+}
+
+json Tier::plan() const {
+  json list = json::array();
+  for (const Experiment& experiment : experiments) {
+    list.push_back({{"name", experiment.name},
+                    {"attentions", experiment.attentions},
+                    {"seeds", experiment.seeds}});
+  }
+  return {{"experiments", list}};
+}
+
+fs::path learning_rates_file(const fs::path& tiers_file) {
+  return tiers_file.parent_path() / "learning_rates.json";
+}
+
+Tier read_tier(const fs::path& tiers_file, const std::string& tier) {
+  const json tiers = read_toml(tiers_file);
+  if (!tiers.contains(tier)) throw UsageError(unknown_name("tier", tier, keys(tiers)));
+  OptionReader reader(tiers, tiers_file.filename().string());
+  const json chosen = read_rates(tiers_file, tier);
+  Tier result{tier, {}};
+  for (const std::string& name : reader.texts(tier, {})) {
+    result.experiments.push_back(
+        read_experiment(tiers_file.parent_path() / (name + ".toml"), name, tier));
+    apply_rates(chosen, result.experiments.back());
+  }
+  return result;
+}
+
+std::map<std::string, std::vector<std::string>> experiment_tiers(const fs::path& tiers_file) {
+  std::map<std::string, std::vector<std::string>> found;
+  const json tiers = read_toml(tiers_file);
+  OptionReader reader(tiers, tiers_file.filename().string());
+  for (const std::string& tier : keys(tiers)) {
+    for (const std::string& name : reader.texts(tier, {})) found[name].push_back(tier);
+  }
+  return found;
+}
+
+Tier select(Tier tier, const std::vector<std::string>& only) {
+  if (only.empty()) return tier;
+  std::map<std::string, std::vector<std::string>> wanted;
+  std::vector<std::string> known;
+  for (const Experiment& experiment : tier.experiments) known.push_back(experiment.name);
+  for (const std::string& item : only) {
+    const std::string name = item.substr(0, item.find('/'));
+    const auto found = std::find(known.begin(), known.end(), name);
+    if (found == known.end()) throw UsageError(unknown_name("experiment", name, known));
+    const Experiment& experiment = tier.experiments[static_cast<size_t>(found - known.begin())];
+    if (name == item) {
+      wanted[name] = experiment.attentions;
+      continue;
+    }
+    const std::string attention = item.substr(name.size() + 1);
+    if (!contains(experiment.attentions, attention)) {
+      throw UsageError(name + ": " + unknown_name("attention", attention, experiment.attentions));
+    }
+    wanted[name].push_back(attention);
+  }
+  Tier kept{tier.name, {}};
+  for (Experiment& experiment : tier.experiments) {
+    if (wanted.count(experiment.name) == 0) continue;
+    auto& attentions = experiment.attentions;
+    const auto unwanted = [&](const auto& name) {
+      return !contains(wanted[experiment.name], name);
+    };
+    attentions.erase(std::remove_if(attentions.begin(), attentions.end(), unwanted),
+                     attentions.end());
+    kept.experiments.push_back(std::move(experiment));
+  }
+  return kept;
+}
+
+}  // namespace luna::experiments

@@ -1,0 +1,85 @@
+// `luna run`: prints what a tier comprises and takes, then trains its cells.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+
+#include "experiments/config/options.h"
+#include "experiments/runner/commands.h"
+#include "experiments/runner/overview.h"
+#include "experiments/runner/prepare.h"
+#include "experiments/runner/schedule.h"
+#include "experiments/train/cell_folder.h"
+#include "runtime/io/atomic_file.h"
+
+namespace luna::experiments {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double kAskFrom = 3600;  // seconds
+
+struct RunOptions {
+  Places places;
+  std::vector<std::string> only;
+  std::vector<int64_t> seeds;
+  int jobs = usual_jobs();
+  bool dry_run = false, yes = false;
+};
+
+/// A long run is begun by mistake easily: asks where someone can answer.
+bool agreed(double seconds, bool yes) {
+  if (yes || seconds < kAskFrom || !isatty(STDIN_FILENO)) return true;
+  fmt::print("This is a long run. Go on? [y/N] ");
+  std::fflush(stdout);
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "yes";
+}
+
+int run(const RunOptions& options) {
+  const Places& places = options.places;
+  const Tier whole = read_tier(places.config, places.tier);
+  Tier tier = select(whole, options.only);
+  for (Experiment& experiment : tier.experiments) {
+    if (!options.seeds.empty()) experiment.seeds = options.seeds;
+  }
+  const fs::path root = places.results / places.tier;
+  const std::vector<Cell> cells = find_cells(tier, root);
+  const double seconds = print_overview(tier, cells, root, options.jobs);
+  if (options.dry_run) return 0;
+  const FolderLock lock(root);
+  if (!agreed(seconds, options.yes)) return 1;
+  io::write_file_atomically(root / "plan.json", whole.plan().dump(1) + "\n");
+  if (open_cells(cells) == 0) return 0;
+  prepare_data(tier, places.data);
+  const std::vector<Failure> failures = train_cells(cells, {options.jobs, places.data});
+  fmt::print("{} of {} cells are done\n", cells.size() - failures.size(), cells.size());
+  return report_failures(failures);
+}
+
+}  // namespace
+
+Command add_run(CLI::App& root) {
+  auto options = std::make_shared<RunOptions>();
+  CLI::App* app = root.add_subcommand("run", "train every cell of a tier; finished ones are kept");
+  options->places.add_tier(*app);
+  options->places.add_config(*app);
+  options->places.add_results(*app);
+  options->places.add_data(*app);
+  app->add_option("--only", options->only, "experiment or experiment/attention, several by comma")
+      ->delimiter(',');
+  app->add_option("--seeds", options->seeds, "seeds in place of the configuration's")
+      ->delimiter(',')
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 31));
+  app->add_option("--jobs", options->jobs, "cells side by side, one thread each")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
+  app->add_flag("--dry-run", options->dry_run, "print what would run, and stop");
+  app->add_flag("--yes", options->yes, "do not ask before a run of more than an hour");
+  return {app, [options] { return run(*options); }};
+}
+
+}  // namespace luna::experiments

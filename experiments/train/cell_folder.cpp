@@ -1,0 +1,133 @@
+#include "experiments/train/cell_folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <sstream>
+
+#include "experiments/config/options.h"
+#include "experiments/config/toml_file.h"
+#include "runtime/io/atomic_file.h"
+
+namespace luna::experiments {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+[[noreturn]] void refuse(const fs::path& path, int error) {
+  throw std::runtime_error(
+      fmt::format("{}: {}; free some space or choose another results folder "
+                  "with --results",
+                  path.string(), strerror(error)));
+}
+
+std::string text_of(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+std::string shown(const json& value) { return value.is_null() ? "absent" : value.dump(); }
+
+/// "train.steps is 200 there and 100 now", or empty when equal.
+std::string first_difference(const json& now, const json& there, const std::string& prefix) {
+  json keys = now;
+  keys.update(there);
+  for (const auto& item : keys.items()) {
+    const json ours = now.value(item.key(), json()), theirs = there.value(item.key(), json());
+    if (ours == theirs) continue;
+    const std::string name = prefix + item.key();
+    if (ours.is_object() && theirs.is_object()) return first_difference(ours, theirs, name + ".");
+    return fmt::format("{} is {} there and {} now", name, shown(theirs), shown(ours));
+  }
+  return "";
+}
+
+}  // namespace
+
+FolderLock::FolderLock(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  const fs::path path = folder / "LOCK";
+  if (error) refuse(folder, error.value());
+  descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (descriptor_ < 0) refuse(path, errno);
+  if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+    const std::string holder = text_of(path);
+    close(descriptor_);
+    throw UsageError(
+        fmt::format("{} is in use by process {}; wait for it, or choose another "
+                    "results folder with --results",
+                    folder.string(), holder.empty() ? "unknown" : holder));
+  }
+  const std::string pid = std::to_string(getpid());
+  if (ftruncate(descriptor_, 0) != 0 ||
+      ::write(descriptor_, pid.data(), pid.size()) != static_cast<ssize_t>(pid.size())) {
+    const int failed = errno;
+    close(descriptor_);
+    refuse(path, failed);
+  }
+}
+
+FolderLock::~FolderLock() { close(descriptor_); }
+
+MetricsLog::MetricsLog(fs::path path, int64_t bytes) : path_(std::move(path)), bytes_(bytes) {
+  std::ofstream(path_, std::ios::app).close();
+  std::error_code error;
+  const uintmax_t there = fs::file_size(path_, error);
+  if (!error && there < static_cast<uintmax_t>(bytes)) {
+    throw std::runtime_error(
+        fmt::format("{} is shorter than its checkpoint says; delete the folder {} to start again",
+                    path_.string(), path_.parent_path().string()));
+  }
+  fs::resize_file(path_, static_cast<uintmax_t>(bytes), error);
+  if (error) refuse(path_, error.value());
+  file_.open(path_, std::ios::binary | std::ios::app);
+}
+
+void MetricsLog::add(const json& line) {
+  const std::string text = line.dump() + "\n";
+  errno = 0;
+  file_ << text << std::flush;
+  if (!file_) refuse(path_, errno ? errno : EIO);
+  bytes_ += static_cast<int64_t>(text.size());
+}
+
+bool CellFolder::done() const { return fs::exists(path_ / "DONE"); }
+
+std::optional<std::string> CellFolder::failure() const {
+  const json failed = read("FAILED");
+  if (!failed.is_object()) return std::nullopt;
+  return failed.value("reason", "unknown reason");
+}
+
+void CellFolder::claim(const json& config) const {
+  const fs::path path = path_ / "config.resolved.toml";
+  if (!fs::exists(path)) {
+    io::write_file_atomically(path, toml_text(config));
+    return;
+  }
+  const std::string difference = first_difference(config, read_toml(path), "");
+  if (difference.empty()) return;
+  throw UsageError(
+      fmt::format("{} holds results of another configuration: {}; choose another "
+                  "results folder with --results, or delete this one",
+                  path_.string(), difference));
+}
+
+void CellFolder::write(const std::string& name, const json& object) const {
+  io::write_file_atomically(path_ / name, object.dump(1) + "\n");
+}
+
+json CellFolder::read(const std::string& name) const {
+  if (!fs::exists(path_ / name)) return {};
+  return json::parse(text_of(path_ / name), nullptr, /*allow_exceptions=*/false);
+}
+
+}  // namespace luna::experiments

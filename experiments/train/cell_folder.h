@@ -1,0 +1,63 @@
+// The folder of one cell on disk: lock, configuration, metrics, markers. The layout is what
+// reports/results.h reads. Tested in tests/experiments/train.
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+namespace luna::experiments {
+
+/// Holds a lock file for as long as it lives; the system drops the lock of a process that died.
+class FolderLock {
+ public:
+  /// Creates the folder. Throws UsageError naming the process that holds it, std::runtime_error
+  /// when the folder cannot be written.
+  explicit FolderLock(const std::filesystem::path& folder);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int descriptor_ = -1;
+};
+
+/// metrics.jsonl: one JSON object a line, appended. No wall-clock time goes in, so that a resumed
+/// run leaves the same bytes as an undisturbed one.
+class MetricsLog {
+ public:
+  /// Keeps the first `bytes` bytes of the file, which are those of the checkpoint.
+  MetricsLog(std::filesystem::path path, int64_t bytes);
+  void add(const nlohmann::json& line);
+  /// Bytes so far, all of them handed to the system.
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  std::filesystem::path path_;
+  std::ofstream file_;
+  int64_t bytes_;
+};
+
+class CellFolder {
+ public:
+  explicit CellFolder(std::filesystem::path path) : path_(std::move(path)) {}
+  const std::filesystem::path& path() const { return path_; }
+
+  bool done() const;
+  /// Why the cell failed before; empty if it did not.
+  std::optional<std::string> failure() const;
+  /// Writes config.resolved.toml, or compares: throws UsageError naming the first key that differs.
+  void claim(const nlohmann::json& config) const;
+  void write(const std::string& name, const nlohmann::json& object) const;
+  /// A file written by write(), or null.
+  nlohmann::json read(const std::string& name) const;
+  std::filesystem::path checkpoint() const { return path_ / "checkpoint" / "state.bin"; }
+  std::filesystem::path metrics() const { return path_ / "metrics.jsonl"; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace luna::experiments

@@ -1,0 +1,142 @@
+#include "runtime/halide/cuda_driver.h"
+
+#include <HalideRuntime.h>
+#include <HalideRuntimeCuda.h>
+#include <c10/core/Stream.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <dlfcn.h>
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+
+#include "runtime/halide/error.h"
+
+namespace luna::halide {
+namespace {
+
+/// Dynamic shared memory that a kernel gets without asking, and the attribute to ask with.
+constexpr unsigned kSharedMemoryDefault = 48 * 1024;
+constexpr int kMaxDynamicSharedMemory = 8;  // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+
+const char* driver_name() {
+  const char* name = std::getenv("LUNA_CUDA_DRIVER");
+  return name && *name ? name : "libcuda.so.1";
+}
+
+/// The driver library, or nullptr; opened once.
+void* driver() {
+  static void* const library = dlopen(driver_name(), RTLD_NOW | RTLD_LOCAL);
+  return library;
+}
+
+/// The driver's function of that name, or nullptr.
+template <typename Function>
+Function* symbol(const char* name) {
+  return driver() ? reinterpret_cast<Function*>(dlsym(driver(), name)) : nullptr;
+}
+
+/// Keeps "<call> failed: <name of the code>" as the thread's error; returns a Halide code.
+int keep_driver_error(const std::string& call, int code) {
+  static auto* const error_name = symbol<int(int, const char**)>("cuGetErrorName");
+  const char* name = nullptr;
+  const bool known = error_name && error_name(code, &name) == 0 && name;
+  keep_error(fmt::format("{} failed: {}", call, known ? name : fmt::format("CUDA error {}", code)));
+  return halide_error_code_gpu_device_error;
+}
+
+int launch_kernel(void* function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+                  unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared,
+                  void* stream, void** parameters, void** extra) {
+  static auto* const launch = symbol<decltype(launch_kernel)>("cuLaunchKernel");
+  static auto* const set_attribute = symbol<int(void*, int, int)>("cuFuncSetAttribute");
+  if (shared > kSharedMemoryDefault) {
+    if (const int code =
+            set_attribute(function, kMaxDynamicSharedMemory, static_cast<int>(shared))) {
+      keep_driver_error(fmt::format("cuFuncSetAttribute({} bytes of shared memory)", shared), code);
+      return code;
+    }
+  }
+  return launch(function, grid_x, grid_y, grid_z, block_x, block_y, block_z, shared, stream,
+                parameters, extra);
+}
+
+/// The runtime's only option is a cap of 64 registers a thread, with which the kernels spill.
+int load_module(void** module, const void* image, unsigned, int*, void**) {
+  static auto* const load = symbol<decltype(load_module)>("cuModuleLoadDataEx");
+  return load(module, image, 0, nullptr, nullptr);
+}
+
+/// cuInit, then the primary context of the device: the one that torch's CUDA runtime uses.
+int retain_primary_context(int device, void** context) {
+  static auto* const init = symbol<int(unsigned)>("cuInit");
+  static auto* const retain = symbol<int(void**, int)>("cuDevicePrimaryCtxRetain");
+  if (!init || !retain) {
+    keep_error(fmt::format(
+        "CUDA driver not found ({}): install the NVIDIA driver, or move the tensors to the CPU",
+        driver_name()));
+    return halide_error_code_symbol_not_found;
+  }
+  if (const int code = init(0)) {
+    return keep_driver_error("cuInit", code);
+  }
+  if (const int code = retain(context, device)) {
+    return keep_driver_error(fmt::format("cuDevicePrimaryCtxRetain(device {})", device), code);
+  }
+  return 0;
+}
+
+/// retain_primary_context, once per device for the life of the process.
+int primary_context(int device, void** context) {
+  static std::mutex mutex;
+  static std::map<int, void*> contexts;
+  const std::lock_guard lock(mutex);
+  void*& known = contexts[device];
+  const int code = known ? 0 : retain_primary_context(device, &known);
+  *context = known;
+  return code;
+}
+
+}  // namespace
+
+CudaPlace current_place(c10::Device device) {
+  TORCH_CHECK(c10::impl::hasDeviceGuardImpl(c10::DeviceType::CUDA), "luna: tensors on ", device,
+              " need torch's CUDA half: link libtorch_cuda, or load it before the first call");
+  const c10::impl::VirtualGuardImpl guard(c10::DeviceType::CUDA);
+  return {device.index(), guard.getStreamNativeHandle(guard.getStream(device))};
+}
+
+}  // namespace luna::halide
+
+// Strong definitions of what the runtime defines weakly.
+extern "C" {
+
+void* halide_cuda_get_symbol(void*, const char* name) {
+  using namespace luna::halide;
+  if (std::strcmp(name, "cuLaunchKernel") == 0) {
+    return reinterpret_cast<void*>(&launch_kernel);
+  }
+  if (std::strcmp(name, "cuModuleLoadDataEx") == 0) {
+    return reinterpret_cast<void*>(&load_module);
+  }
+  return reinterpret_cast<void*>(symbol<void()>(name));
+}
+
+/// Without a place (the runtime's clean-up at exit) there is no context and nothing to do.
+int halide_cuda_acquire_context(void* place, void** context, bool) {
+  *context = nullptr;
+  return place ? luna::halide::primary_context(
+                     static_cast<const luna::halide::CudaPlace*>(place)->device, context)
+               : 0;
+}
+
+int halide_cuda_release_context(void*) { return 0; }
+
+int halide_cuda_get_stream(void* place, void*, void** stream) {
+  *stream = place ? static_cast<const luna::halide::CudaPlace*>(place)->stream : nullptr;
+  return 0;
+}
+
+}  // extern "C"

@@ -1,0 +1,19 @@
+// Halide's CUDA runtime on torch's devices and streams. No CUDA header or library is needed to
+// build: the driver is opened at the first CUDA pipeline. Tested by tests/runtime/halide.
+#pragma once
+
+#include <c10/core/Device.h>
+
+namespace luna::halide {
+
+/// Where a CUDA pipeline runs: what pipelines take as their user context.
+struct CudaPlace {
+  int device;    ///< ordinal of the device, whose primary context is torch's too
+  void* stream;  ///< CUstream
+};
+
+/// torch's current stream of `device` for the calling thread. Throws c10::Error where torch has no
+/// CUDA (libtorch_cuda is not loaded).
+CudaPlace current_place(c10::Device device);
+
+}  // namespace luna::halide

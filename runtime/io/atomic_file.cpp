@@ -1,0 +1,120 @@
+#include "runtime/io/atomic_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+#include <system_error>
+
+namespace luna::io {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kBufferBytes = 1 << 20;
+
+const char* cure(int error) {
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+      return "; free some disk space and run again";
+    case EROFS:
+    case EACCES:
+    case EPERM:
+      return "; choose a folder that you may write to";
+    case EWOULDBLOCK:
+      return "; another process is writing it: wait for it or end it";
+    default:
+      return "";
+  }
+}
+
+[[noreturn]] void fail(const fs::path& path, int error) {
+  throw std::runtime_error(
+      fmt::format("cannot write {}: {}{}", path.string(), std::strerror(error), cure(error)));
+}
+
+void make_folder(const fs::path& path) {
+  if (!path.has_parent_path()) return;
+  std::error_code error;
+  fs::create_directories(path.parent_path(), error);
+  if (error) fail(path, error.value());
+}
+
+/// The part file, locked and empty. The lock dies with its process, so a part file that a killed
+/// writer left is simply taken over. A part file renamed between open and lock is not ours: again.
+int open_locked(const fs::path& path, const fs::path& part) {
+  while (true) {
+    const int descriptor = open(part.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (descriptor < 0) fail(path, errno);
+    struct stat ours {};
+    struct stat there {};
+    int error = flock(descriptor, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+    if (error == 0 && fstat(descriptor, &ours) != 0) error = errno;
+    const bool same = stat(part.c_str(), &there) == 0 && ours.st_ino == there.st_ino &&
+                      ours.st_dev == there.st_dev;
+    if (error == 0 && same && ftruncate(descriptor, 0) != 0) error = errno;
+    if (error == 0 && same) return descriptor;
+    close(descriptor);
+    if (error != 0) fail(path, error);
+  }
+}
+
+void sync_folder(const fs::path& path) {
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;  // a folder that may not be read: the rename itself is done
+  fsync(descriptor);
+  close(descriptor);
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), part_(path_) {
+  part_ += ".part";
+  make_folder(path_);
+  descriptor_ = open_locked(path_, part_);
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ < 0) return;
+  unlink(part_.c_str());
+  close(descriptor_);
+}
+
+void AtomicFile::append(std::string_view bytes) {
+  buffer_.append(bytes);
+  if (buffer_.size() >= kBufferBytes) flush();
+}
+
+void AtomicFile::flush() {
+  for (size_t done = 0; done < buffer_.size();) {
+    const ssize_t written = write(descriptor_, buffer_.data() + done, buffer_.size() - done);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail(path_, errno);
+    done += static_cast<size_t>(written);
+  }
+  buffer_.clear();
+}
+
+void AtomicFile::commit() {
+  flush();
+  if (fsync(descriptor_) != 0) fail(path_, errno);
+  if (rename(part_.c_str(), path_.c_str()) != 0) fail(path_, errno);
+  close(descriptor_);
+  descriptor_ = -1;
+  sync_folder(path_);
+}
+
+void write_file_atomically(const fs::path& path, std::string_view bytes) {
+  AtomicFile file(path);
+  file.append(bytes);
+  file.commit();
+}
+
+}  // namespace luna::io

@@ -1,0 +1,171 @@
+#include "runtime/kernels/cuda/device_map.h"
+
+#include <cmath>
+
+#include "generators/common/tiles.h"
+#include "runtime/kernels/layout.h"
+
+namespace luna::kernels::cuda {
+namespace {
+
+constexpr int64_t kTile = 8;        // channels of a psi pipeline
+constexpr int64_t kMaxKnots = 255;  // of the two-level search tree
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+/// Zeros after the end of dimension `dim`, up to `size`.
+at::Tensor pad(const at::Tensor& x, int64_t dim, int64_t size) {
+  std::vector<int64_t> widths(2 * (x.dim() - dim), 0);
+  widths.back() = size - x.size(dim);
+  return at::constant_pad_nd(x, widths);
+}
+
+}  // namespace
+
+int64_t built_size(int64_t d, int64_t dv) {
+  TORCH_CHECK_NOT_IMPLEMENTED(d <= 64 && dv <= 64,
+                              "luna: not built yet for CUDA: head sizes above 64, got d = ", d,
+                              " and dv = ", dv);
+  return std::max(d, dv) <= 32 ? 32 : 64;
+}
+
+DeviceMap::DeviceMap(const MapArgs& args, int64_t d, int64_t size)
+    : args_(args),
+      pwl_(args.map == "pwl"),
+      dense_(args.map.rfind("dense_", 0) == 0),
+      elementwise_(args.map == "elu" || args.map == "relu"),
+      d_(d),
+      size_(dense_ ? 64 : size),
+      projections_(size_) {
+  if (elementwise_) {
+    return;
+  }
+  if (psi()) {
+    tile_ = kTile;
+    groups_ = {args.L, kTile};
+  }
+  m_ = args.proj.size(0);
+  const int64_t used = m_ * groups_.count, step = tiles::projection_block(static_cast<int>(tile_));
+  projections_ = (used + step - 1) / step * step;
+  rows_ = pad(pad(groups_.repeat(args.proj), 1, size_), 0, projections_);
+  proj_ = rows_.t().contiguous();
+  bias_ = pad(groups_.repeat(args.bias), 0, projections_);
+  half_scale_ = static_cast<float>(0.5 / std::sqrt(static_cast<double>(d)));
+  if (pwl_) {
+    pack_pwl(args);
+  } else if (dense_) {
+    pack_dense(args);
+  }
+}
+
+at::Tensor DeviceMap::first_of_group(int64_t step) const {
+  const auto options = args_.proj.options().dtype(at::kInt);
+  const at::Tensor first = at::arange(groups_.count, options).mul_(step).repeat({m_}).to(at::kInt);
+  return pad(first, 0, projections_);
+}
+
+void DeviceMap::pack_pwl(const MapArgs& args) {
+  const int64_t knots = args.knots.numel(), width = tiles::kSearchWidth;
+  TORCH_CHECK_NOT_IMPLEMENTED(knots <= kMaxKnots,
+                              "luna: not built yet for CUDA: psi \"pwl\" with more than ",
+                              kMaxKnots, " knots, got ", knots, "; use psi \"dense\"");
+  const int64_t leaves = width * (width + 1);
+  const at::Tensor leaf = at::constant_pad_nd(args.knots, {0, leaves - knots}, kInfinity);
+  const at::Tensor root = leaf.slice(0, width - 1, width * width, width);
+  search_ = at::cat({root, leaf}).view({width + 2, width});
+  table_ = groups_.split_table(args.table).view({-1, 2 * kTile});
+  first_ = first_of_group(knots + 1);
+}
+
+void DeviceMap::pack_dense(const MapArgs& args) {
+  TORCH_CHECK_NOT_IMPLEMENTED(args.L <= kTile, "luna: not built yet for CUDA: psi \"dense\" with ",
+                              "more than ", kTile, " channels, got L = ", args.L);
+  const int64_t hid = tiles::round_up(static_cast<int>(args.w1.numel()), tiles::kLanes);
+  w1_ = pad(args.w1, 0, hid);
+  b1_ = pad(args.b1, 0, hid);
+  w2_ = pad(pad(args.w2, 0, kTile), 1, hid).t().contiguous();
+  b2_ = pad(args.b2, 0, kTile);
+  first_ = first_of_group(kTile);
+}
+
+std::string DeviceMap::pipeline(const std::string& pass) const {
+  return pass + "_" + args_.map + (psi() ? std::to_string(kTile) : "") + "_" +
+         std::to_string(size_);
+}
+
+void DeviceMap::add_projection(KernelCall& call) const {
+  call.add(proj_);
+  call.add(bias_);
+}
+
+void DeviceMap::add_inputs(KernelCall& call, const at::Tensor& stabiliser) const {
+  if (elementwise_) {
+    return;
+  }
+  add_projection(call);
+  if (performer()) {
+    const auto amplitude = static_cast<float>(1.0 / std::sqrt(static_cast<double>(m_)));
+    call.add(half_scale_);
+    call.add(amplitude);
+    call.add(amplitude * args_.feature_eps);
+    call.add(stabiliser);
+    return;
+  }
+  call.add(first_);
+  if (pwl_) {
+    call.add(search_);
+    call.add(table_);
+    call.add(static_cast<int32_t>(args_.knots.numel() + 1));
+  } else {
+    for (const at::Tensor* t : {&w1_, &b1_, &w2_, &b2_}) call.add(*t);
+  }
+  call.add(finite_floor(args_.floor));
+}
+
+at::Tensor DeviceMap::true_features(const at::Tensor& padded, int64_t dim) const {
+  if (elementwise_) {
+    return padded.narrow(dim, 0, d_);
+  }
+  const int64_t stride = groups_.count * tile_, L = psi() ? args_.L : 1;
+  return padded.narrow(dim, 0, m_ * stride)
+      .unflatten(dim, {m_, stride})
+      .narrow(dim + 1, 0, L)
+      .flatten(dim, dim + 1);
+}
+
+at::Tensor DeviceMap::padded_features(const at::Tensor& t, int64_t dim) const {
+  if (elementwise_) {
+    return pad(t, dim, size_);
+  }
+  const int64_t stride = groups_.count * tile_, L = psi() ? args_.L : 1;
+  const at::Tensor by_projection = pad(t.unflatten(dim, {m_, L}), dim + 1, stride);
+  return pad(by_projection.flatten(dim, dim + 1), dim, features());
+}
+
+void DeviceMap::unpack_projection(const at::Tensor& weight, const at::Tensor& bias,
+                                  MapGrads& grads) const {
+  const int64_t used = m_ * groups_.count;
+  grads.proj = groups_.sum_repeated(weight.narrow(0, 0, used).narrow(1, 0, d_)).to(at::kFloat);
+  grads.bias = groups_.sum_repeated(bias.narrow(0, 0, used)).to(at::kFloat);
+}
+
+std::vector<int64_t> DeviceMap::sums_shape() const {
+  if (pwl_) {
+    return {table_.size(0), 2, kTile};
+  }
+  return {2 * kTile + 2, w1_.numel()};
+}
+
+void DeviceMap::unpack_sums(const at::Tensor& sums, MapGrads& grads) const {
+  if (pwl_) {
+    grads.g0 = groups_.merge_segments(sums.select(1, 0));
+    grads.g1 = groups_.merge_segments(sums.select(1, 1));
+    return;
+  }
+  const at::Tensor units = sums.narrow(1, 0, args_.w1.numel()).to(at::kFloat);
+  grads.w2 = units.narrow(0, 0, args_.L);
+  grads.w1 = units[kTile];
+  grads.b1 = units[kTile + 1];
+  grads.b2 = units.select(1, 0).narrow(0, kTile + 2, args_.L);
+}
+
+}  // namespace luna::kernels::cuda

@@ -1,0 +1,65 @@
+#include "runtime/kernels/cuda/kernel_call.h"
+
+#include <HalideRuntimeCuda.h>
+
+#include <limits>
+
+namespace luna::kernels::cuda {
+namespace {
+
+/// Halide counts in 32 bits.
+int32_t narrow(const std::string& pipeline, int64_t value) {
+  TORCH_CHECK_VALUE(value <= std::numeric_limits<int32_t>::max(), "luna: ", pipeline,
+                    ": a stride of ", value, " elements is beyond 32-bit indexing; pass a ",
+                    "contiguous tensor, or split the batch");
+  return static_cast<int32_t>(value);
+}
+
+}  // namespace
+
+const Backend kDevice{"_cuda", &find_pipeline, true};
+
+namespace {
+
+Pipeline find(const Backend& backend, const std::string& name) {
+  const Pipeline pipeline = backend.find(name);
+  TORCH_CHECK_NOT_IMPLEMENTED(pipeline, "luna: the CUDA kernel ", name,
+                              " is not built yet; move the tensors to the CPU");
+  return pipeline;
+}
+
+}  // namespace
+
+KernelCall::KernelCall(const Backend& backend, const std::string& pass, const at::Tensor& like)
+    : ArgumentList(pass + backend.suffix, find(backend, pass + backend.suffix)),
+      on_device_(backend.device),
+      device_(like.device()) {
+  if (on_device_) {
+    place_ = halide::current_place(device_);
+    add_pointer(&place_);
+  }
+}
+
+void KernelCall::add(const at::Tensor& tensor) {
+  TORCH_INTERNAL_ASSERT(tensor.numel() > 0 && tensor.dim() <= kMaxDims, name());
+  TORCH_CHECK_VALUE(tensor.device() == device_, "luna: ", name(), ": a tensor on ", tensor.device(),
+                    " among tensors on ", device_);
+  const bool real = tensor.scalar_type() == at::kFloat;
+  const size_t index = add_buffer(real ? halide_type_of<float>() : halide_type_of<int32_t>(),
+                                  static_cast<int>(tensor.dim()));
+  halide_buffer_t& out = buffer(index);
+  if (on_device_) {
+    out.device = reinterpret_cast<uint64_t>(tensor.data_ptr());
+    out.device_interface = halide_cuda_device_interface();
+    out.set_device_dirty(true);
+  } else {
+    out.host = static_cast<uint8_t*>(tensor.data_ptr());
+  }
+  for (int axis = 0; axis < out.dimensions; axis++) {
+    const int64_t from = out.dimensions - 1 - axis;
+    out.dim[axis] = halide_dimension_t(0, narrow(name(), tensor.size(from)),
+                                       narrow(name(), tensor.stride(from)));
+  }
+}
+
+}  // namespace luna::kernels::cuda

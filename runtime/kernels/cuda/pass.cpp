@@ -1,0 +1,177 @@
+#include "runtime/kernels/cuda/pass.h"
+
+namespace luna::kernels::cuda {
+namespace {
+
+constexpr int64_t kSlotTokens = 1024;
+constexpr int64_t kStateColumns = 16;  ///< columns of a state beyond size; the first is z's
+constexpr float kLowest = std::numeric_limits<float>::lowest();
+
+int64_t slots(const at::Tensor& x) { return (x.size(2) + kSlotTokens - 1) / kSlotTokens; }
+
+std::vector<int64_t> shape(const at::Tensor& x, std::initializer_list<int64_t> rest) {
+  std::vector<int64_t> out{x.size(0), x.size(1)};
+  out.insert(out.end(), rest);
+  return out;
+}
+
+/// Sum in float64.
+at::Tensor total(const at::Tensor& partial, at::IntArrayRef dims) {
+  return at::sum(partial, at::OptionalIntArrayRef(dims), false, at::kDouble);
+}
+
+KernelCall& add_tokens(KernelCall& call, const Tokens& tokens, const Columns& columns) {
+  call.add(tokens.x);
+  call.add(columns.v);
+  call.add(tokens.weight);
+  call.add(columns.scale);
+  call.add(columns.last);
+  return call;
+}
+
+/// x of the tokens that are not selected out; the others may hold NaN.
+at::Tensor kept_rows(const Tokens& tokens) {
+  return tokens.x.masked_fill((tokens.weight == 0).unsqueeze(-1), 0.0);
+}
+
+/// Gradients at x and at the projection from dt [B, H, N, P].
+at::Tensor project_back(const Tokens& tokens, const at::Tensor& dt, bool params, MapGrads& grads) {
+  const at::Tensor x = kept_rows(tokens);
+  const DeviceMap& map = tokens.map;
+  at::Tensor dx = at::matmul(dt, map.projection_rows());
+  if (map.performer()) {
+    dx = dx - 2.0 * map.half_scale() * x * dt.sum(-1, true);
+  }
+  if (params) {
+    map.unpack_projection(total(at::matmul(dt.transpose(2, 3), x), {0, 1}), total(dt, {0, 1, 2}),
+                          grads);
+  }
+  return dx;
+}
+
+}  // namespace
+
+Tokens::Tokens(const Backend& backend, const DeviceMap& map, const at::Tensor& x,
+               const at::Tensor& weight)
+    : backend(backend),
+      map(map),
+      x(padded_rows(x, map.size())),
+      weight(weight.defined()
+                 ? weight
+                 : at::ones({}, x.options()).expand({x.size(0), x.size(1), x.size(2)})) {}
+
+at::Tensor padded_rows(const at::Tensor& x, int64_t size) {
+  bool aligned = x.size(3) == size && x.stride(3) == 1 &&
+                 reinterpret_cast<uintptr_t>(x.const_data_ptr()) % 16 == 0;
+  for (int64_t dim = 0; dim < 3; dim++) {
+    aligned = aligned && x.stride(dim) % 4 == 0;
+  }
+  return aligned ? x : at::constant_pad_nd(x, {0, size - x.size(3)}).contiguous();
+}
+
+at::Tensor pack_state(const DeviceMap& map, const at::Tensor& S, const at::Tensor& z) {
+  const at::Tensor wide = at::constant_pad_nd(S, {0, map.size() - S.size(3)});
+  return map.padded_features(at::cat({wide, z.unsqueeze(-1)}, 3), 2);
+}
+
+at::Tensor token_maximum(const Tokens& tokens) {
+  at::Tensor largest = at::empty(shape(tokens.x, {tokens.x.size(2)}), tokens.x.options());
+  if (tokens.empty()) {
+    return largest;
+  }
+  KernelCall call(tokens.backend, tokens.map.pipeline("token_maximum"), tokens.x);
+  call.add(tokens.x);
+  call.add(tokens.weight);
+  call.add(static_cast<int32_t>(tokens.map.true_projections()));
+  tokens.map.add_projection(call);
+  call.add(largest);
+  call.run();
+  return largest;
+}
+
+at::Tensor kv_state(const Tokens& tokens, const Columns& columns) {
+  const int64_t size = tokens.map.size(), width = size + kStateColumns;
+  const at::Tensor& x = tokens.x;
+  const at::Tensor partial =
+      at::empty(shape(x, {slots(x), tokens.map.features(), width}), x.options());
+  if (!tokens.empty()) {
+    KernelCall call(tokens.backend, tokens.map.pipeline("kv_state"), x);
+    add_tokens(call, tokens, columns).add(static_cast<int32_t>(kSlotTokens));
+    tokens.map.add_inputs(call, tokens.stabiliser);
+    call.add(partial);
+    call.run();
+  }
+  const at::Tensor state = total(partial.narrow(4, 0, size + 1), {2});
+  return tokens.map.true_features(state, 2);
+}
+
+std::pair<at::Tensor, at::Tensor> apply_state(const Tokens& tokens, const at::Tensor& state,
+                                              float add, float clamp) {
+  const at::Tensor& x = tokens.x;
+  at::Tensor out = at::empty(shape(x, {x.size(2), tokens.map.size()}), x.options());
+  at::Tensor den = at::empty(shape(x, {x.size(2)}), x.options());
+  if (!tokens.empty()) {
+    KernelCall call(tokens.backend, tokens.map.pipeline("apply_state"), x);
+    call.add(x);
+    call.add(tokens.weight);
+    call.add(at::constant_pad_nd(state, {0, kStateColumns - 1}));
+    call.add(add);
+    call.add(std::max(clamp, kLowest));
+    tokens.map.add_inputs(call, tokens.stabiliser);
+    call.add(out);
+    call.add(den);
+    call.run();
+  }
+  return {out, den};
+}
+
+at::Tensor gradient(const Tokens& tokens, const Columns& columns, const at::Tensor& state,
+                    const at::Tensor& coefficient, bool params, MapGrads& grads) {
+  const at::Tensor& x = tokens.x;
+  const DeviceMap& map = tokens.map;
+  const at::Tensor columns_first = state.transpose(2, 3).contiguous();
+  const at::Tensor dt = at::empty(shape(x, {x.size(2), map.projections()}), x.options());
+  const auto add_common = [&](KernelCall& call) {
+    add_tokens(call, tokens, columns).add(columns_first);
+    if (map.psi()) call.add(coefficient);
+  };
+  if (!tokens.empty()) {
+    KernelCall call(tokens.backend, map.pipeline("grad"), x);
+    add_common(call);
+    map.add_inputs(call, tokens.stabiliser);
+    call.add(dt);
+    call.run();
+  }
+  if (params && map.psi()) {
+    std::vector<int64_t> sizes = shape(x, {slots(x)});
+    for (const int64_t extent : map.sums_shape()) sizes.push_back(extent);
+    const at::Tensor sums = at::empty(sizes, x.options());
+    if (!tokens.empty()) {
+      KernelCall call(tokens.backend, map.pipeline("grad_sums"), x);
+      add_common(call);
+      call.add(static_cast<int32_t>(kSlotTokens));
+      map.add_inputs(call, tokens.stabiliser);
+      call.add(sums);
+      call.run();
+    }
+    map.unpack_sums(total(sums, {0, 1, 2}), grads);
+  }
+  return map.elementwise() ? dt : project_back(tokens, dt, params, grads);
+}
+
+at::Tensor square_sum(const Tokens& tokens) {
+  const at::Tensor& x = tokens.x;
+  const at::Tensor partial = at::empty(shape(x, {slots(x), tokens.map.features()}), x.options());
+  if (!tokens.empty()) {
+    KernelCall call(tokens.backend, tokens.map.pipeline("power_sum"), x);
+    call.add(x);
+    call.add(tokens.weight);
+    call.add(static_cast<int32_t>(kSlotTokens));
+    tokens.map.add_inputs(call, tokens.stabiliser);
+    call.add(partial);
+    call.run();
+  }
+  return tokens.map.true_features(total(partial, {0, 1, 2}), 0);
+}
+
+}  // namespace luna::kernels::cuda

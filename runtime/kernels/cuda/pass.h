@@ -1,0 +1,49 @@
+// The CUDA pipelines as functions on tensors: one call each, partial results summed in float64.
+#pragma once
+
+#include "runtime/kernels/cuda/device_map.h"
+
+namespace luna::kernels::cuda {
+
+/// One side's tokens: x [B, H, N, size] as the pipelines read it, and what every token carries.
+struct Tokens {
+  Tokens(const Backend& backend, const DeviceMap& map, const at::Tensor& x,
+         const at::Tensor& weight);
+
+  const Backend& backend;
+  const DeviceMap& map;
+  at::Tensor x, weight;   ///< weight [B, H, N], 1 where none was given
+  at::Tensor stabiliser;  ///< performer: [B, H, N], finite
+  bool empty() const { return x.size(0) * x.size(1) * x.size(2) == 0; }
+};
+
+/// What the products take beside the features: columns [scale v, last].
+struct Columns {
+  at::Tensor v, scale, last;  ///< [B, H, N, size], [B, H, N], [B, H, N]
+};
+
+/// x with zeros up to `size` columns, base and rows 16-byte aligned.
+at::Tensor padded_rows(const at::Tensor& x, int64_t size);
+
+/// S [B, H, D, dv] and z [B, H, D] as one state [B, H, padded D, size + 1].
+at::Tensor pack_state(const DeviceMap& map, const at::Tensor& S, const at::Tensor& z);
+
+/// performer: the largest t of every token, [B, H, N]; -FLT_MAX where the weight is 0.
+at::Tensor token_maximum(const Tokens& tokens);
+
+/// sum_n phi(x_n) (x) [scale_n v_n, last_n]: [B, H, D, size + 1], float64.
+at::Tensor kv_state(const Tokens& tokens, const Columns& columns);
+
+/// {w phi S / max(den + add, clamp), den}: [B, H, N, size], [B, H, N]. state: pack_state's.
+std::pair<at::Tensor, at::Tensor> apply_state(const Tokens& tokens, const at::Tensor& state,
+                                              float add, float clamp);
+
+/// dphi = state . columns + coefficient phi ([padded D], psi maps) back to dx [B, H, N, size] and,
+/// where wanted, the map's parameters.
+at::Tensor gradient(const Tokens& tokens, const Columns& columns, const at::Tensor& state,
+                    const at::Tensor& coefficient, bool params, MapGrads& grads);
+
+/// Sums of phi^2 over tokens and heads, [D] float64.
+at::Tensor square_sum(const Tokens& tokens);
+
+}  // namespace luna::kernels::cuda

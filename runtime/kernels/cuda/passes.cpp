@@ -1,0 +1,131 @@
+#include "runtime/kernels/cuda/passes.h"
+
+#include "runtime/kernels/cuda/pass.h"
+#include "runtime/kernels/layout.h"
+#include "runtime/kernels/token_weights.h"
+
+namespace luna::kernels::cuda {
+namespace {
+
+constexpr float kLowest = std::numeric_limits<float>::lowest();
+
+/// The stabiliser where there is one; 0 for a token or head without any.
+at::Tensor finite(const at::Tensor& stabiliser) {
+  return stabiliser.masked_fill(stabiliser <= kLowest, 0.0);
+}
+
+/// Both sides of a problem, padded and packed.
+struct Sides {
+  Sides(const Backend& backend, const Problem& p)
+      : size(built_size(p.q.size(3), p.v.size(3))),
+        q_map(p.q_map, p.q.size(3), size),
+        k_map(p.k_map, p.q.size(3), size),
+        q(backend, q_map, p.q, p.q_weight),
+        k(backend, k_map, p.k, p.k_weight),
+        v(padded_rows(p.v, k_map.size())) {
+    if (!q_map.performer()) return;
+    q.stabiliser = finite(token_maximum(q));
+    k.stabiliser = finite(p.k_map.stabiliser).unsqueeze(-1).expand_as(k.weight);
+  }
+
+  int64_t size;
+  DeviceMap q_map, k_map;
+  Tokens q, k;
+  at::Tensor v;
+};
+
+at::Tensor no_coefficient(const DeviceMap& map, const at::Tensor& like) {
+  return map.psi() ? at::zeros({map.features()}, like.options()) : at::Tensor();
+}
+
+at::Tensor like(const at::Tensor& x, const at::Tensor& padded) {
+  return at::empty_like(x).copy_(padded.narrow(3, 0, x.size(3)));
+}
+
+}  // namespace
+
+Forward forward(const Backend& backend, const Problem& p) {
+  const Sides sides(backend, p);
+  const int64_t dv = p.v.size(3), normaliser = sides.k_map.size();
+  const at::Tensor& w = sides.k.weight;
+  const at::Tensor state = kv_state(sides.k, {sides.v, w, w}).to(at::kFloat);
+  Forward result;
+  result.S = state.narrow(3, 0, dv).contiguous();
+  result.z = state.select(3, normaliser).contiguous();
+  const auto [out, den] = apply_state(sides.q, pack_state(sides.q_map, result.S, result.z),
+                                      p.denominator.add, p.denominator.clamp);
+  result.o = empty_in_order_of(p.q, dv).copy_(out.narrow(3, 0, dv));
+  result.den = den;
+  return result;
+}
+
+Backward backward(const Backend& backend, const Problem& p, const Forward& saved,
+                  const at::Tensor& grad, const Wanted& wanted) {
+  const Sides sides(backend, p);
+  const int64_t Hk = p.k.size(1), dv = p.v.size(3), normaliser = sides.k_map.size();
+  const at::Tensor raw = saved.den + p.denominator.add;
+  const at::Tensor inverse = sides.q.weight / raw.clamp_min(p.denominator.clamp);
+  const at::Tensor s =
+      ((saved.o * grad).sum(-1) * inverse).masked_fill(raw < p.denominator.clamp, 0.0);
+  const Columns q_columns{padded_rows(grad, normaliser), inverse, -s};
+  Backward result;
+  if (wanted.q || wanted.params) {
+    const at::Tensor dq = gradient(sides.q, q_columns, pack_state(sides.q_map, saved.S, saved.z),
+                                   no_coefficient(sides.q_map, p.q), wanted.params, result.q_map);
+    result.q = wanted.q ? like(p.q, dq) : at::Tensor();
+  }
+  if (wanted.q_weight) {
+    result.q_weight = query_weight_gradient(p, saved, grad);
+  }
+  if (!(wanted.k || wanted.v || wanted.k_weight || wanted.params)) {
+    return result;
+  }
+  // R and -u of a key head: summed over the query heads of its group.
+  const at::Tensor dstate =
+      kv_state(sides.q, q_columns).unflatten(1, {Hk, p.q.size(1) / Hk}).sum(2).to(at::kFloat);
+  const at::Tensor state =
+      pack_state(sides.k_map, dstate.narrow(3, 0, dv), dstate.select(3, normaliser));
+  if (wanted.k || wanted.params) {
+    const at::Tensor& w = sides.k.weight;
+    const at::Tensor dk = gradient(sides.k, {sides.v, w, w}, state,
+                                   no_coefficient(sides.k_map, p.k), wanted.params, result.k_map);
+    result.k = wanted.k ? like(p.k, dk) : at::Tensor();
+  }
+  if (wanted.v || wanted.k_weight) {  // denominator 1: w phi R and -w phi u
+    const auto [product, rest] = apply_state(sides.k, state, kLowest, 1.0f);
+    result.v = wanted.v ? like(p.v, product) : at::Tensor();
+    if (wanted.k_weight) {
+      result.k_weight = key_weight_gradient(p, (sides.v * product).sum(-1) + rest);
+    }
+  }
+  return result;
+}
+
+at::Tensor power_sum(const Backend& backend, const at::Tensor& x, const MapArgs& args) {
+  const DeviceMap map(args, x.size(3), built_size(64, x.size(3)));
+  const Tokens tokens(backend, map, x, {});
+  return square_sum(tokens).view({-1, args.L}).sum(0);
+}
+
+std::pair<at::Tensor, MapGrads> power_grad(const Backend& backend, const at::Tensor& x,
+                                           const MapArgs& args, const at::Tensor& coefficient) {
+  const DeviceMap map(args, x.size(3), built_size(x.size(3), x.size(3)));
+  const Tokens tokens(backend, map, x, {});
+  const at::Tensor none = at::zeros({}, x.options()).expand_as(tokens.weight);
+  const at::Tensor state =
+      at::zeros({x.size(0), x.size(1), map.features(), map.size() + 1}, x.options());
+  const at::Tensor features = coefficient.to(at::kFloat).repeat({map.true_projections()});
+  MapGrads grads;
+  const at::Tensor dx = gradient(tokens, {tokens.x, none, none}, state,
+                                 map.padded_features(features, 0), true, grads);
+  return {like(x, dx), grads};
+}
+
+at::Tensor key_maximum(const Backend& backend, const at::Tensor& x, const MapArgs& args,
+                       const at::Tensor& weight) {
+  const DeviceMap map(args, x.size(3), built_size(x.size(3), x.size(3)));
+  const at::Tensor largest = token_maximum(Tokens(backend, map, x, weight)).amax(2);
+  return largest.masked_fill(largest <= kLowest, -std::numeric_limits<double>::infinity());
+}
+
+}  // namespace luna::kernels::cuda

@@ -1,0 +1,86 @@
+// The command line of `luna`: texts and exit codes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/experiments/runner/made_config.h"
+
+namespace luna::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+struct Usage {
+  std::string name;
+  std::vector<std::string> arguments;
+  std::string text;
+};
+
+class UsageErrors : public ::testing::TestWithParam<Usage> {};
+
+TEST_P(UsageErrors, OneLineAndCodeTwo) {
+  const Outcome outcome = run_luna(GetParam().arguments);
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.errors, StartsWith("luna: " + GetParam().text));
+  EXPECT_EQ(std::count(outcome.errors.begin(), outcome.errors.end(), '\n'), 1) << outcome.errors;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Texts, UsageErrors,
+    ::testing::Values(
+        Usage{"no_command", {}, "name a command: run, bench, report, list, data, tune\n"},
+        Usage{"command", {"rum"}, "unknown command 'rum'; did you mean 'run'? Known: run, "},
+        Usage{"option",
+              {"run", "--tierr=x"},
+              "unknown option '--tierr'; did you mean '--tier'? Known: --help, --tier, "},
+        Usage{"argument", {"run", "quick"}, "unexpected argument 'quick'\n"},
+        Usage{"number", {"run", "--jobs", "0"}, "--jobs: Value 0 not in range 1 to 1024\n"},
+        Usage{"tier", {"run", "--tier", "quik"}, "unknown tier 'quik'; did you mean 'quick'? "},
+        Usage{"experiment",
+              {"run", "--dry-run", "--only", "recal"},
+              "unknown experiment 'recal'; did you mean 'recall'? Known: recall, listops, image\n"},
+        Usage{"attention",
+              {"run", "--dry-run", "--only", "recall/elo"},
+              "recall: unknown attention 'elo'; did you mean 'elu'? Known: softmax, elu, "},
+        Usage{"config", {"run", "--config", "absent.toml"}, "absent.toml: no such file\n"},
+        Usage{
+            "size", {"bench", "--sizes", "C"}, "unknown size 'C'; did you mean 'A'? Known: A, B\n"},
+        Usage{"list", {"list", "task"}, "unknown list 'task'; did you mean 'tasks'? Known: "},
+        Usage{"task",
+              {"data", "make", "--task", "listop"},
+              "unknown task 'listop'; did you mean 'listops'? Known: "}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(Command, ListNamesEveryRegistry) {
+  const Outcome outcome = run_luna({"list"});
+  EXPECT_EQ(outcome.code, 0);
+  for (const char* name : {"attentions:", "luna-separate", "feature-maps:", "W [m, d]",
+                           "tasks:", "recall", "experiments:", "tiers cpu, paper"}) {
+    EXPECT_THAT(outcome.output, HasSubstr(name));
+  }
+}
+
+TEST(Command, NoCudaDevice) {
+  const Outcome outcome = run_luna({"bench", "--device", "cuda"});
+  EXPECT_EQ(outcome.code, 3);
+  EXPECT_EQ(outcome.errors, "not run: no CUDA device\n");
+}
+
+TEST(Command, ReportWithoutResults) {
+  const Outcome outcome = run_luna({"report", "--results", "absent"});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.errors, StartsWith("luna: no results in absent/quick: run "));
+}
+
+TEST(Command, BenchKeepsWhatIsThere) {
+  const TemporaryFolder folder;
+  const auto file = folder.path() / "bench.json";
+  write_text(file, R"({"sizes": []})");
+  const Outcome outcome = run_luna({"bench", "--out", file.string()});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.output, file.string() + " is there; --force times again\n");
+  EXPECT_EQ(read_text(file), R"({"sizes": []})");
+}
+
+}  // namespace
+}  // namespace luna::testing

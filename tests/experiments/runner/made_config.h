@@ -1,0 +1,40 @@
+// A configuration whose cells train in a second, and the executable run on it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "tests/reports/made_results.h"
+
+namespace luna::testing {
+
+struct Outcome {
+  int code;  ///< exit code; 128 + signal if killed
+  std::string output, errors;
+};
+
+/// A folder with tiers.toml, made.toml, results/ and data/.
+class MadeConfig {
+ public:
+  /// made.toml: luna-eps and mean on a small recall, `steps` steps, then `more` lines.
+  explicit MadeConfig(int steps, const std::string& more = "");
+
+  std::filesystem::path results() const { return folder_.path() / "results"; }
+  std::filesystem::path cell(const std::string& attention) const;
+  /// `luna COMMAND` with the folder's --config, --results and --data, and `more` options.
+  Outcome run(const std::string& command, const std::vector<std::string>& more = {}) const;
+  /// The same in the background; the caller waits for the process.
+  pid_t start(const std::string& command) const;
+
+ private:
+  std::vector<std::string> arguments(const std::string& command) const;
+  TemporaryFolder folder_;
+};
+
+/// `luna ARGUMENTS`.
+Outcome run_luna(const std::vector<std::string>& arguments);
+
+}  // namespace luna::testing

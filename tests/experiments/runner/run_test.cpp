@@ -1,0 +1,165 @@
+// `luna run` and `luna tune` on a made configuration: what they print, leave and survive.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "tests/experiments/runner/made_config.h"
+
+namespace luna::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+constexpr int kSteps = 40;
+
+json without_seconds(const fs::path& cell) {
+  json done = json::parse(read_text(cell / "DONE"));
+  done.erase("seconds");
+  return done;
+}
+
+/// Waits until a cell has logged `lines` lines of metrics.
+void wait_for_metrics(const fs::path& cell, int lines) {
+  for (int tries = 0; tries < 3000; ++tries) {
+    const std::string text = read_text(cell / "metrics.jsonl");
+    if (std::count(text.begin(), text.end(), '\n') >= lines) return;
+    usleep(20'000);
+  }
+  FAIL() << "the cell did not start";
+}
+
+TEST(Run, DryRunPrintsAndWritesNothing) {
+  const MadeConfig config(kSteps);
+  const Outcome outcome = config.run("run", {"--dry-run"});
+  EXPECT_EQ(outcome.code, 0) << outcome.errors;
+  EXPECT_THAT(outcome.output, StartsWith("Tier quick in "));
+  EXPECT_THAT(outcome.output, HasSubstr("made                     2 x 1      2      0       40"));
+  EXPECT_FALSE(fs::exists(config.results()));
+}
+
+TEST(Run, TrainsThenSkips) {
+  const MadeConfig config(kSteps);
+  const Outcome first = config.run("run");
+  EXPECT_EQ(first.code, 0) << first.errors;
+  EXPECT_THAT(first.output, HasSubstr("2 of 2 cells are done\n"));
+  const auto written = fs::last_write_time(config.cell("mean") / "DONE");
+  const Outcome second = config.run("run");
+  EXPECT_EQ(second.code, 0) << second.errors;
+  EXPECT_THAT(second.output, HasSubstr("made                     2 x 1      2      2       40"));
+  EXPECT_EQ(fs::last_write_time(config.cell("mean") / "DONE"), written);
+  EXPECT_EQ(json::parse(read_text(config.results() / "quick" / "plan.json")).dump(),
+            R"({"experiments":[{"attentions":["luna-eps","mean"],"name":"made","seeds":[0]}]})");
+}
+
+TEST(Run, GoesOnAfterKillWithTheSameBytes) {
+  const MadeConfig calm(kSteps), disturbed(kSteps);
+  ASSERT_EQ(calm.run("run").code, 0);
+  const pid_t pid = disturbed.start("run");
+  wait_for_metrics(disturbed.cell("luna-eps"), kSteps / 4);
+  kill(pid, SIGKILL);
+  waitpid(pid, nullptr, 0);
+  EXPECT_FALSE(fs::exists(disturbed.cell("luna-eps") / "DONE"));
+  usleep(500'000);  // children die with their parent
+  const Outcome again = disturbed.run("run");
+  ASSERT_EQ(again.code, 0) << again.errors;
+  for (const char* attention : {"luna-eps", "mean"}) {
+    const fs::path a = calm.cell(attention), b = disturbed.cell(attention);
+    EXPECT_EQ(read_text(a / "metrics.jsonl"), read_text(b / "metrics.jsonl")) << attention;
+    EXPECT_EQ(without_seconds(a), without_seconds(b)) << attention;
+  }
+}
+
+TEST(Run, InterruptStopsEveryCell) {
+  const MadeConfig config(100'000);
+  const pid_t pid = config.start("run");
+  wait_for_metrics(config.cell("luna-eps"), 1);
+  kill(pid, SIGINT);
+  int status = 0;
+  waitpid(pid, &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), 130);
+  const fs::path metrics = config.cell("luna-eps") / "metrics.jsonl";
+  const auto size = fs::file_size(metrics);
+  usleep(300'000);
+  EXPECT_EQ(fs::file_size(metrics), size);
+}
+
+TEST(Run, FailedCellDoesNotStopTheOthers) {
+  const MadeConfig config(kSteps,
+                          "[tier.quick.learning_rate]\nmean = 1000.0\n"
+                          "[tier.quick.train]\ndivergence = 100.0\n");
+  const Outcome outcome = config.run("run");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.output, HasSubstr("1 of 2 cells are done\n"));
+  EXPECT_THAT(outcome.errors, StartsWith("failed: made/mean/seed_0: "));
+  EXPECT_EQ(std::count(outcome.errors.begin(), outcome.errors.end(), '\n'), 1) << outcome.errors;
+  EXPECT_TRUE(fs::exists(config.cell("luna-eps") / "DONE"));
+}
+
+TEST(Run, SecondRunOnTheFolderIsRefused) {
+  const MadeConfig config(kSteps);
+  fs::create_directories(config.results() / "quick");
+  const int lock = open((config.results() / "quick" / "LOCK").c_str(), O_RDWR | O_CREAT, 0644);
+  ASSERT_EQ(flock(lock, LOCK_EX), 0);
+  ASSERT_EQ(write(lock, "4321", 4), 4);
+  const Outcome outcome = config.run("run");
+  close(lock);
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.errors, HasSubstr("quick is in use by process 4321; "));
+  EXPECT_FALSE(fs::exists(config.cell("mean")));
+}
+
+TEST(Run, OtherConfigurationIsRefused) {
+  const MadeConfig config(kSteps);
+  const fs::path file = config.cell("mean") / "config.resolved.toml";
+  write_text(file, "seed = 5\n");
+  const Outcome outcome = config.run("run");
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.errors, HasSubstr(" holds results of another configuration: "));
+  EXPECT_EQ(read_text(file), "seed = 5\n");
+}
+
+TEST(Run, ResultsThatCannotBeWritten) {
+  const MadeConfig config(kSteps);
+  write_text(config.results(), "a file, not a folder");
+  const Outcome outcome = config.run("run");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.errors, HasSubstr("--results"));
+  EXPECT_EQ(read_text(config.results()), "a file, not a folder");
+}
+
+TEST(Run, UnknownTaskOptionNamesTheNearest) {
+  const MadeConfig config(kSteps, "[tier.quick.task]\npears = 3\n");
+  const Outcome outcome = config.run("run");
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.errors, HasSubstr("unknown key 'pears'; did you mean 'pairs'? Known: "));
+}
+
+TEST(Tune, ChoosesOnValidationAndRunUsesIt) {
+  const MadeConfig config(kSteps,
+                          "[tier.quick.train]\ndivergence = 1e12\n[tier.quick.grid]\nrates = "
+                          "[10.0, 1e-2, 1e-9]\nseed = 100\n");
+  const Outcome tuned = config.run("tune");
+  ASSERT_EQ(tuned.code, 0) << tuned.errors;
+  EXPECT_TRUE(fs::exists(config.results() / "tune-quick/made/mean_lr_0.01/seed_100/DONE"));
+  const fs::path file = config.results().parent_path() / "learning_rates.json";
+  const json entry = json::parse(read_text(file)).at("quick").at("made").at("luna-eps");
+  EXPECT_EQ(entry.at("chosen"), 1e-2);
+  EXPECT_EQ(entry.at("seed"), 100);
+  EXPECT_EQ(entry.at("grid").size(), 3u);
+  EXPECT_THAT(config.run("run", {"--dry-run"}).output, Not(HasSubstr("no tuned learning rate")));
+}
+
+}  // namespace
+}  // namespace luna::testing

@@ -1,0 +1,192 @@
+// The bridge from a CUDA pipeline to the driver, on a stand-in driver: context, stream, launch,
+// module options, shared memory, and errors of both kinds. A pipeline here is what generated code
+// amounts to: one kernel loaded and launched through Halide's runtime.
+#include <HalideRuntimeCuda.h>
+#include <gtest/gtest.h>
+
+#include "runtime/halide/error.h"
+#include "runtime/kernels/cuda/kernel_call.h"
+#include "tests/support/stand_in_cuda.h"
+#include "tests/support/stand_in_device.h"
+
+extern "C" int halide_do_par_for(void*, halide_task_t, int, int, uint8_t*);
+extern "C" void halide_error(void*, const char*);
+
+namespace luna::test {
+namespace {
+
+constexpr const char* kPtx = ".version 7.0";
+int shared_bytes = 0;
+
+/// Arguments: the user context, one buffer. Launches grid (3, 2, 1), blocks of (32, 4, 1).
+int one_kernel(void** arguments) {
+  void* place = *static_cast<void**>(arguments[0]);
+  static void* state = nullptr;
+  if (const int code = halide_cuda_initialize_kernels(place, &state, kPtx, std::strlen(kPtx))) {
+    return code;
+  }
+  void* parameters[] = {arguments[1], nullptr};
+  size_t sizes[] = {8, 0};
+  int8_t buffers[] = {1, 0};
+  const int code = halide_cuda_run(place, state, "kernel", 3, 2, 1, 32, 4, 1, shared_bytes, sizes,
+                                   parameters, buffers);
+  halide_cuda_finalize_kernels(place, state);
+  return code;
+}
+
+kernels::Pipeline find(const std::string& name) {
+  return name == "one_kernel_test" ? &one_kernel : nullptr;
+}
+
+const kernels::cuda::Backend kBackend{"_test", &find, true};
+
+void run(int device = 0, int shared = 0) {
+  shared_bytes = shared;
+  const at::Tensor x = to_stand_in(at::ones({2, 3}), device);
+  kernels::cuda::KernelCall call(kBackend, "one_kernel", x);
+  call.add(x);
+  call.run();
+}
+
+std::string message_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const c10::Error& error) {
+    return error.what_without_backtrace();
+  }
+  return "nothing thrown";
+}
+
+class CudaDriver : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    set_stand_in_stream(0x77);
+    take_driver_calls();
+  }
+};
+
+/// The driver calls of run(device) without those that make the context current and back.
+std::vector<std::string> calls_of_run(int device, const std::string& context) {
+  take_driver_calls();
+  run(device);
+  std::vector<std::string> kept;
+  for (const std::string& call : take_driver_calls()) {
+    if (call.rfind("cuCtxPushCurrent", 0) == 0) {
+      EXPECT_EQ(call, "cuCtxPushCurrent " + context);
+    } else if (call != "cuCtxPopCurrent") {
+      kept.push_back(call);
+    }
+  }
+  return kept;
+}
+
+TEST_F(CudaDriver, LaunchesInTheDevicesPrimaryContextOnTorchsStream) {
+  const std::vector<std::string> first{
+      "cuInit", "cuDevicePrimaryCtxRetain device 1", "cuModuleLoadDataEx ptx options 0",
+      "cuModuleGetFunction", "cuLaunchKernel grid 3 2 1 block 32 4 1 shared 0 stream 0x77"};
+  EXPECT_EQ(calls_of_run(1, "0x1001"), first);
+  set_stand_in_stream(0x88);
+  const std::vector<std::string> second{
+      "cuModuleGetFunction", "cuLaunchKernel grid 3 2 1 block 32 4 1 shared 0 stream 0x88"};
+  EXPECT_EQ(calls_of_run(1, "0x1001"), second) << "the context and the module are kept";
+  EXPECT_EQ(calls_of_run(3, "0x1003").at(1), "cuDevicePrimaryCtxRetain device 3");
+}
+
+TEST_F(CudaDriver, AsksForSharedMemoryBeyond48Kilobytes) {
+  const auto asked = [](int shared) {
+    run(0, shared);
+    const std::vector<std::string> calls = take_driver_calls();
+    return std::find(calls.begin(), calls.end(),
+                     "cuFuncSetAttribute attribute 8 value " + std::to_string(shared)) !=
+           calls.end();
+  };
+  EXPECT_FALSE(asked(49152));
+  EXPECT_TRUE(asked(49153));
+}
+
+TEST_F(CudaDriver, NamesTheDriversError) {
+  run();
+  fail_driver_call("cuLaunchKernel", 1);
+  EXPECT_EQ(message_of([] { run(); }),
+            "Halide pipeline one_kernel_test on [2, 3] failed with code -29: CUDA error: "
+            "CUDA_ERROR_INVALID_VALUE cuLaunchKernel failed");
+  fail_driver_call("cuLaunchKernel", 0);
+  fail_driver_call("cuFuncSetAttribute", 1);
+  EXPECT_EQ(message_of([] { run(0, 200000); }),
+            "Halide pipeline one_kernel_test on [2, 3] failed with code -29: "
+            "cuFuncSetAttribute(200000 bytes of shared memory) failed: CUDA_ERROR_INVALID_VALUE");
+  fail_driver_call("cuFuncSetAttribute", 0);
+  EXPECT_EQ(message_of([] { run(); }), "nothing thrown") << "an error leaves nothing behind";
+}
+
+TEST_F(CudaDriver, NamesTheContextsError) {
+  fail_driver_call("cuDevicePrimaryCtxRetain", 2);
+  EXPECT_EQ(message_of([] { run(7); }),
+            "Halide pipeline one_kernel_test on [2, 3] failed with code -29: "
+            "cuDevicePrimaryCtxRetain(device 7) failed: CUDA_ERROR_OUT_OF_MEMORY");
+  fail_driver_call("cuDevicePrimaryCtxRetain", 0);
+  EXPECT_EQ(message_of([] { run(7); }), "nothing thrown");
+  fail_driver_call("cuInit", 999);
+  EXPECT_EQ(message_of([] { run(8); }),
+            "Halide pipeline one_kernel_test on [2, 3] failed with code -29: cuInit failed: CUDA "
+            "error 999");
+  fail_driver_call("cuInit", 0);
+}
+
+TEST_F(CudaDriver, RefusesTensorsOfTwoDevices) {
+  EXPECT_EQ(message_of([] {
+              kernels::cuda::KernelCall call(kBackend, "one_kernel", to_stand_in(at::ones({1}), 0));
+              call.add(to_stand_in(at::ones({1}), 1));
+            }),
+            "luna: one_kernel_test: a tensor on cuda:1 among tensors on cuda:0");
+}
+
+TEST_F(CudaDriver, ExitsSilently) {
+  ::testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  EXPECT_EXIT(
+      {
+        run();
+        std::exit(0);
+      },
+      ::testing::ExitedWithCode(0), "^$");
+}
+
+TEST(StandInDevice, RunsOperatorsInHostMemory) {
+  const at::Tensor x = to_stand_in(at::arange(6.0f).view({2, 3}));
+  at::Tensor y = at::zeros({3, 2}, x.options());
+  y.copy_(x.t()).mul_(2);
+  y.narrow(0, 0, 1).fill_(7);
+  const int64_t before = stand_in_waits();
+  EXPECT_TRUE(y.is_cuda());
+  EXPECT_TRUE(
+      at::cat({y, y.sum(0, true)})
+          .cpu()
+          .equal(at::tensor({7.0f, 7.0f, 2.0f, 8.0f, 4.0f, 10.0f, 13.0f, 25.0f}).view({4, 2})));
+  EXPECT_EQ(stand_in_waits(), before + 1);
+}
+
+/// Its own process without a driver: see CMakeLists.txt.
+TEST(NoCudaDriver, IsAnErrorWithTheCure) {
+  for (int attempt = 0; attempt < 2; attempt++) {
+    EXPECT_EQ(message_of([] { run(); }),
+              "Halide pipeline one_kernel_test on [2, 3] failed with code -21: CUDA driver not "
+              "found (no_such_driver.so): install the NVIDIA driver, or move the tensors to the "
+              "CPU");
+  }
+}
+
+TEST(ParallelLoop, RunsEveryIterationAndHandsItsErrorOver) {
+  std::vector<uint8_t> done(1000);
+  const auto mark = [](void*, int i, uint8_t* closure) { return closure[i - 5] = 1, 0; };
+  EXPECT_EQ(halide_do_par_for(nullptr, mark, 5, 1000, done.data()), 0);
+  EXPECT_EQ(std::count(done.begin(), done.end(), 1), 1000);
+  const auto fail = [](void*, int i, uint8_t*) {
+    if (i == 700) halide_error(nullptr, "iteration 700");
+    return i == 700 ? -3 : 0;
+  };
+  EXPECT_EQ(halide_do_par_for(nullptr, fail, 0, 1000, nullptr), -3);
+  EXPECT_EQ(halide::take_error(), "iteration 700");
+}
+
+}  // namespace
+}  // namespace luna::test

@@ -1,0 +1,80 @@
+// Promise: a file is whole or as it was before; a writer leaves nothing else behind.
+#include "runtime/io/atomic_file.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/error_of.h"
+#include "tests/support/temporary_folder.h"
+
+namespace luna::io {
+namespace {
+
+using testing::error_of;
+using testing::file_bytes;
+using testing::TemporaryFolder;
+
+size_t entries(const std::filesystem::path& folder) {
+  return std::distance(std::filesystem::directory_iterator(folder), {});
+}
+
+TEST(AtomicFile, WritesAllBytesAndMakesFolders) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "a" / "b" / "file";
+  std::string bytes(3'000'000, 'x');  // more than the buffer
+  bytes += '\0';
+  AtomicFile file(path);
+  file.append(bytes);
+  file.append("end");
+  file.commit();
+  EXPECT_EQ(file_bytes(path), bytes + "end");
+  EXPECT_EQ(entries(path.parent_path()), 1u);
+}
+
+TEST(AtomicFile, ChangesNothingBeforeCommit) {
+  const TemporaryFolder folder;
+  const auto path = folder.write("file", "old");
+  {
+    AtomicFile file(path);
+    file.append(std::string(3'000'000, 'x'));
+    EXPECT_EQ(file_bytes(path), "old");
+  }
+  EXPECT_EQ(file_bytes(path), "old");
+  EXPECT_EQ(entries(folder.path()), 1u);
+}
+
+TEST(AtomicFile, TakesOverThePartFileOfAKilledWriter) {
+  const TemporaryFolder folder;
+  folder.write("file.part", "what a killed writer left, longer than the new content");
+  write_file_atomically(folder.path() / "file", "new");
+  EXPECT_EQ(file_bytes(folder.path() / "file"), "new");
+  EXPECT_EQ(entries(folder.path()), 1u);
+}
+
+TEST(AtomicFile, OneWriterAPathAtATime) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "file";
+  AtomicFile first(path);
+  first.append("first");
+  EXPECT_EQ(error_of([&] { AtomicFile second(path); }),
+            "cannot write " + path.string() +
+                ": Resource temporarily unavailable; another process is writing it: wait for it or "
+                "end it");
+  first.commit();
+  write_file_atomically(path, "second");
+  EXPECT_EQ(file_bytes(path), "second");
+}
+
+TEST(AtomicFile, NamesWhatStandsInTheWay) {
+  const TemporaryFolder folder;
+  const auto blocked = folder.write("file", "") / "below";
+  EXPECT_EQ(error_of([&] { write_file_atomically(blocked, ""); }),
+            "cannot write " + blocked.string() + ": Not a directory");
+  const auto taken = folder.path() / "folder";
+  std::filesystem::create_directories(taken / "full");
+  EXPECT_EQ(error_of([&] { write_file_atomically(taken, ""); }),
+            "cannot write " + taken.string() + ": Is a directory");
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "folder.part"));
+}
+
+}  // namespace
+}  // namespace luna::io

@@ -1,0 +1,56 @@
+// The operators on CUDA tensors as far as no kernel is needed (stand-in device and driver): which
+// argument is on the wrong device, and what is not built.
+#include "tests/support/compare.h"
+#include "tests/support/stand_in_device.h"
+
+namespace luna::test {
+namespace {
+
+ops::Inputs on_device(const ops::Inputs& in) {
+  ops::Inputs out{to_stand_in(in.q), to_stand_in(in.k), to_stand_in(in.v), {}, {}};
+  for (const at::Tensor& p : in.params) out.params.push_back(to_stand_in(p));
+  if (in.key_mask) out.key_mask = to_stand_in(*in.key_mask);
+  return out;
+}
+
+std::string message_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const c10::Error& error) {
+    return error.what_without_backtrace();
+  }
+  return "nothing thrown";
+}
+
+class Device : public ::testing::Test {
+ protected:
+  Device() : case_(small_case()) {
+    case_.mask = MaskKind::random;
+    host_ = make_inputs(case_);
+    in_ = on_device(host_);
+  }
+  std::string message() const {
+    return message_of([&] { run_forward(in_, case_.spec, Through::fused); });
+  }
+
+  Case case_;
+  ops::Inputs host_, in_;
+};
+
+TEST_F(Device, NamesTheArgumentOnAnother) {
+  in_.v = host_.v;
+  EXPECT_EQ(message(), "luna_attention: v must be on q's device cuda:0, got cpu.");
+  in_.v = to_stand_in(host_.v, 1);
+  EXPECT_EQ(message(), "luna_attention: v must be on q's device cuda:0, got cuda:1.");
+  in_.v = to_stand_in(host_.v);
+  in_.params[ops::kW2] = host_.params[ops::kW2];
+  EXPECT_EQ(message(), "luna_attention: w2 must be on q's device cuda:0, got cpu.");
+  in_.params[ops::kW2] = to_stand_in(host_.params[ops::kW2]);
+  in_.key_mask = host_.key_mask;
+  EXPECT_EQ(message(), "luna_attention: key_mask must be on q's device cuda:0, got cpu.");
+  in_.q = host_.q;
+  EXPECT_EQ(message(), "luna_attention: k must be on q's device cpu, got cuda:0.");
+}
+
+}  // namespace
+}  // namespace luna::test

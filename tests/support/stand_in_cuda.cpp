@@ -1,0 +1,123 @@
+#include "tests/support/stand_in_cuda.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <utility>
+
+namespace {
+
+std::mutex mutex;
+std::vector<std::string> calls;
+std::map<std::string, int> failing;
+
+/// Records the call; returns what the function is to return.
+int call(const std::string& function, const std::string& details = "") {
+  const std::lock_guard lock(mutex);
+  calls.push_back(details.empty() ? function : function + " " + details);
+  const auto found = failing.find(function);
+  return found == failing.end() ? 0 : found->second;
+}
+
+template <typename Handle>
+Handle* handle(size_t value) {
+  return reinterpret_cast<Handle*>(value);
+}
+
+}  // namespace
+
+namespace luna::test {
+
+std::vector<std::string> take_driver_calls() {
+  const std::lock_guard lock(mutex);
+  return std::exchange(calls, {});
+}
+
+void fail_driver_call(const std::string& function, int code) {
+  const std::lock_guard lock(mutex);
+  failing[function] = code;
+}
+
+}  // namespace luna::test
+
+extern "C" {
+
+int cuInit(unsigned) { return call("cuInit"); }
+
+int cuGetErrorName(int code, const char** name) {
+  static const std::map<int, const char*> names{{1, "CUDA_ERROR_INVALID_VALUE"},
+                                                {2, "CUDA_ERROR_OUT_OF_MEMORY"},
+                                                {100, "CUDA_ERROR_NO_DEVICE"}};
+  const auto found = names.find(code);
+  *name = found == names.end() ? nullptr : found->second;
+  return *name ? 0 : 1;
+}
+
+int cuDevicePrimaryCtxRetain(void** context, int device) {
+  *context = handle<void>(luna::test::kFirstContext + device);
+  return call("cuDevicePrimaryCtxRetain", fmt::format("device {}", device));
+}
+
+int cuCtxPushCurrent_v2(void* context) {
+  return call("cuCtxPushCurrent", fmt::format("{}", context));
+}
+
+int cuCtxPopCurrent_v2(void** context) {
+  *context = nullptr;
+  return call("cuCtxPopCurrent");
+}
+
+int cuModuleLoadDataEx(void** module, const void* image, unsigned options, int*, void**) {
+  *module = handle<void>(1);
+  const bool ptx = std::strstr(static_cast<const char*>(image), ".version");
+  return call("cuModuleLoadDataEx", fmt::format("{} options {}", ptx ? "ptx" : "binary", options));
+}
+
+int cuModuleGetFunction(void** function, void*, const char*) {
+  *function = handle<void>(2);
+  return call("cuModuleGetFunction");
+}
+
+int cuFuncSetAttribute(void*, int attribute, int value) {
+  return call("cuFuncSetAttribute", fmt::format("attribute {} value {}", attribute, value));
+}
+
+int cuLaunchKernel(void*, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
+                   unsigned block_y, unsigned block_z, unsigned shared, void* stream, void**,
+                   void**) {
+  return call("cuLaunchKernel",
+              fmt::format("grid {} {} {} block {} {} {} shared {} stream {}", grid_x, grid_y,
+                          grid_z, block_x, block_y, block_z, shared, stream));
+}
+
+// What the runtime looks up but no pipeline may need: memory and waiting are torch's.
+#define LUNA_UNUSED(name) \
+  int name() { return call(#name); }
+LUNA_UNUSED(cuCtxCreate_v2)
+LUNA_UNUSED(cuCtxDestroy_v2)
+LUNA_UNUSED(cuCtxGetApiVersion)
+LUNA_UNUSED(cuCtxGetDevice)
+LUNA_UNUSED(cuCtxSynchronize)
+LUNA_UNUSED(cuDeviceGet)
+LUNA_UNUSED(cuDeviceGetAttribute)
+LUNA_UNUSED(cuDeviceGetCount)
+LUNA_UNUSED(cuDeviceGetName)
+LUNA_UNUSED(cuDeviceTotalMem_v2)
+LUNA_UNUSED(cuMemAlloc_v2)
+LUNA_UNUSED(cuMemcpy3D_v2)
+LUNA_UNUSED(cuMemcpyDtoD_v2)
+LUNA_UNUSED(cuMemcpyDtoDAsync_v2)
+LUNA_UNUSED(cuMemcpyDtoH_v2)
+LUNA_UNUSED(cuMemcpyDtoHAsync_v2)
+LUNA_UNUSED(cuMemcpyHtoD_v2)
+LUNA_UNUSED(cuMemcpyHtoDAsync_v2)
+LUNA_UNUSED(cuMemFree_v2)
+LUNA_UNUSED(cuModuleLoadData)
+LUNA_UNUSED(cuModuleUnload)
+LUNA_UNUSED(cuPointerGetAttribute)
+LUNA_UNUSED(cuProfilerStop)
+LUNA_UNUSED(cuStreamSynchronize)
+
+}  // extern "C"

@@ -1,0 +1,19 @@
+// A CUDA device without a GPU: tensors that call themselves CUDA's but lie in host memory, on which
+// ATen's operators run as on the CPU, and a device guard whose streams are numbers. Linked in whole
+// by tests that follow a call down to the (stand-in) driver.
+#pragma once
+
+#include <ATen/ATen.h>
+
+namespace luna::test {
+
+/// A copy of `host` on `cuda:index`.
+at::Tensor to_stand_in(const at::Tensor& host, int index = 0);
+
+/// The calling thread's current stream on every stand-in device; a CUstream.
+void set_stand_in_stream(size_t stream);
+
+/// Copies from the device to the host so far, each of which would wait for the stream.
+int64_t stand_in_waits();
+
+}  // namespace luna::test
