@@ -2,6 +2,7 @@
 
 #include "generators/common/numeric.h"
 #include "generators/common/tiles.h"
+#include "generators/common/warp.h"
 
 namespace luna {
 
@@ -30,6 +31,17 @@ void Elementwise::schedule_gradient(const Halide::Target& target, const Halide::
   const int lanes = target.natural_vector_size<float>();
   dx_.compute_at(dx_at).align_bounds(j_, tiles::kLanes);
   dx_.vectorize(j_, lanes, Halide::TailStrategy::RoundUp);
+}
+
+void Elementwise::schedule_shared(const SharedTile& tile) {
+  if (tile.feature_rows) {
+    warp::stage_rows(phi_, D_, n_, tile.at, tile.features, warp::kTokens);
+    return;
+  }
+  phi_.compute_at(tile.at).store_in(Halide::MemoryType::GPUShared).reorder_storage(n_, D_);
+  phi_.bound_extent(D_, tile.features).bound_extent(n_, warp::kTokens);
+  phi_.align_storage(n_, warp::pitch(warp::kTokens));
+  phi_.reorder(D_, n_).vectorize(D_, warp::kVector).unroll(D_).gpu_lanes(n_);
 }
 
 Expr Elu::value(const Expr& x) const {

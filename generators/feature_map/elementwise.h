@@ -15,6 +15,7 @@ class Elementwise : public FeatureMap {
   Gradient gradient(const Arguments& arguments, const Func& dphi) override;
   void schedule_features(const Halide::Target& target) override;
   void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) override;
+  void schedule_shared(const SharedTile& tile) override;
 
  protected:
   virtual Expr value(const Expr& x) const = 0;

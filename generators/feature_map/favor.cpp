@@ -2,6 +2,7 @@
 
 #include "generators/common/numeric.h"
 #include "generators/common/tiles.h"
+#include "generators/common/warp.h"
 
 namespace luna {
 
@@ -28,9 +29,9 @@ Func Favor::features(const Arguments& arguments, const TokenTile& tile, Side sid
   half_scale_ = arguments.scalars.at("half_scale");
   amplitude_ = arguments.scalars.at("amplitude");
   epsilon_ = arguments.scalars.at("epsilon");
-  const RDom over_d(0, tile.d, "over_d_square");
+  over_square_ = RDom(0, tile.d, "over_d_square");
   square_(at(n_)) = 0.0f;
-  square_(at(n_)) += tile.x(at(over_d, n_)) * tile.x(at(over_d, n_));
+  square_(at(n_)) += tile.x(at(over_square_, n_)) * tile.x(at(over_square_, n_));
   Expr largest;
   if (options_.batched) {
     largest = arguments.buffers.at("stabiliser")(at(n_));
@@ -70,6 +71,13 @@ void Favor::schedule_features(const Halide::Target& target) {
     }
   }
   per_tile(phi_).vectorize(D_, lanes, Halide::TailStrategy::RoundUp);
+}
+
+void Favor::schedule_shared(const SharedTile& tile) {
+  Projected::schedule_shared(tile);
+  phi_.vectorize(Di_, warp::kVector).unroll(Di_);
+  square_.compute_at(phi_, n_).store_in(MemoryType::Register);
+  square_.update().unroll(over_square_, warp::kVector);
 }
 
 void Favor::schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) {

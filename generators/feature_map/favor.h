@@ -15,9 +15,11 @@ class Favor : public Projected {
   Gradient gradient(const Arguments& arguments, const Func& dphi) override;
   void schedule_features(const Halide::Target& target) override;
   void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) override;
+  void schedule_shared(const SharedTile& tile) override;
 
  private:
   Func square_{"square"}, maximum_{"maximum"}, sum_dt_{"sum_dt"}, dx_{"dx_favor"};
+  RDom over_square_;
   Expr half_scale_, amplitude_, epsilon_;
 };
 

@@ -44,6 +44,14 @@ struct TokenTile {
   std::vector<Var> batch = {};  ///< dimensions after the token's: none, or (h, b)
 };
 
+/// Batched form on a GPU: where a pass wants the features of one tile of tokens.
+struct SharedTile {
+  Halide::LoopLevel at;  ///< loop over tiles of the consumer
+  int features;          ///< D at a time
+  bool feature_rows;     ///< D is innermost in shared memory, else the token
+  bool sites = false;    ///< what the gradient reads of every projection is kept there too
+};
+
 /// A gradient sum over tokens and the extents of the output it is accumulated in.
 struct GradientSum {
   Func sum;
@@ -85,9 +93,15 @@ class FeatureMap {
   };
   virtual Gradient gradient(const Arguments& arguments, const Func& dphi) = 0;
 
+  /// CPU: once per tile of tokens.
   virtual void schedule_features(const Halide::Target& target) = 0;
   /// dx_at: the loop over blocks of tokens in which dx is stored.
   virtual void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) = 0;
+
+  /// GPU: features in shared memory, lanes are tokens.
+  virtual void schedule_shared(const SharedTile& tile) = 0;
+  /// GPU: `site` is the loop over what one lane computes the gradient of.
+  virtual void schedule_shared_gradient(const Halide::LoopLevel&) {}
 
  protected:
   /// Coordinates (own..., batch) of a Func; the last of `own` is the token.

@@ -1,6 +1,9 @@
 #include "generators/feature_map/projected.h"
 
+#include <algorithm>
+
 #include "generators/common/tiles.h"
+#include "generators/common/warp.h"
 
 namespace luna {
 
@@ -9,6 +12,9 @@ using Halide::MemoryType;
 using Halide::TailStrategy;
 
 std::vector<Argument> Projected::inputs(Side) const {
+  if (options_.batched) {  // (j, i): one lane reads a projection's own row
+    return {{"proj", Float(32), 2, options_.size}, {"bias", Float(32), 1}};
+  }
   // proj(i, j): projections innermost, padded to kLanes.
   return {{"proj", Float(32), 2}, {"bias", Float(32), 1}};
 }
@@ -31,7 +37,9 @@ void Projected::project(const Arguments& arguments, const TokenTile& tile) {
   projections_ = tile.features / channels();
   over_d_ = RDom(0, tile.d, "over_d");
   t_block_(at(i_, n_)) = arguments.buffers.at("bias")(i_);
-  t_block_(at(i_, n_)) += arguments.buffers.at("proj")(i_, over_d_) * tile.x(at(over_d_, n_));
+  const Func& proj = arguments.buffers.at("proj");
+  const Expr weight = options_.batched ? proj(over_d_, i_) : proj(i_, over_d_);
+  t_block_(at(i_, n_)) += weight * tile.x(at(over_d_, n_));
   t_(at(i_, n_)) = t_block_(at(i_, n_));
 }
 
@@ -106,6 +114,31 @@ void Projected::schedule_gradient(const Halide::Target& target, const Halide::Lo
   dproj_block_.update().reorder(j_, i_, over_n_).vectorize(j_, lanes).unroll(i_);
   dbias_.vectorize(i_, lanes, round_up);
   dbias_.update().reorder(i_, over_n_bias_).vectorize(i_, lanes, round_up);
+}
+
+void Projected::share_sites(Func& f, const SharedTile& tile) const {
+  f.compute_at(tile.at).store_in(MemoryType::GPUShared).reorder_storage(n_, i_);
+  f.bound_extent(i_, tile.features / channels()).bound_extent(n_, warp::kTokens);
+  f.split(i_, io_, ii_, block_).reorder(ii_, io_, n_).unroll(ii_).gpu_lanes(n_);
+}
+
+void Projected::schedule_shared(const SharedTile& tile) {
+  block_ = std::min(8, tile.features / channels());
+  phi_.compute_at(tile.at).store_in(MemoryType::GPUShared);
+  phi_.bound_extent(D_, tile.features).bound_extent(n_, warp::kTokens);
+  if (tile.feature_rows) {
+    phi_.align_storage(D_, warp::pitch(tile.features));
+  } else {
+    phi_.reorder_storage(n_, D_).align_storage(n_, warp::pitch(warp::kTokens));
+  }
+  phi_.split(D_, Do_, Di_, block_ * channels()).reorder(Di_, Do_, n_).gpu_lanes(n_);
+  Halide::LoopLevel block_at(phi_, Do_);
+  if (tile.sites) {
+    share_sites(t_, tile);
+    block_at = Halide::LoopLevel(t_, io_);
+  }
+  t_block_.compute_at(block_at).store_in(MemoryType::Register).unroll(i_);
+  t_block_.update().reorder(i_, over_d_).unroll(i_).unroll(over_d_, warp::kVector);
 }
 
 }  // namespace luna

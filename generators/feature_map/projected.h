@@ -15,6 +15,7 @@ class Projected : public FeatureMap {
   Expr padded_features(const Arguments& arguments, const Expr& d) const override;
   void schedule_features(const Halide::Target& target) override;
   void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) override;
+  void schedule_shared(const SharedTile& tile) override;
 
   /// t(i, n) of the last features() call.
   const Func& projection() const { return t_; }
@@ -27,6 +28,12 @@ class Projected : public FeatureMap {
   /// Gradient of the projection from dt_(i, n), which the derived map has defined; in batched form
   /// dt_ itself.
   Gradient project_back(const Arguments& arguments);
+  /// Projections that a lane computes at once, and the loop over blocks of them inside which it
+  /// does (schedule_shared; maps schedule their own Funcs there).
+  int block_ = 0;
+  Var Do_{"Do"}, Di_{"Di"}, io_{"io"}, ii_{"ii"};
+  /// A value f(i, n) of every site in shared memory.
+  void share_sites(Func& f, const SharedTile& tile) const;
   /// Computed once per tile, on the stack, with extents known to the vectoriser.
   Func& per_tile(Func& f) const;
 

@@ -2,6 +2,7 @@
 
 #include "generators/common/numeric.h"
 #include "generators/common/tiles.h"
+#include "generators/common/warp.h"
 
 namespace luna {
 namespace {
@@ -169,6 +170,21 @@ void PsiDense::schedule_gradient(const Halide::Target& target, const Halide::Loo
     f->vectorize(h_, lanes, round_up);
     f->update().reorder(h_, sites_.x, sites_.y).vectorize(h_, lanes, round_up);
   }
+}
+
+void PsiDense::schedule_shared(const SharedTile& tile) {
+  Projected::schedule_shared(tile);
+  const Var site("site"), l("l");
+  phi_.split(Di_, site, l, options_.channels).vectorize(l, warp::kVector).unroll(l).unroll(site);
+  psi_.compute_at(phi_, site).store_in(MemoryType::Register).unroll(l_);
+  psi_.update().reorder(l_, i_, n_, over_h_).unroll(l_);
+  hidden_.compute_at(psi_, over_h_);
+}
+
+void PsiDense::schedule_shared_gradient(const Halide::LoopLevel& site) {
+  dpsi_.compute_at(site).store_in(MemoryType::Register).unroll(D_);
+  dt_.compute_at(site).store_in(MemoryType::Register);
+  dhidden_.compute_at(dt_, over_h_back_).update().unroll(over_l_);
 }
 
 }  // namespace luna

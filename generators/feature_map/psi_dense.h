@@ -19,6 +19,14 @@ class PsiDense : public Projected {
   Gradient gradient(const Arguments& arguments, const Func& dphi) override;
   void schedule_features(const Halide::Target& target) override;
   void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) override;
+  void schedule_shared(const SharedTile& tile) override;
+  void schedule_shared_gradient(const Halide::LoopLevel& site) override;
+
+  /// hidden(h, i, n) of the last features() call; the gradients at psi(D, n) and at the hidden
+  /// units' arguments (h, i, n) of the last gradient() call.
+  const Func& hidden() const { return hidden_; }
+  Func& psi_gradient() { return dpsi_; }
+  const Func& linear_gradient() const { return dlinear_; }
 
  private:
   int channels() const override { return options_.channels; }
@@ -26,7 +34,7 @@ class PsiDense : public Projected {
   Expr activate_gradient(const Expr& y) const;
 
   Activation activation_;
-  Var l_{"l"}, h_{"h"};
+  Var l_{"l"}, h_{"unit"};
   Func hidden_{"hidden"}, psi_{"psi"}, dpsi_{"dpsi"}, dhidden_{"dhidden"}, dlinear_{"dlinear"};
   Func dw1_{"dw1"}, db1_{"db1"}, dw2_{"dw2"}, db2_{"db2"};
   Expr floor_;

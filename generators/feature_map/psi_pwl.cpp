@@ -6,6 +6,7 @@
 
 #include "generators/common/numeric.h"
 #include "generators/common/tiles.h"
+#include "generators/common/warp.h"
 
 namespace luna {
 
@@ -18,7 +19,12 @@ std::vector<Argument> PsiPwl::inputs(Side side) const {
   auto list = Projected::inputs(side);
   list.push_back(
       {"first_row", Int(32), 1});  // (i): row of projection i's first segment in the table
-  list.push_back({"search", Float(32), 2, tiles::kSearchWidth});  // (16, node), padded with +inf
+  if (options_.batched) {
+    list.push_back({"knots", Float(32), 1});  // ascending, padded with +inf to 2^halvings
+    list.push_back({"halvings", Int(32), 0});
+  } else {
+    list.push_back({"search", Float(32), 2, tiles::kSearchWidth});  // (16, node), padded with +inf
+  }
   // (2 L, row): slopes, then intercepts
   list.push_back({"table", Float(32), 2, 2 * options_.channels});
   list.push_back({"segments", Int(32), 0});  // K + 1
@@ -34,21 +40,10 @@ std::vector<Argument> PsiPwl::gradient_outputs() const {
 }
 
 /// row_(i, n) = first_row(i) + #{knots <= t(i, n)}, level by level: the children passed at each
-/// node are one vector compare and a population count. In batched form by halving the leaves, which
-/// are the sorted knots.
+/// node are one vector compare and a population count.
 void PsiPwl::search(const Arguments& arguments) {
   const Func& tree = arguments.buffers.at("search");
   Expr child = 0;
-  if (options_.batched) {
-    const int knots = tiles::kSearchWidth * tiles::kSearchWidth;
-    for (int step = knots / 2; step > 0; step /= 2) {
-      const Expr last = unsafe_promise_clamped(child + step - 1, 0, knots - 1);
-      const Expr knot = tree(last % tiles::kSearchWidth, 1 + last / tiles::kSearchWidth);
-      child = Halide::select(knot <= t_(at(i_, n_)), child + step, child);
-    }
-    define_row(arguments, child);
-    return;
-  }
   int first_node = 0, nodes = 1;
   for (int level = 0; level < options_.levels; level++) {
     const RDom r(0, tiles::kSearchWidth, "r" + std::to_string(level));
@@ -64,6 +59,20 @@ void PsiPwl::search(const Arguments& arguments) {
   define_row(arguments, child);
 }
 
+/// The same count in batched form, any number of knots: a binary search of the sorted knots.
+void PsiPwl::halve(const Arguments& arguments) {
+  const Expr halvings = arguments.scalars.at("halvings");
+  const Expr last = arguments.shapes.at("knots").dim(0).extent() - 1;
+  halvings_ = RDom(0, halvings, "halvings");
+  const Expr step = Halide::cast<int>(1) << (halvings - 1 - halvings_);
+  segment_(at(i_, n_)) = 0;
+  const Expr passed = segment_(at(i_, n_));
+  const Expr knot = arguments.buffers.at("knots")(
+      unsafe_promise_clamped(passed + step - 1, 0, last));
+  segment_(at(i_, n_)) += Halide::select(knot <= t_(at(i_, n_)), step, 0);
+  define_row(arguments, segment_(at(i_, n_)));
+}
+
 void PsiPwl::define_row(const Arguments& arguments, const Expr& segment) {
   row_(at(i_, n_)) = arguments.buffers.at("first_row")(i_) +
                      Halide::min(segment, arguments.scalars.at("segments") - 1);
@@ -71,7 +80,7 @@ void PsiPwl::define_row(const Arguments& arguments, const Expr& segment) {
 
 Func PsiPwl::features(const Arguments& arguments, const TokenTile& tile, Side) {
   project(arguments, tile);
-  search(arguments);
+  options_.batched ? halve(arguments) : search(arguments);
   const int L = options_.channels;
   const Func& table = arguments.buffers.at("table");
   floor_ = arguments.scalars.at("floor");
@@ -145,6 +154,23 @@ void PsiPwl::schedule_gradient(const Halide::Target& target, const Halide::LoopL
         .vectorize(l_, options_.channels)
         .unroll(sites_.x, 4, Halide::TailStrategy::GuardWithIf);
   }
+}
+
+void PsiPwl::schedule_shared(const SharedTile& tile) {
+  Projected::schedule_shared(tile);
+  const Var site("site"), l("l");
+  phi_.split(Di_, site, l, options_.channels).vectorize(l, warp::kVector).unroll(l).unroll(site);
+  Halide::LoopLevel search_at(phi_, Do_);
+  if (tile.sites) {
+    share_sites(row_, tile);
+    search_at = Halide::LoopLevel(row_, io_);
+  }
+  segment_.compute_at(search_at).store_in(MemoryType::Register).unroll(i_);
+  segment_.update().reorder(i_, halvings_).unroll(i_);
+}
+
+void PsiPwl::schedule_shared_gradient(const Halide::LoopLevel& site) {
+  dt_.compute_at(site).store_in(MemoryType::Register).update().unroll(over_l_);
 }
 
 }  // namespace luna

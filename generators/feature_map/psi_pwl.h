@@ -16,14 +16,23 @@ class PsiPwl : public Projected {
   Gradient gradient(const Arguments& arguments, const Func& dphi) override;
   void schedule_features(const Halide::Target& target) override;
   void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) override;
+  void schedule_shared(const SharedTile& tile) override;
+  void schedule_shared_gradient(const Halide::LoopLevel& site) override;
+
+  /// The table's row of site (i, n), and the gradient at psi(D, n) of the last gradient() call.
+  const Func& row() const { return row_; }
+  Func& psi_gradient() { return dpsi_; }
 
  private:
   int channels() const override { return options_.channels; }
   void search(const Arguments& arguments);
+  void halve(const Arguments& arguments);
   void define_row(const Arguments& arguments, const Expr& segment);
 
   Func row_{"row"}, psi_{"psi"}, dpsi_{"dpsi"}, g0_{"g0_sum"}, g1_{"g1_sum"};
   std::vector<std::pair<Func, RDom>> levels_;
+  Func segment_{"segment"};
+  RDom halvings_;
   Expr floor_, rows_;
   RDom over_l_, sites_;
   Var l_;
