@@ -28,6 +28,9 @@ constexpr int column_block(int size) { return size == 32 ? 11 : 5; }
 /// Batched (CUDA) pipelines: columns of a state, dv values, the normaliser and padding.
 constexpr int state_columns(int size) { return size + 16; }
 
+/// Columns after the dv of a batched apply_state's output, each the denominator: one vector.
+constexpr int kDenColumns = 4;
+
 /// Batched pipelines sum tokens in slots of a multiple of this many.
 constexpr int kSlotAlign = 64;
 

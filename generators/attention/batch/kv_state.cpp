@@ -41,7 +41,7 @@ class BatchKvState : public BatchPass<BatchKvState> {
 
  private:
   void schedule_blocks() {
-    const Var eo("eo"), ei("ei"), er("er"), c("c"), Di("Di"), f("f");
+    const Var eo("eo"), ei("ei"), er("er"), c("c"), Di("Di"), f("f"), gs("gs");
     Func out = state;
     out.bound(e_, 0, tiles::state_columns(size));
     out.split(e_, eo, er, 16)
@@ -49,16 +49,16 @@ class BatchKvState : public BatchPass<BatchKvState> {
         .split(D_, g_, Di, feature_group(), Halide::TailStrategy::RoundUp)
         .split(Di, f, l_, feature_group() / kRowLanes)
         .fuse(c, f, lane_)
-        .fuse(h_, b_, hb_)
         .split(g_, g_, ty_, 1)
-        .reorder(ei, eo, l_, lane_, ty_, g_, slot_, hb_)
+        .fuse(g_, slot_, gs)
+        .reorder(ei, eo, l_, lane_, ty_, gs, h_, b_)
         .vectorize(ei)
         .unroll(eo)
         .unroll(l_)
         .gpu_lanes(lane_)
         .gpu_threads(ty_)
-        .gpu_blocks(g_, slot_, hb_);
-    sum_.compute_at(out, g_).store_in(Halide::MemoryType::Register);
+        .gpu_blocks(gs, h_, b_);
+    sum_.compute_at(out, gs).store_in(Halide::MemoryType::Register);
     sum_.bound_extent(g_, 1).bound_extent(slot_, 1).bound_extent(h_, 1).bound_extent(b_, 1);
     sum_.reorder(k_, l_, lane_).unroll(k_).unroll(l_).gpu_lanes(lane_);
     sum_.update().reorder(k_, l_, tile_.x, lane_, tile_.y).unroll(k_).unroll(l_).gpu_lanes(lane_);
