@@ -74,7 +74,7 @@ void Favor::schedule_features(const Halide::Target& target) {
 }
 
 void Favor::schedule_shared(const SharedTile& tile) {
-  Projected::schedule_shared(tile);
+  Projected::schedule_shared({tile.at, tile.features, tile.feature_rows});
   phi_.vectorize(Di_, warp::kVector).unroll(Di_);
   square_.compute_at(phi_, n_).store_in(MemoryType::Register);
   square_.update().unroll(over_square_, warp::kVector);

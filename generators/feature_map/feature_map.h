@@ -73,6 +73,8 @@ class FeatureMap {
 
   /// True when D = d and features are functions of one coordinate of x.
   virtual bool elementwise() const { return false; }
+  /// Features that one projection yields; what a batched gradient has one value of.
+  virtual int channels() const { return 1; }
   /// Parameters, in the order in which the pipeline takes them.
   virtual std::vector<Argument> inputs(Side side) const = 0;
   /// Parameters that only the gradient needs.

@@ -21,8 +21,6 @@ class Projected : public FeatureMap {
   const Func& projection() const { return t_; }
 
  protected:
-  /// Features that one projection yields.
-  virtual int channels() const { return 1; }
   /// Defines t_(i, n).
   void project(const Arguments& arguments, const TokenTile& tile);
   /// Gradient of the projection from dt_(i, n), which the derived map has defined; in batched form

@@ -12,6 +12,7 @@ class PsiDense : public Projected {
  public:
   PsiDense(const MapOptions& options, Activation activation)
       : Projected(options), activation_(activation) {}
+  int channels() const override { return options_.channels; }
   std::vector<Argument> inputs(Side side) const override;
   std::vector<Argument> gradient_inputs() const override;
   std::vector<Argument> gradient_outputs() const override;
@@ -29,7 +30,6 @@ class PsiDense : public Projected {
   const Func& linear_gradient() const { return dlinear_; }
 
  private:
-  int channels() const override { return options_.channels; }
   Expr activate(const Expr& y) const;
   Expr activate_gradient(const Expr& y) const;
 

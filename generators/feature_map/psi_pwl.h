@@ -10,6 +10,7 @@ namespace luna {
 class PsiPwl : public Projected {
  public:
   using Projected::Projected;
+  int channels() const override { return options_.channels; }
   std::vector<Argument> inputs(Side side) const override;
   std::vector<Argument> gradient_outputs() const override;
   Func features(const Arguments& arguments, const TokenTile& tile, Side side) override;
@@ -24,7 +25,6 @@ class PsiPwl : public Projected {
   Func& psi_gradient() { return dpsi_; }
 
  private:
-  int channels() const override { return options_.channels; }
   void search(const Arguments& arguments);
   void halve(const Arguments& arguments);
   void define_row(const Arguments& arguments, const Expr& segment);

@@ -36,8 +36,8 @@ class BatchPass : public MapPass<Pass> {
   /// phi(D, n, h, b) of the tokens of x whose weight is not zero; others are those of a zero row.
   template <typename Source, typename Weights>
   Func features(Source& x, Weights& weight) {
-    const Arguments args = this->arguments();
-    for (const auto& [name, shape] : args.shapes) {
+    arguments_ = this->arguments();
+    for (const auto& [name, shape] : arguments_.shapes) {
       if (shape.dimensions() == 3) {
         Halide::OutputImageParam per_token = shape;
         per_token.set_host_alignment(sizeof(float));
@@ -49,8 +49,8 @@ class BatchPass : public MapPass<Pass> {
     bind_rows(x);
     bind_scalars(weight);
     rows_(j_, n_, h_, b_) = Halide::select(kept(n_), x(j_, row(n_), h_, b_), 0.0f);
-    features_ = feature_map_->padded_features(args, Expr(int(size)));
-    return feature_map_->features(args, {rows_, int(size), tokens_, features_, {h_, b_}},
+    features_ = feature_map_->padded_features(arguments_, Expr(int(size)));
+    return feature_map_->features(arguments_, {rows_, int(size), tokens_, features_, {h_, b_}},
                                   Side::key);
   }
 
@@ -120,6 +120,7 @@ class BatchPass : public MapPass<Pass> {
   Func values_{"v_columns"};  ///< (e, n, h, b)
   Func last_{"last_column"};      ///< (n, h, b)
   Func weight_;
+  Arguments arguments_;
   Expr tokens_;
 };
 
