@@ -137,7 +137,11 @@ void Projected::schedule_shared(const SharedTile& tile) {
     share_sites(t_, tile);
     block_at = Halide::LoopLevel(t_, io_);
   }
-  t_block_.compute_at(block_at).store_in(MemoryType::Register).unroll(i_);
+  schedule_projection(block_at);
+}
+
+void Projected::schedule_projection(const Halide::LoopLevel& block) {
+  t_block_.compute_at(block).store_in(MemoryType::Register).unroll(i_);
   t_block_.update().reorder(i_, over_d_).unroll(i_).unroll(over_d_, warp::kVector);
 }
 

@@ -17,6 +17,8 @@ class Projected : public FeatureMap {
   void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) override;
   void schedule_shared(const SharedTile& tile) override;
 
+  /// GPU: the projections that one round of that loop reads, in registers.
+  void schedule_projection(const Halide::LoopLevel& block);
   /// t(i, n) of the last features() call.
   const Func& projection() const { return t_; }
 

@@ -70,6 +70,14 @@ std::vector<Argument> PsiDense::gradient_outputs() const {
   return list;
 }
 
+Expr PsiDense::linear(const Expr& h, const Expr& i, const Expr& n) const {
+  return w1_(h) * t_(at(i, n)) + b1_(h);
+}
+
+Expr PsiDense::unit(const Expr& h, const Expr& i, const Expr& n) const {
+  return activate(linear(h, i, n));
+}
+
 Func PsiDense::features(const Arguments& arguments, const TokenTile& tile, Side) {
   project(arguments, tile);
   const int L = options_.channels;
@@ -78,7 +86,9 @@ Func PsiDense::features(const Arguments& arguments, const TokenTile& tile, Side)
   const Expr hid = arguments.shapes.at("w1").dim(0).extent();
   floor_ = arguments.scalars.at("floor");
   over_h_ = RDom(0, hid, "over_h");
-  hidden_(at(h_, i_, n_)) = activate(b.at("w1")(h_) * t_(at(i_, n_)) + b.at("b1")(h_));
+  w1_ = b.at("w1");
+  b1_ = b.at("b1");
+  hidden_(at(h_, i_, n_)) = unit(h_, i_, n_);
   const Expr channel =
       Halide::unsafe_promise_clamped(b.at("first_channel")(i_), 0, channels - L) + l_;
   psi_(at(l_, i_, n_)) = b.at("b2")(channel);
@@ -102,10 +112,9 @@ FeatureMap::Gradient PsiDense::gradient(const Arguments& arguments, const Func& 
   const Expr w2 = options_.batched ? b.at("w2")(channel(i_, over_l_), h_)
                                    : b.at("w2_rows")(h_, channel(i_, over_l_));
   dhidden_(at(h_, i_, n_)) += w2 * dpsi_(at(i_ * L + over_l_, n_));
-  dlinear_(at(h_, i_, n_)) = dhidden_(at(h_, i_, n_)) *
-                             activate_gradient(b.at("w1")(h_) * t_(at(i_, n_)) + b.at("b1")(h_));
+  dlinear_(at(h_, i_, n_)) = dhidden_(at(h_, i_, n_)) * activate_gradient(linear(h_, i_, n_));
   dt_(at(i_, n_)) = 0.0f;
-  dt_(at(i_, n_)) += b.at("w1")(over_h_back_) * dlinear_(at(over_h_back_, i_, n_));
+  dt_(at(i_, n_)) += w1_(over_h_back_) * dlinear_(at(over_h_back_, i_, n_));
   Gradient result = project_back(arguments);
   if (options_.batched) {
     return result;

@@ -23,13 +23,18 @@ class PsiDense : public Projected {
   void schedule_shared(const SharedTile& tile) override;
   void schedule_shared_gradient(const Halide::LoopLevel& site) override;
 
-  /// hidden(h, i, n) of the last features() call; the gradients at psi(D, n) and at the hidden
-  /// units' arguments (h, i, n) of the last gradient() call.
-  const Func& hidden() const { return hidden_; }
+  /// Value of hidden unit h at site (i, n) of the last features() call.
+  Expr unit(const Expr& h, const Expr& i, const Expr& n) const;
+  /// Of the last gradient() call: the gradient at psi(D, n), and at the argument of hidden unit h
+  /// (h, i, n) with the sum it is made of.
   Func& psi_gradient() { return dpsi_; }
+  Func& unit_gradient() { return dhidden_; }
   const Func& linear_gradient() const { return dlinear_; }
+  const RDom& over_channels() const { return over_l_; }
 
  private:
+  /// Argument of hidden unit h at site (i, n).
+  Expr linear(const Expr& h, const Expr& i, const Expr& n) const;
   Expr activate(const Expr& y) const;
   Expr activate_gradient(const Expr& y) const;
 
@@ -37,6 +42,7 @@ class PsiDense : public Projected {
   Var l_{"l"}, h_{"unit"};
   Func hidden_{"hidden"}, psi_{"psi"}, dpsi_{"dpsi"}, dhidden_{"dhidden"}, dlinear_{"dlinear"};
   Func dw1_{"dw1"}, db1_{"db1"}, dw2_{"dw2"}, db2_{"db2"};
+  Func w1_, b1_;
   Expr floor_;
   RDom over_h_, over_l_, over_h_back_, sites_, products_;
   bool has_gradient_ = false;

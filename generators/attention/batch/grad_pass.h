@@ -55,7 +55,7 @@ class GradPass : public BatchPass<Pass> {
         sum_(D_ % kOwn, D_ / kSpan % (group / kSpan), n_ % kTokensOfLane,
              n_ / kTokensOfLane % kRowLanes * kColumnLanes + D_ / kOwn % kColumnLanes,
              n_ / warp::kTokens, D_ / group, h_, b_) +
-        coefficient(D_) * phi(D_, n_, h_, b_);
+        Halide::select(this->kept(n_), coefficient(D_) * phi(D_, n_, h_, b_), 0.0f);
     return feature_map_->gradient(this->arguments_, dphi);
   }
 
