@@ -31,6 +31,9 @@ constexpr int state_columns(int size) { return size + 16; }
 /// Columns after the dv of a batched apply_state's output, each the denominator: one vector.
 constexpr int kDenColumns = 4;
 
+/// Batched pipelines: hidden units of a dense psi are padded to a multiple of this.
+constexpr int kUnits = 32;
+
 /// Batched pipelines sum tokens in slots of a multiple of this many.
 constexpr int kSlotAlign = 64;
 

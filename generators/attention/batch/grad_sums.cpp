@@ -130,7 +130,7 @@ class BatchGradSumsDense : public SumsPass<BatchGradSumsDense> {
     sums(u_, k_, slot_, h_, b_) =
         sum_(k_, u_ % warp::kLanes, u_ / warp::kLanes, slot_, h_, b_);
     const Expr hid = arguments_.shapes.at("w1").dim(0).extent();
-    bind_packed(sums, {hid / warp::kLanes * warp::kLanes, 2 * L + 2});
+    bind_packed(sums, {hid / tiles::kUnits * tiles::kUnits, 2 * L + 2});
   }
 
   void schedule() {

@@ -8,8 +8,7 @@
 namespace luna::kernels::cuda {
 namespace {
 
-constexpr int64_t kTile = 8;        // channels of a psi pipeline
-constexpr int64_t kMaxKnots = 255;  // of the two-level search tree
+constexpr int64_t kTile = 8;  // channels of a psi pipeline
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// Zeros after the end of dimension `dim`, up to `size`.
@@ -47,7 +46,6 @@ DeviceMap::DeviceMap(const MapArgs& args, int64_t d, int64_t size)
   const int64_t used = m_ * groups_.count, step = tiles::projection_block(static_cast<int>(tile_));
   projections_ = (used + step - 1) / step * step;
   rows_ = pad(pad(groups_.repeat(args.proj), 1, size_), 0, projections_);
-  proj_ = rows_.t().contiguous();
   bias_ = pad(groups_.repeat(args.bias), 0, projections_);
   half_scale_ = static_cast<float>(0.5 / std::sqrt(static_cast<double>(d)));
   if (pwl_) {
@@ -64,26 +62,20 @@ at::Tensor DeviceMap::first_of_group(int64_t step) const {
 }
 
 void DeviceMap::pack_pwl(const MapArgs& args) {
-  const int64_t knots = args.knots.numel(), width = tiles::kSearchWidth;
-  TORCH_CHECK_NOT_IMPLEMENTED(knots <= kMaxKnots,
-                              "luna: not built yet for CUDA: psi \"pwl\" with more than ",
-                              kMaxKnots, " knots, got ", knots, "; use psi \"dense\"");
-  const int64_t leaves = width * (width + 1);
-  const at::Tensor leaf = at::constant_pad_nd(args.knots, {0, leaves - knots}, kInfinity);
-  const at::Tensor root = leaf.slice(0, width - 1, width * width, width);
-  search_ = at::cat({root, leaf}).view({width + 2, width});
+  const int64_t knots = args.knots.numel();
+  while ((int64_t{1} << halvings_) <= knots) halvings_++;
+  knots_ = at::constant_pad_nd(args.knots, {0, (int64_t{1} << halvings_) - knots}, kInfinity);
   table_ = groups_.split_table(args.table).view({-1, 2 * kTile});
   first_ = first_of_group(knots + 1);
 }
 
 void DeviceMap::pack_dense(const MapArgs& args) {
-  TORCH_CHECK_NOT_IMPLEMENTED(args.L <= kTile, "luna: not built yet for CUDA: psi \"dense\" with ",
-                              "more than ", kTile, " channels, got L = ", args.L);
-  const int64_t hid = tiles::round_up(static_cast<int>(args.w1.numel()), tiles::kLanes);
+  const int64_t hid = tiles::round_up(static_cast<int>(args.w1.numel()), tiles::kUnits);
+  const int64_t L = groups_.count * kTile;
   w1_ = pad(args.w1, 0, hid);
   b1_ = pad(args.b1, 0, hid);
-  w2_ = pad(pad(args.w2, 0, kTile), 1, hid).t().contiguous();
-  b2_ = pad(args.b2, 0, kTile);
+  w2_ = pad(pad(args.w2, 0, L), 1, hid).t().contiguous();
+  b2_ = pad(args.b2, 0, L);
   first_ = first_of_group(kTile);
 }
 
@@ -92,16 +84,12 @@ std::string DeviceMap::pipeline(const std::string& pass) const {
          std::to_string(size_);
 }
 
-void DeviceMap::add_projection(KernelCall& call) const {
-  call.add(proj_);
-  call.add(bias_);
-}
-
 void DeviceMap::add_inputs(KernelCall& call, const at::Tensor& stabiliser) const {
   if (elementwise_) {
     return;
   }
-  add_projection(call);
+  call.add(rows_);
+  call.add(bias_);
   if (performer()) {
     const auto amplitude = static_cast<float>(1.0 / std::sqrt(static_cast<double>(m_)));
     call.add(half_scale_);
@@ -112,7 +100,8 @@ void DeviceMap::add_inputs(KernelCall& call, const at::Tensor& stabiliser) const
   }
   call.add(first_);
   if (pwl_) {
-    call.add(search_);
+    call.add(knots_);
+    call.add(static_cast<int32_t>(halvings_));
     call.add(table_);
     call.add(static_cast<int32_t>(args_.knots.numel() + 1));
   } else {
@@ -148,24 +137,47 @@ void DeviceMap::unpack_projection(const at::Tensor& weight, const at::Tensor& bi
   grads.bias = groups_.sum_repeated(bias.narrow(0, 0, used)).to(at::kFloat);
 }
 
+DeviceMap DeviceMap::part(int64_t k) const {
+  const int64_t first = k * kTile, count = std::min(kTile, args_.L - first);
+  MapArgs part = args_;
+  part.L = count;
+  part.w2 = args_.w2.narrow(0, first, count);
+  part.b2 = args_.b2.narrow(0, first, count);
+  return DeviceMap(part, d_, size_);
+}
+
+at::Tensor DeviceMap::part_features(int64_t k, const at::Tensor& t, int64_t dim) const {
+  const DeviceMap own = part(k);
+  const at::Tensor by_channel = true_features(t, dim).unflatten(dim, {m_, args_.L});
+  const at::Tensor channels = by_channel.narrow(dim + 1, k * kTile, own.args_.L);
+  return own.padded_features(channels.flatten(dim, dim + 1), dim);
+}
+
 std::vector<int64_t> DeviceMap::sums_shape() const {
   if (pwl_) {
-    return {table_.size(0), 2, kTile};
+    return {table_.size(0), 4 * kTile};
   }
   return {2 * kTile + 2, w1_.numel()};
 }
 
 void DeviceMap::unpack_sums(const at::Tensor& sums, MapGrads& grads) const {
   if (pwl_) {
-    grads.g0 = groups_.merge_segments(sums.select(1, 0));
-    grads.g1 = groups_.merge_segments(sums.select(1, 1));
+    const at::Tensor both_halves = sums.view({-1, 2, 2, kTile}).sum(1);
+    grads.g0 = groups_.merge_segments(both_halves.select(1, 0));
+    grads.g1 = groups_.merge_segments(both_halves.select(1, 1));
     return;
   }
   const at::Tensor units = sums.narrow(1, 0, args_.w1.numel()).to(at::kFloat);
-  grads.w2 = units.narrow(0, 0, args_.L);
-  grads.w1 = units[kTile];
-  grads.b1 = units[kTile + 1];
-  grads.b2 = units.select(1, 0).narrow(0, kTile + 2, args_.L);
+  const auto add = [](at::Tensor& to, const at::Tensor& part) {
+    to = to.defined() ? to + part : part;
+  };
+  const auto append = [](at::Tensor& to, const at::Tensor& part) {
+    to = to.defined() ? at::cat({to, part}) : part;
+  };
+  append(grads.w2, units.narrow(0, 0, args_.L));
+  add(grads.w1, units[kTile]);
+  add(grads.b1, units[kTile + 1]);
+  append(grads.b2, units.select(1, 0).narrow(0, kTile + 2, args_.L));
 }
 
 }  // namespace luna::kernels::cuda

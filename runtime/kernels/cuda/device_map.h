@@ -30,8 +30,6 @@ class DeviceMap {
 
   /// Appends the map's inputs. stabiliser: performer's, [B, H, N].
   void add_inputs(KernelCall& call, const at::Tensor& stabiliser) const;
-  /// Appends proj and bias alone.
-  void add_projection(KernelCall& call) const;
 
   /// [.., padded features, ..] -> [.., D, ..] along dim, and back with zeros.
   at::Tensor true_features(const at::Tensor& padded, int64_t dim) const;
@@ -39,7 +37,14 @@ class DeviceMap {
 
   /// [P, size] and [P], float64 -> MapGrads::proj and bias.
   void unpack_projection(const at::Tensor& weight, const at::Tensor& bias, MapGrads& grads) const;
-  /// grad_sums' output summed over slots and heads, float64 -> the psi part of MapGrads.
+  /// grad_sums takes this many pieces of the map one after the other: as many channels as a dense
+  /// pipeline knows, or all of a table.
+  int64_t parts() const { return dense_ ? groups_.count : 1; }
+  DeviceMap part(int64_t k) const;
+  /// What part k has of the features of the whole map: [.., padded features, ..] along dim.
+  at::Tensor part_features(int64_t k, const at::Tensor& t, int64_t dim) const;
+  /// grad_sums' output summed over slots and heads, float64 -> the psi part of MapGrads; parts in
+  /// the order of their channels.
   void unpack_sums(const at::Tensor& sums, MapGrads& grads) const;
   /// Shape of one slot of grad_sums' output, outermost first.
   std::vector<int64_t> sums_shape() const;
@@ -54,8 +59,9 @@ class DeviceMap {
   bool pwl_, dense_, elementwise_;
   int64_t d_, size_, m_ = 0, projections_, tile_ = 1;
   ChannelGroups groups_{1, 1};
+  int64_t halvings_ = 0;  ///< steps of the search among 2^halvings knots
   float half_scale_ = 0.0f;
-  at::Tensor rows_, proj_, bias_, first_, search_, table_, w1_, b1_, w2_, b2_;
+  at::Tensor rows_, bias_, first_, knots_, table_, w1_, b1_, w2_, b2_;
 };
 
 }  // namespace luna::kernels::cuda

@@ -17,7 +17,7 @@ int32_t narrow(const std::string& pipeline, int64_t value) {
 
 }  // namespace
 
-const Backend kDevice{"_cuda", &find_pipeline, true};
+const Backend kDevice{"_cuda", &find_pipeline};
 
 namespace {
 
@@ -32,12 +32,9 @@ Pipeline find(const Backend& backend, const std::string& name) {
 
 KernelCall::KernelCall(const Backend& backend, const std::string& pass, const at::Tensor& like)
     : ArgumentList(pass + backend.suffix, find(backend, pass + backend.suffix)),
-      on_device_(backend.device),
-      device_(like.device()) {
-  if (on_device_) {
-    place_ = halide::current_place(device_);
-    add_pointer(&place_);
-  }
+      device_(like.device()),
+      place_(halide::current_place(device_)) {
+  add_pointer(&place_);
 }
 
 void KernelCall::add(const at::Tensor& tensor) {
@@ -48,17 +45,15 @@ void KernelCall::add(const at::Tensor& tensor) {
   const size_t index = add_buffer(real ? halide_type_of<float>() : halide_type_of<int32_t>(),
                                   static_cast<int>(tensor.dim()));
   halide_buffer_t& out = buffer(index);
-  if (on_device_) {
-    out.device = reinterpret_cast<uint64_t>(tensor.data_ptr());
-    out.device_interface = halide_cuda_device_interface();
-    out.set_device_dirty(true);
-  } else {
-    out.host = static_cast<uint8_t*>(tensor.data_ptr());
-  }
+  out.device = reinterpret_cast<uint64_t>(tensor.data_ptr());
+  out.device_interface = halide_cuda_device_interface();
+  out.set_device_dirty(true);
+  int64_t packed = 1;  // stride of a dimension behind the others, which an extent of 1 may claim
   for (int axis = 0; axis < out.dimensions; axis++) {
-    const int64_t from = out.dimensions - 1 - axis;
-    out.dim[axis] = halide_dimension_t(0, narrow(name(), tensor.size(from)),
-                                       narrow(name(), tensor.stride(from)));
+    const int64_t from = out.dimensions - 1 - axis, extent = tensor.size(from);
+    const int64_t stride = extent == 1 ? packed : tensor.stride(from);
+    out.dim[axis] = halide_dimension_t(0, narrow(name(), extent), narrow(name(), stride));
+    packed = stride * extent;
   }
 }
 

@@ -9,12 +9,10 @@
 
 namespace luna::kernels::cuda {
 
-/// Where the pipelines come from and whose memory they take. The tests run the same generators
-/// compiled for the CPU through the same launchers.
+/// Where the pipelines come from.
 struct Backend {
   const char* suffix;                    ///< of the pipelines' names
   Pipeline (*find)(const std::string&);  ///< the pipeline of that name, or nullptr
-  bool device;                           ///< CUDA tensors on a stream; else CPU tensors
 };
 
 /// The compiled CUDA pipelines.
@@ -31,7 +29,6 @@ class KernelCall : public ArgumentList {
   using ArgumentList::add;
 
  private:
-  const bool on_device_;
   const c10::Device device_;
   halide::CudaPlace place_{};
 };

@@ -1,10 +1,17 @@
 #include "runtime/kernels/cuda/pass.h"
 
+#include "generators/common/tiles.h"
+
 namespace luna::kernels::cuda {
 namespace {
 
 constexpr int64_t kSlotTokens = 1024;
-constexpr int64_t kStateColumns = 16;  ///< columns of a state beyond size; the first is z's
+
+/// Columns of a state: dv values, the normaliser, padding.
+int64_t state_columns(const DeviceMap& map) {
+  return tiles::state_columns(static_cast<int>(map.size()));
+}
+
 constexpr float kLowest = std::numeric_limits<float>::lowest();
 
 int64_t slots(const at::Tensor& x) { return (x.size(2) + kSlotTokens - 1) / kSlotTokens; }
@@ -28,6 +35,9 @@ KernelCall& add_tokens(KernelCall& call, const Tokens& tokens, const Columns& co
   call.add(columns.last);
   return call;
 }
+
+/// [B, H, padded D, columns] with the features innermost.
+at::Tensor columns_first(const at::Tensor& state) { return state.transpose(2, 3).contiguous(); }
 
 /// x of the tokens that are not selected out; the others may hold NaN.
 at::Tensor kept_rows(const Tokens& tokens) {
@@ -83,14 +93,14 @@ at::Tensor token_maximum(const Tokens& tokens) {
   call.add(tokens.x);
   call.add(tokens.weight);
   call.add(static_cast<int32_t>(tokens.map.true_projections()));
-  tokens.map.add_projection(call);
+  tokens.map.add_inputs(call, at::zeros({}, tokens.x.options()).expand_as(tokens.weight));
   call.add(largest);
   call.run();
   return largest;
 }
 
 at::Tensor kv_state(const Tokens& tokens, const Columns& columns) {
-  const int64_t size = tokens.map.size(), width = size + kStateColumns;
+  const int64_t size = tokens.map.size(), width = state_columns(tokens.map);
   const at::Tensor& x = tokens.x;
   const at::Tensor partial =
       at::empty(shape(x, {slots(x), tokens.map.features(), width}), x.options());
@@ -108,53 +118,70 @@ at::Tensor kv_state(const Tokens& tokens, const Columns& columns) {
 std::pair<at::Tensor, at::Tensor> apply_state(const Tokens& tokens, const at::Tensor& state,
                                               float add, float clamp) {
   const at::Tensor& x = tokens.x;
-  at::Tensor out = at::empty(shape(x, {x.size(2), tokens.map.size()}), x.options());
-  at::Tensor den = at::empty(shape(x, {x.size(2)}), x.options());
+  const int64_t size = tokens.map.size();
+  const at::Tensor out = at::empty(shape(x, {x.size(2), size + tiles::kDenColumns}), x.options());
   if (!tokens.empty()) {
     KernelCall call(tokens.backend, tokens.map.pipeline("apply_state"), x);
     call.add(x);
     call.add(tokens.weight);
-    call.add(at::constant_pad_nd(state, {0, kStateColumns - 1}));
+    call.add(at::constant_pad_nd(state, {0, state_columns(tokens.map) - state.size(3)}));
     call.add(add);
     call.add(std::max(clamp, kLowest));
     tokens.map.add_inputs(call, tokens.stabiliser);
     call.add(out);
-    call.add(den);
     call.run();
   }
-  return {out, den};
+  return {out.narrow(3, 0, size), out.select(3, size).contiguous()};
+}
+
+/// The parameter sums of a psi map (or of the part `map` of one), summed over slots and heads.
+at::Tensor site_sums(const Tokens& tokens, const DeviceMap& map, const Columns& columns,
+                     const at::Tensor& state, const at::Tensor& coefficient) {
+  std::vector<int64_t> sizes = shape(tokens.x, {slots(tokens.x)});
+  for (const int64_t extent : map.sums_shape()) sizes.push_back(extent);
+  const at::Tensor sums = at::zeros(sizes, tokens.x.options());
+  if (!tokens.empty()) {
+    KernelCall call(tokens.backend, map.pipeline("grad_sums"), tokens.x);
+    add_tokens(call, tokens, columns).add(columns_first(state));
+    call.add(coefficient);
+    call.add(static_cast<int32_t>(kSlotTokens));
+    map.add_inputs(call, tokens.stabiliser);
+    call.add(sums);
+    call.run();
+  }
+  return total(sums, {0, 1, 2});
+}
+
+void psi_gradients(const Tokens& tokens, const Columns& columns, const at::Tensor& state,
+                   const at::Tensor& coefficient, MapGrads& grads) {
+  const DeviceMap& map = tokens.map;
+  if (map.parts() == 1) {
+    map.unpack_sums(site_sums(tokens, map, columns, state, coefficient), grads);
+    return;
+  }
+  for (int64_t k = 0; k < map.parts(); k++) {
+    const DeviceMap part = map.part(k);
+    part.unpack_sums(site_sums(tokens, part, columns, map.part_features(k, state, 2),
+                               map.part_features(k, coefficient, 0)),
+                     grads);
+  }
 }
 
 at::Tensor gradient(const Tokens& tokens, const Columns& columns, const at::Tensor& state,
                     const at::Tensor& coefficient, bool params, MapGrads& grads) {
-  const at::Tensor& x = tokens.x;
   const DeviceMap& map = tokens.map;
-  const at::Tensor columns_first = state.transpose(2, 3).contiguous();
-  const at::Tensor dt = at::empty(shape(x, {x.size(2), map.projections()}), x.options());
-  const auto add_common = [&](KernelCall& call) {
-    add_tokens(call, tokens, columns).add(columns_first);
-    if (map.psi()) call.add(coefficient);
-  };
+  const at::Tensor dt =
+      at::empty(shape(tokens.x, {tokens.x.size(2), map.projections()}), tokens.x.options());
   if (!tokens.empty()) {
-    KernelCall call(tokens.backend, map.pipeline("grad"), x);
-    add_common(call);
+    KernelCall call(tokens.backend, map.pipeline("grad"), tokens.x);
+    add_tokens(call, tokens, columns).add(columns_first(state));
+    call.add(coefficient);
     map.add_inputs(call, tokens.stabiliser);
     call.add(dt);
     call.run();
   }
   if (params && map.psi()) {
-    std::vector<int64_t> sizes = shape(x, {slots(x)});
-    for (const int64_t extent : map.sums_shape()) sizes.push_back(extent);
-    const at::Tensor sums = at::empty(sizes, x.options());
-    if (!tokens.empty()) {
-      KernelCall call(tokens.backend, map.pipeline("grad_sums"), x);
-      add_common(call);
-      call.add(static_cast<int32_t>(kSlotTokens));
-      map.add_inputs(call, tokens.stabiliser);
-      call.add(sums);
-      call.run();
-    }
-    map.unpack_sums(total(sums, {0, 1, 2}), grads);
+    psi_gradients(tokens, columns, state, coefficient, grads);
   }
   return map.elementwise() ? dt : project_back(tokens, dt, params, grads);
 }

@@ -38,7 +38,7 @@ kernels::Pipeline find(const std::string& name) {
   return name == "one_kernel_test" ? &one_kernel : nullptr;
 }
 
-const kernels::cuda::Backend kBackend{"_test", &find, true};
+const kernels::cuda::Backend kBackend{"_test", &find};
 
 void run(int device = 0, int shared = 0) {
   shared_bytes = shared;
