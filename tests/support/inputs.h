@@ -21,6 +21,10 @@ at::Tensor lay_out(const at::Tensor& x, Layout layout);
 /// Which implementation runs. numerator: the reference with its denominator held constant.
 enum class Through { fused, reference, numerator };
 
+/// Where the fused operators run: the device that $LUNA_TEST_DEVICE names, else the CPU. Inputs and
+/// results stay on the host; autograd sees the copies.
+c10::Device fused_device();
+
 at::Tensor run_forward(const ops::Inputs& inputs, const ops::Spec& spec, Through through);
 
 /// Output and the gradients of q, k, v and every learned parameter, by name.
