@@ -21,11 +21,8 @@ namespace fs = std::filesystem;
 
 constexpr double kAskFrom = 3600;  // seconds
 
-struct RunOptions {
-  Places places;
-  std::vector<std::string> only;
+struct RunOptions : CellsOptions {
   std::vector<int64_t> seeds;
-  int jobs = usual_jobs();
   bool dry_run = false, yes = false;
 };
 
@@ -65,18 +62,10 @@ int run(const RunOptions& options) {
 Command add_run(CLI::App& root) {
   auto options = std::make_shared<RunOptions>();
   CLI::App* app = root.add_subcommand("run", "train every cell of a tier; finished ones are kept");
-  options->places.add_tier(*app);
-  options->places.add_config(*app);
-  options->places.add_results(*app);
-  options->places.add_data(*app);
-  app->add_option("--only", options->only, "experiment or experiment/attention, several by comma")
-      ->delimiter(',');
+  options->add(*app);
   app->add_option("--seeds", options->seeds, "seeds in place of the configuration's")
       ->delimiter(',')
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 31));
-  app->add_option("--jobs", options->jobs, "cells side by side, one thread each")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1024));
   app->add_flag("--dry-run", options->dry_run, "print what would run, and stop");
   app->add_flag("--yes", options->yes, "do not ask before a run of more than an hour");
   return {app, [options] { return run(*options); }};
