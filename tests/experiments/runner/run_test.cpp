@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "tests/experiments/done_file.h"
 #include "tests/experiments/runner/made_config.h"
 
 namespace luna::testing {
@@ -23,12 +24,6 @@ using ::testing::Not;
 using ::testing::StartsWith;
 
 constexpr int kSteps = 40;
-
-json without_seconds(const fs::path& cell) {
-  json done = json::parse(read_text(cell / "DONE"));
-  done.erase("seconds");
-  return done;
-}
 
 /// Waits until a cell has logged `lines` lines of metrics.
 void wait_for_metrics(const fs::path& cell, int lines) {

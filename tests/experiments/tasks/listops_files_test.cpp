@@ -12,7 +12,7 @@ namespace luna::experiments {
 namespace {
 
 using luna::testing::error_of;
-using luna::testing::file_bytes;
+using luna::testing::read_text;
 using luna::testing::TemporaryFolder;
 
 const auto kSilent = [](const std::string&) {};
@@ -63,7 +63,7 @@ TEST(ListOpsFiles, DamageNamesTheFirstBadFile) {
   EXPECT_EQ(listops_damage(folder.path(), set), "listops data is missing in " + at);
   write_listops(folder.path(), set, kSilent);
 
-  const std::string good = file_bytes(folder.path() / "basic_val.tsv");
+  const std::string good = read_text(folder.path() / "basic_val.tsv");
   folder.write("basic_val.tsv", good + "x");
   EXPECT_EQ(listops_damage(folder.path(), set),
             fmt::format("{}/basic_val.tsv has SHA-256 \"{}\" where \"{}\" belongs", at,

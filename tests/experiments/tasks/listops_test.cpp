@@ -11,7 +11,7 @@ namespace luna::experiments {
 namespace {
 
 using luna::testing::error_of;
-using luna::testing::file_bytes;
+using luna::testing::read_text;
 using luna::testing::TemporaryFolder;
 using nlohmann::json;
 
@@ -52,15 +52,15 @@ TEST_F(ListOps, PreparesOnceAndRewritesDamagedFiles) {
   EXPECT_EQ(prepare(), std::vector<std::string>{whole});
   EXPECT_EQ(verify(), "no error");
   for (const char* name : {"basic_train.tsv", "basic_val.tsv", "basic_test.tsv", "manifest.json"}) {
-    const std::string good = file_bytes(folder() / name);
+    const std::string good = read_text(folder() / name);
     root_.write(folder() / name, good.substr(0, good.size() / 2));
     EXPECT_NE(verify(), "no error");
     EXPECT_EQ(prepare().size(), 5u);
-    EXPECT_EQ(file_bytes(folder() / name), good);
+    EXPECT_EQ(read_text(folder() / name), good);
     std::filesystem::remove(folder() / name);
     EXPECT_NE(verify(), "no error");
     prepare();
-    EXPECT_EQ(file_bytes(folder() / name), good);
+    EXPECT_EQ(read_text(folder() / name), good);
   }
   EXPECT_EQ(prepare(), std::vector<std::string>{whole});
 }

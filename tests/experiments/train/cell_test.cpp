@@ -8,7 +8,8 @@
 #include "reports/results.h"
 #include "tests/experiments/train/copy_task.h"
 #include "tests/experiments/train/file_size_limit.h"
-#include "tests/reports/made_results.h"
+#include "tests/experiments/train/refusals.h"
+#include "tests/support/temporary_folder.h"
 
 namespace luna::experiments {
 namespace {
@@ -116,11 +117,8 @@ TEST_F(TrainCell, RefusesAFolderOfAnotherConfiguration) {
   train(test::copy_cell("mean"));
   CellConfig other = test::copy_cell("mean");
   other.train.lr = 0.5;
-  EXPECT_THAT([&] { train(other); },
-              ThrowsMessage<UsageError>(path_.string() +
-                                        " holds results of another configuration: train.lr is "
-                                        "0.01 there and 0.5 now; choose another results folder "
-                                        "with --results, or delete this one"));
+  EXPECT_THAT([&] { train(other); }, ThrowsMessage<UsageError>(test::other_configuration(
+                                         path_, "train.lr is 0.01 there and 0.5 now")));
 }
 
 TEST_F(TrainCell, MarksDivergence) {
@@ -156,9 +154,7 @@ TEST_F(TrainCell, MarksLossesThatAreNoNumbers) {
 TEST_F(TrainCell, SaysThatAFileIsInTheWay) {
   write_text(path_, "a file");
   EXPECT_THAT([&] { train(test::copy_cell("mean")); },
-              ThrowsMessage<std::runtime_error>(path_.string() +
-                                                ": Not a directory; free some space or choose "
-                                                "another results folder with --results"));
+              ThrowsMessage<std::runtime_error>(test::disk_refusal(path_, "Not a directory")));
 }
 
 TEST_F(TrainCell, NamesTheFileThatAFullDiskRefuses) {
@@ -175,10 +171,8 @@ TEST_F(TrainCell, NamesTheFileThatAFullDiskRefuses) {
   std::filesystem::remove_all(path_);
   {
     const test::FileSizeLimit limit(1024);
-    EXPECT_THAT([&] { train(cell); },
-                ThrowsMessage<std::runtime_error>((path_ / "metrics.jsonl").string() +
-                                                  ": File too large; free some space or choose "
-                                                  "another results folder with --results"));
+    EXPECT_THAT([&] { train(cell); }, ThrowsMessage<std::runtime_error>(test::disk_refusal(
+                                          path_ / "metrics.jsonl", "File too large")));
   }
   EXPECT_EQ(train(cell), CellOutcome::trained);  // with space again, it goes on
 }
