@@ -24,6 +24,8 @@ json small_options() {
           {"p_operator", 0.5}, {"train", 40},      {"validation", 20}, {"test", 10}};
 }
 
+const json kRelease = {{"source", "release"}, {"max_length", 40}};
+
 class ListOps : public ::testing::Test {
  protected:
   /// Lines that prepare says.
@@ -114,23 +116,34 @@ TEST_F(ListOps, BatchesHoldTheExpressionsAndEndAtAMultipleOfSixteen) {
   EXPECT_EQ(batch.ids.size(1), static_cast<int64_t>((longest + 15) / 16 * 16));
 }
 
-TEST_F(ListOps, ReadsARelease) {
-  const json release = {{"source", "release"}, {"max_length", 40}};
+TEST_F(ListOps, NamesThePlacesOfARelease) {
   const std::string at = root_.path().string();
-  EXPECT_EQ(error_of([&] { make(release); }),
-            "the release of listops is neither in " + at + "/lra_release/listops-1000 nor in " +
-                at + "/listops-1000; unpack lra_release.gz under " + at);
+  EXPECT_EQ(error_of([&] { make(kRelease); }),
+            "the release of listops is not in " + at +
+                ": none of lra_release/lra_release/listops-1000, lra_release/listops-1000, "
+                "listops-1000 is there; unpack lra_release.gz under " +
+                at);
+}
+
+class Release : public ListOps, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(Release, IsRead) {
   for (const char* name : kListOpsFiles) {
-    root_.write(std::filesystem::path("lra_release/listops-1000") / name,
+    root_.write(std::filesystem::path(GetParam()) / name,
                 "Source\tTarget\r\n( ( ( [MIN 4 ) 2 ) ] )\t2\r\n7\t7\r\n");
   }
-  const auto task = make(release);
+  const auto task = make(kRelease);
+  EXPECT_EQ(task->provenance().at("source"), (root_.path() / GetParam()).string());
   EXPECT_EQ(task->examples(Split::test), 2);
   EXPECT_TRUE(
       at::equal(task->held_out(Split::test, 0, 2).labels, at::tensor({2, 7}).to(at::kLong)));
   EXPECT_EQ(task->provenance().at("note"),
             "ListOps, the release of the Long Range Arena; brackets are tokens");
 }
+
+INSTANTIATE_TEST_SUITE_P(Places, Release,
+                         ::testing::Values("lra_release/lra_release/listops-1000",
+                                           "lra_release/listops-1000", "listops-1000"));
 
 struct BadOptions {
   json options;
