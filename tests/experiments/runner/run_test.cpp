@@ -50,10 +50,13 @@ TEST(Run, TrainsThenSkips) {
   EXPECT_EQ(first.code, 0) << first.errors;
   EXPECT_THAT(first.output, HasSubstr("2 of 2 cells are done\n"));
   const auto written = fs::last_write_time(config.cell("mean") / "DONE");
+  const fs::path locks[] = {config.results() / "quick" / "LOCK", config.cell("mean") / "LOCK"};
+  for (const fs::path& lock : locks) EXPECT_TRUE(fs::remove(lock));
   const Outcome second = config.run("run");
   EXPECT_EQ(second.code, 0) << second.errors;
   EXPECT_THAT(second.output, HasSubstr("made                     2 x 1      2      2       40"));
   EXPECT_EQ(fs::last_write_time(config.cell("mean") / "DONE"), written);
+  for (const fs::path& lock : locks) EXPECT_FALSE(fs::exists(lock)) << lock;
   EXPECT_EQ(json::parse(read_text(config.results() / "quick" / "plan.json")).dump(),
             R"({"experiments":[{"attentions":["luna-eps","mean"],"name":"made","seeds":[0]}]})");
 }
