@@ -190,6 +190,7 @@ void Trainer::save() {
   Checkpoint checkpoint{state(),
                         {{"step", step_}, {"seconds", seconds()}, {"metrics", metrics_->bytes()}}};
   checkpoint.tensors.push_back(at::detail::getDefaultCPUGenerator().get_state());
+  metrics_->sync();
   save_checkpoint(folder_.checkpoint(), checkpoint);
   saved_ = now();
 }
@@ -234,6 +235,7 @@ void Trainer::finish() {
     }
     done["psi"] = {{"t", after["t"]}, {"layers", layers}};
   }
+  metrics_->sync();
   folder_.write("DONE", done);
 }
 
