@@ -54,7 +54,7 @@ class Encoder : public torch::nn::Module {
   explicit Encoder(const EncoderConfig& config);
   /// ids int64 [B, N], or [B, N, F] whose fields' embeddings add up; 0 (of the first field) is
   /// padding. Logits [B, classes], or [B, N, classes] per token. health, if given, gathers the
-  /// state of the attentions.
+  /// state of the attentions. Throws c10::Error when N exceeds the length.
   at::Tensor forward(const at::Tensor& ids, EncoderHealth* health = nullptr);
   /// Samples of every layer's psi, [T, L] each; empty where the attention has none.
   std::vector<at::Tensor> psi(const at::Tensor& t);
