@@ -85,7 +85,7 @@ at::Tensor EncoderLayer::forward(const at::Tensor& x, const std::optional<at::Te
   }
   const at::Tensor mixed = attention_->forward(q, k, v, key_mask).transpose(1, 2);
   const at::Tensor attended = x + dropout_(out_(mixed.reshape({B, N, -1})));
-  return attended + dropout_(contract_(at::gelu(expand_(norm2_(attended)))));
+  return attended + dropout_(contract_(dropout_(at::gelu(expand_(norm2_(attended))))));
 }
 
 Encoder::Encoder(const EncoderConfig& config) : config_(config) {

@@ -16,7 +16,7 @@ struct EncoderConfig {
   int64_t vocabulary, length, classes;
   bool per_token;
   int64_t layers = 2, width = 64, heads = 2, ffn = 128;
-  double dropout = 0;
+  double dropout = 0;                 ///< behind the embedding, the attention, the FFN and its GELU
   std::string attention = "softmax";  ///< a name of attention_registry()
   AttentionConfig map;                ///< head_size is set to width / heads
 };

@@ -147,6 +147,18 @@ TEST(Encoder, HasTheProtocolsNumberOfParameters) {
   EXPECT_EQ(count("luna-separate"), 209802 + 2 * (16 * 32 + 16 + 3 * 8 * 64 + 8));
 }
 
+TEST(EncoderLayer, DropsUnitsInsideTheFfn) {
+  const at::NoGradGuard no_grad;
+  EncoderConfig config = small_config("mean");
+  config.dropout = 0.5;
+  EncoderLayer layer(config);
+  for (at::Tensor& p : layer.parameters()) p.zero_();
+  layer.named_parameters()["expand.bias"].fill_(1);
+  layer.named_parameters()["contract.weight"].fill_(1);
+  const at::Tensor out = layer.forward(at::zeros({1, kLength, config.width}), {}, nullptr, 0);
+  EXPECT_GT(std::get<0>(at::_unique(out)).numel(), 2);  // not all units, or none
+}
+
 TEST(Encoder, SamplesPsiOfEveryLayer) {
   const at::Tensor t = at::linspace(-4, 4, 81);
   EncoderConfig config = small_config("luna");
