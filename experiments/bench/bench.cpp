@@ -1,18 +1,16 @@
 #include "experiments/bench/bench.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/Version.h>
 #include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 #include <stdlib.h>
 #include <torch/csrc/autograd/autograd.h>
-#include <torch/version.h>
 
-#include <fstream>
 #include <stdexcept>
 
 #include "experiments/bench/gate.h"
 #include "experiments/bench/timer.h"
+#include "experiments/train/environment.h"
 
 namespace luna::bench {
 namespace {
@@ -31,24 +29,13 @@ constexpr const char* kMethod =
     "the minimum "
     "divided by B H N, tokens/s is B N by the minimum; ratios are of minima.";
 
-std::string cpu_model() {
-  std::ifstream file("/proc/cpuinfo");
-  std::string line;
-  while (std::getline(file, line)) {
-    const size_t colon = line.find(": ");
-    if (line.rfind("model name", 0) == 0 && colon != std::string::npos)
-      return line.substr(colon + 2);
-  }
-  return "unknown";
-}
-
 json environment() {
+  json result = experiments::capture_environment();
+  result.erase("threads");  // every size has its own
   double load = -1;
   if (getloadavg(&load, 1) != 1) load = -1;
-  return {{"cpu", cpu_model()},
-          {"isa", at::get_cpu_capability()},
-          {"torch", TORCH_VERSION},
-          {"load_before", load}};
+  result["load_before"] = load;
+  return result;
 }
 
 std::vector<GateResult> pass_gate(const Size& size) {

@@ -1,5 +1,5 @@
 // `luna bench`: checks every operator, then times them side by side in one process. Result as JSON:
-//   {"schema": 1, "method": str, "environment": {"cpu", "isa", "torch", "load_before"},
+//   {"schema": 1, "method": str, "environment": env.json's without "threads", "load_before",
 //    "gate": [{"operator", "size", "max_error", "limit"}],
 //    "sizes": [{"name", "threads", "B", "H", "N", "d", "m", "L", "hid",
 //               "operators": [{"name", "label", "forward": {"min_s", "median_s", "repeats"},

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace luna::experiments {
 
@@ -26,6 +27,16 @@ struct Places {
   void add_results(CLI::App& app);
   void add_data(CLI::App& app);
   void add_config(CLI::App& app);
+};
+
+/// Options of the commands that train the cells of a tier.
+struct CellsOptions {
+  Places places;
+  std::vector<std::string> only;  ///< for select(); empty: all
+  int jobs;                       ///< cells side by side
+
+  CellsOptions();
+  void add(CLI::App& app);
 };
 
 Command add_run(CLI::App& root);

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 
 #include "experiments/runner/commands.h"
+#include "experiments/runner/schedule.h"
 
 namespace luna::experiments {
 
@@ -21,6 +22,20 @@ void Places::add_data(CLI::App& app) {
 
 void Places::add_config(CLI::App& app) {
   app.add_option("--config", config, "tiers file; default: experiments/lra/tiers.toml");
+}
+
+CellsOptions::CellsOptions() : jobs(usual_jobs()) {}
+
+void CellsOptions::add(CLI::App& app) {
+  places.add_tier(app);
+  places.add_config(app);
+  places.add_results(app);
+  places.add_data(app);
+  app.add_option("--only", only, "experiment or experiment/attention, several by comma")
+      ->delimiter(',');
+  app.add_option("--jobs", jobs, "cells side by side, one thread each")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
 }
 
 }  // namespace luna::experiments

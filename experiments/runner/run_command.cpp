@@ -21,11 +21,8 @@ namespace fs = std::filesystem;
 
 constexpr double kAskFrom = 3600;  // seconds
 
-struct RunOptions {
-  Places places;
-  std::vector<std::string> only;
+struct RunOptions : CellsOptions {
   std::vector<int64_t> seeds;
-  int jobs = usual_jobs();
   bool dry_run = false, yes = false;
 };
 
@@ -50,10 +47,14 @@ int run(const RunOptions& options) {
   const std::vector<Cell> cells = find_cells(tier, root);
   const double seconds = print_overview(tier, cells, root, options.jobs);
   if (options.dry_run) return 0;
+  const nlohmann::json plan = whole.plan();
+  const bool all_done = open_cells(cells) == 0;
+  // Finished results may lie where nobody can write.
+  if (all_done && CellFolder(root).read("plan.json") == plan) return 0;
   const FolderLock lock(root);
   if (!agreed(seconds, options.yes)) return 1;
-  io::write_file_atomically(root / "plan.json", whole.plan().dump(1) + "\n");
-  if (open_cells(cells) == 0) return 0;
+  io::write_file_atomically(root / "plan.json", plan.dump(1) + "\n");
+  if (all_done) return 0;
   prepare_data(tier, places.data);
   const std::vector<Failure> failures = train_cells(cells, {options.jobs, places.data});
   fmt::print("{} of {} cells are done\n", cells.size() - failures.size(), cells.size());
@@ -65,18 +66,10 @@ int run(const RunOptions& options) {
 Command add_run(CLI::App& root) {
   auto options = std::make_shared<RunOptions>();
   CLI::App* app = root.add_subcommand("run", "train every cell of a tier; finished ones are kept");
-  options->places.add_tier(*app);
-  options->places.add_config(*app);
-  options->places.add_results(*app);
-  options->places.add_data(*app);
-  app->add_option("--only", options->only, "experiment or experiment/attention, several by comma")
-      ->delimiter(',');
+  options->add(*app);
   app->add_option("--seeds", options->seeds, "seeds in place of the configuration's")
       ->delimiter(',')
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 31));
-  app->add_option("--jobs", options->jobs, "cells side by side, one thread each")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1024));
   app->add_flag("--dry-run", options->dry_run, "print what would run, and stop");
   app->add_flag("--yes", options->yes, "do not ask before a run of more than an hour");
   return {app, [options] { return run(*options); }};

@@ -22,12 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-struct TuneOptions {
-  Places places;
-  std::vector<std::string> only;
-  int jobs = usual_jobs();
-};
-
 std::vector<Cell> grid_cells(const Experiment& experiment, const std::string& attention,
                              const fs::path& root) {
   std::vector<Cell> cells;
@@ -79,7 +73,7 @@ void print_choice(const std::string& experiment, const std::string& attention, c
   fmt::print("  {:<9}{:<14}{}  chosen {}\n", experiment, attention, row, chosen);
 }
 
-int run(const TuneOptions& options) {
+int run(const CellsOptions& options) {
   const Places& places = options.places;
   const Tier tier = select(read_tier(places.config, places.tier), options.only);
   const fs::path root = places.results / ("tune-" + places.tier);
@@ -116,17 +110,9 @@ int run(const TuneOptions& options) {
 }  // namespace
 
 Command add_tune(CLI::App& root) {
-  auto options = std::make_shared<TuneOptions>();
+  auto options = std::make_shared<CellsOptions>();
   CLI::App* app = root.add_subcommand("tune", "choose learning rates on validation (slow)");
-  options->places.add_tier(*app);
-  options->places.add_config(*app);
-  options->places.add_results(*app);
-  options->places.add_data(*app);
-  app->add_option("--only", options->only, "experiment or experiment/attention, several by comma")
-      ->delimiter(',');
-  app->add_option("--jobs", options->jobs, "cells side by side, one thread each")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1024));
+  options->add(*app);
   return {app, [options] { return run(*options); }};
 }
 

@@ -1,6 +1,6 @@
 // ListOps: the value of a nested expression over digits. Generated with the published generator's
 // distribution, or read from the release of the Long Range Arena.
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -19,6 +19,9 @@ constexpr int64_t kPadding = 16;  // sequences end at a multiple of this many to
 constexpr char kMake[] =
     "run: luna data make --task listops, or luna data make --tier TIER where a tier sets its "
     "options";
+// As the archive unpacks, first.
+constexpr std::array<const char*, 3> kReleasePlaces = {"lra_release/lra_release/listops-1000",
+                                                       "lra_release/listops-1000", "listops-1000"};
 constexpr char kRestore[] = "restore it from the release of the Long Range Arena";
 
 struct ListOpsOptions {
@@ -73,14 +76,13 @@ fs::path find_folder(const ListOpsOptions& options, const DataRoot& root) {
     throw std::runtime_error(
         fmt::format("listops data is missing in {}; {}", folder.string(), kMake));
   }
-  const fs::path whole = root.path / "lra_release" / "listops-1000";
-  const fs::path part = root.path / "listops-1000";
-  for (const fs::path& folder : {whole, part}) {
-    if (fs::exists(folder / kListOpsFiles[0])) return folder;
+  for (const char* place : kReleasePlaces) {
+    if (fs::exists(root.path / place / kListOpsFiles[0])) return root.path / place;
   }
-  throw std::runtime_error(fmt::format(
-      "the release of listops is neither in {} nor in {}; unpack lra_release.gz under {}",
-      whole.string(), part.string(), root.path.string()));
+  throw std::runtime_error(
+      fmt::format("the release of listops is not in {0}: none of {1} is there; unpack "
+                  "lra_release.gz under {0}",
+                  root.path.string(), fmt::join(kReleasePlaces, ", ")));
 }
 
 std::vector<ListOpsExample> read_split(const ListOpsOptions& options, const fs::path& folder,
@@ -193,7 +195,7 @@ void prepare(const nlohmann::json& object, const DataRoot& root, const Say& say)
   const ListOpsOptions options = read_options(object);
   if (options.release) return check_release(options, root, say);
   const fs::path folder = root.path / listops_folder(options.set);
-  const std::string damage = listops_damage(folder, options.set);
+  const std::string damage = listops_damage_since(folder, options.set);
   if (damage.empty()) return say(fmt::format("{} is whole", folder.string()));
   say(damage);
   write_listops(folder, options.set, say);

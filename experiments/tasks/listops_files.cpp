@@ -30,11 +30,28 @@ json parameters_of(const ListOpsSet& set) {
           {"data_seed", p.data_seed},       {"rows", set.rows}};
 }
 
-/// Null where the file is no manifest.
-json read_manifest(const fs::path& path) {
+constexpr char kChecked[] = "checked.json";  // sizes and times at the last full check
+
+/// Null where the file holds no JSON.
+json read_json(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
-  const json manifest = json::parse(file, nullptr, false);
-  return manifest.is_discarded() ? json() : manifest;
+  const json value = json::parse(file, nullptr, false);
+  return value.is_discarded() ? json() : value;
+}
+
+/// {"<file>": [bytes, time]} of the manifest and the tables; null where one is missing.
+json stamps_of(const fs::path& folder) {
+  json stamps;
+  std::vector<std::string> names(kListOpsFiles.begin(), kListOpsFiles.end());
+  names.push_back(kListOpsManifest);
+  for (const std::string& name : names) {
+    std::error_code error;
+    const uintmax_t bytes = fs::file_size(folder / name, error);
+    if (error) return {};
+    const auto time = fs::last_write_time(folder / name, error);
+    stamps[name] = {bytes, time.time_since_epoch().count()};
+  }
+  return stamps;
 }
 
 json manifest_of(const fs::path& folder, const ListOpsSet& set) {
@@ -79,7 +96,7 @@ std::string listops_damage(const fs::path& folder, const ListOpsSet& set) {
   for (const char* name : kListOpsFiles) {
     if (!fs::exists(folder / name)) return fmt::format("{} is missing", (folder / name).string());
   }
-  const json recorded = read_manifest(manifest_path);
+  const json recorded = read_json(manifest_path);
   const json found = manifest_of(folder, set);
   if (recorded == found) return "";
   for (const char* name : kListOpsFiles) {
@@ -90,6 +107,19 @@ std::string listops_damage(const fs::path& folder, const ListOpsSet& set) {
     }
   }
   return fmt::format("{} is damaged", manifest_path.string());
+}
+
+std::string listops_damage_since(const fs::path& folder, const ListOpsSet& set) {
+  const json stamps = stamps_of(folder);
+  if (stamps.is_object() && read_json(folder / kChecked) == stamps) return "";
+  const std::string damage = listops_damage(folder, set);
+  if (!damage.empty()) return damage;
+  try {
+    io::write_file_atomically(folder / kChecked, stamps.dump() + "\n");
+  } catch (const std::runtime_error&) {
+    // A folder that may not be written is checked in full every time.
+  }
+  return "";
 }
 
 std::vector<ListOpsExample> read_listops(const fs::path& path, int64_t longest,

@@ -35,6 +35,10 @@ void write_listops(const std::filesystem::path& folder, const ListOpsSet& set,
 /// one; empty if they are whole.
 std::string listops_damage(const std::filesystem::path& folder, const ListOpsSet& set);
 
+/// The same, without reading files whose sizes and times are those of the last check that found
+/// them whole. That check is recorded beside the manifest, where the folder may be written.
+std::string listops_damage_since(const std::filesystem::path& folder, const ListOpsSet& set);
+
 /// The rows of one file. Throws std::runtime_error "<path>:<line>: <what>; <cure>" about the first
 /// that is malformed, holds more than `longest` tokens, or has a wrong value.
 std::vector<ListOpsExample> read_listops(const std::filesystem::path& path, int64_t longest,

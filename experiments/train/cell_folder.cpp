@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <sstream>
 
 #include "experiments/config/options.h"
@@ -77,7 +78,8 @@ FolderLock::FolderLock(const fs::path& folder) {
 
 FolderLock::~FolderLock() { close(descriptor_); }
 
-MetricsLog::MetricsLog(fs::path path, int64_t bytes) : path_(std::move(path)), bytes_(bytes) {
+MetricsLog::MetricsLog(fs::path path, int64_t bytes)
+    : path_(std::move(path)), file_(nullptr, &std::fclose), bytes_(bytes) {
   std::ofstream(path_, std::ios::app).close();
   std::error_code error;
   const uintmax_t there = fs::file_size(path_, error);
@@ -88,15 +90,19 @@ MetricsLog::MetricsLog(fs::path path, int64_t bytes) : path_(std::move(path)), b
   }
   fs::resize_file(path_, static_cast<uintmax_t>(bytes), error);
   if (error) refuse(path_, error.value());
-  file_.open(path_, std::ios::binary | std::ios::app);
+  file_.reset(std::fopen(path_.c_str(), "ab"));
+  if (!file_) refuse(path_, errno);
 }
 
 void MetricsLog::add(const json& line) {
   const std::string text = line.dump() + "\n";
-  errno = 0;
-  file_ << text << std::flush;
-  if (!file_) refuse(path_, errno ? errno : EIO);
+  const bool taken = std::fwrite(text.data(), 1, text.size(), file_.get()) == text.size();
+  if (!taken || std::fflush(file_.get()) != 0) refuse(path_, errno);
   bytes_ += static_cast<int64_t>(text.size());
+}
+
+void MetricsLog::sync() {
+  if (fdatasync(fileno(file_.get())) != 0) refuse(path_, errno);
 }
 
 bool CellFolder::done() const { return fs::exists(path_ / "DONE"); }

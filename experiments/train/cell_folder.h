@@ -2,8 +2,9 @@
 // reports/results.h reads. Tested in tests/experiments/train.
 #pragma once
 
+#include <cstdio>
 #include <filesystem>
-#include <fstream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -31,12 +32,14 @@ class MetricsLog {
   /// Keeps the first `bytes` bytes of the file, which are those of the checkpoint.
   MetricsLog(std::filesystem::path path, int64_t bytes);
   void add(const nlohmann::json& line);
+  /// Returns when every line is on the disk: a checkpoint that counts them may follow.
+  void sync();
   /// Bytes so far, all of them handed to the system.
   int64_t bytes() const { return bytes_; }
 
  private:
   std::filesystem::path path_;
-  std::ofstream file_;
+  std::unique_ptr<FILE, int (*)(FILE*)> file_;
   int64_t bytes_;
 };
 

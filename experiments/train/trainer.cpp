@@ -72,6 +72,13 @@ json psi_samples(nn::Encoder& encoder) {
       {"layers", layers}};
 }
 
+/// Writes nothing in a finished folder, which may lie where nobody can write.
+bool was_done(const CellConfig& config, const CellFolder& folder) {
+  if (!folder.done()) return false;
+  folder.claim(to_json(config));
+  return true;
+}
+
 /// A number JSON can hold: null for infinities and NaN.
 json finite(double x) { return std::isfinite(x) ? json(x) : json(); }
 
@@ -183,6 +190,7 @@ void Trainer::save() {
   Checkpoint checkpoint{state(),
                         {{"step", step_}, {"seconds", seconds()}, {"metrics", metrics_->bytes()}}};
   checkpoint.tensors.push_back(at::detail::getDefaultCPUGenerator().get_state());
+  metrics_->sync();
   save_checkpoint(folder_.checkpoint(), checkpoint);
   saved_ = now();
 }
@@ -227,12 +235,14 @@ void Trainer::finish() {
     }
     done["psi"] = {{"t", after["t"]}, {"layers", layers}};
   }
+  metrics_->sync();
   folder_.write("DONE", done);
 }
 
 CellOutcome train_cell(const CellConfig& config, const std::filesystem::path& path,
                        const DataRoot& data,
                        const std::function<void(const CellProgress&)>& progress) {
+  if (was_done(config, CellFolder(path))) return CellOutcome::was_done;
   json options = config.task;
   const std::string name = options.is_object() ? options.value("name", "") : "";
   options.erase("name");
@@ -243,6 +253,7 @@ CellOutcome train_cell(const CellConfig& config, const std::filesystem::path& pa
 CellOutcome train_cell(const CellConfig& config, const std::filesystem::path& path,
                        const Task& task, const std::function<void(const CellProgress&)>& progress) {
   const CellFolder folder(path);
+  if (was_done(config, folder)) return CellOutcome::was_done;
   const FolderLock lock(path);
   folder.claim(to_json(config));
   if (folder.done()) return CellOutcome::was_done;

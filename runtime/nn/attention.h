@@ -38,7 +38,7 @@ class Attention : public torch::nn::Module {
                                                 const std::optional<at::Tensor>& /*key_mask*/) {
     return std::nullopt;
   }
-  /// Learned psi_l(t), float32 [T, L] at t [T]; empty for other attentions.
+  /// Learned psi_l(t), without feature_eps, float32 [T, L] at t [T]; empty for other attentions.
   virtual std::optional<at::Tensor> psi(const at::Tensor& /*t*/) { return std::nullopt; }
 };
 

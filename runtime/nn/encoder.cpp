@@ -85,7 +85,7 @@ at::Tensor EncoderLayer::forward(const at::Tensor& x, const std::optional<at::Te
   }
   const at::Tensor mixed = attention_->forward(q, k, v, key_mask).transpose(1, 2);
   const at::Tensor attended = x + dropout_(out_(mixed.reshape({B, N, -1})));
-  return attended + dropout_(contract_(at::gelu(expand_(norm2_(attended)))));
+  return attended + dropout_(contract_(dropout_(at::gelu(expand_(norm2_(attended))))));
 }
 
 Encoder::Encoder(const EncoderConfig& config) : config_(config) {
@@ -109,6 +109,9 @@ Encoder::Encoder(const EncoderConfig& config) : config_(config) {
 }
 
 at::Tensor Encoder::forward(const at::Tensor& ids, EncoderHealth* health) {
+  const int64_t N = ids.size(1);
+  TORCH_CHECK_VALUE(N <= config_.length, "encoder: ", N, " tokens exceed the model's length of ",
+                    config_.length, "; shorten them, or build it with length ", N);
   const bool fields = ids.dim() == 3;
   const at::Tensor real = (fields ? ids.select(2, 0) : ids) != 0;  // [B, N]
   std::optional<at::Tensor> keep;
@@ -116,7 +119,7 @@ at::Tensor Encoder::forward(const at::Tensor& ids, EncoderHealth* health) {
 
   at::Tensor x = tokens_(ids);
   if (fields) x = x.sum(2);
-  x = dropout_(x + positions_->weight.narrow(0, 0, ids.size(1)));
+  x = dropout_(x + positions_->weight.narrow(0, 0, N));
   for (size_t i = 0; i < layers_.size(); ++i) x = layers_[i]->forward(x, keep, health, i);
   return classify(norm_(x), keep);
 }

@@ -16,7 +16,7 @@ struct EncoderConfig {
   int64_t vocabulary, length, classes;
   bool per_token;
   int64_t layers = 2, width = 64, heads = 2, ffn = 128;
-  double dropout = 0;
+  double dropout = 0;                 ///< behind the embedding, the attention, the FFN and its GELU
   std::string attention = "softmax";  ///< a name of attention_registry()
   AttentionConfig map;                ///< head_size is set to width / heads
 };
@@ -54,7 +54,7 @@ class Encoder : public torch::nn::Module {
   explicit Encoder(const EncoderConfig& config);
   /// ids int64 [B, N], or [B, N, F] whose fields' embeddings add up; 0 (of the first field) is
   /// padding. Logits [B, classes], or [B, N, classes] per token. health, if given, gathers the
-  /// state of the attentions.
+  /// state of the attentions. Throws c10::Error when N exceeds the length.
   at::Tensor forward(const at::Tensor& ids, EncoderHealth* health = nullptr);
   /// Samples of every layer's psi, [T, L] each; empty where the attention has none.
   std::vector<at::Tensor> psi(const at::Tensor& t);

@@ -39,9 +39,9 @@ at::Tensor LunaAttention::forward(const at::Tensor& q, const at::Tensor& k, cons
 }
 
 std::optional<at::Tensor> LunaAttention::psi(const at::Tensor& t) {
-  const at::Tensor x = t.view({-1, 1, 1});                           // [T, 1, 1]
-  const at::Tensor hidden = (x * w1_ + b1_).relu();                  // [T, 1 or L, hid]
-  return ((hidden * w2_).sum(-1) + b2_).relu() + spec_.feature_eps;  // [T, L]
+  const at::Tensor x = t.view({-1, 1, 1});           // [T, 1, 1]
+  const at::Tensor hidden = (x * w1_ + b1_).relu();  // [T, 1 or L, hid]
+  return ((hidden * w2_).sum(-1) + b2_).relu();      // [T, L]
 }
 
 }  // namespace luna::nn

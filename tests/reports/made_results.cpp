@@ -1,12 +1,8 @@
 #include "tests/reports/made_results.h"
 
 #include <fmt/format.h>
-#include <stdlib.h>
 
 #include <cmath>
-#include <fstream>
-#include <sstream>
-#include <stdexcept>
 
 namespace luna::testing {
 namespace {
@@ -46,29 +42,6 @@ json bench_operator(const std::string& name, const std::string& label, double fo
 }
 
 }  // namespace
-
-TemporaryFolder::TemporaryFolder() {
-  std::string name = (fs::temp_directory_path() / "luna-test-XXXXXX").string();
-  if (!mkdtemp(name.data())) throw std::runtime_error("mkdtemp failed on " + name);
-  path_ = name;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
-
-void write_text(const fs::path& path, const std::string& text) {
-  fs::create_directories(path.parent_path());
-  std::ofstream(path, std::ios::binary) << text;
-}
-
-std::string read_text(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 void write_cell(const fs::path& results, const std::string& experiment,
                 const std::string& attention, int seed, double accuracy) {

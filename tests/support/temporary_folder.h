@@ -1,4 +1,4 @@
-// A folder of a test's own, removed with everything in it.
+// A folder of a test's own, removed with everything in it, and the bytes of files.
 #pragma once
 
 #include <stdlib.h>
@@ -11,6 +11,18 @@
 #include <string_view>
 
 namespace luna::testing {
+
+/// Writes a file, and the folders that it is in.
+inline void write_text(const std::filesystem::path& path, std::string_view bytes) {
+  std::filesystem::create_directories(path.parent_path());
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+/// The bytes of a file; empty if there is none.
+inline std::string read_text(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
 
 class TemporaryFolder {
  public:
@@ -28,22 +40,14 @@ class TemporaryFolder {
 
   const std::filesystem::path& path() const { return path_; }
 
-  /// Writes a file, and the folders that it is in; returns its path.
+  /// write_text() on a name in the folder; returns the path.
   std::filesystem::path write(const std::filesystem::path& name, std::string_view bytes) const {
-    const std::filesystem::path path = path_ / name;
-    std::filesystem::create_directories(path.parent_path());
-    std::ofstream(path, std::ios::binary) << bytes;
-    return path;
+    write_text(path_ / name, bytes);
+    return path_ / name;
   }
 
  private:
   std::filesystem::path path_;
 };
-
-/// The bytes of a file; empty if there is none.
-inline std::string file_bytes(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 }  // namespace luna::testing

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "experiments/config/options.h"
-#include "tests/reports/made_results.h"
+#include "tests/support/temporary_folder.h"
 
 namespace luna::experiments {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/reports/made_results.h"
+#include "tests/support/temporary_folder.h"
 
 namespace luna::testing {
 

@@ -8,7 +8,7 @@
 
 #include "experiments/config/options.h"
 #include "experiments/config/toml_file.h"
-#include "tests/reports/made_results.h"
+#include "tests/support/temporary_folder.h"
 
 namespace luna::experiments {
 namespace {

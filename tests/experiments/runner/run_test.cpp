@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "tests/experiments/done_file.h"
 #include "tests/experiments/runner/made_config.h"
 
 namespace luna::testing {
@@ -24,12 +25,6 @@ using ::testing::StartsWith;
 
 constexpr int kSteps = 40;
 
-json without_seconds(const fs::path& cell) {
-  json done = json::parse(read_text(cell / "DONE"));
-  done.erase("seconds");
-  return done;
-}
-
 /// Waits until a cell has logged `lines` lines of metrics.
 void wait_for_metrics(const fs::path& cell, int lines) {
   for (int tries = 0; tries < 3000; ++tries) {
@@ -38,6 +33,29 @@ void wait_for_metrics(const fs::path& cell, int lines) {
     usleep(20'000);
   }
   FAIL() << "the cell did not start";
+}
+
+/// Processes that have the folder among their arguments.
+std::vector<pid_t> processes_on(const fs::path& folder) {
+  std::vector<pid_t> found;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    const std::string arguments = read_text(entry.path() / "cmdline");
+    if (arguments.find(folder.string()) != std::string::npos) found.push_back(std::stoi(name));
+  }
+  return found;
+}
+
+/// kill -9 on the runner; its cells must die with it.
+void kill_run(pid_t runner, const fs::path& results) {
+  kill(runner, SIGKILL);
+  waitpid(runner, nullptr, 0);
+  for (int tries = 0; tries < 500 && !processes_on(results).empty(); ++tries) usleep(20'000);
+  for (const pid_t cell : processes_on(results)) {
+    ADD_FAILURE() << "process " << cell << " lives on";
+    kill(cell, SIGKILL);
+  }
 }
 
 TEST(Run, DryRunPrintsAndWritesNothing) {
@@ -55,10 +73,13 @@ TEST(Run, TrainsThenSkips) {
   EXPECT_EQ(first.code, 0) << first.errors;
   EXPECT_THAT(first.output, HasSubstr("2 of 2 cells are done\n"));
   const auto written = fs::last_write_time(config.cell("mean") / "DONE");
+  const fs::path locks[] = {config.results() / "quick" / "LOCK", config.cell("mean") / "LOCK"};
+  for (const fs::path& lock : locks) EXPECT_TRUE(fs::remove(lock));
   const Outcome second = config.run("run");
   EXPECT_EQ(second.code, 0) << second.errors;
   EXPECT_THAT(second.output, HasSubstr("made                     2 x 1      2      2       40"));
   EXPECT_EQ(fs::last_write_time(config.cell("mean") / "DONE"), written);
+  for (const fs::path& lock : locks) EXPECT_FALSE(fs::exists(lock)) << lock;
   EXPECT_EQ(json::parse(read_text(config.results() / "quick" / "plan.json")).dump(),
             R"({"experiments":[{"attentions":["luna-eps","mean"],"name":"made","seeds":[0]}]})");
 }
@@ -68,10 +89,8 @@ TEST(Run, GoesOnAfterKillWithTheSameBytes) {
   ASSERT_EQ(calm.run("run").code, 0);
   const pid_t pid = disturbed.start("run");
   wait_for_metrics(disturbed.cell("luna-eps"), kSteps / 4);
-  kill(pid, SIGKILL);
-  waitpid(pid, nullptr, 0);
+  kill_run(pid, disturbed.results());
   EXPECT_FALSE(fs::exists(disturbed.cell("luna-eps") / "DONE"));
-  usleep(500'000);  // children die with their parent
   const Outcome again = disturbed.run("run");
   ASSERT_EQ(again.code, 0) << again.errors;
   for (const char* attention : {"luna-eps", "mean"}) {
@@ -79,6 +98,18 @@ TEST(Run, GoesOnAfterKillWithTheSameBytes) {
     EXPECT_EQ(read_text(a / "metrics.jsonl"), read_text(b / "metrics.jsonl")) << attention;
     EXPECT_EQ(without_seconds(a), without_seconds(b)) << attention;
   }
+}
+
+TEST(Run, KillLeavesNoCellRunning) {
+  const MadeConfig config(100'000);
+  const pid_t pid = config.start("run");
+  wait_for_metrics(config.cell("luna-eps"), 1);
+  const std::vector<pid_t> all = processes_on(config.results());
+  EXPECT_GE(all.size(), 2u);  // the runner and its cells
+  for (const pid_t process : all) {
+    if (process != pid) kill(process, SIGSTOP);  // nothing is said, so no broken pipe is met
+  }
+  kill_run(pid, config.results());
 }
 
 TEST(Run, InterruptStopsEveryCell) {

@@ -12,7 +12,7 @@ namespace luna::experiments {
 namespace {
 
 using luna::testing::error_of;
-using luna::testing::file_bytes;
+using luna::testing::read_text;
 using luna::testing::TemporaryFolder;
 
 const auto kSilent = [](const std::string&) {};
@@ -63,7 +63,7 @@ TEST(ListOpsFiles, DamageNamesTheFirstBadFile) {
   EXPECT_EQ(listops_damage(folder.path(), set), "listops data is missing in " + at);
   write_listops(folder.path(), set, kSilent);
 
-  const std::string good = file_bytes(folder.path() / "basic_val.tsv");
+  const std::string good = read_text(folder.path() / "basic_val.tsv");
   folder.write("basic_val.tsv", good + "x");
   EXPECT_EQ(listops_damage(folder.path(), set),
             fmt::format("{}/basic_val.tsv has SHA-256 \"{}\" where \"{}\" belongs", at,
@@ -77,6 +77,39 @@ TEST(ListOpsFiles, DamageNamesTheFirstBadFile) {
     folder.write("manifest.json", manifest);
     EXPECT_EQ(listops_damage(folder.path(), set), at + "/manifest.json is damaged") << manifest;
   }
+}
+
+TEST(ListOpsFiles, FilesThatDidNotChangeAreNotReadAgain) {
+  const TemporaryFolder folder;
+  const ListOpsSet set = small_set();
+  write_listops(folder.path(), set, kSilent);
+  EXPECT_EQ(listops_damage_since(folder.path(), set), "");
+  const auto path = folder.path() / "basic_train.tsv";
+  const auto time = std::filesystem::last_write_time(path);
+  const std::string good = read_text(path);
+  const auto damage_of = [&](const std::string& bytes) {
+    folder.write("basic_train.tsv", bytes);
+    std::filesystem::last_write_time(path, time);
+    return listops_damage_since(folder.path(), set);
+  };
+  EXPECT_EQ(damage_of(std::string(good.size(), 'x')), "") << "neither size nor time changed";
+  EXPECT_NE(listops_damage(folder.path(), set), "");
+  EXPECT_NE(damage_of(good.substr(0, good.size() / 2)), "");
+  EXPECT_EQ(damage_of(good), "");
+  std::filesystem::last_write_time(path, time + std::chrono::seconds(1));
+  EXPECT_EQ(listops_damage_since(folder.path(), set), "");
+  folder.write("manifest.json", "{}");
+  EXPECT_NE(listops_damage_since(folder.path(), set), "");
+}
+
+TEST(ListOpsFiles, AreCheckedInFullWhereNoRecordCanBeKept) {
+  const TemporaryFolder folder;
+  const ListOpsSet set = small_set();
+  write_listops(folder.path(), set, kSilent);
+  std::filesystem::create_directory(folder.path() / "checked.json.part");
+  EXPECT_EQ(listops_damage_since(folder.path(), set), "");
+  std::filesystem::resize_file(folder.path() / "basic_test.tsv", 20);
+  EXPECT_NE(listops_damage_since(folder.path(), set), "");
 }
 
 struct BadTable {

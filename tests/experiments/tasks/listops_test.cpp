@@ -11,7 +11,7 @@ namespace luna::experiments {
 namespace {
 
 using luna::testing::error_of;
-using luna::testing::file_bytes;
+using luna::testing::read_text;
 using luna::testing::TemporaryFolder;
 using nlohmann::json;
 
@@ -23,6 +23,8 @@ json small_options() {
   return {{"min_length", 2},   {"max_length", 40}, {"max_depth", 3},   {"max_args", 4},
           {"p_operator", 0.5}, {"train", 40},      {"validation", 20}, {"test", 10}};
 }
+
+const json kRelease = {{"source", "release"}, {"max_length", 40}};
 
 class ListOps : public ::testing::Test {
  protected:
@@ -52,15 +54,15 @@ TEST_F(ListOps, PreparesOnceAndRewritesDamagedFiles) {
   EXPECT_EQ(prepare(), std::vector<std::string>{whole});
   EXPECT_EQ(verify(), "no error");
   for (const char* name : {"basic_train.tsv", "basic_val.tsv", "basic_test.tsv", "manifest.json"}) {
-    const std::string good = file_bytes(folder() / name);
+    const std::string good = read_text(folder() / name);
     root_.write(folder() / name, good.substr(0, good.size() / 2));
     EXPECT_NE(verify(), "no error");
     EXPECT_EQ(prepare().size(), 5u);
-    EXPECT_EQ(file_bytes(folder() / name), good);
+    EXPECT_EQ(read_text(folder() / name), good);
     std::filesystem::remove(folder() / name);
     EXPECT_NE(verify(), "no error");
     prepare();
-    EXPECT_EQ(file_bytes(folder() / name), good);
+    EXPECT_EQ(read_text(folder() / name), good);
   }
   EXPECT_EQ(prepare(), std::vector<std::string>{whole});
 }
@@ -114,23 +116,34 @@ TEST_F(ListOps, BatchesHoldTheExpressionsAndEndAtAMultipleOfSixteen) {
   EXPECT_EQ(batch.ids.size(1), static_cast<int64_t>((longest + 15) / 16 * 16));
 }
 
-TEST_F(ListOps, ReadsARelease) {
-  const json release = {{"source", "release"}, {"max_length", 40}};
+TEST_F(ListOps, NamesThePlacesOfARelease) {
   const std::string at = root_.path().string();
-  EXPECT_EQ(error_of([&] { make(release); }),
-            "the release of listops is neither in " + at + "/lra_release/listops-1000 nor in " +
-                at + "/listops-1000; unpack lra_release.gz under " + at);
+  EXPECT_EQ(error_of([&] { make(kRelease); }),
+            "the release of listops is not in " + at +
+                ": none of lra_release/lra_release/listops-1000, lra_release/listops-1000, "
+                "listops-1000 is there; unpack lra_release.gz under " +
+                at);
+}
+
+class Release : public ListOps, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(Release, IsRead) {
   for (const char* name : kListOpsFiles) {
-    root_.write(std::filesystem::path("lra_release/listops-1000") / name,
+    root_.write(std::filesystem::path(GetParam()) / name,
                 "Source\tTarget\r\n( ( ( [MIN 4 ) 2 ) ] )\t2\r\n7\t7\r\n");
   }
-  const auto task = make(release);
+  const auto task = make(kRelease);
+  EXPECT_EQ(task->provenance().at("source"), (root_.path() / GetParam()).string());
   EXPECT_EQ(task->examples(Split::test), 2);
   EXPECT_TRUE(
       at::equal(task->held_out(Split::test, 0, 2).labels, at::tensor({2, 7}).to(at::kLong)));
   EXPECT_EQ(task->provenance().at("note"),
             "ListOps, the release of the Long Range Arena; brackets are tokens");
 }
+
+INSTANTIATE_TEST_SUITE_P(Places, Release,
+                         ::testing::Values("lra_release/lra_release/listops-1000",
+                                           "lra_release/listops-1000", "listops-1000"));
 
 struct BadOptions {
   json options;

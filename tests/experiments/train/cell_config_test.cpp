@@ -5,7 +5,7 @@
 #include "experiments/config/options.h"
 #include "experiments/config/toml_file.h"
 #include "experiments/train/cell.h"
-#include "tests/reports/made_results.h"
+#include "tests/support/temporary_folder.h"
 
 namespace luna::experiments {
 namespace {

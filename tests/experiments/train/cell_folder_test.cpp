@@ -9,7 +9,8 @@
 
 #include "experiments/config/options.h"
 #include "tests/experiments/train/file_size_limit.h"
-#include "tests/reports/made_results.h"
+#include "tests/experiments/train/refusals.h"
+#include "tests/support/temporary_folder.h"
 
 namespace luna::experiments {
 namespace {
@@ -64,9 +65,8 @@ TEST_F(Folder, LockNamesItsHolderAndDiesWithIt) {
   Holder holder(path_);
   EXPECT_THAT([&] { FolderLock lock(path_); },
               ThrowsMessage<UsageError>(path_.string() + " is in use by process " +
-                                        std::to_string(holder.pid()) +
-                                        "; wait for it, or choose another results folder with "
-                                        "--results"));
+                                        std::to_string(holder.pid()) + "; wait for it, or " +
+                                        test::kOtherFolder));
   holder.end();
   const FolderLock lock(path_);
   EXPECT_EQ(read_text(path_ / "LOCK"), std::to_string(getpid()));
@@ -81,9 +81,7 @@ TEST_F(Folder, LockEndsWithItsScope) {
 TEST_F(Folder, LockSaysThatAFileIsInTheWay) {
   write_text(path_, "a file");
   EXPECT_THAT([&] { FolderLock lock(path_); },
-              ThrowsMessage<std::runtime_error>(path_.string() +
-                                                ": Not a directory; free some space or choose "
-                                                "another results folder with --results"));
+              ThrowsMessage<std::runtime_error>(test::disk_refusal(path_, "Not a directory")));
 }
 
 const json kConfig = {{"seed", 0},
@@ -107,12 +105,8 @@ TEST_P(Claim, NamesTheFirstKeyThatDiffers) {
   folder.claim(kConfig);
   json changed = kConfig;
   changed.merge_patch(json::parse(GetParam().patch));
-  EXPECT_THAT(
-      [&] { folder.claim(changed); },
-      ThrowsMessage<UsageError>(folder_.path().string() +
-                                " holds results of another configuration: " + GetParam().text +
-                                "; choose another results folder with --results, or "
-                                "delete this one"));
+  EXPECT_THAT([&] { folder.claim(changed); }, ThrowsMessage<UsageError>(test::other_configuration(
+                                                  folder_.path(), GetParam().text)));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -175,9 +169,7 @@ TEST_F(Metrics, SayThatTheDiskRefuses) {
       [&] {
         log.add({{"step", 2}});
       },
-      ThrowsMessage<std::runtime_error>(path_.string() +
-                                        ": File too large; free some space or choose "
-                                        "another results folder with --results"));
+      ThrowsMessage<std::runtime_error>(test::disk_refusal(path_, "File too large")));
 }
 
 }  // namespace

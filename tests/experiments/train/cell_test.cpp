@@ -8,7 +8,8 @@
 #include "reports/results.h"
 #include "tests/experiments/train/copy_task.h"
 #include "tests/experiments/train/file_size_limit.h"
-#include "tests/reports/made_results.h"
+#include "tests/experiments/train/refusals.h"
+#include "tests/support/temporary_folder.h"
 
 namespace luna::experiments {
 namespace {
@@ -105,9 +106,13 @@ TEST_F(TrainCell, TellsEveryStep) {
 TEST_F(TrainCell, IsDoneOnce) {
   train(test::copy_cell("relu"));
   const std::string done = read_text(path_ / "DONE"), lines = read_text(path_ / "metrics.jsonl");
+  std::filesystem::remove(path_ / "LOCK");
   const test::CopyTask untouched([] { FAIL() << "data was asked for"; });
   EXPECT_EQ(train_cell(test::copy_cell("relu"), path_, untouched, test::no_progress),
             CellOutcome::was_done);
+  EXPECT_EQ(train_cell(test::copy_cell("relu"), path_, DataRoot{}, test::no_progress),
+            CellOutcome::was_done);  // whose task no registry knows
+  EXPECT_FALSE(std::filesystem::exists(path_ / "LOCK"));
   EXPECT_EQ(read_text(path_ / "DONE"), done);
   EXPECT_EQ(read_text(path_ / "metrics.jsonl"), lines);
 }
@@ -116,11 +121,8 @@ TEST_F(TrainCell, RefusesAFolderOfAnotherConfiguration) {
   train(test::copy_cell("mean"));
   CellConfig other = test::copy_cell("mean");
   other.train.lr = 0.5;
-  EXPECT_THAT([&] { train(other); },
-              ThrowsMessage<UsageError>(path_.string() +
-                                        " holds results of another configuration: train.lr is "
-                                        "0.01 there and 0.5 now; choose another results folder "
-                                        "with --results, or delete this one"));
+  EXPECT_THAT([&] { train(other); }, ThrowsMessage<UsageError>(test::other_configuration(
+                                         path_, "train.lr is 0.01 there and 0.5 now")));
 }
 
 TEST_F(TrainCell, MarksDivergence) {
@@ -156,9 +158,7 @@ TEST_F(TrainCell, MarksLossesThatAreNoNumbers) {
 TEST_F(TrainCell, SaysThatAFileIsInTheWay) {
   write_text(path_, "a file");
   EXPECT_THAT([&] { train(test::copy_cell("mean")); },
-              ThrowsMessage<std::runtime_error>(path_.string() +
-                                                ": Not a directory; free some space or choose "
-                                                "another results folder with --results"));
+              ThrowsMessage<std::runtime_error>(test::disk_refusal(path_, "Not a directory")));
 }
 
 TEST_F(TrainCell, NamesTheFileThatAFullDiskRefuses) {
@@ -175,10 +175,8 @@ TEST_F(TrainCell, NamesTheFileThatAFullDiskRefuses) {
   std::filesystem::remove_all(path_);
   {
     const test::FileSizeLimit limit(1024);
-    EXPECT_THAT([&] { train(cell); },
-                ThrowsMessage<std::runtime_error>((path_ / "metrics.jsonl").string() +
-                                                  ": File too large; free some space or choose "
-                                                  "another results folder with --results"));
+    EXPECT_THAT([&] { train(cell); }, ThrowsMessage<std::runtime_error>(test::disk_refusal(
+                                          path_ / "metrics.jsonl", "File too large")));
   }
   EXPECT_EQ(train(cell), CellOutcome::trained);  // with space again, it goes on
 }

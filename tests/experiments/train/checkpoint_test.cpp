@@ -4,8 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/reports/made_results.h"
 #include "tests/support/compare.h"
+#include "tests/support/temporary_folder.h"
 
 namespace luna::experiments {
 namespace {

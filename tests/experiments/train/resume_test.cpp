@@ -7,15 +7,16 @@
 #include <unistd.h>
 
 #include "experiments/train/checkpoint.h"
+#include "tests/experiments/done_file.h"
 #include "tests/experiments/train/copy_task.h"
-#include "tests/reports/made_results.h"
+#include "tests/support/temporary_folder.h"
 
 namespace luna::experiments {
 namespace {
 
 using luna::testing::read_text;
 using luna::testing::TemporaryFolder;
-using nlohmann::json;
+using luna::testing::without_seconds;
 namespace fs = std::filesystem;
 
 int train(const fs::path& folder, const std::string& attention, int die_at) {
@@ -44,12 +45,6 @@ int launch(const fs::path& folder, const std::string& attention, int die_at) {
   return status;
 }
 
-json without_seconds(const fs::path& done) {
-  json object = json::parse(read_text(done));
-  EXPECT_EQ(object.erase("seconds"), 1u);
-  return object;
-}
-
 class Resume : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(Resume, LeavesTheBytesOfAnUndisturbedRun) {
@@ -68,7 +63,7 @@ TEST_P(Resume, LeavesTheBytesOfAnUndisturbedRun) {
   for (const char* name : {"config.resolved.toml", "env.json", "metrics.jsonl"}) {
     EXPECT_EQ(read_text(killed / name), read_text(calm / name)) << name;
   }
-  EXPECT_EQ(without_seconds(killed / "DONE"), without_seconds(calm / "DONE"));
+  EXPECT_EQ(without_seconds(killed), without_seconds(calm));
   const Checkpoint expected = load_checkpoint(calm / "checkpoint" / "state.bin");
   const Checkpoint given = load_checkpoint(killed / "checkpoint" / "state.bin");
   ASSERT_EQ(given.tensors.size(), expected.tensors.size());

@@ -8,6 +8,7 @@
 #include "runtime/kernels/cuda/kernel_call.h"
 #include "tests/support/stand_in_cuda.h"
 #include "tests/support/stand_in_device.h"
+#include "tests/support/torch_error.h"
 
 extern "C" int halide_do_par_for(void*, halide_task_t, int, int, uint8_t*);
 extern "C" void halide_error(void*, const char*);
@@ -46,15 +47,6 @@ void run(int device = 0, int shared = 0) {
   kernels::cuda::KernelCall call(kBackend, "one_kernel", x);
   call.add(x);
   call.run();
-}
-
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const c10::Error& error) {
-    return error.what_without_backtrace();
-  }
-  return "nothing thrown";
 }
 
 class CudaDriver : public ::testing::Test {
@@ -107,34 +99,34 @@ TEST_F(CudaDriver, AsksForSharedMemoryBeyond48Kilobytes) {
 TEST_F(CudaDriver, NamesTheDriversError) {
   run();
   fail_driver_call("cuLaunchKernel", 1);
-  EXPECT_EQ(message_of([] { run(); }),
+  EXPECT_EQ(torch_error_of([] { run(); }),
             "Halide pipeline one_kernel_test on [2, 3] failed with code -29: CUDA error: "
             "CUDA_ERROR_INVALID_VALUE cuLaunchKernel failed");
   fail_driver_call("cuLaunchKernel", 0);
   fail_driver_call("cuFuncSetAttribute", 1);
-  EXPECT_EQ(message_of([] { run(0, 200000); }),
+  EXPECT_EQ(torch_error_of([] { run(0, 200000); }),
             "Halide pipeline one_kernel_test on [2, 3] failed with code -29: "
             "cuFuncSetAttribute(200000 bytes of shared memory) failed: CUDA_ERROR_INVALID_VALUE");
   fail_driver_call("cuFuncSetAttribute", 0);
-  EXPECT_EQ(message_of([] { run(); }), "nothing thrown") << "an error leaves nothing behind";
+  EXPECT_EQ(torch_error_of([] { run(); }), "no error") << "an error leaves nothing behind";
 }
 
 TEST_F(CudaDriver, NamesTheContextsError) {
   fail_driver_call("cuDevicePrimaryCtxRetain", 2);
-  EXPECT_EQ(message_of([] { run(7); }),
+  EXPECT_EQ(torch_error_of([] { run(7); }),
             "Halide pipeline one_kernel_test on [2, 3] failed with code -29: "
             "cuDevicePrimaryCtxRetain(device 7) failed: CUDA_ERROR_OUT_OF_MEMORY");
   fail_driver_call("cuDevicePrimaryCtxRetain", 0);
-  EXPECT_EQ(message_of([] { run(7); }), "nothing thrown");
+  EXPECT_EQ(torch_error_of([] { run(7); }), "no error");
   fail_driver_call("cuInit", 999);
-  EXPECT_EQ(message_of([] { run(8); }),
+  EXPECT_EQ(torch_error_of([] { run(8); }),
             "Halide pipeline one_kernel_test on [2, 3] failed with code -29: cuInit failed: CUDA "
             "error 999");
   fail_driver_call("cuInit", 0);
 }
 
 TEST_F(CudaDriver, RefusesTensorsOfTwoDevices) {
-  EXPECT_EQ(message_of([] {
+  EXPECT_EQ(torch_error_of([] {
               kernels::cuda::KernelCall call(kBackend, "one_kernel", to_stand_in(at::ones({1}), 0));
               call.add(to_stand_in(at::ones({1}), 1));
             }),
@@ -168,7 +160,7 @@ TEST(StandInDevice, RunsOperatorsInHostMemory) {
 /// Its own process without a driver: see CMakeLists.txt.
 TEST(NoCudaDriver, IsAnErrorWithTheCure) {
   for (int attempt = 0; attempt < 2; attempt++) {
-    EXPECT_EQ(message_of([] { run(); }),
+    EXPECT_EQ(torch_error_of([] { run(); }),
               "Halide pipeline one_kernel_test on [2, 3] failed with code -21: CUDA driver not "
               "found (no_such_driver.so): install the NVIDIA driver, or move the tensors to the "
               "CPU");

@@ -10,7 +10,7 @@ namespace luna::io {
 namespace {
 
 using testing::error_of;
-using testing::file_bytes;
+using testing::read_text;
 using testing::TemporaryFolder;
 
 size_t entries(const std::filesystem::path& folder) {
@@ -26,7 +26,7 @@ TEST(AtomicFile, WritesAllBytesAndMakesFolders) {
   file.append(bytes);
   file.append("end");
   file.commit();
-  EXPECT_EQ(file_bytes(path), bytes + "end");
+  EXPECT_EQ(read_text(path), bytes + "end");
   EXPECT_EQ(entries(path.parent_path()), 1u);
 }
 
@@ -36,9 +36,9 @@ TEST(AtomicFile, ChangesNothingBeforeCommit) {
   {
     AtomicFile file(path);
     file.append(std::string(3'000'000, 'x'));
-    EXPECT_EQ(file_bytes(path), "old");
+    EXPECT_EQ(read_text(path), "old");
   }
-  EXPECT_EQ(file_bytes(path), "old");
+  EXPECT_EQ(read_text(path), "old");
   EXPECT_EQ(entries(folder.path()), 1u);
 }
 
@@ -46,7 +46,7 @@ TEST(AtomicFile, TakesOverThePartFileOfAKilledWriter) {
   const TemporaryFolder folder;
   folder.write("file.part", "what a killed writer left, longer than the new content");
   write_file_atomically(folder.path() / "file", "new");
-  EXPECT_EQ(file_bytes(folder.path() / "file"), "new");
+  EXPECT_EQ(read_text(folder.path() / "file"), "new");
   EXPECT_EQ(entries(folder.path()), 1u);
 }
 
@@ -61,7 +61,7 @@ TEST(AtomicFile, OneWriterAPathAtATime) {
                 "end it");
   first.commit();
   write_file_atomically(path, "second");
-  EXPECT_EQ(file_bytes(path), "second");
+  EXPECT_EQ(read_text(path), "second");
 }
 
 TEST(AtomicFile, NamesWhatStandsInTheWay) {

@@ -13,7 +13,7 @@ namespace luna::io {
 namespace {
 
 using testing::error_of;
-using testing::file_bytes;
+using testing::read_text;
 using testing::TemporaryFolder;
 using namespace std::string_literals;
 
@@ -22,7 +22,7 @@ std::string packed(const TemporaryFolder& folder, const std::string& bytes) {
   const gzFile file = gzopen(path.c_str(), "wb");
   gzwrite(file, bytes.data(), bytes.size());
   gzclose(file);
-  return file_bytes(path);
+  return read_text(path);
 }
 
 TEST(Sha256, KnownAnswers) {

@@ -1,9 +1,10 @@
 // The encoder: padding, fields, sizes, psi, health.
 #include "runtime/nn/encoder.h"
 
-#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "tests/runtime/nn/registry_names.h"
+#include "tests/support/torch_error.h"
 
 namespace luna::nn {
 namespace {
@@ -146,6 +147,18 @@ TEST(Encoder, HasTheProtocolsNumberOfParameters) {
   EXPECT_EQ(count("luna-separate"), 209802 + 2 * (16 * 32 + 16 + 3 * 8 * 64 + 8));
 }
 
+TEST(EncoderLayer, DropsUnitsInsideTheFfn) {
+  const at::NoGradGuard no_grad;
+  EncoderConfig config = small_config("mean");
+  config.dropout = 0.5;
+  EncoderLayer layer(config);
+  for (at::Tensor& p : layer.parameters()) p.zero_();
+  layer.named_parameters()["expand.bias"].fill_(1);
+  layer.named_parameters()["contract.weight"].fill_(1);
+  const at::Tensor out = layer.forward(at::zeros({1, kLength, config.width}), {}, nullptr, 0);
+  EXPECT_GT(std::get<0>(at::_unique(out)).numel(), 2);  // not all units, or none
+}
+
 TEST(Encoder, SamplesPsiOfEveryLayer) {
   const at::Tensor t = at::linspace(-4, 4, 81);
   EncoderConfig config = small_config("luna");
@@ -189,12 +202,23 @@ TEST(EncoderHealth, HasALayerForEveryLinearAttention) {
 TEST(Encoder, NamesWhatItCannotBuild) {
   EncoderConfig heads = small_config("softmax");
   heads.heads = 3;
-  EXPECT_THAT([&] { Encoder encoder(heads); },
-              ::testing::Throws<c10::Error>(::testing::Property(
-                  &c10::Error::msg, std::string("encoder: heads (3) must divide width (16)"))));
-  EXPECT_THAT([&] { Encoder encoder(small_config("elo")); },
-              ::testing::Throws<c10::Error>(::testing::Property(
-                  &c10::Error::msg, std::string("encoder: unknown attention 'elo'"))));
+  EXPECT_EQ(test::torch_error_of([&] { Encoder encoder(heads); }),
+            "encoder: heads (3) must divide width (16)");
+  EXPECT_EQ(test::torch_error_of([&] { Encoder encoder(small_config("elo")); }),
+            "encoder: unknown attention 'elo'");
+}
+
+TEST(Encoder, NamesTheLengthThatItCannotRead) {
+  Encoder encoder(small_config("elu"));
+  const auto read = [&](at::IntArrayRef shape) {
+    return test::torch_error_of([&] { encoder.forward(at::ones(shape, at::kLong)); });
+  };
+  const std::string message =
+      "encoder: 13 tokens exceed the model's length of 12; shorten them, or build it with length "
+      "13";
+  EXPECT_EQ(read({2, kLength}), "no error");
+  EXPECT_EQ(read({2, kLength + 1}), message);
+  EXPECT_EQ(read({2, kLength + 1, 3}), message);
 }
 
 }  // namespace

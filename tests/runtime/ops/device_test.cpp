@@ -2,6 +2,7 @@
 // argument is on the wrong device, and what is not built.
 #include "tests/support/compare.h"
 #include "tests/support/stand_in_device.h"
+#include "tests/support/torch_error.h"
 
 namespace luna::test {
 namespace {
@@ -13,15 +14,6 @@ ops::Inputs on_device(const ops::Inputs& in) {
   return out;
 }
 
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const c10::Error& error) {
-    return error.what_without_backtrace();
-  }
-  return "nothing thrown";
-}
-
 class Device : public ::testing::Test {
  protected:
   Device() : case_(small_case()) {
@@ -30,7 +22,7 @@ class Device : public ::testing::Test {
     in_ = on_device(host_);
   }
   std::string message() const {
-    return message_of([&] { run_forward(in_, case_.spec, Through::fused); });
+    return torch_error_of([&] { run_forward(in_, case_.spec, Through::fused); });
   }
 
   Case case_;
