@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/error_of.h"
+#include "tests/support/full_disk.h"
 #include "tests/support/temporary_folder.h"
 
 namespace luna::io {
@@ -74,6 +75,20 @@ TEST(AtomicFile, NamesWhatStandsInTheWay) {
   EXPECT_EQ(error_of([&] { write_file_atomically(taken, ""); }),
             "cannot write " + taken.string() + ": Is a directory");
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "folder.part"));
+}
+
+TEST(AtomicFile, AFullDiskKeepsTheOldFile) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "file";
+  const auto report = testing::on_small_disk(folder.path(), [&] {
+    write_file_atomically(path, "old");
+    const std::string error =
+        error_of([&] { write_file_atomically(path, std::string(100'000, 'x')); });
+    return error + "\n" + read_text(path) + "\n" + std::to_string(entries(folder.path()));
+  });
+  if (!report) GTEST_SKIP() << "this system lets no user mount a file system";
+  EXPECT_EQ(*report, "cannot write " + path.string() +
+                         ": No space left on device; free some disk space and run again\nold\n1");
 }
 
 }  // namespace
