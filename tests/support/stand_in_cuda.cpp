@@ -92,32 +92,8 @@ int cuLaunchKernel(void*, unsigned grid_x, unsigned grid_y, unsigned grid_z, uns
                           grid_z, block_x, block_y, block_z, shared, stream));
 }
 
-// What the runtime looks up but no pipeline may need: memory and waiting are torch's.
 #define LUNA_UNUSED(name) \
   int name() { return call(#name); }
-LUNA_UNUSED(cuCtxCreate_v2)
-LUNA_UNUSED(cuCtxDestroy_v2)
-LUNA_UNUSED(cuCtxGetApiVersion)
-LUNA_UNUSED(cuCtxGetDevice)
-LUNA_UNUSED(cuCtxSynchronize)
-LUNA_UNUSED(cuDeviceGet)
-LUNA_UNUSED(cuDeviceGetAttribute)
-LUNA_UNUSED(cuDeviceGetCount)
-LUNA_UNUSED(cuDeviceGetName)
-LUNA_UNUSED(cuDeviceTotalMem_v2)
-LUNA_UNUSED(cuMemAlloc_v2)
-LUNA_UNUSED(cuMemcpy3D_v2)
-LUNA_UNUSED(cuMemcpyDtoD_v2)
-LUNA_UNUSED(cuMemcpyDtoDAsync_v2)
-LUNA_UNUSED(cuMemcpyDtoH_v2)
-LUNA_UNUSED(cuMemcpyDtoHAsync_v2)
-LUNA_UNUSED(cuMemcpyHtoD_v2)
-LUNA_UNUSED(cuMemcpyHtoDAsync_v2)
-LUNA_UNUSED(cuMemFree_v2)
-LUNA_UNUSED(cuModuleLoadData)
-LUNA_UNUSED(cuModuleUnload)
-LUNA_UNUSED(cuPointerGetAttribute)
-LUNA_UNUSED(cuProfilerStop)
-LUNA_UNUSED(cuStreamSynchronize)
+#include "tests/support/unused_driver_calls.inc"
 
 }  // extern "C"

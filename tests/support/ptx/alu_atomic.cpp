@@ -1,0 +1,144 @@
+// The updates of atomics and reductions, and the packing moves.
+#include <algorithm>
+
+#include "tests/support/ptx/alu.h"
+#include "tests/support/ptx/flush.h"
+
+namespace luna::test::ptx {
+namespace {
+
+template <class T>
+using Bits = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
+
+template <class T>
+T value_of(uint64_t bits) {
+  return bit_cast<T>(static_cast<Bits<T>>(bits));
+}
+
+template <class T, class Op>
+uint64_t update(uint64_t old, uint64_t b, uint64_t c) {
+  return bit_cast<Bits<T>>(static_cast<T>(Op{}(value_of<T>(old), value_of<T>(b), value_of<T>(c))));
+}
+
+struct Add {
+  template <class T>
+  T operator()(T old, T b, T) const {
+    return old + b;
+  }
+};
+struct Minimum {
+  template <class T>
+  T operator()(T old, T b, T) const {
+    return std::min(old, b);
+  }
+};
+struct Maximum {
+  template <class T>
+  T operator()(T old, T b, T) const {
+    return std::max(old, b);
+  }
+};
+struct Increment {
+  uint32_t operator()(uint32_t old, uint32_t b, uint32_t) const { return old >= b ? 0 : old + 1; }
+};
+struct Decrement {
+  uint32_t operator()(uint32_t old, uint32_t b, uint32_t) const {
+    return old == 0 || old > b ? b : old - 1;
+  }
+};
+struct Exchange {
+  template <class T>
+  T operator()(T, T b, T) const {
+    return b;
+  }
+};
+struct CompareAndSwap {
+  template <class T>
+  T operator()(T old, T b, T c) const {
+    return old == b ? c : old;
+  }
+};
+struct And {
+  template <class T>
+  T operator()(T old, T b, T) const {
+    return old & b;
+  }
+};
+struct Or {
+  template <class T>
+  T operator()(T old, T b, T) const {
+    return old | b;
+  }
+};
+struct Xor {
+  template <class T>
+  T operator()(T old, T b, T) const {
+    return old ^ b;
+  }
+};
+
+/// By type of 32 and of 64 bits: unsigned, signed, float.
+template <class Op>
+Update integer(Type type) {
+  const bool wide = bytes_of(type) == 8;
+  if (is_float(type) || bytes_of(type) < 4) return nullptr;
+  if (is_signed(type)) return wide ? &update<int64_t, Op> : &update<int32_t, Op>;
+  return wide ? &update<uint64_t, Op> : &update<uint32_t, Op>;
+}
+
+/// Signed sums wrap as unsigned ones do.
+Update sum(Type type) {
+  if (type == Type::kF32) return &update<float, Add>;
+  if (type == Type::kF64) return &update<double, Add>;
+  if (is_float(type) || bytes_of(type) < 4) return nullptr;
+  return bytes_of(type) == 8 ? &update<uint64_t, Add> : &update<uint32_t, Add>;
+}
+
+Update counter(Type type, Update found) { return type == Type::kU32 ? found : nullptr; }
+
+}  // namespace
+
+Update find_update(const std::string& operation, Type type) {
+  if (operation == "add") return sum(type);
+  if (operation == "min") return integer<Minimum>(type);
+  if (operation == "max") return integer<Maximum>(type);
+  if (operation == "inc") return counter(type, &update<uint32_t, Increment>);
+  if (operation == "dec") return counter(type, &update<uint32_t, Decrement>);
+  if (operation == "exch") return integer<Exchange>(type);
+  if (operation == "cas") return integer<CompareAndSwap>(type);
+  if (operation == "and") return integer<And>(type);
+  if (operation == "or") return integer<Or>(type);
+  if (operation == "xor") return integer<Xor>(type);
+  return nullptr;
+}
+
+void run_pack(std::byte* file, const Instruction& in, uint32_t mask) {
+  const int bits = 8 * in.bytes;
+  const uint64_t element = bits == 32 ? 0xffffffff : 0xffff;
+  const bool wide = in.bytes * in.elements == 8;
+  for_lanes(mask, [&](int lane) {
+    uint64_t packed = 0;
+    for (int i = 0; i < in.elements; i++) {
+      packed |= (read<uint32_t>(file + in.operand[1 + i], lane) & element) << (bits * i);
+    }
+    if (wide)
+      write(file + in.operand[0], lane, packed);
+    else
+      write(file + in.operand[0], lane, static_cast<uint32_t>(packed));
+  });
+}
+
+void run_unpack(std::byte* file, const Instruction& in, uint32_t mask) {
+  const int bits = 8 * in.bytes;
+  const uint64_t element = bits == 32 ? 0xffffffff : 0xffff;
+  const std::byte* const source = file + in.operand[in.elements];
+  const bool wide = in.bytes * in.elements == 8;
+  for_lanes(mask, [&](int lane) {
+    const uint64_t packed = wide ? read<uint64_t>(source, lane) : read<uint32_t>(source, lane);
+    for (int i = 0; i < in.elements; i++) {
+      write(file + in.operand[i], lane, static_cast<uint32_t>((packed >> (bits * i)) & element));
+    }
+  });
+}
+
+}  // namespace luna::test::ptx

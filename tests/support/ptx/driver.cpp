@@ -1,0 +1,227 @@
+#include "tests/support/ptx/driver.h"
+
+#include <cfenv>
+#include <cstdio>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "tests/support/ptx/executor.h"
+
+namespace luna::test::ptx {
+namespace {
+
+constexpr int kInvalidValue = 1;
+constexpr int kInvalidPtx = 218;
+constexpr int kNotFound = 500;
+constexpr int kNotSupported = 801;
+
+/// Of compute capability 8.0.
+constexpr uint64_t kMostThreads = 1024;
+constexpr size_t kMostShared = 163 * 1024;
+constexpr size_t kSharedWithoutAsking = 48 * 1024;
+
+/// What cuModuleGetFunction hands out.
+struct Function {
+  const Module* module;
+  const Kernel* kernel;
+  size_t most_dynamic_shared = kSharedWithoutAsking;
+};
+
+struct Driver {
+  std::mutex mutex;
+  std::map<const Module*, std::unique_ptr<Module>> modules;
+  std::map<const Kernel*, Function> functions;
+  Allocations allocations;
+  uint64_t limit = 10'000'000'000;
+  std::map<std::string, Counts> counts;
+  std::string error;
+
+  int fail(int code, const std::string& message) {
+    error = message;
+    std::fprintf(stderr, "%s\n", message.c_str());
+    return code;
+  }
+};
+
+/// Never destroyed: code under test may call the driver at exit.
+Driver& driver() {
+  static auto* const instance = new Driver;
+  return *instance;
+}
+
+/// The floating-point environment of PTX: nearest, nothing flushed.
+class FloatScope {
+ public:
+  FloatScope() {
+    std::fegetenv(&saved_);
+    std::fesetenv(FE_DFL_ENV);
+  }
+  ~FloatScope() { std::fesetenv(&saved_); }
+  FloatScope(const FloatScope&) = delete;
+
+ private:
+  std::fenv_t saved_;
+};
+
+std::vector<std::byte> pack_parameters(const Kernel& kernel, void** values) {
+  std::vector<std::byte> packed(kernel.parameter_bytes());
+  for (size_t i = 0; i < kernel.parameters.size(); i++) {
+    const Parameter& parameter = kernel.parameters[i];
+    std::memcpy(packed.data() + parameter.offset, values[i], parameter.bytes);
+  }
+  return packed;
+}
+
+/// Why a launch of this shape is refused, or "".
+std::string refusal(const Function& function, const Shape& grid, const Shape& block,
+                    size_t dynamic_shared) {
+  if (grid.count() == 0 || block.count() == 0) return "an empty grid or block";
+  if (block.count() > kMostThreads) return fmt::format("{} threads in a block", block.count());
+  if (dynamic_shared > function.most_dynamic_shared) {
+    return fmt::format("{} bytes of dynamic shared memory, {} allowed", dynamic_shared,
+                       function.most_dynamic_shared);
+  }
+  for (const Instruction& in : function.kernel->code) {
+    if (in.kind == Kind::kWarpBarrier && block.count() > kLanes) {
+      return "not implemented: bar.warp.sync in a block of several warps";
+    }
+  }
+  return "";
+}
+
+int launch(Driver& state, const Function& function, const Shape& grid, const Shape& block,
+           size_t dynamic_shared, void** values) {
+  const std::string refused = refusal(function, grid, block, dynamic_shared);
+  const std::string& name = function.kernel->name;
+  if (!refused.empty()) return state.fail(kInvalidValue, "kernel " + name + ": " + refused);
+  const FloatScope scope;
+  const std::vector<std::byte> parameters = pack_parameters(*function.kernel, values);
+  const Launch asked{*function.module, *function.kernel, grid, block,
+                     dynamic_shared,   parameters.data()};
+  try {
+    Executor(asked, state.allocations, state.limit, state.counts[name]).run();
+  } catch (const LaunchError& error) {
+    return state.fail(error.code, error.message);
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace luna::test::ptx
+
+namespace luna::test {
+
+void register_global(const void* begin, size_t bytes) {
+  const std::lock_guard lock(ptx::driver().mutex);
+  ptx::driver().allocations.add(begin, bytes);
+}
+
+void unregister_global(const void* begin) {
+  const std::lock_guard lock(ptx::driver().mutex);
+  ptx::driver().allocations.remove(begin);
+}
+
+std::string take_ptx_error() {
+  const std::lock_guard lock(ptx::driver().mutex);
+  return std::exchange(ptx::driver().error, {});
+}
+
+void limit_ptx_instructions(uint64_t limit) {
+  const std::lock_guard lock(ptx::driver().mutex);
+  ptx::driver().limit = limit;
+}
+
+std::map<std::string, PtxCounts> take_ptx_counts() {
+  const std::lock_guard lock(ptx::driver().mutex);
+  std::map<std::string, PtxCounts> taken;
+  for (const auto& [name, counts] : std::exchange(ptx::driver().counts, {})) {
+    const auto of = [&counts = counts](ptx::Work work) {
+      return counts[static_cast<size_t>(work)];
+    };
+    taken[name] = {of(ptx::Work::kFma),    of(ptx::Work::kFloat),  of(ptx::Work::kInteger),
+                   of(ptx::Work::kGlobal), of(ptx::Work::kShared), of(ptx::Work::kControl),
+                   of(ptx::Work::kOther)};
+  }
+  return taken;
+}
+
+}  // namespace luna::test
+
+// The driver's entry points.
+extern "C" {
+
+using namespace luna::test::ptx;
+
+int cuInit(unsigned) { return 0; }
+
+int cuGetErrorName(int code, const char** name) {
+  static const std::map<int, const char*> names{
+      {kInvalidValue, "CUDA_ERROR_INVALID_VALUE"},
+      {kInvalidPtx, "CUDA_ERROR_INVALID_PTX"},
+      {kNotFound, "CUDA_ERROR_NOT_FOUND"},
+      {kIllegalAddress, "CUDA_ERROR_ILLEGAL_ADDRESS"},
+      {kMisalignedAddress, "CUDA_ERROR_MISALIGNED_ADDRESS"},
+      {kLaunchFailed, "CUDA_ERROR_LAUNCH_FAILED"},
+      {kNotSupported, "CUDA_ERROR_NOT_SUPPORTED"}};
+  const auto found = names.find(code);
+  *name = found == names.end() ? nullptr : found->second;
+  return *name ? 0 : kInvalidValue;
+}
+
+int cuDevicePrimaryCtxRetain(void** context, int) {
+  *context = &driver();
+  return 0;
+}
+
+int cuCtxPushCurrent_v2(void*) { return 0; }
+
+int cuCtxPopCurrent_v2(void** context) {
+  *context = nullptr;
+  return 0;
+}
+
+int cuModuleLoadDataEx(void** module, const void* image, unsigned, int*, void**) {
+  Driver& state = driver();
+  const std::lock_guard lock(state.mutex);
+  try {
+    auto loaded = std::make_unique<Module>(static_cast<const char*>(image));
+    *module = loaded.get();
+    state.modules[loaded.get()] = std::move(loaded);
+  } catch (const ParseError& error) {
+    return state.fail(kInvalidPtx, error.what());
+  }
+  return 0;
+}
+
+int cuModuleGetFunction(void** function, void* module, const char* name) {
+  Driver& state = driver();
+  const std::lock_guard lock(state.mutex);
+  const auto found = state.modules.find(static_cast<const Module*>(module));
+  const Kernel* const kernel = found == state.modules.end() ? nullptr : found->second->find(name);
+  if (!kernel) return state.fail(kNotFound, fmt::format("no kernel {} in the module", name));
+  *function = &state.functions.try_emplace(kernel, Function{found->first, kernel}).first->second;
+  return 0;
+}
+
+/// Attribute 8: the most dynamic shared memory.
+int cuFuncSetAttribute(void* function, int attribute, int value) {
+  if (attribute != 8 || value < 0 || static_cast<size_t>(value) > kMostShared) return kInvalidValue;
+  const std::lock_guard lock(driver().mutex);
+  static_cast<Function*>(function)->most_dynamic_shared = static_cast<size_t>(value);
+  return 0;
+}
+
+int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+                   unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared, void*,
+                   void** parameters, void**) {
+  const std::lock_guard lock(driver().mutex);
+  return launch(driver(), *static_cast<Function*>(function), {grid_x, grid_y, grid_z},
+                {block_x, block_y, block_z}, shared, parameters);
+}
+
+#define LUNA_UNUSED(name) \
+  int name() { return kNotSupported; }
+#include "tests/support/unused_driver_calls.inc"
+
+}  // extern "C"

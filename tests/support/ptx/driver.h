@@ -1,0 +1,44 @@
+// Control of the executing CUDA driver: a library with the driver's entry points that runs PTX on
+// host memory, at once, in the calling thread. The code under test opens it through
+// LUNA_CUDA_DRIVER. What it finds wrong goes to stderr and to take_ptx_error(); the driver call
+// returns 218 (invalid PTX), 700 (illegal address), 716 (misaligned address) or 719 (launch
+// failed).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace luna::test {
+
+/// Thread-instructions of a kernel by class, over all its launches. Loads and stores count as
+/// memory, of local, constant and parameter memory as other; so do moves and conversions.
+struct PtxCounts {
+  uint64_t fma = 0;
+  uint64_t other_float = 0;
+  uint64_t integer = 0;
+  uint64_t global_memory = 0;
+  uint64_t shared_memory = 0;
+  uint64_t control = 0;
+  uint64_t other = 0;
+
+  uint64_t total() const {
+    return fma + other_float + integer + global_memory + shared_memory + control + other;
+  }
+};
+
+/// From now on global accesses must lie within registered ranges; without any they are unchecked.
+void register_global(const void* begin, size_t bytes);
+void unregister_global(const void* begin);
+
+/// The message of the last failed load or launch since the last take; "" where none failed.
+std::string take_ptx_error();
+
+/// The instructions of warps that one launch may take; 10^10 at first.
+void limit_ptx_instructions(uint64_t limit);
+
+/// The counts since the last take, by kernel name.
+std::map<std::string, PtxCounts> take_ptx_counts();
+
+}  // namespace luna::test

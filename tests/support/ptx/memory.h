@@ -1,0 +1,37 @@
+// The memory that a warp's loads, stores and atomics reach, with every access checked.
+#pragma once
+
+#include "tests/support/ptx/shared_memory.h"
+#include "tests/support/ptx/warp.h"
+
+namespace luna::test::ptx {
+
+class Memory {
+ public:
+  Memory(const Launch& launch, Allocations& allocations);
+
+  SharedMemory& shared() { return shared_; }
+  /// Of the first thread of the block.
+  const std::byte* local() const { return local_.data(); }
+
+  // Each throws Fault.
+  void load(const Instruction& in, Warp& warp, uint32_t mask);
+  void store(const Instruction& in, Warp& warp, uint32_t mask);
+  void update(const Instruction& in, Warp& warp, uint32_t mask);
+
+ private:
+  using Places = std::array<std::byte*, kLanes>;
+
+  void locate(const Instruction& in, Warp& warp, uint32_t mask, Access access, Places& places);
+  std::byte* locate_one(const Instruction& in, Warp& warp, int lane, Access access,
+                        uint64_t address);
+  std::byte* shared_place(uint64_t address, size_t bytes, Access access, uint32_t thread, int lane);
+  Space space_of(const Instruction& in, uint32_t thread, uint64_t& address) const;
+
+  const Launch& launch_;
+  Allocations& allocations_;
+  SharedMemory shared_;
+  std::vector<std::byte> local_;
+};
+
+}  // namespace luna::test::ptx
