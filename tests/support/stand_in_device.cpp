@@ -1,6 +1,8 @@
 #include "tests/support/stand_in_device.h"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/stack.h>
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
@@ -38,6 +40,26 @@ class StandInGuard : public c10::impl::DeviceGuardImplInterface {
 };
 
 C10_REGISTER_GUARD_IMPL(CUDA, StandInGuard)
+
+/// What autograd asks before it follows gradients on a device; torch looks for this very name.
+class CUDAHooks : public at::CUDAHooksInterface {
+ public:
+  explicit CUDAHooks(at::CUDAHooksArgs) {}
+  void init() const override {}
+  bool hasCUDA() const override { return true; }
+  bool hasPrimaryContext(c10::DeviceIndex) const override { return true; }
+  int getNumGPUs() const override { return 2; }
+  c10::DeviceIndex deviceCount() const override { return 2; }
+  const at::Generator& getDefaultGenerator(c10::DeviceIndex) const override {
+    return at::detail::getDefaultCPUGenerator();
+  }
+  bool isBuilt() const override { return true; }
+  bool isAvailable() const override { return true; }
+};
+
+using at::CUDAHooksRegistry;
+using at::RegistererCUDAHooksRegistry;
+REGISTER_CUDA_HOOKS(CUDAHooks)
 
 std::atomic<int64_t> waits{0};
 
@@ -83,12 +105,25 @@ class HostCall {
     return list;
   }
 
+  /// Outputs that the operator has resized.
+  void write_back() const {
+    for (const auto& [host, original] : renamed_) {
+      if (host.sizes() == original.sizes()) continue;
+      original.unsafeGetTensorImpl()->shallow_copy_from(
+          renamed(host, original.device()).getIntrusivePtr());
+    }
+  }
+
  private:
   at::Tensor to_host(const at::Tensor& tensor) {
     if (!tensor.defined() || !tensor.is_cuda()) return tensor;
     device_ = tensor.device();
-    renamed_.emplace_back(renamed(tensor, c10::kCPU), tensor);
-    return renamed_.back().first;
+    // An empty tensor is an operator's output more often than not, to be resized by it.
+    const at::Tensor host = tensor.numel() ? renamed(tensor, c10::kCPU)
+                                           : at::empty_strided(tensor.sizes(), tensor.strides(),
+                                                               tensor.options().device(c10::kCPU));
+    renamed_.emplace_back(host, tensor);
+    return host;
   }
 
   at::Tensor to_device(const at::Tensor& tensor) const {
@@ -110,6 +145,7 @@ void on_host(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
     (*stack)[i] = call.to_host((*stack)[i]);
   }
   op.callBoxed(stack);
+  call.write_back();
   const size_t results = op.schema().returns().size();
   for (size_t i = stack->size() - results; i < stack->size(); i++) {
     (*stack)[i] = call.to_device((*stack)[i]);

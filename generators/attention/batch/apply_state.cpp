@@ -18,7 +18,6 @@ class BatchApplyState : public BatchPass<BatchApplyState> {
     bind_packed(state, {tiles::state_columns(size), features_});
     const Expr head = h_ * state.dim(2).extent() / x.dim(2).extent();
     S_(e_, D_, h_, b_) = state(e_, D_, head, b_);
-    z_(D_, h_, b_) = state(int(size), D_, head, b_);
     over_D_ = RDom(0, kChunk, 0, features_ / kChunk, "over_D");
 
     // Lane 4 f + c holds tokens 4 f .. and columns 4 c .. of every 16, and the denominator.
@@ -27,7 +26,7 @@ class BatchApplyState : public BatchPass<BatchApplyState> {
     const Expr n = nb_ * warp::kTokens + lane_ / 4 * tokens + t_, D = over_D_.y * kChunk + over_D_.x;
     sum_(k_, t_, lane_, nb_, h_, b_) = 0.0f;
     sum_(k_, t_, lane_, nb_, h_, b_) +=
-        phi(D, n, h_, b_) * Halide::select(k_ < own, S_(e, D, h_, b_), z_(D, h_, b_));
+        phi(D, n, h_, b_) * Halide::select(k_ < own, S_(e, D, h_, b_), state(int(size), D, head, b_));
     sum_.bound(k_, 0, own + 1).bound(t_, 0, tokens).bound(lane_, 0, warp::kLanes);
 
     const auto part = [&](const Expr& k, const Expr& c) {
@@ -79,13 +78,14 @@ class BatchApplyState : public BatchPass<BatchApplyState> {
         .gpu_lanes(lane_);
     const Halide::LoopLevel at(sum_, over_D_.y);
     stage_x(Halide::LoopLevel(result, nb_));
+    // S before phi, and nothing shared after it: Halide 21 does not see that the rows are read again
+    // in the next round, and gives their memory to what is staged after their last use in this one.
     warp::stage_rows(S_, e_, D_, at, size, kChunk);
-    z_.compute_at(at).store_in(MemoryType::GPUShared).bound_extent(D_, kChunk).gpu_lanes(D_);
     feature_map_->schedule_shared({at, kChunk, false});
   }
 
   Var k_{"k"}, t_{"t"}, nb_{"nb"};
-  Func sum_{"out_sum"}, S_{"S_chunk"}, z_{"z_chunk"};
+  Func sum_{"out_sum"}, S_{"S_chunk"};
   RDom over_D_;
 };
 

@@ -36,16 +36,19 @@ class BatchPass : public MapPass<Pass> {
   /// phi(D, n, h, b) of the tokens of x whose weight is not zero; others are those of a zero row.
   template <typename Source, typename Weights>
   Func features(Source& x, Weights& weight) {
-    arguments_ = this->arguments();
-    for (const auto& [name, shape] : arguments_.shapes) {
-      if (shape.dimensions() == 3) {
-        Halide::OutputImageParam per_token = shape;
-        per_token.set_host_alignment(sizeof(float));
-        per_token.dim(0).set_stride(Expr());
-      }
-    }
     tokens_ = x.dim(1).extent();
     weight_ = weight;
+    arguments_ = this->arguments();
+    for (const auto& [name, shape] : arguments_.shapes) {
+      if (shape.dimensions() == 3) {  // of every token
+        Halide::OutputImageParam per_token = shape;
+        per_token.set_host_alignment(sizeof(float));
+        bind_scalars(per_token);
+        Func of_row(name + "_of_row");
+        of_row(n_, h_, b_) = arguments_.buffers.at(name)(row(n_), h_, b_);
+        arguments_.buffers[name] = of_row;
+      }
+    }
     bind_rows(x);
     bind_scalars(weight);
     rows_(j_, n_, h_, b_) = Halide::select(kept(n_), x(j_, row(n_), h_, b_), 0.0f);

@@ -92,6 +92,7 @@ class BatchGradSumsPwl : public SumsPass<BatchGradSumsPwl> {
   void schedule_blocks() {
     Func out = g;
     out.bound(a_, 0, warp::kLanes);
+    out.gpu_blocks(row_, slot_, h_);  // no code: what is there stays
     out.update()
         .split(slot_, slot_, ty_, 1)
         .reorder(sites_.x, sites_.y, a_, ty_, sites_.z, sites_.w, slot_, h_, b_)

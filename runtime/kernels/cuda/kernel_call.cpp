@@ -41,6 +41,7 @@ void KernelCall::add(const at::Tensor& tensor) {
   TORCH_INTERNAL_ASSERT(tensor.numel() > 0 && tensor.dim() <= kMaxDims, name());
   TORCH_CHECK_VALUE(tensor.device() == device_, "luna: ", name(), ": a tensor on ", tensor.device(),
                     " among tensors on ", device_);
+  kept_.push_back(tensor);
   const bool real = tensor.scalar_type() == at::kFloat;
   const size_t index = add_buffer(real ? halide_type_of<float>() : halide_type_of<int32_t>(),
                                   static_cast<int>(tensor.dim()));

@@ -31,6 +31,7 @@ class KernelCall : public ArgumentList {
  private:
   const c10::Device device_;
   halide::CudaPlace place_{};
+  std::vector<at::Tensor> kept_;  ///< alive until the launch
 };
 
 }  // namespace luna::kernels::cuda
