@@ -149,7 +149,7 @@ const Row kFloats[] = {
     {"mul.ftz.f32 %r4, %r1, %r2", f(-0.0f), f(-1e-30f), f(1e-10f)},
     {"fma.rn.f32 %r4, %r1, %r2, %r3", f(0x1p-46f), f(1 + kEpsilon), f(1 + kEpsilon),
      f(-(1 + 2 * kEpsilon))},
-    {"fma.rm.f32 %r4, %r1, %r2, %r3", f(1), f(1), f(1), f(kTiny)},
+    {"fma.rm.f32 %r4, %r1, %r2, %r3", f(1 - kEpsilon / 2), f(1), f(1), f(-kTiny)},
     {"fma.rn.f64 %d4, %d1, %d2, %d3", d(7), d(2), d(3), d(1)},
     {"mad.rn.f32 %r4, %r1, %r2, %r3", f(7), f(2), f(3), f(1)},
     {"div.rn.f32 %r4, %r1, %r2", f(1.0f / 3), f(1), f(3)},

@@ -46,6 +46,10 @@ const Case kCases[] = {
     {"SameValueFromTwoLanes", "setp.eq.u32 %p1, %r1, 1;", "@%p1 ", "", "st.shared.u32 [8], 3;", 719,
      "kernel k: data race: writes shared address 0x8 that thread (0, 0, 0) wrote since the last "
      "barrier [line 14: st.shared.u32 [8], 3; block (0, 0, 0), thread (1, 0, 0)]"},
+    {"HalvesOfAWord", "shl.b32 %r2, %r1, 1;", "", "and.b32 %r2, %r2, -4;",
+     "st.shared.u16 [%r2], 1;", 719,
+     "kernel k: data race: writes shared address 0x0 that thread (0, 0, 0) wrote since the last "
+     "barrier [line 14: st.shared.u16 [%r2], 1; block (0, 0, 0), thread (1, 0, 0)]"},
     {"PlainReadOfAtomics",
      "setp.eq.u32 %p1, %r1, 0; @%p1 st.shared.u32 [0], 0; bar.sync 0;"
      "atom.shared.add.u32 %r5, [0], 1;",
@@ -84,6 +88,9 @@ const Case kCases[] = {
      "[line 14: ld.param.u32 %r2, [x+8]; block (0, 0, 0), thread (0, 0, 0)]"},
     {"ExitBeforeBarrier", "setp.eq.u32 %p1, %r1, 33;", "", "@%p1 ret;", "bar.sync 0;", 719,
      "kernel k: divergent barrier: thread (33, 0, 0) has exited [line 14: bar.sync 0; block (0, 0, "
+     "0), thread (0, 0, 0)]"},
+    {"ExitOfAWarpBeforeBarrier", "setp.ge.u32 %p1, %r1, 32;", "", "@%p1 ret;", "bar.sync 0;", 719,
+     "kernel k: divergent barrier: thread (32, 0, 0) has exited [line 14: bar.sync 0; block (0, 0, "
      "0), thread (0, 0, 0)]"},
     {"BarrierInABranch", "setp.lt.u32 %p1, %r1, 7;\n", "bar.sync 0;",
      "@%p1 bra A;\nbar.sync 0;\nbra.uni B;\nA:\nbar.sync 0;\nB:", "", 719,
