@@ -24,7 +24,6 @@ void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
 /// Every thread stores tid to its word of shared memory, at %r2, and reads its neighbour's.
 const std::string kStore = "shl.b32 %r2, %r1, 2; st.shared.u32 [%r2], %r1;";
 const std::string kNeighbour = "xor.b32 %r3, %r2, 128; ld.shared.u32 %r4, [%r3];";
-const std::string kOwnWord = "mul.wide.u32 %d2, %r1, 4; add.s64 %d2, %d2, %d1;";
 
 const Case kCases[] = {
     {"MissingBarrier", kStore, "bar.sync 0;", "", kNeighbour, 719,

@@ -77,6 +77,9 @@ inline std::string ptx_kernel(const std::string& body) {
          "\n  ret;\n}\n";
 }
 
+/// In such a body: %d2 = x + 4 tid.
+inline const std::string kOwnWord = "mul.wide.u32 %d2, %r1, 4; add.s64 %d2, %d2, %d1;";
+
 /// run_ptx of ptx_kernel(body) with one buffer.
 template <class T>
 PtxResult run_body(const std::string& body, std::vector<T>& x, const PtxShape& shape = {}) {

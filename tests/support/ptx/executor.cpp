@@ -118,7 +118,9 @@ bool Executor::branch(Warp& warp, const Instruction& in, uint32_t mask, uint32_t
     throw Fault{kLaunchFailed, __builtin_ctz(mask),
                 fmt::format("runaway: more than {} instructions of warps", limit_)};
   }
-  if (mask == warp.active) {
+  // A jump back may meet lanes that wait there for others.
+  const bool alone = warp.active == (warp.alive & ~warp.waiting);
+  if (mask == warp.active && (alone || in.target > pc)) {
     pc = in.target;
     return true;
   }
