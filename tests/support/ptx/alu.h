@@ -16,6 +16,7 @@ using Finders = std::map<std::string, Finder>;
 
 const Finders& integer_finders();
 const Finders& bit_finders();
+const Finders& field_finders();
 const Finders& float_finders();
 const Finders& special_finders();
 const Finders& convert_finders();

@@ -7,8 +7,8 @@ namespace luna::test::ptx {
 namespace {
 
 Alu find_alu(const std::string& text) {
-  for (const Finders* finders : {&integer_finders(), &bit_finders(), &float_finders(),
-                                 &special_finders(), &convert_finders()}) {
+  for (const Finders* finders : {&integer_finders(), &bit_finders(), &field_finders(),
+                                 &float_finders(), &special_finders(), &convert_finders()}) {
     Opcode opcode(text);
     const auto found = finders->find(opcode.name());
     if (found == finders->end()) continue;

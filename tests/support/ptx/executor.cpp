@@ -118,7 +118,9 @@ bool Executor::branch(Warp& warp, const Instruction& in, uint32_t mask, uint32_t
     throw Fault{kLaunchFailed, __builtin_ctz(mask),
                 fmt::format("runaway: more than {} instructions of warps", limit_)};
   }
-  if (mask == warp.active) {
+  // A jump back may meet lanes that wait there for others.
+  const bool alone = warp.active == (warp.alive & ~warp.waiting);
+  if (mask == warp.active && (alone || in.target > pc)) {
     pc = in.target;
     return true;
   }
@@ -189,17 +191,22 @@ void Executor::divergent_barrier() {
     }
   }
   const uint32_t pc = waits->pc[lane] - 1;
+  const auto name = [&](const Warp& warp, int other, const std::string& does) {
+    fail(*waits, pc,
+         {kLaunchFailed, lane,
+          fmt::format("divergent barrier: thread {} {}", launch_.block.place(warp.thread(other)),
+                      does)});
+  };
+  for (const Warp& warp : warps_) {
+    const uint32_t gone = warp.exists & ~warp.waiting;
+    if (gone) name(warp, __builtin_ctz(gone), "has exited");
+  }
   for (const Warp& warp : warps_) {
     for (uint32_t rest = warp.exists; rest; rest &= rest - 1) {
-      const int other = __builtin_ctz(rest);
-      const std::string thread = launch_.block.place(warp.thread(other));
-      const bool here = warp.waiting >> other & 1;
-      if (here && warp.pc[other] - 1 == pc) continue;
-      fail(*waits, pc,
-           {kLaunchFailed, lane,
-            fmt::format(
-                "divergent barrier: thread {} {}", thread,
-                here ? "waits at " + launch_.kernel.text[warp.pc[other] - 1] : "has exited")});
+      const uint32_t other = warp.pc[__builtin_ctz(rest)] - 1;
+      if (other != pc) {
+        name(warp, __builtin_ctz(rest), "waits at " + launch_.kernel.text[other]);
+      }
     }
   }
   std::abort();  // Called only where two threads differ.

@@ -7,9 +7,8 @@ namespace {
 
 /// Elements of type T in memory, of type R in registers.
 template <class T, class R>
-void load_as(const Instruction& in, std::byte* reg, size_t element, uint32_t mask,
+void load_as(std::byte* reg, size_t element, uint32_t mask,
              const std::array<std::byte*, kLanes>& places) {
-  (void)in;
   for_lanes(mask, [&](int lane) {
     T value;
     std::memcpy(&value, places[lane] + element * sizeof(T), sizeof(T));
@@ -31,11 +30,11 @@ template <class Unsigned, class Signed>
 void load_element(const Instruction& in, std::byte* reg, size_t element, uint32_t mask,
                   const std::array<std::byte*, kLanes>& places) {
   if (in.wide[element]) {
-    in.sign_extend ? load_as<Signed, uint64_t>(in, reg, element, mask, places)
-                   : load_as<Unsigned, uint64_t>(in, reg, element, mask, places);
+    in.sign_extend ? load_as<Signed, uint64_t>(reg, element, mask, places)
+                   : load_as<Unsigned, uint64_t>(reg, element, mask, places);
   } else {
-    in.sign_extend ? load_as<Signed, uint32_t>(in, reg, element, mask, places)
-                   : load_as<Unsigned, uint32_t>(in, reg, element, mask, places);
+    in.sign_extend ? load_as<Signed, uint32_t>(reg, element, mask, places)
+                   : load_as<Unsigned, uint32_t>(reg, element, mask, places);
   }
 }
 
