@@ -12,7 +12,7 @@ ifneq ($(SANITIZE),)
 override BUILD := build-sanitize
 endif
 
-.PHONY: help setup configure build test reproduce report bench data learning-rates clean
+.PHONY: help setup configure build test reproduce report bench data learning-rates tidy clean
 
 help: ## print this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -54,6 +54,15 @@ data: build ## make and verify the data sets of TIER
 
 learning-rates: build ## choose the quick tier's learning rates on validation again (half an hour)
 	@$(LUNA) tune --tier $(TIER) $(CELLS)
+
+# clang-tidy cannot read gcc's precompiled header, so it gets compile commands without it.
+tidy: build ## run clang-tidy (apt: clang-tidy) over every source file (half an hour)
+	@command -v clang-tidy >/dev/null || { echo "install it: apt-get install clang-tidy"; exit 1; }
+	@mkdir -p $(BUILD)/tidy; \
+	sed -E 's/ -include [^ ]*cmake_pch\.hxx| -fpch-preprocess| -Winvalid-pch//g' \
+	  $(BUILD)/compile_commands.json >$(BUILD)/tidy/compile_commands.json
+	@git ls-files '*.cpp' | xargs -P $(JOBS) -n 1 \
+	  clang-tidy -p $(BUILD)/tidy --quiet --warnings-as-errors='*' 2>/dev/null
 
 clean: ## remove build folders; results/ and .venv/ stay
 	rm -rf build build-*

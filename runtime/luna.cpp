@@ -3,6 +3,7 @@
 #include "runtime/luna.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <cpuid.h>
 
 #include "runtime/ops/performer.h"
 
@@ -29,14 +30,16 @@ struct ProcessorCheck {
     __builtin_cpu_init();
     need(__builtin_cpu_supports("avx2"), "AVX2");
     need(__builtin_cpu_supports("fma"), "FMA");
-    need(__builtin_cpu_supports("f16c"), "F16C");
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    __get_cpuid(1, &a, &b, &c, &d);
+    need(c & bit_F16C, "F16C");
     if (missing.empty()) return;
     TORCH_WARN("libluna: this processor lacks ", missing,
                "; the CPU kernels need AVX2, FMA and F16C (AVX-512 is used where present) and will "
                "refuse to run.");
   }
 };
-const ProcessorCheck processor_check;
+const ProcessorCheck kProcessorCheck;
 
 }  // namespace
 

@@ -28,7 +28,7 @@ void collect(const json& value, const std::string& key,
     return;
   }
   for (const auto& [name, member] : value.items()) {
-    collect(member, key.empty() ? name : key + "." + name, into);
+    collect(member, key.empty() ? name : fmt::format("{}.{}", key, name), into);
   }
 }
 

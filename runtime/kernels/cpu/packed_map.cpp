@@ -15,7 +15,7 @@ bool is_dense(const std::string& map) { return map.rfind("dense_", 0) == 0; }
 bool is_elementwise(const std::string& map) { return map == "elu" || map == "relu"; }
 
 /// Most knots that two levels of the search tree hold.
-constexpr int64_t kTwoLevels = tiles::kSearchWidth * tiles::kSearchWidth;
+constexpr int64_t kTwoLevels = int64_t{tiles::kSearchWidth} * tiles::kSearchWidth;
 
 const float* floats(const at::Tensor& t) { return t.const_data_ptr<float>(); }
 

@@ -42,7 +42,7 @@ class ListOps : public ::testing::Test {
   std::filesystem::path folder() const {
     return std::filesystem::directory_iterator(root_.path())->path();
   }
-  std::unique_ptr<Task> make(json options) const { return entry_.make(options, root()); }
+  std::unique_ptr<Task> make(const json& options) const { return entry_.make(options, root()); }
 
   TemporaryFolder root_;
   const TaskEntry& entry_ = find_task("listops");

@@ -12,7 +12,7 @@ class WorstCases : public ::testing::Environment {
  public:
   void TearDown() override { print_worst(); }
 };
-[[maybe_unused]] const auto* const worst_cases =
+[[maybe_unused]] const auto* const kWorstCases =
     ::testing::AddGlobalTestEnvironment(new WorstCases);
 
 class Accuracy : public ::testing::TestWithParam<Case> {
