@@ -5,7 +5,7 @@
 namespace luna::kernels::cuda {
 namespace {
 
-constexpr int64_t kSlotTokens = 1024;
+constexpr int64_t kSlotTokens = 1024;  ///< most tokens that one block sums
 
 /// Columns of a state: dv values, the normaliser, padding.
 int64_t state_columns(const DeviceMap& map) {
@@ -14,7 +14,15 @@ int64_t state_columns(const DeviceMap& map) {
 
 constexpr float kLowest = std::numeric_limits<float>::lowest();
 
-int64_t slots(const at::Tensor& x) { return (x.size(2) + kSlotTokens - 1) / kSlotTokens; }
+/// Tokens of a slot: no more than there are, so that a short sequence costs no more than its own.
+int64_t slot_tokens(const at::Tensor& x) {
+  const int64_t step = tiles::kSlotAlign;
+  return std::min(kSlotTokens, (x.size(2) + step - 1) / step * step);
+}
+
+int64_t slots(const at::Tensor& x) {
+  return x.size(2) == 0 ? 0 : (x.size(2) + slot_tokens(x) - 1) / slot_tokens(x);
+}
 
 std::vector<int64_t> shape(const at::Tensor& x, std::initializer_list<int64_t> rest) {
   std::vector<int64_t> out{x.size(0), x.size(1)};
@@ -106,7 +114,7 @@ at::Tensor kv_state(const Tokens& tokens, const Columns& columns) {
       at::empty(shape(x, {slots(x), tokens.map.features(), width}), x.options());
   if (!tokens.empty()) {
     KernelCall call(tokens.backend, tokens.map.pipeline("kv_state"), x);
-    add_tokens(call, tokens, columns).add(static_cast<int32_t>(kSlotTokens));
+    add_tokens(call, tokens, columns).add(static_cast<int32_t>(slot_tokens(tokens.x)));
     tokens.map.add_inputs(call, tokens.stabiliser);
     call.add(partial);
     call.run();
@@ -144,7 +152,7 @@ at::Tensor site_sums(const Tokens& tokens, const DeviceMap& map, const Columns& 
     KernelCall call(tokens.backend, map.pipeline("grad_sums"), tokens.x);
     add_tokens(call, tokens, columns).add(columns_first(state));
     call.add(coefficient);
-    call.add(static_cast<int32_t>(kSlotTokens));
+    call.add(static_cast<int32_t>(slot_tokens(tokens.x)));
     map.add_inputs(call, tokens.stabiliser);
     call.add(sums);
     call.run();
@@ -193,7 +201,7 @@ at::Tensor square_sum(const Tokens& tokens) {
     KernelCall call(tokens.backend, tokens.map.pipeline("power_sum"), x);
     call.add(x);
     call.add(tokens.weight);
-    call.add(static_cast<int32_t>(kSlotTokens));
+    call.add(static_cast<int32_t>(slot_tokens(tokens.x)));
     tokens.map.add_inputs(call, tokens.stabiliser);
     call.add(partial);
     call.run();

@@ -62,7 +62,7 @@ std::vector<Case> fitting(std::vector<Case> cases) {
   cases.erase(std::remove_if(cases.begin(), cases.end(),
                              [](const Case& c) {
                                const Shape& s = c.shape;
-                               return s.d > 64 || s.dv > 64 || s.B * s.H * (s.N + s.Nq) > 400;
+                               return s.d > 64 || s.dv > 64 || s.B * s.H * (s.N + s.Nq) > 300;
                              }),
               cases.end());
   return cases;
