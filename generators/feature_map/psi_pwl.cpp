@@ -67,8 +67,8 @@ void PsiPwl::halve(const Arguments& arguments) {
   const Expr step = Halide::cast<int>(1) << (halvings - 1 - halvings_);
   segment_(at(i_, n_)) = 0;
   const Expr passed = segment_(at(i_, n_));
-  const Expr knot = arguments.buffers.at("knots")(
-      unsafe_promise_clamped(passed + step - 1, 0, last));
+  const Expr knot =
+      arguments.buffers.at("knots")(unsafe_promise_clamped(passed + step - 1, 0, last));
   segment_(at(i_, n_)) += Halide::select(knot <= t_(at(i_, n_)), step, 0);
   define_row(arguments, segment_(at(i_, n_)));
 }

@@ -131,19 +131,22 @@ at::Tensor make_grad(const Case& c) {
   return at::randn({s.B, s.H, s.Nq, s.dv});
 }
 
+ops::Inputs move_to(const ops::Inputs& inputs, c10::Device device) {
+  ops::Inputs out = inputs;
+  for (at::Tensor* x : {&out.q, &out.k, &out.v}) *x = x->to(device);
+  for (at::Tensor& parameter : out.params) parameter = parameter.to(device);
+  if (out.key_mask) out.key_mask = out.key_mask->to(device);
+  return out;
+}
+
 c10::Device fused_device() {
   const char* name = std::getenv("LUNA_TEST_DEVICE");
   return name && *name ? c10::Device(std::string(name)) : c10::Device(c10::kCPU);
 }
 
-at::Tensor run_forward(const ops::Inputs& host, const ops::Spec& spec, Through through) {
-  ops::Inputs in = host;
-  if (through == Through::fused && host.q.is_cpu() && !fused_device().is_cpu()) {
-    const auto move = [](at::Tensor& x) { x = x.to(fused_device()); };
-    for (at::Tensor* x : {&in.q, &in.k, &in.v}) move(*x);
-    for (at::Tensor& parameter : in.params) move(parameter);
-    if (in.key_mask) move(*in.key_mask);
-    return run_forward(in, spec, through).to(c10::kCPU);
+at::Tensor run_forward(const ops::Inputs& in, const ops::Spec& spec, Through through) {
+  if (through == Through::fused && in.q.is_cpu() && !fused_device().is_cpu()) {
+    return run_forward(move_to(in, fused_device()), spec, through).to(c10::kCPU);
   }
   if (through == Through::reference) return ops::reference_attention(in, spec);
   if (through == Through::numerator) {

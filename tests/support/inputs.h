@@ -21,6 +21,9 @@ at::Tensor lay_out(const at::Tensor& x, Layout layout);
 /// Which implementation runs. numerator: the reference with its denominator held constant.
 enum class Through { fused, reference, numerator };
 
+/// The same inputs on another device.
+ops::Inputs move_to(const ops::Inputs& inputs, c10::Device device);
+
 /// Where the fused operators run: the device that $LUNA_TEST_DEVICE names, else the CPU. Inputs and
 /// results stay on the host; autograd sees the copies.
 c10::Device fused_device();

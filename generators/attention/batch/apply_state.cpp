@@ -1,4 +1,5 @@
-// apply_state, batched: den_n = w_n phi(x_n) z and out_n = w_n phi(x_n) S / max(den_n + add, clamp).
+// apply_state, batched: den_n = w_n phi(x_n) z and out_n = w_n phi(x_n) S / max(den_n + add,
+// clamp).
 #include "generators/attention/batch/batch_pass.h"
 
 namespace luna {
@@ -22,11 +23,14 @@ class BatchApplyState : public BatchPass<BatchApplyState> {
 
     // Lane 4 f + c holds tokens 4 f .. and columns 4 c .. of every 16, and the denominator.
     const int own = size / kColumnLanes, tokens = warp::kTokens / kRowLanes;
-    const Expr e = Halide::unsafe_promise_clamped(k_ / 4 * 16 + lane_ % 4 * 4 + k_ % 4, 0, size - 1);
-    const Expr n = nb_ * warp::kTokens + lane_ / 4 * tokens + t_, D = over_D_.y * kChunk + over_D_.x;
+    const Expr e =
+        Halide::unsafe_promise_clamped(k_ / 4 * 16 + lane_ % 4 * 4 + k_ % 4, 0, size - 1);
+    const Expr n = nb_ * warp::kTokens + lane_ / 4 * tokens + t_,
+               D = over_D_.y * kChunk + over_D_.x;
     sum_(k_, t_, lane_, nb_, h_, b_) = 0.0f;
     sum_(k_, t_, lane_, nb_, h_, b_) +=
-        phi(D, n, h_, b_) * Halide::select(k_ < own, S_(e, D, h_, b_), state(int(size), D, head, b_));
+        phi(D, n, h_, b_) *
+        Halide::select(k_ < own, S_(e, D, h_, b_), state(int(size), D, head, b_));
     sum_.bound(k_, 0, own + 1).bound(t_, 0, tokens).bound(lane_, 0, warp::kLanes);
 
     const auto part = [&](const Expr& k, const Expr& c) {
@@ -78,8 +82,9 @@ class BatchApplyState : public BatchPass<BatchApplyState> {
         .gpu_lanes(lane_);
     const Halide::LoopLevel at(sum_, over_D_.y);
     stage_x(Halide::LoopLevel(result, nb_));
-    // S before phi, and nothing shared after it: Halide 21 does not see that the rows are read again
-    // in the next round, and gives their memory to what is staged after their last use in this one.
+    // S before phi, and nothing shared after it: Halide 21 does not see that the rows are read
+    // again in the next round, and gives their memory to what is staged after their last use in
+    // this one.
     warp::stage_rows(S_, e_, D_, at, size, kChunk);
     feature_map_->schedule_shared({at, kChunk, false});
   }

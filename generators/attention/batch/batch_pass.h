@@ -119,9 +119,9 @@ class BatchPass : public MapPass<Pass> {
   }
 
   Var h_{"h"}, b_{"b"}, lane_{"lane"}, ty_{"ty"};
-  Func rows_{"x_rows"};      ///< (j, n, h, b)
+  Func rows_{"x_rows"};       ///< (j, n, h, b)
   Func values_{"v_columns"};  ///< (e, n, h, b)
-  Func last_{"last_column"};      ///< (n, h, b)
+  Func last_{"last_column"};  ///< (n, h, b)
   Func weight_;
   Arguments arguments_;
   Expr tokens_;

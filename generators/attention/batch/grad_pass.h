@@ -13,15 +13,15 @@ class GradPass : public BatchPass<Pass> {
   using Base = BatchPass<Pass>;
   template <typename T>
   using Input = typename Base::template Input<T>;
-  using typename Base::Buffer3, typename Base::Buffer4;
-  using Base::n_, Base::D_, Base::e_, Base::h_, Base::b_, Base::lane_, Base::size;
   using Base::feature_map_, Base::features_, Base::values_, Base::last_;
   using Base::kColumnLanes, Base::kRowLanes;
+  using Base::n_, Base::D_, Base::e_, Base::h_, Base::b_, Base::lane_, Base::size;
+  using typename Base::Buffer3, typename Base::Buffer4;
 
  public:
   Input<Buffer4> x{"x"}, v{"v"};
   Input<Buffer3> weight{"weight"}, scale{"scale"}, last{"last"};
-  Input<Buffer4> state{"state"};                             // (D, e, head, b), last column at size
+  Input<Buffer4> state{"state"};  // (D, e, head, b), last column at size
   Input<Halide::Buffer<float, 1>> coefficient{"coefficient"};  // (D): of phi in dphi
 
  protected:
@@ -45,8 +45,7 @@ class GradPass : public BatchPass<Pass> {
     const Expr D = g_ * group + u_ * kSpan + lane_ % kColumnLanes * kOwn + l_;
     over_e_ = RDom(0, kChunk, 0, int(size) / kChunk, "over_e");
     const Expr e = over_e_.y * kChunk + over_e_.x;
-    sum_(l_, u_, t_, lane_, nb_, g_, h_, b_) =
-        last_(n, h_, b_) * state(D, int(size), head, b_);
+    sum_(l_, u_, t_, lane_, nb_, g_, h_, b_) = last_(n, h_, b_) * state(D, int(size), head, b_);
     sum_(l_, u_, t_, lane_, nb_, g_, h_, b_) += state_(D, e, h_, b_) * values_(e, n, h_, b_);
     sum_.bound(l_, 0, kOwn).bound(u_, 0, group / kSpan).bound(t_, 0, kTokensOfLane);
     sum_.bound(lane_, 0, warp::kLanes);

@@ -77,8 +77,8 @@ class BatchGradSumsPwl : public SumsPass<BatchGradSumsPwl> {
         Halide::unsafe_promise_clamped(pwl.row()(i, n, h_, b_), 0, g.dim(1).extent() - 1);
     const Expr t = pwl.projection()(i, n, h_, b_);
     g(a_, row_, slot_, h_, b_) = Halide::undef<float>();
-    g(a_, row, slot_, h_, b_) += pwl.psi_gradient()(i * L + a_ % L, n, h_, b_) *
-                                 Halide::select(a_ / L % 2 == 0, 1.0f, t);
+    g(a_, row, slot_, h_, b_) +=
+        pwl.psi_gradient()(i * L + a_ % L, n, h_, b_) * Halide::select(a_ / L % 2 == 0, 1.0f, t);
     bind_packed(g, {warp::kLanes});
   }
 
@@ -125,11 +125,10 @@ class BatchGradSumsDense : public SumsPass<BatchGradSumsDense> {
       return dense.psi_gradient()(i * L + Halide::clamp(l, 0, L - 1), n, h_, b_);
     };
     sum_(k_, lane_, uo_, slot_, h_, b_) = 0.0f;
-    sum_(k_, lane_, uo_, slot_, h_, b_) += Halide::select(
-        k_ < L, dense.unit(u, i, n) * dpsi(k_), k_ == L, dlinear * t, k_ == L + 1, dlinear,
-        dpsi(k_ - (L + 2)));
-    sums(u_, k_, slot_, h_, b_) =
-        sum_(k_, u_ % warp::kLanes, u_ / warp::kLanes, slot_, h_, b_);
+    sum_(k_, lane_, uo_, slot_, h_, b_) +=
+        Halide::select(k_ < L, dense.unit(u, i, n) * dpsi(k_), k_ == L, dlinear * t, k_ == L + 1,
+                       dlinear, dpsi(k_ - (L + 2)));
+    sums(u_, k_, slot_, h_, b_) = sum_(k_, u_ % warp::kLanes, u_ / warp::kLanes, slot_, h_, b_);
     const Expr hid = arguments_.shapes.at("w1").dim(0).extent();
     bind_packed(sums, {hid / tiles::kUnits * tiles::kUnits, 2 * L + 2});
   }

@@ -21,7 +21,8 @@ class BatchKvState : public BatchPass<BatchKvState> {
     // Lane 4 f + c holds features f wide .. and columns 4 c .. of every 16, and the last column.
     const int group = feature_group(), wide = group / kRowLanes, own = size / kColumnLanes;
     const Expr n = slot_ * slot_tokens + tile_.y * warp::kTokens + tile_.x;
-    const Expr e = Halide::unsafe_promise_clamped(k_ / 4 * 16 + lane_ % 4 * 4 + k_ % 4, 0, size - 1);
+    const Expr e =
+        Halide::unsafe_promise_clamped(k_ / 4 * 16 + lane_ % 4 * 4 + k_ % 4, 0, size - 1);
     sum_(k_, l_, lane_, g_, slot_, h_, b_) = 0.0f;
     sum_(k_, l_, lane_, g_, slot_, h_, b_) +=
         phi(g_ * group + lane_ / 4 * wide + l_, n, h_, b_) *

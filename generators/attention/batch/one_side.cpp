@@ -22,7 +22,8 @@ class BatchPowerSum : public BatchPass<BatchPowerSum> {
     const Expr value = phi(g_ * feature_group() + lane_ * own + l_, n, h_, b_);
     total_(l_, lane_, g_, slot_, h_, b_) = 0.0f;
     total_(l_, lane_, g_, slot_, h_, b_) += Halide::select(kept(n), value * value, 0.0f);
-    sum(D_, slot_, h_, b_) = total_(D_ % own, D_ / own % warp::kLanes, D_ / feature_group(), slot_, h_, b_);
+    sum(D_, slot_, h_, b_) =
+        total_(D_ % own, D_ / own % warp::kLanes, D_ / feature_group(), slot_, h_, b_);
     bind_packed(sum, {features_});
   }
 
@@ -77,8 +78,8 @@ class BatchTokenMaximum : public BatchPass<BatchTokenMaximum> {
     over_i_ = RDom(0, kBlock, 0, features_ / kBlock, "over_i");
     const Expr i = over_i_.y * kBlock + over_i_.x, lowest = Halide::Float(32).min();
     maximum_(n_, h_, b_) = lowest;
-    maximum_(n_, h_, b_) = Halide::max(
-        maximum_(n_, h_, b_), Halide::select(i < projections, t(i, n_, h_, b_), lowest));
+    maximum_(n_, h_, b_) = Halide::max(maximum_(n_, h_, b_),
+                                       Halide::select(i < projections, t(i, n_, h_, b_), lowest));
     largest(n_, h_, b_) = Halide::select(kept(n_), maximum_(n_, h_, b_), lowest);
     bind_scalars(largest);
   }

@@ -22,8 +22,8 @@ at::Tensor pad(const at::Tensor& x, int64_t dim, int64_t size) {
 
 int64_t built_size(int64_t d, int64_t dv) {
   TORCH_CHECK_NOT_IMPLEMENTED(d <= 64 && dv <= 64,
-                              "luna: not built yet for CUDA: head sizes above 64, got d = ", d,
-                              " and dv = ", dv);
+                              "luna: not built yet for CUDA: head sizes above 64, got ",
+                              std::max(d, dv), "; move the tensors to the CPU");
   return std::max(d, dv) <= 32 ? 32 : 64;
 }
 

@@ -3,6 +3,7 @@
 // of every fused operator. Run with LUNA_TEST_DEVICE=cuda:0.
 #include "tests/support/compare.h"
 #include "tests/support/poison.h"
+#include "tests/support/ptx/driver.h"
 
 namespace luna::test {
 namespace {
@@ -22,7 +23,11 @@ class CudaAccuracy : public ::testing::TestWithParam<Case> {
   }
 };
 
-TEST_P(CudaAccuracy, WithinAMultipleOfEager) { expect_within_bounds(GetParam()); }
+TEST_P(CudaAccuracy, WithinAMultipleOfEager) {
+  take_ptx_counts();
+  expect_within_bounds(GetParam());
+  EXPECT_FALSE(take_ptx_counts().empty()) << "no CUDA kernel ran";
+}
 
 /// Tile and slot borders, and shapes around the built head sizes 32 and 64.
 const std::vector<Shape> kShapes{
@@ -69,7 +74,8 @@ std::vector<Case> fitting(std::vector<Case> cases) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, CudaAccuracy, ::testing::ValuesIn(every_map_on_every_shape()));
-INSTANTIATE_TEST_SUITE_P(Luna, CudaAccuracy, ::testing::ValuesIn(fitting(random_luna_cases(150, 3))));
+INSTANTIATE_TEST_SUITE_P(Luna, CudaAccuracy,
+                         ::testing::ValuesIn(fitting(random_luna_cases(150, 3))));
 INSTANTIATE_TEST_SUITE_P(Fixed, CudaAccuracy,
                          ::testing::ValuesIn(fitting(random_fixed_cases(60, 4))));
 

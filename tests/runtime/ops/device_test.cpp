@@ -7,19 +7,12 @@
 namespace luna::test {
 namespace {
 
-ops::Inputs on_device(const ops::Inputs& in) {
-  ops::Inputs out{to_stand_in(in.q), to_stand_in(in.k), to_stand_in(in.v), {}, {}};
-  for (const at::Tensor& p : in.params) out.params.push_back(to_stand_in(p));
-  if (in.key_mask) out.key_mask = to_stand_in(*in.key_mask);
-  return out;
-}
-
 class Device : public ::testing::Test {
  protected:
   Device() : case_(small_case()) {
     case_.mask = MaskKind::random;
     host_ = make_inputs(case_);
-    in_ = on_device(host_);
+    in_ = move_to(host_, c10::Device("cuda:0"));
   }
   std::string message() const {
     return torch_error_of([&] { run_forward(in_, case_.spec, Through::fused); });
