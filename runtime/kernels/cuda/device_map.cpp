@@ -31,7 +31,7 @@ DeviceMap::DeviceMap(const MapArgs& args, int64_t d, int64_t size)
     : args_(args),
       pwl_(args.map == "pwl"),
       dense_(args.map.rfind("dense_", 0) == 0),
-      elementwise_(args.map == "elu" || args.map == "relu"),
+      elementwise_(!args.proj.defined()),
       d_(d),
       size_(dense_ ? 64 : size),
       projections_(size_) {
