@@ -29,7 +29,7 @@ configure: setup
 	echo "[configure] done in $$(($$(date +%s) - start)) s"
 
 build: configure ## configure and build everything into build/
-	@start=$$(date +%s); $(CMAKE) --build $(BUILD) -j $(JOBS) && \
+	@start=$$(date +%s); ASAN_OPTIONS=detect_leaks=0 $(CMAKE) --build $(BUILD) -j $(JOBS) $(if $(SANITIZE),--target luna_sanitized_tests) && \
 	echo "[build] done in $$(($$(date +%s) - start)) s"
 
 test: build ## build, then run every test (SANITIZE=address,undefined for parsers and bridge)
