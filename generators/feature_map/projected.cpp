@@ -122,6 +122,14 @@ void Projected::share_sites(Func& f, const SharedTile& tile) const {
   f.split(i_, io_, ii_, block_).reorder(ii_, io_, n_).unroll(ii_).gpu_lanes(n_);
 }
 
+Func& Projected::own_site(Func& f, const Halide::LoopLevel& site) const {
+  f.compute_at(site).store_in(MemoryType::Register);
+  for (const Var& v : f.args()) {
+    f.bound_extent(v, 1);
+  }
+  return f;
+}
+
 void Projected::schedule_shared(const SharedTile& tile) {
   block_ = std::min(8, tile.features / channels());
   phi_.compute_at(tile.at).store_in(MemoryType::GPUShared);

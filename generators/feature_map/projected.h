@@ -34,6 +34,8 @@ class Projected : public FeatureMap {
   Var Do_{"Do"}, Di_{"Di"}, io_{"io"}, ii_{"ii"};
   /// A value f(i, n) of every site in shared memory.
   void share_sites(Func& f, const SharedTile& tile) const;
+  /// The value f(i, n) of one lane's site, in a register.
+  Func& own_site(Func& f, const Halide::LoopLevel& site) const;
   /// Computed once per tile, on the stack, with extents known to the vectoriser.
   Func& per_tile(Func& f) const;
 

@@ -192,7 +192,7 @@ void PsiDense::schedule_shared(const SharedTile& tile) {
 
 void PsiDense::schedule_shared_gradient(const Halide::LoopLevel& site) {
   dpsi_.compute_at(site).store_in(MemoryType::Register).unroll(D_);
-  dt_.compute_at(site).store_in(MemoryType::Register);
+  own_site(dt_, site);
   dhidden_.compute_at(dt_, over_h_back_).update().unroll(over_l_);
 }
 

@@ -170,7 +170,7 @@ void PsiPwl::schedule_shared(const SharedTile& tile) {
 }
 
 void PsiPwl::schedule_shared_gradient(const Halide::LoopLevel& site) {
-  dt_.compute_at(site).store_in(MemoryType::Register).update().unroll(over_l_);
+  own_site(dt_, site).update().unroll(over_l_);
 }
 
 }  // namespace luna

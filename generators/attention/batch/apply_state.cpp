@@ -65,14 +65,15 @@ class BatchApplyState : public BatchPass<BatchApplyState> {
         .split(nt, f, t_, tokens)
         .fuse(c, f, lane_)
         .split(nb_, nb_, ty_, 1)
-        .reorder(ei, eo, t_, lane_, ty_, nb_, h_, b_)
+        .fuse(nb_, b_, block_)
+        .reorder(ei, eo, t_, lane_, ty_, block_, h_)
         .vectorize(ei)
         .unroll(eo)
         .unroll(t_)
         .gpu_lanes(lane_)
         .gpu_threads(ty_)
-        .gpu_blocks(nb_, h_, b_);
-    sum_.compute_at(result, nb_).store_in(MemoryType::Register);
+        .gpu_blocks(block_, h_);
+    sum_.compute_at(result, block_).store_in(MemoryType::Register);
     sum_.bound_extent(nb_, 1).bound_extent(h_, 1).bound_extent(b_, 1);
     sum_.reorder(k_, t_, lane_).unroll(k_).unroll(t_).gpu_lanes(lane_);
     sum_.update()
@@ -81,7 +82,7 @@ class BatchApplyState : public BatchPass<BatchApplyState> {
         .unroll(t_)
         .gpu_lanes(lane_);
     const Halide::LoopLevel at(sum_, over_D_.y);
-    stage_x(Halide::LoopLevel(result, nb_));
+    stage_x(Halide::LoopLevel(result, block_));
     // S before phi, and nothing shared after it: Halide 21 does not see that the rows are read
     // again in the next round, and gives their memory to what is staged after their last use in
     // this one.

@@ -119,6 +119,8 @@ class BatchPass : public MapPass<Pass> {
   }
 
   Var h_{"h"}, b_{"b"}, lane_{"lane"}, ty_{"ty"};
+  /// What a block works on times b: dimension x of the grid, the one without a limit of 65,535.
+  Var block_{"block"};
   Func rows_{"x_rows"};       ///< (j, n, h, b)
   Func values_{"v_columns"};  ///< (e, n, h, b)
   Func last_{"last_column"};  ///< (n, h, b)

@@ -26,7 +26,7 @@ class BatchGrad : public GradPass<BatchGrad> {
   void schedule_blocks() {
     const int group = feature_group() / feature_map_->channels();
     const int own = kOwn / feature_map_->channels();
-    const Var jr("jr"), js("js"), c("c"), jl("jl"), nt("nt"), f("f"), block("block");
+    const Var jr("jr"), js("js"), c("c"), jl("jl"), nt("nt"), f("f"), gn("gn");
     Func out = dx;
     out.split(j_, g_, jr, group, Halide::TailStrategy::RoundUp)
         .split(jr, u_, js, own * kColumnLanes)
@@ -35,16 +35,17 @@ class BatchGrad : public GradPass<BatchGrad> {
         .split(nt, f, t_, kTokensOfLane)
         .fuse(c, f, lane_)
         .split(nb_, nb_, ty_, 1)
-        .fuse(g_, nb_, block)
-        .reorder(jl, u_, t_, lane_, ty_, block, h_, b_)
+        .fuse(g_, nb_, gn)
+        .fuse(gn, b_, block_)
+        .reorder(jl, u_, t_, lane_, ty_, block_, h_)
         .vectorize(jl, std::min(own, warp::kVector))
         .unroll(jl)
         .unroll(u_)
         .unroll(t_)
         .gpu_lanes(lane_)
         .gpu_threads(ty_)
-        .gpu_blocks(block, h_, b_);
-    schedule_product({out, block});
+        .gpu_blocks(block_, h_);
+    schedule_product({out, block_});
     feature_map_->schedule_shared_gradient({out, u_});
   }
 };

@@ -95,10 +95,11 @@ class BatchGradSumsPwl : public SumsPass<BatchGradSumsPwl> {
     out.gpu_blocks(row_, slot_, h_);  // no code: what is there stays
     out.update()
         .split(slot_, slot_, ty_, 1)
-        .reorder(sites_.x, sites_.y, a_, ty_, sites_.z, sites_.w, slot_, h_, b_)
+        .fuse(slot_, b_, block_)
+        .reorder(sites_.x, sites_.y, a_, ty_, sites_.z, sites_.w, block_, h_)
         .gpu_lanes(a_)
         .gpu_threads(ty_)
-        .gpu_blocks(slot_, h_, b_);
+        .gpu_blocks(block_, h_);
     schedule_psi_gradient(static_cast<PsiPwl&>(*feature_map_).psi_gradient(), {out, sites_.z});
   }
 
@@ -142,18 +143,19 @@ class BatchGradSumsDense : public SumsPass<BatchGradSumsDense> {
  private:
   void schedule_blocks() {
     auto& dense = static_cast<PsiDense&>(*feature_map_);
-    const Var block("block");
+    const Var us("us");
     Func out = sums;
     out.bound(k_, 0, 2 * dense.channels() + 2);
     out.split(u_, uo_, lane_, warp::kLanes, Halide::TailStrategy::RoundUp)
         .split(uo_, uo_, ty_, 1)
-        .fuse(uo_, slot_, block)
-        .reorder(k_, lane_, ty_, block, h_, b_)
+        .fuse(uo_, slot_, us)
+        .fuse(us, b_, block_)
+        .reorder(k_, lane_, ty_, block_, h_)
         .unroll(k_)
         .gpu_lanes(lane_)
         .gpu_threads(ty_)
-        .gpu_blocks(block, h_, b_);
-    sum_.compute_at(out, block).store_in(Halide::MemoryType::Register);
+        .gpu_blocks(block_, h_);
+    sum_.compute_at(out, block_).store_in(Halide::MemoryType::Register);
     sum_.bound(lane_, 0, warp::kLanes).bound_extent(uo_, 1).bound_extent(slot_, 1);
     sum_.bound_extent(h_, 1).bound_extent(b_, 1).unroll(k_).gpu_lanes(lane_);
     sum_.update()

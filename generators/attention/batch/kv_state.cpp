@@ -52,14 +52,15 @@ class BatchKvState : public BatchPass<BatchKvState> {
         .fuse(c, f, lane_)
         .split(g_, g_, ty_, 1)
         .fuse(g_, slot_, gs)
-        .reorder(ei, eo, l_, lane_, ty_, gs, h_, b_)
+        .fuse(gs, b_, block_)
+        .reorder(ei, eo, l_, lane_, ty_, block_, h_)
         .vectorize(ei)
         .unroll(eo)
         .unroll(l_)
         .gpu_lanes(lane_)
         .gpu_threads(ty_)
-        .gpu_blocks(gs, h_, b_);
-    sum_.compute_at(out, gs).store_in(Halide::MemoryType::Register);
+        .gpu_blocks(block_, h_);
+    sum_.compute_at(out, block_).store_in(Halide::MemoryType::Register);
     sum_.bound_extent(g_, 1).bound_extent(slot_, 1).bound_extent(h_, 1).bound_extent(b_, 1);
     sum_.reorder(k_, l_, lane_).unroll(k_).unroll(l_).gpu_lanes(lane_);
     sum_.update().reorder(k_, l_, tile_.x, lane_, tile_.y).unroll(k_).unroll(l_).gpu_lanes(lane_);

@@ -36,18 +36,19 @@ class BatchPowerSum : public BatchPass<BatchPowerSum> {
  private:
   void schedule_blocks() {
     const int own = feature_group() / warp::kLanes;
-    const Var Di("Di"), block("block");
+    const Var Di("Di"), gs("gs");
     Func out = sum;
     out.split(D_, g_, Di, feature_group(), Halide::TailStrategy::RoundUp)
         .split(Di, lane_, l_, own)
         .split(g_, g_, ty_, 1)
-        .fuse(g_, slot_, block)
-        .reorder(l_, lane_, ty_, block, h_, b_)
+        .fuse(g_, slot_, gs)
+        .fuse(gs, b_, block_)
+        .reorder(l_, lane_, ty_, block_, h_)
         .unroll(l_)
         .gpu_lanes(lane_)
         .gpu_threads(ty_)
-        .gpu_blocks(block, h_, b_);
-    total_.compute_at(out, block).store_in(Halide::MemoryType::Register);
+        .gpu_blocks(block_, h_);
+    total_.compute_at(out, block_).store_in(Halide::MemoryType::Register);
     total_.bound(l_, 0, own).bound(lane_, 0, warp::kLanes);
     total_.bound_extent(g_, 1).bound_extent(slot_, 1).bound_extent(h_, 1).bound_extent(b_, 1);
     total_.unroll(l_).gpu_lanes(lane_);
@@ -98,11 +99,12 @@ class BatchTokenMaximum : public BatchPass<BatchTokenMaximum> {
     Func out = largest;
     out.split(n_, nb, lane_, warp::kTokens, Halide::TailStrategy::GuardWithIf)
         .split(nb, nb, ty_, 1)
-        .reorder(lane_, ty_, nb, h_, b_)
+        .fuse(nb, b_, block_)
+        .reorder(lane_, ty_, block_, h_)
         .gpu_lanes(lane_)
         .gpu_threads(ty_)
-        .gpu_blocks(nb, h_, b_);
-    stage_x({out, nb});
+        .gpu_blocks(block_, h_);
+    stage_x({out, block_});
     maximum_.compute_at(out, lane_).update().reorder(over_i_.x, over_i_.y).unroll(over_i_.x);
     static_cast<Projected&>(*feature_map_).schedule_projection({maximum_, over_i_.y});
   }
