@@ -47,11 +47,10 @@ Gradient::Gradient(const Weights& weights)
 
 std::unique_ptr<Psi> make_psi(const std::string& name, const std::string& activation,
                               Weights weights) {
-  TORCH_CHECK_VALUE(name != "pwl" || activation == "relu",
-                    "luna_attention: psi \"pwl\" needs activation \"relu\"", " (got \"", activation,
-                    "\", which is not piecewise linear): use psi \"dense\" or \"auto\".");
   const bool pwl =
       name == "pwl" || (name == "auto" && activation == "relu" && weights.units <= kMaxAutoKnots);
+  TORCH_INTERNAL_ASSERT(!pwl || (activation == "relu" && weights.units <= kernels::kMaxKnots),
+                        activation, " with ", weights.units, " units");
   if (pwl) return std::make_unique<Pwl>(std::move(weights));
   return std::make_unique<Dense>(std::move(weights), activation);
 }

@@ -62,7 +62,8 @@ class Psi {
 };
 
 /// name: auto, dense, pwl; activation: relu, gelu, silu. auto takes pwl for relu up to
-/// kMaxAutoKnots knots. Throws ValueError for pwl with an activation that is not piecewise linear.
+/// kMaxAutoKnots knots. pwl with another activation or more than kMaxKnots units is a bug of the
+/// caller (ops/checks.h refuses both).
 std::unique_ptr<Psi> make_psi(const std::string& name, const std::string& activation,
                               Weights weights);
 
