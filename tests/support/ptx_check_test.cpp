@@ -123,7 +123,7 @@ class Check : public ::testing::TestWithParam<Case> {
     limit_ptx_instructions(1000);
   }
   void TearDown() override {
-    unregister_global(x_.data());
+    unregister_global(x_.data(), 256);
     limit_ptx_instructions(10'000'000'000);
   }
   alignas(16) std::array<uint32_t, 64> x_{};

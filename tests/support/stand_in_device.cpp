@@ -1,6 +1,7 @@
 #include "tests/support/stand_in_device.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/EmptyTensor.h>
 #include <ATen/core/stack.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
@@ -63,13 +64,34 @@ REGISTER_CUDA_HOOKS(CUDAHooks)
 
 std::atomic<int64_t> waits{0};
 
+MemoryWatcher watcher{[](const void*, size_t) {}, [](const void*, size_t) {}};
+
+/// Keeps a tensor whose memory has another device's name, and has that memory watched.
+class Watched {
+ public:
+  explicit Watched(const at::Tensor& tensor)
+      : tensor_(tensor),
+        bytes_(at::detail::computeStorageNbytes(tensor.sizes(), tensor.strides(),
+                                                tensor.element_size())) {
+    watcher.begins(tensor_.const_data_ptr(), bytes_);
+  }
+  ~Watched() { watcher.ends(tensor_.const_data_ptr(), bytes_); }
+  Watched(const Watched&) = delete;
+
+ private:
+  at::Tensor tensor_;
+  size_t bytes_;
+};
+
 /// The same memory under another device's name.
 at::Tensor renamed(const at::Tensor& tensor, c10::Device device) {
+  const auto watched =
+      device.is_cpu() || tensor.numel() == 0 ? nullptr : std::make_shared<Watched>(tensor);
   return at::for_blob(tensor.data_ptr(), tensor.sizes())
       .strides(tensor.strides())
       .options(tensor.options().device(device))
       .target_device(device)
-      .deleter([tensor](void*) {})
+      .deleter([tensor, watched](void*) {})
       .make_tensor();
 }
 
@@ -170,6 +192,8 @@ TORCH_LIBRARY_IMPL(aten, CUDA, library) { library.impl("copy_", &copy); }
 at::Tensor to_stand_in(const at::Tensor& host, int index) {
   return renamed(host.clone(), {kType, static_cast<c10::DeviceIndex>(index)});
 }
+
+void set_memory_watcher(const MemoryWatcher& told) { watcher = told; }
 
 void set_stand_in_stream(size_t stream) { current_stream = static_cast<c10::StreamId>(stream); }
 

@@ -39,6 +39,22 @@ TEST_P(FixedCudaLaunch, NothingWaitsForTheStream) {
   EXPECT_EQ(stand_in_waits(), before);
 }
 
+/// q claims 64 tokens in memory of which 40 are a tensor's.
+TEST(CudaMemory, OfOtherTensorsIsNotRead) {
+  Case c = small_case("elu");
+  c.shape = {1, 1, 1, 64, 40, 32, 32, 1, 1, 1};
+  ops::Inputs in = move_to(make_inputs(c), kDevice);
+  run_forward(in, c.spec, Through::fused);
+  const at::Tensor shorter = at::zeros({1, 1, 40, 32}, in.q.options());
+  in.q = at::for_blob(shorter.data_ptr(), {1, 1, 64, 32})
+             .options(in.q.options())
+             .target_device(kDevice)
+             .make_tensor();
+  const std::string error = torch_error_of([&] { run_forward(in, c.spec, Through::fused); });
+  EXPECT_NE(error.find("CUDA_ERROR_ILLEGAL_ADDRESS"), std::string::npos) << error;
+  EXPECT_NE(take_ptx_error().find("is outside every registered allocation"), std::string::npos);
+}
+
 TEST_P(CudaLaunch, NamesTheHeadSizeThatIsNotBuilt) {
   Case c = small_case();
   c.spec = spec_of(GetParam());

@@ -117,9 +117,9 @@ void register_global(const void* begin, size_t bytes) {
   ptx::driver().allocations.add(begin, bytes);
 }
 
-void unregister_global(const void* begin) {
+void unregister_global(const void* begin, size_t bytes) {
   const std::lock_guard lock(ptx::driver().mutex);
-  ptx::driver().allocations.remove(begin);
+  ptx::driver().allocations.remove(begin, bytes);
 }
 
 std::string take_ptx_error() {

@@ -29,8 +29,9 @@ struct PtxCounts {
 };
 
 /// From now on global accesses must lie within registered ranges; without any they are unchecked.
+/// Ranges may overlap and be registered several times; each needs its own end.
 void register_global(const void* begin, size_t bytes);
-void unregister_global(const void* begin);
+void unregister_global(const void* begin, size_t bytes);
 
 /// The message of the last failed load or launch since the last take; "" where none failed.
 std::string take_ptx_error();
