@@ -1,5 +1,7 @@
 #include "runtime/kernels/cuda/pass.h"
 
+#include <ATen/Context.h>
+
 #include "generators/common/tiles.h"
 
 namespace luna::kernels::cuda {
@@ -52,8 +54,20 @@ at::Tensor kept_rows(const Tokens& tokens) {
   return tokens.x.masked_fill((tokens.weight == 0).unsqueeze(-1), 0.0);
 }
 
+/// sum over tokens and heads of dt_n (x) x_n: [P, size], float64 from float32 products of a slot.
+at::Tensor product_sum(const at::Tensor& dt, const at::Tensor& x) {
+  at::Tensor sum = at::zeros({dt.size(3), x.size(3)}, dt.options().dtype(at::kDouble));
+  for (int64_t n = 0; n < x.size(2); n += kSlotTokens) {
+    const int64_t tokens = std::min(kSlotTokens, x.size(2) - n);
+    const at::Tensor columns = dt.narrow(2, n, tokens).transpose(2, 3);
+    sum += total(at::matmul(columns, x.narrow(2, n, tokens)), {0, 1});
+  }
+  return sum;
+}
+
 /// Gradients at x and at the projection from dt [B, H, N, P].
 at::Tensor project_back(const Tokens& tokens, const at::Tensor& dt, bool params, MapGrads& grads) {
+  const at::NoTF32Guard float32_products;
   const at::Tensor x = kept_rows(tokens);
   const DeviceMap& map = tokens.map;
   at::Tensor dx = at::matmul(dt, map.projection_rows());
@@ -61,8 +75,7 @@ at::Tensor project_back(const Tokens& tokens, const at::Tensor& dt, bool params,
     dx = dx - 2.0 * map.half_scale() * x * dt.sum(-1, true);
   }
   if (params) {
-    map.unpack_projection(total(at::matmul(dt.transpose(2, 3), x), {0, 1}), total(dt, {0, 1, 2}),
-                          grads);
+    map.unpack_projection(product_sum(dt, x), total(dt, {0, 1, 2}), grads);
   }
   return dx;
 }
