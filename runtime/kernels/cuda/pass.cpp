@@ -9,6 +9,8 @@ namespace {
 
 constexpr int64_t kSlotTokens = 1024;  ///< most tokens that one block sums
 
+constexpr int64_t kMostHeads = 65535;  ///< heads are the launch grid's y
+
 /// Columns of a state: dv values, the normaliser, padding.
 int64_t state_columns(const DeviceMap& map) {
   return tiles::state_columns(static_cast<int>(map.size()));
@@ -89,7 +91,10 @@ Tokens::Tokens(const Backend& backend, const DeviceMap& map, const at::Tensor& x
       x(padded_rows(x, map.size())),
       weight(weight.defined()
                  ? weight
-                 : at::ones({}, x.options()).expand({x.size(0), x.size(1), x.size(2)})) {}
+                 : at::ones({}, x.options()).expand({x.size(0), x.size(1), x.size(2)})) {
+  TORCH_CHECK_VALUE(x.size(1) <= kMostHeads, "luna: CUDA takes at most ", kMostHeads,
+                    " heads a call, got ", x.size(1), "; split the heads");
+}
 
 at::Tensor padded_rows(const at::Tensor& x, int64_t size) {
   bool aligned = x.size(3) == size && x.stride(3) == 1 &&

@@ -66,6 +66,15 @@ TEST_P(CudaLaunch, NamesTheHeadSizeThatIsNotBuilt) {
             "the CPU");
 }
 
+TEST_P(CudaLaunch, NamesTheHeadsThatAreTooMany) {
+  Case c = small_case();
+  c.spec = spec_of(GetParam());
+  c.shape = {1, 65536, 1, 1, 1, 1, 1, 1, 1, 1};
+  const ops::Inputs in = move_to(make_inputs(c), kDevice);
+  EXPECT_EQ(torch_error_of([&] { run_forward(in, c.spec, Through::fused); }),
+            "luna: CUDA takes at most 65535 heads a call, got 65536; split the heads");
+}
+
 INSTANTIATE_TEST_SUITE_P(Maps, FixedCudaLaunch, ::testing::Values("elu", "relu", "performer"));
 INSTANTIATE_TEST_SUITE_P(Maps, CudaLaunch,
                          ::testing::Values("pwl", "dense", "elu", "relu", "performer"));
