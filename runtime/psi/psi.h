@@ -69,7 +69,8 @@ std::unique_ptr<Psi> make_psi(const std::string& name, const std::string& activa
 
 inline constexpr int64_t kMaxAutoKnots = 4096;
 
-/// Contiguous float64 host copy.
+/// float64 host copies of tensors of one dtype on one device, flattened. One copy from a device.
+std::vector<std::vector<double>> to_host(at::TensorList tensors);
 std::vector<double> to_host(const at::Tensor& tensor);
 
 /// float32 tensor of the given shape from float64 values, on the device of like.

@@ -8,6 +8,7 @@
 #include <torch/library.h>
 
 #include <atomic>
+#include <set>
 
 namespace luna::test {
 namespace {
@@ -160,8 +161,18 @@ class HostCall {
   std::vector<std::pair<at::Tensor, at::Tensor>> renamed_;
 };
 
+/// Operators whose result, or whose result's size, the host needs at once.
+bool waits_for_values(const std::string& name) {
+  static const std::set<std::string> names{
+      "aten::_local_scalar_dense", "aten::_unique2",      "aten::bincount", "aten::equal",
+      "aten::is_nonzero",          "aten::masked_select", "aten::nonzero",  "aten::unique_dim",
+      "aten::unique_consecutive"};
+  return names.count(name) > 0;
+}
+
 void on_host(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   HostCall call;
+  if (waits_for_values(op.schema().name())) waits++;
   const size_t arguments = op.schema().arguments().size();
   for (size_t i = stack->size() - arguments; i < stack->size(); i++) {
     (*stack)[i] = call.to_host((*stack)[i]);

@@ -1,5 +1,5 @@
-// How CUDA kernels are launched (stand-in device, PTX interpreter): nothing waits for the stream,
-// nothing reads memory that is not the call's, what is not built says so.
+// How CUDA kernels are launched (stand-in device, PTX interpreter): what waits for the stream,
+// nothing reads memory that is not a tensor's, what is not built says so.
 #include <torch/csrc/autograd/autograd.h>
 
 #include "tests/support/compare.h"
@@ -23,20 +23,28 @@ ops::Spec spec_of(const std::string& map) {
 }
 
 class CudaLaunch : public ::testing::TestWithParam<const char*> {};
-using FixedCudaLaunch = CudaLaunch;
 
-// (A learned map waits once for psi's parameters: its table is built on the host.)
-TEST_P(FixedCudaLaunch, NothingWaitsForTheStream) {
-  Case c = small_case();
-  c.spec = spec_of(GetParam());
-  c.mask = MaskKind::random;
-  ops::Inputs in = move_to(make_inputs(c), kDevice);
-  const at::Tensor grad = make_grad(c).to(kDevice);
-  for (at::Tensor* x : {&in.q, &in.k, &in.v}) x->requires_grad_(true);
-  const int64_t before = stand_in_waits();
-  const at::Tensor out = run_forward(in, c.spec, Through::fused);
-  torch::autograd::grad({out}, {in.q, in.k, in.v}, {grad});
-  EXPECT_EQ(stand_in_waits(), before);
+/// The host waits for psi's parameters (its table is built there), once a call, and backward for
+/// each side's sums, of which their gradients are made; for ch_rms also for each side's power.
+TEST_P(CudaLaunch, WaitsForTheStreamNoMoreThanPsiNeeds) {
+  for (const double ch_rms_target : {0.0, 0.1}) {
+    Case c = small_case();
+    c.spec = spec_of(GetParam());
+    c.mask = MaskKind::random;
+    const bool learned = c.spec.learned();
+    if (learned) c.spec.ch_rms_target = ch_rms_target;
+    ops::Inputs in = move_to(make_inputs(c), kDevice);
+    const at::Tensor grad = make_grad(c).to(kDevice);
+    std::vector<at::Tensor> leaves{in.q, in.k, in.v};
+    if (learned) leaves.insert(leaves.end(), in.params.begin(), in.params.end());
+    for (at::Tensor& x : leaves) x.requires_grad_(true);
+    const int64_t start = stand_in_waits();
+    const at::Tensor out = run_forward(in, c.spec, Through::fused);
+    const int64_t middle = stand_in_waits(), powers = c.spec.ch_rms_target > 0 ? 2 : 0;
+    EXPECT_EQ(middle - start, learned ? 1 + powers : 0);
+    torch::autograd::grad({out}, leaves, {grad});
+    EXPECT_EQ(stand_in_waits() - middle, learned ? 3 + 2 * powers : 0);
+  }
 }
 
 /// q claims 64 tokens in memory of which 40 are a tensor's.
@@ -75,7 +83,6 @@ TEST_P(CudaLaunch, NamesTheHeadsThatAreTooMany) {
             "luna: CUDA takes at most 65535 heads a call, got 65536; split the heads");
 }
 
-INSTANTIATE_TEST_SUITE_P(Maps, FixedCudaLaunch, ::testing::Values("elu", "relu", "performer"));
 INSTANTIATE_TEST_SUITE_P(Maps, CudaLaunch,
                          ::testing::Values("pwl", "dense", "elu", "relu", "performer"));
 
