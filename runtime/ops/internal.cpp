@@ -4,6 +4,7 @@
 
 #include <ATen/core/dispatch/Dispatcher.h>
 
+#include "runtime/kernels/layout.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/layout.h"
 
@@ -54,7 +55,8 @@ ForwardOut forward_shapes(const at::Tensor& q, const at::Tensor& k, const at::Te
   spec.feature_map = feature_map;
   const c10::SymInt D = features({q, k, v, params.vec(), key_mask}, spec);
   const c10::SymInt B = q.sym_size(0), Hk = k.sym_size(1), dv = v.sym_size(3);
-  return {empty_output(q, dv), at::empty_symint({B, q.sym_size(1), q.sym_size(2)}, q.options()),
+  return {kernels::empty_in_order_of(q, dv),
+          at::empty_symint({B, q.sym_size(1), q.sym_size(2)}, q.options()),
           at::empty_symint({B, Hk, D, dv}, q.options()), at::empty_symint({B, Hk, D}, q.options())};
 }
 

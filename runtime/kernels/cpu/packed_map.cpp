@@ -4,11 +4,12 @@
 #include <cmath>
 
 #include "generators/common/tiles.h"
+#include "runtime/kernels/layout.h"
 
 namespace luna::kernels {
 namespace {
 
-int64_t round_up(int64_t x, int64_t step) { return (x + step - 1) / step * step; }
+using tiles::round_up;
 
 constexpr int kMaxSearchLevels = 3;  // the levels of the pipelines _big
 
@@ -166,14 +167,14 @@ void PackedMap::add_inputs(TileCall& call, Side side, bool with_gradient, float 
     matrix(search_);
     call.add(floats(table_), {{2 * tile_, 1}, {table_.numel() / (2 * tile_), 2 * tile_}});
     call.add(static_cast<int32_t>(args_.knots.numel() + 1));
-    call.add(std::max(args_.floor, std::numeric_limits<float>::lowest()));
+    call.add(finite_floor(args_.floor));
   } else if (is_dense(args_.map)) {
     call.add(first_.const_data_ptr<int32_t>(), {{projections_, 1}});
     vector(w1_);
     vector(b1_);
     matrix(w2_);
     vector(b2_);
-    call.add(std::max(args_.floor, std::numeric_limits<float>::lowest()));
+    call.add(finite_floor(args_.floor));
   } else {
     const auto amplitude = static_cast<float>(1.0 / std::sqrt(static_cast<double>(m_)));
     call.add(static_cast<float>(0.5 / std::sqrt(static_cast<double>(d_))));

@@ -9,10 +9,9 @@
 #include <cstdint>
 
 #include "generators/common/tiles.h"
+#include "runtime/kernels/layout.h"
 
 namespace luna::kernels {
-
-constexpr int64_t kSlotTokens = 1024;
 
 struct Task {
   int64_t b, h, slot;

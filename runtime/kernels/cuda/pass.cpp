@@ -3,11 +3,10 @@
 #include <ATen/Context.h>
 
 #include "generators/common/tiles.h"
+#include "runtime/kernels/layout.h"
 
 namespace luna::kernels::cuda {
 namespace {
-
-constexpr int64_t kSlotTokens = 1024;  ///< most tokens that one block sums
 
 constexpr int64_t kMostHeads = 65535;  ///< heads are the launch grid's y
 
@@ -16,12 +15,9 @@ int64_t state_columns(const DeviceMap& map) {
   return tiles::state_columns(static_cast<int>(map.size()));
 }
 
-constexpr float kLowest = std::numeric_limits<float>::lowest();
-
 /// Tokens of a slot: no more than there are, so that a short sequence costs no more than its own.
 int64_t slot_tokens(const at::Tensor& x) {
-  const int64_t step = tiles::kSlotAlign;
-  return std::min(kSlotTokens, (x.size(2) + step - 1) / step * step);
+  return std::min(kSlotTokens, tiles::round_up(x.size(2), tiles::kSlotAlign));
 }
 
 int64_t slots(const at::Tensor& x) {
@@ -152,7 +148,7 @@ std::pair<at::Tensor, at::Tensor> apply_state(const Tokens& tokens, const at::Te
     call.add(tokens.weight);
     call.add(at::constant_pad_nd(state, {0, state_columns(tokens.map) - state.size(3)}));
     call.add(add);
-    call.add(std::max(clamp, kLowest));
+    call.add(finite_floor(clamp));
     tokens.map.add_inputs(call, tokens.stabiliser);
     call.add(out);
     call.run();

@@ -7,8 +7,6 @@
 namespace luna::kernels::cuda {
 namespace {
 
-constexpr float kLowest = std::numeric_limits<float>::lowest();
-
 /// The stabiliser where there is one; 0 for a token or head without any.
 at::Tensor finite(const at::Tensor& stabiliser) {
   return stabiliser.masked_fill(stabiliser <= kLowest, 0.0);
