@@ -2,7 +2,9 @@
 // host memory, at once, in the calling thread. The code under test opens it through
 // LUNA_CUDA_DRIVER. What it finds wrong goes to stderr and to take_ptx_error(); the driver call
 // returns 218 (invalid PTX), 700 (illegal address), 716 (misaligned address) or 719 (launch
-// failed).
+// failed). What it cannot show: races in global memory, for blocks run one after the other; an
+// access to another registered range than the one meant; and the error of approximate functions
+// (ex2.approx and its kin), which are computed as exactly as float32 holds.
 #pragma once
 
 #include <cstddef>
