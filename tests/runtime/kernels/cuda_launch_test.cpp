@@ -1,7 +1,9 @@
 // How CUDA kernels are launched (stand-in device, PTX interpreter): what waits for the stream,
-// nothing reads memory that is not a tensor's, what is not built says so.
+// nothing reads memory that is not a tensor's, no kernel runs for what is not wanted, what is not
+// built says so.
 #include <torch/csrc/autograd/autograd.h>
 
+#include "runtime/ops/attention.h"
 #include "tests/support/compare.h"
 #include "tests/support/ptx/driver.h"
 #include "tests/support/stand_in_device.h"
@@ -44,6 +46,49 @@ TEST_P(CudaLaunch, WaitsForTheStreamNoMoreThanPsiNeeds) {
     EXPECT_EQ(middle - start, learned ? 1 + powers : 0);
     torch::autograd::grad({out}, leaves, {grad});
     EXPECT_EQ(stand_in_waits() - middle, learned ? 3 + 2 * powers : 0);
+  }
+}
+
+/// Thread-instructions of a backward.
+class BackwardWork {
+ public:
+  explicit BackwardWork(const Case& c)
+      : case_(c),
+        in_(move_to(make_inputs(c), kDevice)),
+        grad_(make_grad(c).to(kDevice)),
+        saved_(ops::attention_forward(in_, c.spec)) {}
+
+  uint64_t of(bool q, bool k, bool v, bool params) const {
+    take_ptx_counts();
+    const std::vector<bool> each(in_.params.size(), params);
+    ops::attention_backward(grad_, in_, saved_, case_.spec, {q, k, v, each});
+    uint64_t total = 0;
+    for (const auto& [kernel, counts] : take_ptx_counts()) total += counts.total();
+    return total;
+  }
+
+ private:
+  Case case_;
+  ops::Inputs in_;
+  at::Tensor grad_;
+  kernels::Forward saved_;
+};
+
+TEST_P(CudaLaunch, ComputesNoGradientThatIsNotWanted) {
+  Case c = small_case();
+  c.spec = spec_of(GetParam());
+  const BackwardWork work(c);
+  const uint64_t q = work.of(true, false, false, false), k = work.of(false, true, false, false);
+  const uint64_t v = work.of(false, false, true, false), k_v = work.of(false, true, true, false);
+  const uint64_t inputs = work.of(true, true, true, false);
+  EXPECT_EQ(work.of(false, false, false, false), 0u);
+  EXPECT_GT(std::min({q, k, v}), 0u);
+  EXPECT_LT(std::max(k, v), k_v);
+  EXPECT_LT(k_v, k + v) << "both need the state's gradient, once";
+  EXPECT_EQ(inputs, q + k_v);
+  if (c.spec.learned()) {
+    EXPECT_LT(inputs, work.of(true, true, true, true));
+    EXPECT_LT(work.of(false, false, false, true), work.of(true, true, true, true)) << "no v";
   }
 }
 
