@@ -4,26 +4,11 @@
 #include "runtime/luna.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/internal.h"
-#include "runtime/ops/layout.h"
 #include "runtime/ops/performer.h"
 #include "runtime/ops/reference.h"
 
 namespace luna::ops {
 namespace {
-
-at::Tensor fused(const char* op, Inputs in, const Spec& spec) {
-  check(op, in, spec);
-  check_built(op, in, spec);
-  if (spec.ch_rms_target > 0 && in.key_mask) {
-    // The RMS runs over masked tokens too, as the Listing's: what is not finite there counts as 0.
-    const at::Tensor keep = in.key_mask->unsqueeze(1).unsqueeze(-1);
-    in.k = at::where(keep, in.k, in.k.nan_to_num(0.0, 0.0, 0.0));
-  }
-  in.q = unit_last_stride(in.q);
-  in.k = unit_last_stride(in.k);
-  in.v = unit_last_stride(in.v);
-  return std::get<0>(call_forward(in, spec));
-}
 
 at::Tensor luna_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                           const at::Tensor& proj_weight, const at::Tensor& proj_bias,
@@ -33,8 +18,8 @@ at::Tensor luna_attention(const at::Tensor& q, const at::Tensor& k, const at::Te
                           Mask key_mask, std::string denominator, double eps, double feature_eps) {
   const Spec spec{"luna", activation,  nonneg, envelope,    ch_rms_target,
                   psi,    denominator, eps,    feature_eps, causal};
-  return fused("luna_attention", {q, k, v, {proj_weight, proj_bias, w1, b1, w2, b2}, key_mask},
-               spec);
+  const Inputs in{q, k, v, {proj_weight, proj_bias, w1, b1, w2, b2}, key_mask};
+  return std::get<0>(fused_forward("luna_attention", in, spec));
 }
 
 at::Tensor fixed_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -48,7 +33,8 @@ at::Tensor fixed_attention(const at::Tensor& q, const at::Tensor& k, const at::T
   TORCH_CHECK_VALUE(feature_map == "elu" || feature_map == "relu" || feature_map == "performer",
                     "fixed_attention: unknown feature_map \"", feature_map,
                     "\"; known: elu, relu, performer.");
-  return fused("fixed_attention", {q, k, v, params.vec(), key_mask}, spec);
+  const Inputs in{q, k, v, params.vec(), key_mask};
+  return std::get<0>(fused_forward("fixed_attention", in, spec));
 }
 
 at::Tensor reference(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,

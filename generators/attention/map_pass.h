@@ -19,7 +19,7 @@ class MapPass : public Halide::Generator<Pass> {
  public:
   Halide::GeneratorParam<std::string> map{"map", "pwl"};
   Halide::GeneratorParam<int> channels{"channels", 8};  ///< L tile of psi maps: 4 or 8
-  Halide::GeneratorParam<int> levels{"levels", 2};      ///< knot search: 16^levels knots
+  Halide::GeneratorParam<int> levels{"levels", 2};      ///< of the knot search tree
   Halide::GeneratorParam<int> size{"size", 0};          ///< d = dv fixed at build time, 0: run-time
 
  protected:

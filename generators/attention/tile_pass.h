@@ -1,4 +1,4 @@
-// What the four CPU passes share: one call works on at most tiles::kTokens tokens of one (b, h);
+// What the CPU passes share: one call works on at most tiles::kTokens tokens of one (b, h);
 // the launcher (runtime/kernels/cpu) loops over tiles, heads and threads. Inputs of the map follow
 // the pass's own.
 #pragma once

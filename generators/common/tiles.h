@@ -1,6 +1,8 @@
 // Sizes that the pipelines and their launchers (runtime/kernels) must agree on. Plain constants.
 #pragma once
 
+#include <cstdint>
+
 namespace luna::tiles {
 
 constexpr int kTokens = 64;       ///< most tokens a pipeline call takes
@@ -37,6 +39,6 @@ constexpr int kUnits = 32;
 /// Batched pipelines sum tokens in slots of a multiple of this many.
 constexpr int kSlotAlign = 64;
 
-constexpr int round_up(int x, int step) { return (x + step - 1) / step * step; }
+constexpr int64_t round_up(int64_t x, int64_t step) { return (x + step - 1) / step * step; }
 
 }  // namespace luna::tiles

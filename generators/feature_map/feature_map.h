@@ -1,6 +1,6 @@
 // A feature map phi as the passes see it: features of a token tile, the gradient back through them,
-// and how both are scheduled on the CPU. One file per map; the registry is at the end of
-// feature_map.cpp.
+// and how both are scheduled on the CPU and, in batched form, on a GPU. One file per map; the
+// registry is at the end of feature_map.cpp.
 #pragma once
 
 #include <map>

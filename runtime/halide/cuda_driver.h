@@ -1,5 +1,6 @@
 // Halide's CUDA runtime on torch's devices and streams. No CUDA header or library is needed to
-// build: the driver is opened at the first CUDA pipeline. Tested by tests/runtime/halide.
+// build: the driver is opened at the first CUDA pipeline, libcuda.so.1 or the library that the
+// environment variable LUNA_CUDA_DRIVER names (tests: a stand-in). Tested by tests/runtime/halide.
 #pragma once
 
 #include <c10/core/Device.h>

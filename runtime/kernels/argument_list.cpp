@@ -3,6 +3,8 @@
 #include <c10/util/Exception.h>
 #include <fmt/ranges.h>
 
+#include <limits>
+
 #include "runtime/halide/error.h"
 
 namespace luna::kernels {
@@ -43,6 +45,17 @@ void ArgumentList::add_pointer(void* value) {
   Slot& slot = next();
   slot.pointer = value;
   pointers_[count_ - 1] = &slot.pointer;
+}
+
+int32_t ArgumentList::narrow(const char* what, int64_t value) const {
+  TORCH_CHECK_VALUE(value <= std::numeric_limits<int32_t>::max(), "luna: ", name_, ": ", what,
+                    " of ", value, " elements is beyond 32-bit indexing; pass contiguous tensors, ",
+                    "or split the batch");
+  return static_cast<int32_t>(value);
+}
+
+halide_dimension_t ArgumentList::dimension(int64_t extent, int64_t stride) const {
+  return {0, narrow("an extent", extent), narrow("a stride", stride)};
 }
 
 std::string ArgumentList::describe() const {

@@ -31,6 +31,9 @@ class ArgumentList {
   /// Appends a buffer of `dimensions` dimensions without memory; the caller fills the rest.
   size_t add_buffer(halide_type_t type, int dimensions);
   void add_pointer(void* value);
+  /// A dimension that begins at 0, in elements. Throws where one of the two is beyond 32 bits, in
+  /// which Halide counts.
+  halide_dimension_t dimension(int64_t extent, int64_t stride) const;
   halide_buffer_t& buffer(size_t index) { return slots_[index].buffer; }
   const std::string& name() const { return name_; }
 
@@ -46,6 +49,7 @@ class ArgumentList {
     };
   };
   Slot& next();
+  int32_t narrow(const char* what, int64_t value) const;
   /// The pipeline's name and its buffers' shapes, outermost dimension first.
   std::string describe() const;
 

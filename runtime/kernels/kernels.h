@@ -14,6 +14,9 @@
 
 namespace luna::kernels {
 
+/// Most knots of a pwl map: what the CPU's search tree holds.
+inline constexpr int64_t kMaxKnots = 16 + 16 * 16 + 16 * 16 * 16;
+
 /// The feature map of one side (query or key), its parameters folded to what the kernels evaluate.
 struct MapArgs {
   /// "pwl", "dense_relu", "dense_gelu", "dense_silu", "elu", "relu", "performer".
@@ -24,7 +27,7 @@ struct MapArgs {
   at::Tensor proj, bias;
   /// pwl: phi_l(t) = max(a t + c, floor), (a, c) of the segment that t lies in; segment s = #{knots
   /// <= t}.
-  at::Tensor knots;  ///< [K] float32, ascending, +inf allowed
+  at::Tensor knots;  ///< [K <= kMaxKnots] float32, ascending, +inf allowed
   at::Tensor
       table;  ///< [K + 1, 2, L] float32: slopes a, intercepts c; scale and feature_eps folded in
   /// dense: phi_l(t) = max(b2_l + sum_h w2_lh act(w1_h t + b1_h), floor); separate psi arrives

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "runtime/luna.h"
-#include "runtime/ops/attention.h"
+#include "runtime/ops/internal.h"
 
 namespace luna::nn {
 
@@ -15,11 +15,11 @@ std::optional<AttentionHealth> LinearAttention::health(const at::Tensor& q, cons
   const at::NoGradGuard no_grad;
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   const ops::Inputs inputs{q, k, v, params(), key_mask};
-  auto [o, den, S, z] = ops::attention_forward(inputs, spec_);
+  auto [o, den, S, z] = ops::fused_forward("health", inputs, spec_);
   if (spec_.feature_eps != 0) {
     ops::Spec bare = spec_;
     bare.feature_eps = 0;  // a feature at its floor then is zero for every key
-    z = ops::attention_forward(inputs, bare).z;
+    z = std::get<3>(ops::fused_forward("health", inputs, bare));
   }
   if (key_mask) den = den.masked_fill(key_mask->logical_not().unsqueeze(1), kInfinity);
   return AttentionHealth{den.numel() ? den.min().item<double>() : kInfinity, (z != 0).any(0)};

@@ -45,9 +45,9 @@ struct Call {
 };
 
 Call::Call(const Inputs& in, const Spec& spec) {
-  problem.q = aligned(in.q);
-  problem.k = aligned(in.k);
-  problem.v = aligned(in.v);
+  problem.q = aligned(unit_last_stride(in.q));
+  problem.k = aligned(unit_last_stride(in.k));
+  problem.v = aligned(unit_last_stride(in.v));
   problem.denominator = denominator(spec);
   problem.q_weight = token_weight(problem.q, spec.envelope, {});
   problem.k_weight = token_weight(problem.k, spec.envelope, in.key_mask);

@@ -8,7 +8,8 @@
 
 namespace luna::ops {
 
-/// What the forward hands to the backward beside its inputs.
+/// What the forward hands to the backward beside its inputs. The inputs have passed the checks
+/// (fused_forward of internal.h); their strides do not matter.
 kernels::Forward attention_forward(const Inputs& inputs, const Spec& spec);
 
 /// Gradients of q, k, v and of the parameters; undefined where not wanted.

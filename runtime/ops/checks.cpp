@@ -2,6 +2,8 @@
 
 #include <c10/util/Exception.h>
 
+#include "runtime/kernels/kernels.h"
+
 namespace luna::ops {
 namespace {
 
@@ -72,7 +74,7 @@ void check_shape(const char* op, const char* name, const char* letters, const at
                     expected, ", got ", x.sym_sizes(), ".");
 }
 
-void check_luna_params(const char* op, const Inputs& in) {
+void check_luna_params(const char* op, const Inputs& in, const Spec& spec) {
   const at::Tensor &proj = in.params[kProjWeight], &w1 = in.params[kW1], &w2 = in.params[kW2];
   const c10::SymInt d = in.q.sym_size(3);
   TORCH_CHECK_VALUE(proj.dim() == 2 && proj.sym_size(0) > 0 && proj.sym_size(1) == d, op,
@@ -87,6 +89,10 @@ void check_luna_params(const char* op, const Inputs& in) {
       w2.sym_sizes(), ", got ", w1.sym_sizes(), ".");
   check_shape(op, "b1", "as w1", in.params[kB1], w1.sym_sizes());
   check_shape(op, "b2", "[L]", in.params[kB2], {w2.sym_size(0)});
+  TORCH_CHECK_VALUE(spec.psi != "pwl" || w1.sym_numel() <= kernels::kMaxKnots, op,
+                    ": psi \"pwl\" takes at most ", kernels::kMaxKnots,
+                    " hidden units (one knot each), got ", w1.sym_numel(),
+                    "; use psi \"dense\" or \"auto\".");
 }
 
 void check_params(const char* op, const Inputs& in, const Spec& spec) {
@@ -95,7 +101,7 @@ void check_params(const char* op, const Inputs& in, const Spec& spec) {
                     "\" takes ", expected, " parameters",
                     spec.feature_map == "performer" ? " (W [m, d])" : "", ", got ",
                     in.params.size(), ".");
-  if (spec.learned()) return check_luna_params(op, in);
+  if (spec.learned()) return check_luna_params(op, in, spec);
   if (expected == 0) return;
   const at::Tensor& w = in.params[0];
   TORCH_CHECK_VALUE(w.dim() == 2 && w.sym_size(0) > 0 && w.sym_size(1) == in.q.sym_size(3), op,

@@ -4,6 +4,8 @@
 
 #include <ATen/core/dispatch/Dispatcher.h>
 
+#include "runtime/kernels/layout.h"
+#include "runtime/ops/checks.h"
 #include "runtime/ops/layout.h"
 
 namespace luna::ops {
@@ -53,7 +55,8 @@ ForwardOut forward_shapes(const at::Tensor& q, const at::Tensor& k, const at::Te
   spec.feature_map = feature_map;
   const c10::SymInt D = features({q, k, v, params.vec(), key_mask}, spec);
   const c10::SymInt B = q.sym_size(0), Hk = k.sym_size(1), dv = v.sym_size(3);
-  return {empty_output(q, dv), at::empty_symint({B, q.sym_size(1), q.sym_size(2)}, q.options()),
+  return {kernels::empty_in_order_of(q, dv),
+          at::empty_symint({B, q.sym_size(1), q.sym_size(2)}, q.options()),
           at::empty_symint({B, Hk, D, dv}, q.options()), at::empty_symint({B, Hk, D}, q.options())};
 }
 
@@ -87,6 +90,20 @@ BackwardOut backward_shapes(const at::Tensor&, const at::Tensor& q, const at::Te
                                      : at::empty({0}, q.options()));
   }
   return {like(q, want.q), like(k, want.k), like(v, want.v), dparams};
+}
+
+ForwardOut fused_forward(const char* op, Inputs in, const Spec& spec) {
+  check(op, in, spec);
+  check_built(op, in, spec);
+  if (spec.ch_rms_target > 0 && in.key_mask) {
+    // The RMS runs over masked tokens too, as the Listing's: what is not finite there counts as 0.
+    const at::Tensor keep = in.key_mask->unsqueeze(1).unsqueeze(-1);
+    in.k = at::where(keep, in.k, in.k.nan_to_num(0.0, 0.0, 0.0));
+  }
+  in.q = unit_last_stride(in.q);
+  in.k = unit_last_stride(in.k);
+  in.v = unit_last_stride(in.v);
+  return call_forward(in, spec);
 }
 
 ForwardOut call_forward(const Inputs& in, const Spec& spec) {

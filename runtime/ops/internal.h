@@ -31,6 +31,10 @@ using BackwardOp = BackwardOut(const at::Tensor& grad, const at::Tensor& q, cons
 ForwardOp forward_kernel, forward_shapes, forward_autograd;
 BackwardOp backward_kernel, backward_shapes, backward_autograd;
 
+/// What every caller with inputs of its own goes through: checks them (op: the name that messages
+/// begin with), takes any strides, then call_forward.
+ForwardOut fused_forward(const char* op, Inputs inputs, const Spec& spec);
+
 /// Through the dispatcher: autograd, tracing and shape functions included.
 ForwardOut call_forward(const Inputs& inputs, const Spec& spec);
 Gradients call_backward(const at::Tensor& grad, const Inputs& inputs, const kernels::Forward& saved,

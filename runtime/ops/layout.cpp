@@ -16,18 +16,4 @@ at::Tensor aligned(const at::Tensor& x) {
   return ok ? x : x.clone(at::MemoryFormat::Contiguous);
 }
 
-at::Tensor empty_output(const at::Tensor& q, const c10::SymInt& dv) {
-  std::array<int64_t, 3> order{0, 1, 2};
-  std::stable_sort(order.begin(), order.end(),
-                   [&](int64_t a, int64_t b) { return q.sym_stride(a) > q.sym_stride(b); });
-  std::vector<c10::SymInt> sizes;
-  std::vector<int64_t> inverse{0, 0, 0, 3};
-  for (int64_t place = 0; place < 3; ++place) {
-    sizes.push_back(q.sym_size(order[place]));
-    inverse[order[place]] = place;
-  }
-  sizes.push_back(dv);
-  return at::empty_symint(sizes, q.options()).permute(inverse);
-}
-
 }  // namespace luna::ops

@@ -1,5 +1,4 @@
-// Memory layout at the operators' edge: which views the kernels read as they are, and how outputs
-// lie.
+// Memory layout at the operators' edge: which views the kernels read as they are.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -12,8 +11,5 @@ at::Tensor unit_last_stride(const at::Tensor& x);
 
 /// On CUDA: x itself where base and rows are 16-byte aligned, else a contiguous copy. On CPU: x.
 at::Tensor aligned(const at::Tensor& x);
-
-/// Uninitialised [B, H, Nq, dv] whose dimensions lie in memory in the order of q's (dv innermost).
-at::Tensor empty_output(const at::Tensor& q, const c10::SymInt& dv);
 
 }  // namespace luna::ops

@@ -21,8 +21,8 @@ void Dense::fold(const Fold& fold, const at::Tensor& like, kernels::MapArgs& arg
 }
 
 void Dense::unfold(const Fold& fold, const kernels::MapGrads& grads, Gradient& sum) const {
-  const std::vector<double> w1 = to_host(grads.w1), b1 = to_host(grads.b1);
-  const std::vector<double> w2 = to_host(grads.w2), b2 = to_host(grads.b2);
+  const std::vector<std::vector<double>> host = to_host({grads.w1, grads.b1, grads.w2, grads.b2});
+  const std::vector<double>&w1 = host[0], &b1 = host[1], &w2 = host[2], &b2 = host[3];
   for (int64_t u = 0; u < weights_.units; ++u) {
     sum.w1[u] += w1[u];
     sum.b1[u] += b1[u];

@@ -6,17 +6,23 @@
 
 namespace luna::psi {
 
-std::vector<double> to_host(const at::Tensor& tensor) {
+std::vector<std::vector<double>> to_host(at::TensorList tensors) {
+  std::vector<at::Tensor> flat;
+  for (const at::Tensor& tensor : tensors) flat.push_back(tensor.detach().flatten());
   // A few kilobytes. On CUDA this waits for the stream: sorting the knots there would take more
   // launches than the copy takes time.
-  const at::Tensor host = tensor.detach().to(at::kCPU).contiguous();
-  std::vector<double> values(host.numel());
-  if (host.scalar_type() == at::kDouble) {
-    std::copy_n(host.const_data_ptr<double>(), values.size(), values.begin());
-  } else {
-    std::copy_n(host.const_data_ptr<float>(), values.size(), values.begin());
+  const at::Tensor host = at::cat(flat).to(at::Device(at::kCPU), at::kDouble);
+  const double* from = host.const_data_ptr<double>();
+  std::vector<std::vector<double>> values;
+  for (const at::Tensor& tensor : flat) {
+    values.emplace_back(from, from + tensor.numel());
+    from += tensor.numel();
   }
   return values;
+}
+
+std::vector<double> to_host(const at::Tensor& tensor) {
+  return std::move(to_host(at::TensorList(tensor))[0]);
 }
 
 at::Tensor to_device(const std::vector<double>& values, at::IntArrayRef shape,
@@ -29,14 +35,13 @@ at::Tensor to_device(const std::vector<double>& values, at::IntArrayRef shape,
 
 Weights::Weights(const at::Tensor& w1_, const at::Tensor& b1_, const at::Tensor& w2_,
                  const at::Tensor& b2_)
-    : L(w2_.size(0)),
-      hid(w2_.size(1)),
-      separate(w1_.dim() == 2),
-      units(w1_.numel()),
-      w1(to_host(w1_)),
-      b1(to_host(b1_)),
-      w2(to_host(w2_)),
-      b2(to_host(b2_)) {}
+    : L(w2_.size(0)), hid(w2_.size(1)), separate(w1_.dim() == 2), units(w1_.numel()) {
+  std::vector<std::vector<double>> host = to_host({w1_, b1_, w2_, b2_});
+  w1 = std::move(host[0]);
+  b1 = std::move(host[1]);
+  w2 = std::move(host[2]);
+  b2 = std::move(host[3]);
+}
 
 Gradient::Gradient(const Weights& weights)
     : w1(weights.w1.size()),
@@ -47,11 +52,10 @@ Gradient::Gradient(const Weights& weights)
 
 std::unique_ptr<Psi> make_psi(const std::string& name, const std::string& activation,
                               Weights weights) {
-  TORCH_CHECK_VALUE(name != "pwl" || activation == "relu",
-                    "luna_attention: psi \"pwl\" needs activation \"relu\"", " (got \"", activation,
-                    "\", which is not piecewise linear): use psi \"dense\" or \"auto\".");
   const bool pwl =
       name == "pwl" || (name == "auto" && activation == "relu" && weights.units <= kMaxAutoKnots);
+  TORCH_INTERNAL_ASSERT(!pwl || (activation == "relu" && weights.units <= kernels::kMaxKnots),
+                        activation, " with ", weights.units, " units");
   if (pwl) return std::make_unique<Pwl>(std::move(weights));
   return std::make_unique<Dense>(std::move(weights), activation);
 }

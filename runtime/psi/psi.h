@@ -62,13 +62,15 @@ class Psi {
 };
 
 /// name: auto, dense, pwl; activation: relu, gelu, silu. auto takes pwl for relu up to
-/// kMaxAutoKnots knots. Throws ValueError for pwl with an activation that is not piecewise linear.
+/// kMaxAutoKnots knots. pwl with another activation or more than kMaxKnots units is a bug of the
+/// caller (ops/checks.h refuses both).
 std::unique_ptr<Psi> make_psi(const std::string& name, const std::string& activation,
                               Weights weights);
 
 inline constexpr int64_t kMaxAutoKnots = 4096;
 
-/// Contiguous float64 host copy.
+/// float64 host copies of tensors of one dtype on one device, flattened. One copy from a device.
+std::vector<std::vector<double>> to_host(at::TensorList tensors);
 std::vector<double> to_host(const at::Tensor& tensor);
 
 /// float32 tensor of the given shape from float64 values, on the device of like.

@@ -127,7 +127,8 @@ void Pwl::add_unit(int64_t u, const double* sum0, const double* sum1, Gradient& 
 
 void Pwl::unfold(const Fold& fold, const kernels::MapGrads& grads, Gradient& sum) const {
   const int64_t L = weights_.L, K = segments() - 1;
-  std::vector<double> g0 = to_host(grads.g0), g1 = to_host(grads.g1);
+  std::vector<std::vector<double>> host = to_host({grads.g0, grads.g1});
+  std::vector<double>&g0 = host[0], &g1 = host[1];
   for (int64_t s = 0; s <= K; ++s) {
     for (int64_t l = 0; l < L; ++l) {
       const int64_t i = s * L + l;

@@ -18,6 +18,18 @@ std::map<std::string, Worst>& worst() {
 
 double bound(double eager, double floor) { return std::max(kEagerFactor * eager, floor); }
 
+class WorstCases : public ::testing::Environment {
+ public:
+  void TearDown() override {
+    std::printf("%-13s %8s %10s %10s %10s %10s  %s\n", "tensor", "of bound", "rms", "eager rms",
+                "max", "eager max", "worst case");
+    for (const auto& [name, w] : worst()) {
+      std::printf("%-13s %8.3f %10.2e %10.2e %10.2e %10.2e  %s\n", name.c_str(), w.ratio,
+                  w.fused.rms, w.eager.rms, w.fused.max, w.eager.max, w.described.c_str());
+    }
+  }
+};
+
 }  // namespace
 
 Error error(const at::Tensor& given, const at::Tensor& expected, const at::Tensor& scale) {
@@ -64,14 +76,7 @@ void expect_within_bounds(const Case& c) {
   expect_within_bounds(run_all(make_inputs(c), c.spec, make_grad(c)), describe(c));
 }
 
-void print_worst() {
-  std::printf("%-13s %8s %10s %10s %10s %10s  %s\n", "tensor", "of bound", "rms", "eager rms",
-              "max", "eager max", "worst case");
-  for (const auto& [name, w] : worst()) {
-    std::printf("%-13s %8.3f %10.2e %10.2e %10.2e %10.2e  %s\n", name.c_str(), w.ratio, w.fused.rms,
-                w.eager.rms, w.fused.max, w.eager.max, w.described.c_str());
-  }
-}
+bool print_worst_at_end() { return ::testing::AddGlobalTestEnvironment(new WorstCases); }
 
 ::testing::AssertionResult same_bits(const at::Tensor& a, const at::Tensor& b) {
   if (a.sizes() != b.sizes()) return ::testing::AssertionFailure() << "shapes differ";

@@ -32,14 +32,15 @@ Runs run_all(const ops::Inputs& inputs, const ops::Spec& spec, const at::Tensor&
 
 /// Runs the fused operator, eager float32 and the float64 reference on a case and compares every
 /// tensor. Failures name the case and the tensor; the worst ratios to the bound are kept for
-/// print_worst().
+/// print_worst_at_end().
 void expect_within_bounds(const Case& c);
 
 /// The same for results at hand; what: the case's description.
 void expect_within_bounds(const Runs& runs, const std::string& what);
 
-/// One line per tensor: the case that came closest to (or went beyond) its bound.
-void print_worst();
+/// Has the program print one line per tensor at its end: the case that came closest to (or went
+/// beyond) its bound. For a static initialiser.
+bool print_worst_at_end();
 
 /// Equal bit for bit, NaN included.
 ::testing::AssertionResult same_bits(const at::Tensor& a, const at::Tensor& b);

@@ -123,7 +123,7 @@ class Check : public ::testing::TestWithParam<Case> {
     limit_ptx_instructions(1000);
   }
   void TearDown() override {
-    unregister_global(x_.data());
+    unregister_global(x_.data(), 256);
     limit_ptx_instructions(10'000'000'000);
   }
   alignas(16) std::array<uint32_t, 64> x_{};
@@ -217,6 +217,16 @@ TEST(PtxDriver, RefusesWhatTheDeviceWould) {
   const auto refused = [&](const PtxShape& shape) { return run_body("", x, shape); };
   EXPECT_EQ(refused({{0, 1, 1}, {32, 1, 1}, 0}),
             (PtxResult{1, "kernel k: an empty grid or block"}));
+  const std::string grid = ", (2147483647, 65535, 65535) allowed";
+  EXPECT_EQ(refused({{1, 65536, 1}, {1, 1, 1}, 0}),
+            (PtxResult{1, "kernel k: a grid of (1, 65536, 1)" + grid}));
+  EXPECT_EQ(refused({{1, 1, 65536}, {1, 1, 1}, 0}),
+            (PtxResult{1, "kernel k: a grid of (1, 1, 65536)" + grid}));
+  EXPECT_EQ(refused({{1u << 31, 1, 1}, {1, 1, 1}, 0}),
+            (PtxResult{1, "kernel k: a grid of (2147483648, 1, 1)" + grid}));
+  EXPECT_EQ(refused({{1, 1, 1}, {1, 1, 65}, 0}),
+            (PtxResult{1, "kernel k: a block of (1, 1, 65), (1024, 1024, 64) allowed"}));
+  EXPECT_EQ(refused({{1, 65535, 1}, {1, 1, 64}, 0}), PtxResult{});
   EXPECT_EQ(refused({{1, 1, 1}, {32, 33, 1}, 0}),
             (PtxResult{1, "kernel k: 1056 threads in a block"}));
   EXPECT_EQ(refused({{1, 1, 1}, {32, 1, 1}, 49153}),

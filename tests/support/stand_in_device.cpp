@@ -1,12 +1,14 @@
 #include "tests/support/stand_in_device.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/EmptyTensor.h>
 #include <ATen/core/stack.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
 #include <atomic>
+#include <set>
 
 namespace luna::test {
 namespace {
@@ -63,13 +65,34 @@ REGISTER_CUDA_HOOKS(CUDAHooks)
 
 std::atomic<int64_t> waits{0};
 
+MemoryWatcher watcher{[](const void*, size_t) {}, [](const void*, size_t) {}};
+
+/// Keeps a tensor whose memory has another device's name, and has that memory watched.
+class Watched {
+ public:
+  explicit Watched(const at::Tensor& tensor)
+      : tensor_(tensor),
+        bytes_(at::detail::computeStorageNbytes(tensor.sizes(), tensor.strides(),
+                                                tensor.element_size())) {
+    watcher.begins(tensor_.const_data_ptr(), bytes_);
+  }
+  ~Watched() { watcher.ends(tensor_.const_data_ptr(), bytes_); }
+  Watched(const Watched&) = delete;
+
+ private:
+  at::Tensor tensor_;
+  size_t bytes_;
+};
+
 /// The same memory under another device's name.
 at::Tensor renamed(const at::Tensor& tensor, c10::Device device) {
+  const auto watched =
+      device.is_cpu() || tensor.numel() == 0 ? nullptr : std::make_shared<Watched>(tensor);
   return at::for_blob(tensor.data_ptr(), tensor.sizes())
       .strides(tensor.strides())
       .options(tensor.options().device(device))
       .target_device(device)
-      .deleter([tensor](void*) {})
+      .deleter([tensor, watched](void*) {})
       .make_tensor();
 }
 
@@ -138,8 +161,18 @@ class HostCall {
   std::vector<std::pair<at::Tensor, at::Tensor>> renamed_;
 };
 
+/// Operators whose result, or whose result's size, the host needs at once.
+bool waits_for_values(const std::string& name) {
+  static const std::set<std::string> names{
+      "aten::_local_scalar_dense", "aten::_unique2",      "aten::bincount", "aten::equal",
+      "aten::is_nonzero",          "aten::masked_select", "aten::nonzero",  "aten::unique_dim",
+      "aten::unique_consecutive"};
+  return names.count(name) > 0;
+}
+
 void on_host(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   HostCall call;
+  if (waits_for_values(op.schema().name())) waits++;
   const size_t arguments = op.schema().arguments().size();
   for (size_t i = stack->size() - arguments; i < stack->size(); i++) {
     (*stack)[i] = call.to_host((*stack)[i]);
@@ -170,6 +203,8 @@ TORCH_LIBRARY_IMPL(aten, CUDA, library) { library.impl("copy_", &copy); }
 at::Tensor to_stand_in(const at::Tensor& host, int index) {
   return renamed(host.clone(), {kType, static_cast<c10::DeviceIndex>(index)});
 }
+
+void set_memory_watcher(const MemoryWatcher& told) { watcher = told; }
 
 void set_stand_in_stream(size_t stream) { current_stream = static_cast<c10::StreamId>(stream); }
 

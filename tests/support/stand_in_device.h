@@ -10,10 +10,20 @@ namespace luna::test {
 /// A copy of `host` on `cuda:index`.
 at::Tensor to_stand_in(const at::Tensor& host, int index = 0);
 
+/// Told where every tensor on a stand-in device begins and ceases to lie in memory.
+struct MemoryWatcher {
+  void (*begins)(const void* data, size_t bytes);
+  void (*ends)(const void* data, size_t bytes);
+};
+
+/// Of tensors made from now on; once, before the first.
+void set_memory_watcher(const MemoryWatcher& watcher);
+
 /// The calling thread's current stream on every stand-in device; a CUstream.
 void set_stand_in_stream(size_t stream);
 
-/// Copies from the device to the host so far, each of which would wait for the stream.
+/// Times that the host would have waited for the stream so far: copies from the device to the host,
+/// and operators that give the host a value or a size which depends on values.
 int64_t stand_in_waits();
 
 }  // namespace luna::test

@@ -4,18 +4,28 @@
 #include <cmath>
 
 #include "generators/common/tiles.h"
+#include "runtime/kernels/layout.h"
 
 namespace luna::kernels {
 namespace {
 
-int64_t round_up(int64_t x, int64_t step) { return (x + step - 1) / step * step; }
+using tiles::round_up;
+
+constexpr int kMaxSearchLevels = 3;  // the levels of the pipelines _big
 
 bool is_pwl(const std::string& map) { return map == "pwl"; }
 bool is_dense(const std::string& map) { return map.rfind("dense_", 0) == 0; }
 bool is_elementwise(const std::string& map) { return map == "elu" || map == "relu"; }
 
-/// Most knots that two levels of the search tree hold.
-constexpr int64_t kTwoLevels = int64_t{tiles::kSearchWidth} * tiles::kSearchWidth;
+/// Most knots that a search tree of that many levels holds: a node has kSearchWidth knots and one
+/// child more.
+constexpr int64_t tree_knots(int levels) {
+  int64_t nodes = 1;  // of the last level
+  for (int level = 1; level < levels; level++) nodes = nodes * tiles::kSearchWidth + 1;
+  return nodes * tiles::kSearchWidth;
+}
+
+static_assert(tree_knots(kMaxSearchLevels) == kMaxKnots);
 
 const float* floats(const at::Tensor& t) { return t.const_data_ptr<float>(); }
 
@@ -42,7 +52,7 @@ void fill_search_level(const float* knots, int64_t count, int levels, int level,
 PackedMap::PackedMap(const MapArgs& args, int64_t d, int64_t dv) : args_(args), d_(d) {
   const int64_t size =
       d == dv && (d == 32 || d == 64) ? d : 0;  // the sizes built in CMakeLists.txt
-  const bool big = is_pwl(args.map) && args.knots.numel() > kTwoLevels;
+  const bool big = is_pwl(args.map) && args.knots.numel() > tree_knots(2);
   int64_t fixed = size;
   padded_d_ = round_up(std::max<int64_t>(d, 1), tiles::kLanes);
   variant_ = args.map;
@@ -86,7 +96,8 @@ void PackedMap::pack_projection(const at::Tensor& proj, const at::Tensor& bias) 
 
 void PackedMap::pack_pwl() {
   const int64_t knots = args_.knots.numel(), rows = knots + 1;
-  const int levels = knots > kTwoLevels ? 3 : 2;
+  const int levels = knots > tree_knots(2) ? kMaxSearchLevels : 2;
+  TORCH_INTERNAL_ASSERT(knots <= tree_knots(levels), knots, " knots");
   int64_t total = 0, nodes = 1;
   for (int level = 0; level < levels; level++) {
     total += nodes;
@@ -156,14 +167,14 @@ void PackedMap::add_inputs(TileCall& call, Side side, bool with_gradient, float 
     matrix(search_);
     call.add(floats(table_), {{2 * tile_, 1}, {table_.numel() / (2 * tile_), 2 * tile_}});
     call.add(static_cast<int32_t>(args_.knots.numel() + 1));
-    call.add(std::max(args_.floor, std::numeric_limits<float>::lowest()));
+    call.add(finite_floor(args_.floor));
   } else if (is_dense(args_.map)) {
     call.add(first_.const_data_ptr<int32_t>(), {{projections_, 1}});
     vector(w1_);
     vector(b1_);
     matrix(w2_);
     vector(b2_);
-    call.add(std::max(args_.floor, std::numeric_limits<float>::lowest()));
+    call.add(finite_floor(args_.floor));
   } else {
     const auto amplitude = static_cast<float>(1.0 / std::sqrt(static_cast<double>(m_)));
     call.add(static_cast<float>(0.5 / std::sqrt(static_cast<double>(d_))));

@@ -43,7 +43,7 @@ void reduce_state(const float* partial, int64_t slots, const FeatureLayout& layo
 
 at::Tensor state_rows(const at::Tensor& S, const FeatureLayout& layout) {
   const int64_t dv = S.size(3);
-  const int64_t width = tiles::round_up(static_cast<int>(dv), tiles::kRowColumns);
+  const int64_t width = tiles::round_up(dv, tiles::kRowColumns);
   if (layout.D() == layout.padded && dv == width && S.is_contiguous()) {
     return S;
   }

@@ -9,10 +9,9 @@
 #include <cstdint>
 
 #include "generators/common/tiles.h"
+#include "runtime/kernels/layout.h"
 
 namespace luna::kernels {
-
-constexpr int64_t kSlotTokens = 1024;
 
 struct Task {
   int64_t b, h, slot;
@@ -63,7 +62,7 @@ struct Rows {
       : data(t.data_ptr<float>()),
         batch(t.stride(0)),
         head(t.stride(1)),
-        row(t.stride(2)),
+        row(t.size(2) > 1 ? t.stride(2) : 0),
         width(t.dim() == 4 ? t.size(3) : 1) {}
   Rows(const at::Tensor& t, float* constant) : data(constant), batch(0), head(0), row(0), width(1) {
     if (t.defined()) {

@@ -11,10 +11,7 @@ size_t TileCall::add_host(const void* data, halide_type_t type, std::initializer
   const size_t index = add_buffer(type, static_cast<int>(dims.size()));
   buffer(index).host = host(data);
   halide_dimension_t* out = buffer(index).dim;
-  for (const Dim& dim : dims) {
-    *out++ =
-        halide_dimension_t(0, static_cast<int32_t>(dim.extent), static_cast<int32_t>(dim.stride));
-  }
+  for (const Dim& dim : dims) *out++ = dimension(dim.extent, dim.stride);
   return index;
 }
 

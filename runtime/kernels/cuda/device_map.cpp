@@ -44,7 +44,7 @@ DeviceMap::DeviceMap(const MapArgs& args, int64_t d, int64_t size)
   }
   m_ = args.proj.size(0);
   const int64_t used = m_ * groups_.count, step = tiles::projection_block(static_cast<int>(tile_));
-  projections_ = (used + step - 1) / step * step;
+  projections_ = tiles::round_up(used, step);
   rows_ = pad(pad(groups_.repeat(args.proj), 1, size_), 0, projections_);
   bias_ = pad(groups_.repeat(args.bias), 0, projections_);
   half_scale_ = static_cast<float>(0.5 / std::sqrt(static_cast<double>(d)));
@@ -70,7 +70,7 @@ void DeviceMap::pack_pwl(const MapArgs& args) {
 }
 
 void DeviceMap::pack_dense(const MapArgs& args) {
-  const int64_t hid = tiles::round_up(static_cast<int>(args.w1.numel()), tiles::kUnits);
+  const int64_t hid = tiles::round_up(args.w1.numel(), tiles::kUnits);
   const int64_t L = groups_.count * kTile;
   w1_ = pad(args.w1, 0, hid);
   b1_ = pad(args.b1, 0, hid);

@@ -2,23 +2,7 @@
 
 #include <HalideRuntimeCuda.h>
 
-#include <limits>
-
 namespace luna::kernels::cuda {
-namespace {
-
-/// Halide counts in 32 bits.
-int32_t narrow(const std::string& pipeline, int64_t value) {
-  TORCH_CHECK_VALUE(value <= std::numeric_limits<int32_t>::max(), "luna: ", pipeline,
-                    ": a stride of ", value, " elements is beyond 32-bit indexing; pass a ",
-                    "contiguous tensor, or split the batch");
-  return static_cast<int32_t>(value);
-}
-
-}  // namespace
-
-const Backend kDevice{"_cuda", &find_pipeline};
-
 namespace {
 
 Pipeline find(const Backend& backend, const std::string& name) {
@@ -29,6 +13,8 @@ Pipeline find(const Backend& backend, const std::string& name) {
 }
 
 }  // namespace
+
+const Backend kDevice{"_cuda", &find_pipeline};
 
 KernelCall::KernelCall(const Backend& backend, const std::string& pass, const at::Tensor& like)
     : ArgumentList(pass + backend.suffix, find(backend, pass + backend.suffix)),
@@ -53,7 +39,7 @@ void KernelCall::add(const at::Tensor& tensor) {
   for (int axis = 0; axis < out.dimensions; axis++) {
     const int64_t from = out.dimensions - 1 - axis, extent = tensor.size(from);
     const int64_t stride = extent == 1 ? packed : tensor.stride(from);
-    out.dim[axis] = halide_dimension_t(0, narrow(name(), extent), narrow(name(), stride));
+    out.dim[axis] = dimension(extent, stride);
     packed = stride * extent;
   }
 }

@@ -1,23 +1,23 @@
 #include "runtime/kernels/cuda/pass.h"
 
+#include <ATen/Context.h>
+
 #include "generators/common/tiles.h"
+#include "runtime/kernels/layout.h"
 
 namespace luna::kernels::cuda {
 namespace {
 
-constexpr int64_t kSlotTokens = 1024;  ///< most tokens that one block sums
+constexpr int64_t kMostHeads = 65535;  ///< heads are the launch grid's y
 
 /// Columns of a state: dv values, the normaliser, padding.
 int64_t state_columns(const DeviceMap& map) {
   return tiles::state_columns(static_cast<int>(map.size()));
 }
 
-constexpr float kLowest = std::numeric_limits<float>::lowest();
-
 /// Tokens of a slot: no more than there are, so that a short sequence costs no more than its own.
 int64_t slot_tokens(const at::Tensor& x) {
-  const int64_t step = tiles::kSlotAlign;
-  return std::min(kSlotTokens, (x.size(2) + step - 1) / step * step);
+  return std::min(kSlotTokens, tiles::round_up(x.size(2), tiles::kSlotAlign));
 }
 
 int64_t slots(const at::Tensor& x) {
@@ -52,8 +52,20 @@ at::Tensor kept_rows(const Tokens& tokens) {
   return tokens.x.masked_fill((tokens.weight == 0).unsqueeze(-1), 0.0);
 }
 
+/// sum over tokens and heads of dt_n (x) x_n: [P, size], float64 from float32 products of a slot.
+at::Tensor product_sum(const at::Tensor& dt, const at::Tensor& x) {
+  at::Tensor sum = at::zeros({dt.size(3), x.size(3)}, dt.options().dtype(at::kDouble));
+  for (int64_t n = 0; n < x.size(2); n += kSlotTokens) {
+    const int64_t tokens = std::min(kSlotTokens, x.size(2) - n);
+    const at::Tensor columns = dt.narrow(2, n, tokens).transpose(2, 3);
+    sum += total(at::matmul(columns, x.narrow(2, n, tokens)), {0, 1});
+  }
+  return sum;
+}
+
 /// Gradients at x and at the projection from dt [B, H, N, P].
 at::Tensor project_back(const Tokens& tokens, const at::Tensor& dt, bool params, MapGrads& grads) {
+  const at::NoTF32Guard float32_products;
   const at::Tensor x = kept_rows(tokens);
   const DeviceMap& map = tokens.map;
   at::Tensor dx = at::matmul(dt, map.projection_rows());
@@ -61,8 +73,7 @@ at::Tensor project_back(const Tokens& tokens, const at::Tensor& dt, bool params,
     dx = dx - 2.0 * map.half_scale() * x * dt.sum(-1, true);
   }
   if (params) {
-    map.unpack_projection(total(at::matmul(dt.transpose(2, 3), x), {0, 1}), total(dt, {0, 1, 2}),
-                          grads);
+    map.unpack_projection(product_sum(dt, x), total(dt, {0, 1, 2}), grads);
   }
   return dx;
 }
@@ -76,7 +87,10 @@ Tokens::Tokens(const Backend& backend, const DeviceMap& map, const at::Tensor& x
       x(padded_rows(x, map.size())),
       weight(weight.defined()
                  ? weight
-                 : at::ones({}, x.options()).expand({x.size(0), x.size(1), x.size(2)})) {}
+                 : at::ones({}, x.options()).expand({x.size(0), x.size(1), x.size(2)})) {
+  TORCH_CHECK_VALUE(x.size(1) <= kMostHeads, "luna: CUDA takes at most ", kMostHeads,
+                    " heads a call, got ", x.size(1), "; split the heads");
+}
 
 at::Tensor padded_rows(const at::Tensor& x, int64_t size) {
   bool aligned = x.size(3) == size && x.stride(3) == 1 &&
@@ -134,7 +148,7 @@ std::pair<at::Tensor, at::Tensor> apply_state(const Tokens& tokens, const at::Te
     call.add(tokens.weight);
     call.add(at::constant_pad_nd(state, {0, state_columns(tokens.map) - state.size(3)}));
     call.add(add);
-    call.add(std::max(clamp, kLowest));
+    call.add(finite_floor(clamp));
     tokens.map.add_inputs(call, tokens.stabiliser);
     call.add(out);
     call.run();

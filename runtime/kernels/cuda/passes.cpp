@@ -7,14 +7,12 @@
 namespace luna::kernels::cuda {
 namespace {
 
-constexpr float kLowest = std::numeric_limits<float>::lowest();
-
 /// The stabiliser where there is one; 0 for a token or head without any.
 at::Tensor finite(const at::Tensor& stabiliser) {
   return stabiliser.masked_fill(stabiliser <= kLowest, 0.0);
 }
 
-/// Both sides of a problem, padded and packed.
+/// Both sides of a problem, padded and packed. Stays where it is: q and k refer to the maps.
 struct Sides {
   Sides(const Backend& backend, const Problem& p)
       : size(built_size(p.q.size(3), p.v.size(3))),
@@ -27,6 +25,8 @@ struct Sides {
     q.stabiliser = finite(token_maximum(q));
     k.stabiliser = finite(p.k_map.stabiliser).unsqueeze(-1).expand_as(k.weight);
   }
+  Sides(const Sides&) = delete;
+  Sides& operator=(const Sides&) = delete;
 
   int64_t size;
   DeviceMap q_map, k_map;

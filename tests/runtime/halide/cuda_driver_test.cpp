@@ -157,6 +157,20 @@ TEST(StandInDevice, RunsOperatorsInHostMemory) {
   EXPECT_EQ(stand_in_waits(), before + 1);
 }
 
+TEST(StandInDevice, CountsWhatTheHostWaitsFor) {
+  const at::Tensor x = to_stand_in(at::tensor({0.0f, 2.0f}));
+  const auto waits = [](const std::function<void()>& action) {
+    const int64_t before = stand_in_waits();
+    action();
+    return stand_in_waits() - before;
+  };
+  EXPECT_EQ(waits([&] { EXPECT_EQ(x.sum().item<float>(), 2.0f); }), 1);
+  EXPECT_EQ(waits([&] { EXPECT_TRUE(x.equal(x)); }), 1);
+  EXPECT_EQ(waits([&] { EXPECT_EQ(x.nonzero().numel(), 1); }), 1);
+  EXPECT_EQ(waits([&] { EXPECT_EQ(x.masked_select(x > 1).numel(), 1); }), 1);
+  EXPECT_EQ(waits([&] { x.add(1).mul_(x).sum(); }), 0);
+}
+
 /// Its own process without a driver: see CMakeLists.txt.
 TEST(NoCudaDriver, IsAnErrorWithTheCure) {
   for (int attempt = 0; attempt < 2; attempt++) {

@@ -8,12 +8,7 @@
 namespace luna::test {
 namespace {
 
-class WorstCases : public ::testing::Environment {
- public:
-  void TearDown() override { print_worst(); }
-};
-[[maybe_unused]] const auto* const kWorstCases =
-    ::testing::AddGlobalTestEnvironment(new WorstCases);
+[[maybe_unused]] const bool kPrinted = print_worst_at_end();
 
 class CudaAccuracy : public ::testing::TestWithParam<Case> {
  protected:

@@ -1,7 +1,9 @@
-// How CUDA kernels are launched (stand-in device, PTX interpreter): nothing waits for the stream,
-// nothing reads memory that is not the call's, what is not built says so.
+// How CUDA kernels are launched (stand-in device, PTX interpreter): what waits for the stream,
+// nothing reads memory that is not a tensor's, no kernel runs for what is not wanted, what is not
+// built says so.
 #include <torch/csrc/autograd/autograd.h>
 
+#include "runtime/ops/attention.h"
 #include "tests/support/compare.h"
 #include "tests/support/ptx/driver.h"
 #include "tests/support/stand_in_device.h"
@@ -23,20 +25,87 @@ ops::Spec spec_of(const std::string& map) {
 }
 
 class CudaLaunch : public ::testing::TestWithParam<const char*> {};
-using FixedCudaLaunch = CudaLaunch;
 
-// (A learned map waits once for psi's parameters: its table is built on the host.)
-TEST_P(FixedCudaLaunch, NothingWaitsForTheStream) {
+/// The host waits for psi's parameters (its table is built there), once a call, and backward for
+/// each side's sums, of which their gradients are made; for ch_rms also for each side's power.
+TEST_P(CudaLaunch, WaitsForTheStreamNoMoreThanPsiNeeds) {
+  for (const double ch_rms_target : {0.0, 0.1}) {
+    Case c = small_case();
+    c.spec = spec_of(GetParam());
+    c.mask = MaskKind::random;
+    const bool learned = c.spec.learned();
+    if (learned) c.spec.ch_rms_target = ch_rms_target;
+    ops::Inputs in = move_to(make_inputs(c), kDevice);
+    const at::Tensor grad = make_grad(c).to(kDevice);
+    std::vector<at::Tensor> leaves{in.q, in.k, in.v};
+    if (learned) leaves.insert(leaves.end(), in.params.begin(), in.params.end());
+    for (at::Tensor& x : leaves) x.requires_grad_(true);
+    const int64_t start = stand_in_waits();
+    const at::Tensor out = run_forward(in, c.spec, Through::fused);
+    const int64_t middle = stand_in_waits(), powers = c.spec.ch_rms_target > 0 ? 2 : 0;
+    EXPECT_EQ(middle - start, learned ? 1 + powers : 0);
+    torch::autograd::grad({out}, leaves, {grad});
+    EXPECT_EQ(stand_in_waits() - middle, learned ? 3 + 2 * powers : 0);
+  }
+}
+
+/// Thread-instructions of a backward.
+class BackwardWork {
+ public:
+  explicit BackwardWork(const Case& c)
+      : case_(c),
+        in_(move_to(make_inputs(c), kDevice)),
+        grad_(make_grad(c).to(kDevice)),
+        saved_(ops::attention_forward(in_, c.spec)) {}
+
+  uint64_t of(bool q, bool k, bool v, bool params) const {
+    take_ptx_counts();
+    const std::vector<bool> each(in_.params.size(), params);
+    ops::attention_backward(grad_, in_, saved_, case_.spec, {q, k, v, each});
+    uint64_t total = 0;
+    for (const auto& [kernel, counts] : take_ptx_counts()) total += counts.total();
+    return total;
+  }
+
+ private:
+  Case case_;
+  ops::Inputs in_;
+  at::Tensor grad_;
+  kernels::Forward saved_;
+};
+
+TEST_P(CudaLaunch, ComputesNoGradientThatIsNotWanted) {
   Case c = small_case();
   c.spec = spec_of(GetParam());
-  c.mask = MaskKind::random;
+  const BackwardWork work(c);
+  const uint64_t q = work.of(true, false, false, false), k = work.of(false, true, false, false);
+  const uint64_t v = work.of(false, false, true, false), k_v = work.of(false, true, true, false);
+  const uint64_t inputs = work.of(true, true, true, false);
+  EXPECT_EQ(work.of(false, false, false, false), 0u);
+  EXPECT_GT(std::min({q, k, v}), 0u);
+  EXPECT_LT(std::max(k, v), k_v);
+  EXPECT_LT(k_v, k + v) << "both need the state's gradient, once";
+  EXPECT_EQ(inputs, q + k_v);
+  if (c.spec.learned()) {
+    EXPECT_LT(inputs, work.of(true, true, true, true));
+    EXPECT_LT(work.of(false, false, false, true), work.of(true, true, true, true)) << "no v";
+  }
+}
+
+/// q claims 64 tokens in memory of which 40 are a tensor's.
+TEST(CudaMemory, OfOtherTensorsIsNotRead) {
+  Case c = small_case("elu");
+  c.shape = {1, 1, 1, 64, 40, 32, 32, 1, 1, 1};
   ops::Inputs in = move_to(make_inputs(c), kDevice);
-  const at::Tensor grad = make_grad(c).to(kDevice);
-  for (at::Tensor* x : {&in.q, &in.k, &in.v}) x->requires_grad_(true);
-  const int64_t before = stand_in_waits();
-  const at::Tensor out = run_forward(in, c.spec, Through::fused);
-  torch::autograd::grad({out}, {in.q, in.k, in.v}, {grad});
-  EXPECT_EQ(stand_in_waits(), before);
+  run_forward(in, c.spec, Through::fused);
+  const at::Tensor shorter = at::zeros({1, 1, 40, 32}, in.q.options());
+  in.q = at::for_blob(shorter.data_ptr(), {1, 1, 64, 32})
+             .options(in.q.options())
+             .target_device(kDevice)
+             .make_tensor();
+  const std::string error = torch_error_of([&] { run_forward(in, c.spec, Through::fused); });
+  EXPECT_NE(error.find("CUDA_ERROR_ILLEGAL_ADDRESS"), std::string::npos) << error;
+  EXPECT_NE(take_ptx_error().find("is outside every registered allocation"), std::string::npos);
 }
 
 TEST_P(CudaLaunch, NamesTheHeadSizeThatIsNotBuilt) {
@@ -50,7 +119,15 @@ TEST_P(CudaLaunch, NamesTheHeadSizeThatIsNotBuilt) {
             "the CPU");
 }
 
-INSTANTIATE_TEST_SUITE_P(Maps, FixedCudaLaunch, ::testing::Values("elu", "relu", "performer"));
+TEST_P(CudaLaunch, NamesTheHeadsThatAreTooMany) {
+  Case c = small_case();
+  c.spec = spec_of(GetParam());
+  c.shape = {1, 65536, 1, 1, 1, 1, 1, 1, 1, 1};
+  const ops::Inputs in = move_to(make_inputs(c), kDevice);
+  EXPECT_EQ(torch_error_of([&] { run_forward(in, c.spec, Through::fused); }),
+            "luna: CUDA takes at most 65535 heads a call, got 65536; split the heads");
+}
+
 INSTANTIATE_TEST_SUITE_P(Maps, CudaLaunch,
                          ::testing::Values("pwl", "dense", "elu", "relu", "performer"));
 

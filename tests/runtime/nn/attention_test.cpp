@@ -2,6 +2,7 @@
 #include "runtime/ops/reference.h"
 #include "tests/runtime/nn/registry_names.h"
 #include "tests/support/compare.h"
+#include "tests/support/torch_error.h"
 
 namespace luna::nn {
 namespace {
@@ -169,6 +170,19 @@ TEST_P(EveryAttention, ReportsWhichFeaturesLive) {
     EXPECT_FALSE(expected.all().item<bool>());
   }
   EXPECT_TRUE(module_->health(q_, k_, v_, mask_)->alive.equal(expected));
+}
+
+TEST_P(EveryAttention, ReportsItsHealthAtAnyStridesAndRefusesWrongShapes) {
+  if (!linear()) return;
+  const auto transposed = [](const at::Tensor& x) {
+    return test::lay_out(x.detach(), test::Layout::last_stride);
+  };
+  const auto expected = module_->health(q_, k_, v_, mask_);
+  const auto given = module_->health(transposed(q_), transposed(k_), transposed(v_), mask_);
+  EXPECT_EQ(given->min_denominator, expected->min_denominator);
+  EXPECT_TRUE(given->alive.equal(expected->alive));
+  EXPECT_EQ(test::torch_error_of([&] { module_->health(q_, k_.narrow(3, 0, 7), v_, mask_); }),
+            "health: q and k must share the head size d, got 8 and 7.");
 }
 
 TEST_P(EveryAttention, SamplesItsPsi) {

@@ -8,12 +8,7 @@ namespace {
 
 constexpr int kLunaCases = 120, kFixedCases = 36;
 
-class WorstCases : public ::testing::Environment {
- public:
-  void TearDown() override { print_worst(); }
-};
-[[maybe_unused]] const auto* const kWorstCases =
-    ::testing::AddGlobalTestEnvironment(new WorstCases);
+[[maybe_unused]] const bool kPrinted = print_worst_at_end();
 
 class Accuracy : public ::testing::TestWithParam<Case> {
  protected:

@@ -51,6 +51,14 @@ const std::vector<Refusal> kNumbers{
      [](In, Options o) { o.ch_rms_target = -0.1; }},
     {"feature_eps", "luna_attention: feature_eps must be finite, got inf.",
      [](In, Options o) { o.feature_eps = INFINITY; }},
+    {"pwl_knots",
+     "luna_attention: psi \"pwl\" takes at most 4368 hidden units (one knot each), got 4372; use "
+     "psi "
+     "\"dense\" or \"auto\".",
+     [](In in, Options o) {
+       o.psi = "pwl";
+       in.params[ops::kW1] = in.params[ops::kB1] = in.params[ops::kW2] = at::ones({4, 1093});
+     }},
     {"causal", "luna_attention: causal=True is not built yet; use luna::reference_attention.",
      [](In, Options o) { o.causal = true; }},
     {"causal_ch_rms",

@@ -222,7 +222,8 @@ TEST(Psi, AutoTakesTheTableUpToItsLimitAndForReluAlone) {
   EXPECT_EQ(table("auto", "relu", kMaxAutoKnots + 1), "dense_relu");
   EXPECT_EQ(table("pwl", "relu", kMaxAutoKnots + 1), "pwl");
   EXPECT_EQ(table("auto", "gelu", 4), "dense_gelu");
-  EXPECT_THROW(table("pwl", "silu", 4), c10::ValueError);
+  EXPECT_THROW(table("pwl", "silu", 4), c10::Error);
+  EXPECT_THROW(table("pwl", "relu", kernels::kMaxKnots + 1), c10::Error);
 }
 
 }  // namespace

@@ -17,6 +17,7 @@ constexpr int kNotFound = 500;
 constexpr int kNotSupported = 801;
 
 /// Of compute capability 8.0.
+constexpr Shape kLargestGrid{0x7fffffff, 65535, 65535}, kLargestBlock{1024, 1024, 64};
 constexpr uint64_t kMostThreads = 1024;
 constexpr size_t kMostShared = 163 * 1024;
 constexpr size_t kSharedWithoutAsking = 48 * 1024;
@@ -73,10 +74,22 @@ std::vector<std::byte> pack_parameters(const Kernel& kernel, void** values) {
   return packed;
 }
 
+bool exceeds(const Shape& shape, const Shape& largest) {
+  return shape.x > largest.x || shape.y > largest.y || shape.z > largest.z;
+}
+
+std::string text(const Shape& s) { return fmt::format("({}, {}, {})", s.x, s.y, s.z); }
+
 /// Why a launch of this shape is refused, or "".
 std::string refusal(const Function& function, const Shape& grid, const Shape& block,
                     size_t dynamic_shared) {
   if (grid.count() == 0 || block.count() == 0) return "an empty grid or block";
+  if (exceeds(grid, kLargestGrid)) {
+    return fmt::format("a grid of {}, {} allowed", text(grid), text(kLargestGrid));
+  }
+  if (exceeds(block, kLargestBlock)) {
+    return fmt::format("a block of {}, {} allowed", text(block), text(kLargestBlock));
+  }
   if (block.count() > kMostThreads) return fmt::format("{} threads in a block", block.count());
   if (dynamic_shared > function.most_dynamic_shared) {
     return fmt::format("{} bytes of dynamic shared memory, {} allowed", dynamic_shared,
@@ -117,9 +130,9 @@ void register_global(const void* begin, size_t bytes) {
   ptx::driver().allocations.add(begin, bytes);
 }
 
-void unregister_global(const void* begin) {
+void unregister_global(const void* begin, size_t bytes) {
   const std::lock_guard lock(ptx::driver().mutex);
-  ptx::driver().allocations.remove(begin);
+  ptx::driver().allocations.remove(begin, bytes);
 }
 
 std::string take_ptx_error() {

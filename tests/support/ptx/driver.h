@@ -2,7 +2,9 @@
 // host memory, at once, in the calling thread. The code under test opens it through
 // LUNA_CUDA_DRIVER. What it finds wrong goes to stderr and to take_ptx_error(); the driver call
 // returns 218 (invalid PTX), 700 (illegal address), 716 (misaligned address) or 719 (launch
-// failed).
+// failed). What it cannot show: races in global memory, for blocks run one after the other; an
+// access to another registered range than the one meant; and the error of approximate functions
+// (ex2.approx and its kin), which are computed as exactly as float32 holds.
 #pragma once
 
 #include <cstddef>
@@ -29,8 +31,9 @@ struct PtxCounts {
 };
 
 /// From now on global accesses must lie within registered ranges; without any they are unchecked.
+/// Ranges may overlap and be registered several times; each needs its own end.
 void register_global(const void* begin, size_t bytes);
-void unregister_global(const void* begin);
+void unregister_global(const void* begin, size_t bytes);
 
 /// The message of the last failed load or launch since the last take; "" where none failed.
 std::string take_ptx_error();

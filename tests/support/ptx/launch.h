@@ -3,9 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/support/ptx/module.h"
 
@@ -48,35 +52,53 @@ struct Launch {
   const std::byte* parameters;  ///< As the kernel lays them out.
 };
 
-/// The ranges that global accesses must lie in; while there are none, every access passes.
+/// The ranges that global accesses must lie in; while there are none, every access passes. Ranges
+/// may overlap and be added several times; an access may cross from one into another that overlaps
+/// it.
 class Allocations {
  public:
   void add(const void* begin, size_t bytes) {
-    ranges_[reinterpret_cast<uint64_t>(begin)] = bytes;
-    last_bytes_ = 0;
+    const auto first = reinterpret_cast<uint64_t>(begin);
+    ranges_.emplace(first, first + bytes);
+    stale_ = true;
   }
-  void remove(const void* begin) {
-    ranges_.erase(reinterpret_cast<uint64_t>(begin));
-    last_bytes_ = 0;
+  /// Takes one addition of that very range back.
+  void remove(const void* begin, size_t bytes) {
+    const auto first = reinterpret_cast<uint64_t>(begin);
+    const auto found = ranges_.find({first, first + bytes});
+    if (found != ranges_.end()) ranges_.erase(found);
+    stale_ = true;
   }
   bool empty() const { return ranges_.empty(); }
   bool contains(uint64_t address, size_t bytes) {
-    if (address - last_begin_ < last_bytes_ && address - last_begin_ + bytes <= last_bytes_) {
-      return true;
-    }
-    auto found = ranges_.upper_bound(address);
-    if (found == ranges_.begin()) return false;
-    --found;
-    if (address - found->first + bytes > found->second) return false;
-    last_begin_ = found->first;
-    last_bytes_ = found->second;
+    if (stale_) merge();
+    if (last_.first <= address && address + bytes <= last_.second) return true;
+    auto found = std::upper_bound(merged_.begin(), merged_.end(), Range{address, UINT64_MAX});
+    if (found == merged_.begin() || (--found)->second < address + bytes) return false;
+    last_ = *found;
     return true;
   }
 
  private:
-  std::map<uint64_t, size_t> ranges_;
-  uint64_t last_begin_ = 0;
-  size_t last_bytes_ = 0;
+  using Range = std::pair<uint64_t, uint64_t>;  // begin, end
+
+  void merge() {
+    merged_.clear();
+    for (const Range& range : ranges_) {
+      if (!merged_.empty() && range.first < merged_.back().second) {
+        merged_.back().second = std::max(merged_.back().second, range.second);
+      } else {
+        merged_.push_back(range);
+      }
+    }
+    last_ = {};
+    stale_ = false;
+  }
+
+  std::multiset<Range> ranges_;
+  std::vector<Range> merged_;
+  Range last_{};
+  bool stale_ = false;
 };
 
 }  // namespace luna::test::ptx
