@@ -105,8 +105,8 @@ std::optional<Figure> rate_figure(const std::string& experiment, const Results& 
   }
   return Figure{
       "rates-" + experiment,
-      fmt::format("{}: validation accuracy against learning rate ({}; {}). `luna tune` chooses "
-                  "for each attention the rate with the highest.{}",
+      fmt::format("{}: validation accuracy against learning rate ({}; {}). Chosen for each "
+                  "attention: the rate with its highest accuracy.{}",
                   experiment_text(experiment).title, recorded("seed", searches, &RateSearch::seed),
                   recorded("steps", searches, &RateSearch::steps), failures(searches)),
       {rate_panel(searches)},

@@ -106,7 +106,7 @@ TEST(LearningRates, FigureHasALineAnAttention) {
   const Figure figure = rate_figure("recall", results).value();
   EXPECT_EQ(figure.caption,
             "Bound associative recall: validation accuracy against learning rate (seed 100, 101; "
-            "steps 1,200). `luna tune` chooses for each attention the rate with the highest. "
+            "steps 1,200). Chosen for each attention: the rate with its highest accuracy. "
             "Failed, so without a point: mean at 0.004.");
   ASSERT_EQ(figure.panels.size(), 1u);
   EXPECT_EQ(figure.panels[0].log_x, (std::vector<double>{2.5e-4, 4e-3}));
