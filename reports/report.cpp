@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <fstream>
 #include <kainjow/mustache.hpp>
+#include <map>
+#include <optional>
 #include <stdexcept>
 
 #include "reports/embedded.h"
@@ -90,37 +92,55 @@ View string_list(const std::vector<std::string>& lines) {
   return list;
 }
 
-View figure_list(const Results& results, const fs::path& folder,
-                 std::vector<std::string>& problems) {
-  View list(View::type::list);
-  for (const Figure& figure : pictures(results)) {
-    try {
-      const std::string svg = draw(figure, folder);
-      list << View(object{{"figure", figure.name},
-                          {"caption", figure.caption},
-                          {"svg", inline_svg(svg, figure.name)}});
-    } catch (const std::runtime_error& error) {
-      problems.push_back(fmt::format("figure {}: {}", figure.name, error.what()));
-    }
+/// Empty, and a problem, when the figure cannot be drawn.
+std::optional<View> figure_view(const Figure& figure, const fs::path& folder,
+                                std::vector<std::string>& problems) {
+  try {
+    const std::string svg = draw(figure, folder);
+    return View(object{{"figure", figure.name},
+                       {"caption", figure.caption},
+                       {"svg", inline_svg(svg, figure.name)}});
+  } catch (const std::runtime_error& error) {
+    problems.push_back(fmt::format("figure {}: {}", figure.name, error.what()));
+    return std::nullopt;
   }
-  return list;
 }
 
-View page_view(const Results& results, const View& figures, const ReportOutcome& outcome) {
+struct DrawnFigures {
+  View list{View::type::list};
+  std::map<std::string, View> rates;  ///< by experiment
+};
+
+DrawnFigures draw_figures(const Results& results, const fs::path& folder,
+                          std::vector<std::string>& problems) {
+  DrawnFigures drawn;
+  for (const Figure& figure : pictures(results)) {
+    if (const auto view = figure_view(figure, folder, problems)) drawn.list << *view;
+  }
+  for (const std::string& experiment : results.experiments) {
+    const auto figure = rate_figure(experiment, results);
+    if (!figure) continue;
+    if (const auto view = figure_view(*figure, folder, problems))
+      drawn.rates.emplace(experiment, *view);
+  }
+  return drawn;
+}
+
+View page_view(const Results& results, const DrawnFigures& figures, const ReportOutcome& outcome) {
   const TierText tier = tier_text(results.tier);
   const View throughput = throughput_view(results), health = health_view(results);
   return object{{"tier", results.tier},
                 {"done", std::to_string(outcome.done)},
                 {"planned", std::to_string(outcome.planned)},
                 {"verdicts", verdict_view(results)},
-                {"experiments", accuracy_view(results)},
+                {"experiments", accuracy_view(results, figures.rates)},
                 {"has_limits", !tier.can.empty()},
                 {"can", string_list(tier.can)},
                 {"cannot", string_list(tier.cannot)},
                 {"paper", paper_view()},
                 {"throughput", throughput},
                 {"no_throughput", throughput.is_false()},
-                {"figures", figures},
+                {"figures", figures.list},
                 {"health", health},
                 {"environment", environment_view(results)},
                 {"data", data_view(results)},
@@ -154,7 +174,7 @@ ReportOutcome write_report(const ReportOptions& options) {
   outcome.planned = static_cast<int64_t>(results.runs.size());
   outcome.done = std::count_if(results.runs.begin(), results.runs.end(),
                                [](const CellRun& run) { return run.state == RunState::kDone; });
-  const View figures = figure_list(results, options.out / "figures", outcome.problems);
+  const DrawnFigures figures = draw_figures(results, options.out / "figures", outcome.problems);
   const View view = page_view(results, figures, outcome);
   write_file(outcome.markdown,
              squeezed(render(embedded::kMarkdownTemplate, view, /*markdown=*/true)));

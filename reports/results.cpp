@@ -3,11 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <fstream>
 #include <map>
 #include <set>
 #include <sstream>
+
+#include "reports/fields.h"
 
 namespace luna::reports {
 namespace {
@@ -29,29 +30,6 @@ std::optional<std::string> read_text(const fs::path& path) {
 
 std::string shown(const fs::path& path, const fs::path& root) {
   return path.lexically_relative(root).generic_string();
-}
-
-std::optional<double> number(const json& object, const char* key) {
-  if (!object.is_object()) return std::nullopt;
-  const auto it = object.find(key);
-  if (it == object.end() || !it->is_number()) return std::nullopt;
-  const double value = it->get<double>();
-  return std::isfinite(value) ? std::optional<double>(value) : std::nullopt;
-}
-
-std::optional<int64_t> integer(const json& object, const char* key) {
-  const auto value = number(object, key);
-  return value ? std::optional<int64_t>(std::llround(*value)) : std::nullopt;
-}
-
-/// A share in [0, 1]; anything else is no accuracy.
-std::optional<double> share(const json& object, const char* key) {
-  const auto value = number(object, key);
-  return value && *value >= 0 && *value <= 1 ? value : std::nullopt;
-}
-
-json member(const json& object, const char* key) {
-  return object.is_object() && object.contains(key) ? object.at(key) : json();
 }
 
 /// The JSON object in a file; null when it is absent, null and a problem when it is damaged.
@@ -215,11 +193,11 @@ void add_present(const fs::path& folder, Layout& layout) {
   }
 }
 
-Layout read_layout(const fs::path& folder, const fs::path& root,
+Layout read_layout(const json& plan, const fs::path& folder, const fs::path& root,
                    std::vector<std::string>& problems) {
   Layout layout;
   try {
-    add_planned(read_object(folder / "plan.json", root, problems), layout);
+    add_planned(plan, layout);
   } catch (const json::exception&) {
     problems.push_back(shown(folder / "plan.json", root) +
                        ": not a plan; cells that never ran are not shown");
@@ -242,9 +220,13 @@ Results read_results(const fs::path& root, const std::string& tier) {
   Results results;
   results.tier = tier;
   const fs::path folder = root / tier;
-  const Layout layout = read_layout(folder, root, results.problems);
+  const json plan = read_object(folder / "plan.json", root, results.problems);
+  const Layout layout = read_layout(plan, folder, root, results.problems);
   results.experiments = layout.experiments;
   for (const std::string& experiment : layout.experiments) {
+    results.searches[experiment] =
+        read_searches(plan, experiment, layout.cells.at(experiment),
+                      shown(folder / "plan.json", root), results.problems);
     for (const std::string& cell : layout.cells.at(experiment)) {
       for (const int64_t seed : layout.seeds.at({experiment, cell})) {
         CellRun run;

@@ -1,16 +1,21 @@
 // Reads a tier's results folder into plain structures. Everything the report knows comes from here:
-//   results/<tier>/plan.json                          what the tier comprises (written by `luna
-//   run`) results/<tier>/<experiment>/<cell>/seed_<k>/      config.resolved.toml, env.json,
-//   metrics.jsonl, DONE results/<tier>/bench.json                         written by `luna bench`
+//   results/<tier>/plan.json: what the tier comprises and how its learning rates were chosen
+//     (written by `luna run`)
+//   results/<tier>/<experiment>/<cell>/seed_<k>/: config.resolved.toml, env.json, metrics.jsonl,
+//     DONE
+//   results/<tier>/bench.json: written by `luna bench`
 // A file that cannot be read never stops the report: it is named in Results::problems.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "reports/rate_search.h"
 
 namespace luna::reports {
 
@@ -49,8 +54,9 @@ struct Results {
   std::string tier;
   std::vector<std::string> experiments;  ///< in the plan's order
   std::vector<CellRun> runs;  ///< experiments' order, then the plan's attention order, then seed
-  nlohmann::json bench;       ///< bench.json; null when there is none
-  std::vector<std::string> problems;  ///< one line per damaged file
+  std::map<std::string, std::vector<RateSearch>> searches;  ///< by experiment, in its cells' order
+  nlohmann::json bench;                                     ///< bench.json; null when there is none
+  std::vector<std::string> problems;                        ///< one line per damaged file
 
   /// The runs of one experiment, in order.
   std::vector<const CellRun*> of(const std::string& experiment) const;

@@ -42,6 +42,7 @@ void apply_rates(const json& chosen, Experiment& experiment) {
   const json mine = chosen.value(experiment.name, json::object());
   for (const std::string& attention : experiment.attentions) {
     const json entry = mine.value(attention, json::object());
+    if (entry.is_object() && !entry.empty()) experiment.searches[attention] = entry;
     if (entry.contains("chosen")) {
       experiment.rates[attention] = entry.at("chosen").get<double>();
     } else {
@@ -73,6 +74,7 @@ json Tier::plan() const {
     list.push_back({{"name", experiment.name},
                     {"attentions", experiment.attentions},
                     {"seeds", experiment.seeds}});
+    if (!experiment.searches.empty()) list.back()["learning_rates"] = experiment.searches;
   }
   return {{"experiments", list}};
 }

@@ -34,6 +34,7 @@ struct Experiment {
   nlohmann::json task, model, train;    ///< tables as a cell has them
   std::map<std::string, double> rates;  ///< learning rates of single attentions
   std::vector<std::string> untuned;     ///< attentions that learning_rates.json lacks
+  nlohmann::json searches;  ///< attention -> its entry in learning_rates.json; null without any
   Grid grid;
   Cost cost;
 
@@ -44,7 +45,8 @@ struct Tier {
   std::string name;
   std::vector<Experiment> experiments;
 
-  /// The layout that reports/results.h reads: what reports list even if it never ran.
+  /// The layout that reports/results.h reads: what reports list even if it never ran, and every
+  /// measured accuracy behind the learning rates.
   nlohmann::json plan() const;
 };
 

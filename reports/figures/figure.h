@@ -26,6 +26,8 @@ struct Panel {
   bool log_y = false;
   std::optional<double> y_min, y_max;
   std::vector<Series> series;
+  /// Positive, ascending: a logarithmic x axis with these ticks, points marked. Empty: linear.
+  std::vector<double> log_x;
 };
 
 /// Panels stand side by side, the legend right of them.

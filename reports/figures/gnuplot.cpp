@@ -47,20 +47,28 @@ void write_data(const Figure& figure, const fs::path& path) {
   if (!file.flush()) throw std::runtime_error(fmt::format("cannot write {}", path.string()));
 }
 
+/// The axis reaches a little beyond its outer ticks, where points lie.
+std::string x_axis(const std::vector<double>& ticks) {
+  if (ticks.empty()) return "unset logscale x\nset xrange [*:*]\nset xtics autofreq\n";
+  constexpr double kRoom = 1.2;
+  return fmt::format("set logscale x\nset xrange [{:.6g}:{:.6g}]\nset xtics ({:.6g})\n",
+                     ticks.front() / kRoom, ticks.back() * kRoom, fmt::join(ticks, ", "));
+}
+
 /// Every series of a panel; `index` runs on over all panels.
 std::string plot_command(const std::string& data, const Panel& panel, int& index) {
+  const char* style = panel.log_x.empty() ? "lines" : "linespoints pt 7 ps 0.6";
   std::vector<std::string> parts;
   for (const Series& series : panel.series) {
     if (!series.points.empty()) {
-      parts.push_back(fmt::format("{} index {} with lines lw 1.8 dt {} lc rgb {} notitle",
-                                  quoted(data), index, series.dash, quoted(series.color)));
+      parts.push_back(fmt::format("{} index {} with {} lw 1.8 dt {} lc rgb {} notitle",
+                                  quoted(data), index, style, series.dash, quoted(series.color)));
     }
     // An empty series takes no data block number: gnuplot counts only blocks that have lines.
     if (!series.points.empty()) ++index;
   }
   if (parts.empty()) {  // gnuplot refuses to plot nothing
-    return "set xrange [0:1]\nset yrange [1:10]\nplot 10 with dots lc rgb '#ffffff' notitle\nset "
-           "xrange [*:*]\n";
+    return "set xrange [1:10]\nset yrange [1:10]\nplot 10 with dots lc rgb '#ffffff' notitle\n";
   }
   return fmt::format("plot {}\n", fmt::join(parts, ", \\\n     "));
 }
@@ -73,6 +81,7 @@ std::string panel_script(const std::string& data, const Panel& panel, int& index
       left, right, quoted(panel.title), quoted(panel.x_label), quoted(panel.y_label));
   script += panel.log_y ? "set logscale y\nset format y '%.0e'\n"
                         : "unset logscale y\nset format y '%g'\n";
+  script += x_axis(panel.log_x);
   script += fmt::format("set yrange [{}:{}]\n", bound(panel.y_min), bound(panel.y_max));
   return script + plot_command(data, panel, index);
 }
@@ -102,7 +111,7 @@ std::string script_of(const Figure& figure) {
   std::string script = fmt::format(
       "set terminal svg size {},{} dynamic font 'DejaVu Sans,12' background '#ffffff'\n"
       "set output '{}.svg'\nset multiplot\nset grid lc rgb '#dddddd' lt 1 lw 0.5\n"
-      "set border 3 lc rgb '#444444'\nset tics nomirror\nset xtics autofreq\n"
+      "set border 3 lc rgb '#444444'\nset tics nomirror\n"
       "set tmargin at screen 0.88\nset bmargin at screen 0.16\nunset key\n",
       width, kPanelHeight, figure.name);
   int index = 0;

@@ -161,7 +161,7 @@ std::optional<Figure> collapse(const Results& results) {
 
 /// One panel: every channel of psi at one layer over t.
 Panel psi_panel(const json& t, const json& samples, const std::string& title) {
-  Panel panel{title, "projection t = w x + b (no unit)", "psi(t) (no unit)", false, {}, {}, {}};
+  Panel panel{title, "projection t = w x + b (no unit)", "psi(t) (no unit)", false, {}, {}, {}, {}};
   for (size_t channel = 0; channel < samples.at(0).size(); ++channel) {
     Series series{kChannelColors[channel % kChannelColors.size()], kSolid, {}};
     for (size_t i = 0; i < t.size(); ++i) {

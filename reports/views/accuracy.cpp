@@ -171,7 +171,8 @@ std::string rule_note(const Controls& controls) {
       percent(*controls.best() + margin), 100 * margin, grouped(*controls.test_examples));
 }
 
-object experiment_view(const std::string& experiment, const Results& results) {
+object experiment_view(const std::string& experiment, const Results& results,
+                       const std::map<std::string, View>& rate_figures) {
   const ExperimentText text = experiment_text(experiment);
   const auto runs = results.of(experiment);
   const auto cells = summarize(runs);
@@ -180,6 +181,8 @@ object experiment_view(const std::string& experiment, const Results& results) {
   View heads(View::type::list);
   for (const int64_t seed : seeds) heads << View(object{{"seed", std::to_string(seed)}});
   const auto protocol = text.protocol.find(results.tier);
+  const auto rates = rate_figures.find(experiment);
+  const auto sentence = rate_sentence(experiment, results);
   const View notes = notes_of(runs);
   return {{"experiment", experiment},
           {"experiment_title", text.title},
@@ -190,6 +193,8 @@ object experiment_view(const std::string& experiment, const Results& results) {
           {"protocol", protocol == text.protocol.end() ? View(false) : View(protocol->second)},
           {"seed_heads", heads},
           {"rows", rows_of(cells, seeds, controls, text)},
+          {"rate_figure", rates == rate_figures.end() ? View(false) : rates->second},
+          {"rate_sentence", sentence ? View(*sentence) : View(false)},
           {"has_notes", !notes.is_empty_list()},
           {"notes", notes},
           {"seeds_note", seeds_note(seeds.size())},
@@ -198,10 +203,10 @@ object experiment_view(const std::string& experiment, const Results& results) {
 
 }  // namespace
 
-View accuracy_view(const Results& results) {
+View accuracy_view(const Results& results, const std::map<std::string, View>& rate_figures) {
   View list(View::type::list);
   for (const std::string& experiment : results.experiments) {
-    list << View(experiment_view(experiment, results));
+    list << View(experiment_view(experiment, results, rate_figures));
   }
   return list;
 }

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <kainjow/mustache.hpp>
+#include <map>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "reports/figures/figure.h"
@@ -12,8 +15,15 @@ namespace luna::reports {
 
 using View = kainjow::mustache::data;
 
-/// Accuracy table, controls and verdicts of every experiment.
-View accuracy_view(const Results& results);
+/// Accuracy table, controls and verdicts of every experiment, and the drawn figures of their
+/// learning rates, by experiment.
+View accuracy_view(const Results& results, const std::map<std::string, View>& rate_figures);
+/// Validation accuracy against learning rate, one line an attention; empty where the results do
+/// not hold how the rates were chosen.
+std::optional<Figure> rate_figure(const std::string& experiment, const Results& results);
+/// Plain LUNA's worst rate beside luna-eps at that rate. Empty but for the experiment where plain
+/// LUNA then lies furthest below luna-eps.
+std::optional<std::string> rate_sentence(const std::string& experiment, const Results& results);
 /// One sentence per experiment: which attentions are above both controls.
 View verdict_view(const Results& results);
 /// The paper's table with the source of every row.

@@ -13,7 +13,8 @@ namespace luna::testing {
 void write_cell(const std::filesystem::path& results, const std::string& experiment,
                 const std::string& attention, int seed, double accuracy);
 
-/// results/quick with recall (all attentions, seeds 0 and 1), image (some), and a bench.json.
+/// results/quick with image (some attentions), recall (all, seeds 0 and 1), a bench.json, and a
+/// plan.json with learning rates, of which performer's larger failed.
 void write_tier(const std::filesystem::path& results);
 
 }  // namespace luna::testing

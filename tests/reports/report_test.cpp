@@ -90,6 +90,16 @@ TEST_F(ReportTest, MissingAndFailedCellsAreShown) {
   EXPECT_NE(markdown.find("luna-separate seed 0: not run"), std::string::npos);
 }
 
+TEST_F(ReportTest, WithoutLearningRatesNothingIsSaidOfThem) {
+  luna::testing::write_tier(results());
+  std::filesystem::remove(results() / "quick" / "plan.json");
+  const ReportOutcome outcome = write();
+  EXPECT_TRUE(outcome.problems.empty());
+  const std::string markdown = read_text(outcome.markdown);
+  EXPECT_EQ(markdown.find("rates-"), std::string::npos);
+  EXPECT_EQ(markdown.find("At a learning rate"), std::string::npos);
+}
+
 TEST_F(ReportTest, StandInIsNamedWithItsNumbers) {
   write_cell(results(), "image", "softmax", 0, 0.78);
   const std::string markdown = read_text(write().markdown);
@@ -125,7 +135,9 @@ TEST_F(ReportTest, ErrorsNameTheCure) {
 
 TEST(Figures, AMissingValueNeverBreaksAPlot) {
   TemporaryFolder folder;
-  Figure figure{"odd", "", {{"it's <odd>", "x", "y", true, {}, {}, {{"#000000", 1, {}}}}}, {}};
+  Figure figure{"odd", "", {{"it's <odd>", "x", "y", true, {}, {}, {{"#000000", 1, {}}}, {}}}, {}};
+  EXPECT_NE(draw(figure, folder.path()).find("</svg>"), std::string::npos);
+  figure.panels[0].log_x = {1e-3, 4e-3};
   EXPECT_NE(draw(figure, folder.path()).find("</svg>"), std::string::npos);
 }
 

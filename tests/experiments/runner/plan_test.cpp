@@ -112,6 +112,19 @@ TEST_F(MadePlan, PlanIsWhatReportsRead) {
       {"name": "made", "attentions": ["softmax", "mean"], "seeds": [0, 1]}]})"));
 }
 
+TEST_F(MadePlan, PlanHoldsHowLearningRatesWereChosen) {
+  write(kExperiment);
+  const std::string mean =
+      R"({"chosen": 4e-3, "seed": 100, "steps": 10, "grid": [
+          {"lr": 2e-3, "failed": "loss is nan"},
+          {"lr": 4e-3, "validation_accuracy": 0.5, "seconds": 1.5}]})";
+  write_text(folder_.path() / "learning_rates.json",
+             R"({"quick": {"made": {"elu": {"chosen": 1e-3}, "mean": )" + mean + "}}}");
+  EXPECT_EQ(read().plan().at("experiments").at(0).at("learning_rates"),
+            nlohmann::json({{"mean", nlohmann::json::parse(mean)}}));
+  EXPECT_FALSE(read("long").plan().at("experiments").at(0).contains("learning_rates"));
+}
+
 TEST_F(MadePlan, SelectKeepsWhatIsNamed) {
   write(kExperiment);
   EXPECT_THAT(select(read(), {"made/mean"}).experiments.at(0).attentions,
