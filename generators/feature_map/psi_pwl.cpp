@@ -173,4 +173,6 @@ void PsiPwl::schedule_shared_gradient(const Halide::LoopLevel& site) {
   dt_.compute_at(site).store_in(MemoryType::Register).update().unroll(over_l_);
 }
 
+const RegisterMap<PsiPwl> kPwl("pwl");
+
 }  // namespace luna

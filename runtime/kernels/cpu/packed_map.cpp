@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "generators/common/tiles.h"
+#include "runtime/kernels/registry.h"
 
 namespace luna::kernels {
 namespace {
@@ -12,12 +13,17 @@ int64_t round_up(int64_t x, int64_t step) { return (x + step - 1) / step * step;
 
 bool is_pwl(const std::string& map) { return map == "pwl"; }
 bool is_dense(const std::string& map) { return map.rfind("dense_", 0) == 0; }
-bool is_elementwise(const std::string& map) { return map == "elu" || map == "relu"; }
+bool is_elementwise(const MapArgs& args) { return !args.proj.defined(); }
 
 /// Most knots that two levels of the search tree hold.
 constexpr int64_t kTwoLevels = int64_t{tiles::kSearchWidth} * tiles::kSearchWidth;
 
 const float* floats(const at::Tensor& t) { return t.const_data_ptr<float>(); }
+
+/// The head size that pipelines of `variant` are built for and that fits, else 0: any.
+int64_t built_size(const std::string& variant, int64_t d, int64_t dv) {
+  return d == dv && find_pipeline("kv_state_" + variant + "_" + std::to_string(d)) ? d : 0;
+}
 
 /// Zeros of that shape, in memory that vectors may be loaded from.
 at::Tensor zeros(at::IntArrayRef sizes) { return at::zeros(sizes, at::kFloat); }
@@ -40,23 +46,18 @@ void fill_search_level(const float* knots, int64_t count, int levels, int level,
 }  // namespace
 
 PackedMap::PackedMap(const MapArgs& args, int64_t d, int64_t dv) : args_(args), d_(d) {
-  const int64_t size =
-      d == dv && (d == 32 || d == 64) ? d : 0;  // the sizes built in CMakeLists.txt
   const bool big = is_pwl(args.map) && args.knots.numel() > kTwoLevels;
-  int64_t fixed = size;
   padded_d_ = round_up(std::max<int64_t>(d, 1), tiles::kLanes);
   variant_ = args.map;
   if (is_pwl(args.map) || is_dense(args.map)) {
     tile_ = is_pwl(args.map) && !big && args.L <= 4 ? 4 : 8;
     groups_ = {args.L, tile_};
-    fixed = big || tile_ == 4 || is_dense(args.map) ? 0 : size;
     variant_ += std::to_string(tile_) + (big ? "_big" : "");
-  } else if (!is_elementwise(args.map)) {
-    fixed = 0;
   }
+  const int64_t fixed = built_size(variant_, d, dv);
   variant_ += "_" + std::to_string(fixed);
   padded_columns_ = round_up(dv + 1, tiles::column_block(static_cast<int>(fixed)));
-  if (is_elementwise(args.map)) {
+  if (is_elementwise(args)) {
     layout_ = {d, 1, 1, round_up(std::max<int64_t>(d, 1), tiles::feature_block(true))};
     return;
   }
@@ -142,7 +143,7 @@ void PackedMap::add_sum(int64_t inner, int64_t outer) {
 }
 
 void PackedMap::add_inputs(TileCall& call, Side side, bool with_gradient, float stabiliser) const {
-  if (is_elementwise(args_.map)) {
+  if (is_elementwise(args_)) {
     return;
   }
   const auto matrix = [&](const at::Tensor& t) {

@@ -2,6 +2,7 @@
 // nothing reads memory that is not the call's, what is not built says so.
 #include <torch/csrc/autograd/autograd.h>
 
+#include "runtime/ops/fixed_maps.h"
 #include "tests/support/compare.h"
 #include "tests/support/ptx/driver.h"
 #include "tests/support/stand_in_device.h"
@@ -50,9 +51,9 @@ TEST_P(CudaLaunch, NamesTheHeadSizeThatIsNotBuilt) {
             "the CPU");
 }
 
-INSTANTIATE_TEST_SUITE_P(Maps, FixedCudaLaunch, ::testing::Values("elu", "relu", "performer"));
-INSTANTIATE_TEST_SUITE_P(Maps, CudaLaunch,
-                         ::testing::Values("pwl", "dense", "elu", "relu", "performer"));
+INSTANTIATE_TEST_SUITE_P(Maps, FixedCudaLaunch, ::testing::ValuesIn(ops::fixed_map_names()));
+INSTANTIATE_TEST_SUITE_P(Fixed, CudaLaunch, ::testing::ValuesIn(ops::fixed_map_names()));
+INSTANTIATE_TEST_SUITE_P(Psi, CudaLaunch, ::testing::Values("pwl", "dense"));
 
 }  // namespace
 }  // namespace luna::test
