@@ -60,10 +60,11 @@ TEST(Command, ListNamesEveryRegistry) {
   }
 }
 
-TEST(Command, NoCudaDevice) {
+TEST(Command, TimingOnCudaIsNotBuilt) {
   const Outcome outcome = run_luna({"bench", "--device", "cuda"});
   EXPECT_EQ(outcome.code, 3);
-  EXPECT_EQ(outcome.errors, "not run: no CUDA device\n");
+  EXPECT_EQ(outcome.errors,
+            "not run: timing on CUDA is not built yet; --device cpu times on the CPU\n");
 }
 
 TEST(Command, ReportWithoutResults) {
