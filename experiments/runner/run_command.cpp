@@ -20,6 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr double kAskFrom = 3600;  // seconds
+constexpr int kDeclined = 130;     // exit code, as after Ctrl-C: what follows must not go on
 
 struct RunOptions : CellsOptions {
   std::vector<int64_t> seeds;
@@ -52,7 +53,7 @@ int run(const RunOptions& options) {
   // Finished results may lie where nobody can write.
   if (all_done && CellFolder(root).read("plan.json") == plan) return 0;
   const FolderLock lock(root);
-  if (!agreed(seconds, options.yes)) return 1;
+  if (!agreed(seconds, options.yes)) return kDeclined;
   io::write_file_atomically(root / "plan.json", plan.dump(1) + "\n");
   if (all_done) return 0;
   prepare_data(tier, places.data);

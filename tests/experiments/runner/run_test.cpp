@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pty.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/wait.h>
@@ -136,6 +137,36 @@ TEST(Run, FailedCellDoesNotStopTheOthers) {
   EXPECT_THAT(outcome.errors, StartsWith("failed: made/mean/seed_0: "));
   EXPECT_EQ(std::count(outcome.errors.begin(), outcome.errors.end(), '\n'), 1) << outcome.errors;
   EXPECT_TRUE(fs::exists(config.cell("luna-eps") / "DONE"));
+}
+
+/// What is typed at the run's terminal.
+class Typed {
+ public:
+  explicit Typed(const std::string& text) : before_(dup(STDIN_FILENO)) {
+    int terminal = -1;
+    if (openpty(&keyboard_, &terminal, nullptr, nullptr, nullptr) != 0) throw std::bad_alloc();
+    dup2(terminal, STDIN_FILENO);
+    close(terminal);
+    if (write(keyboard_, text.data(), text.size()) < 0) throw std::bad_alloc();
+  }
+  ~Typed() {
+    dup2(before_, STDIN_FILENO);
+    close(before_);
+    close(keyboard_);
+  }
+
+ private:
+  int before_, keyboard_ = -1;
+};
+
+TEST(Run, LongRunDeclinedTrainsNothing) {
+  const MadeConfig config(kSteps, "[tier.quick.cost]\nseconds = { other = 8000 }\n");
+  const Typed typed("n\n");
+  const Outcome outcome = config.run("run");
+  EXPECT_EQ(outcome.code, 130);
+  EXPECT_THAT(outcome.output, HasSubstr("This is a long run. Go on? [y/N] "));
+  EXPECT_FALSE(fs::exists(config.cell("mean")));
+  EXPECT_FALSE(fs::exists(config.results() / "quick" / "plan.json"));
 }
 
 TEST(Run, SecondRunOnTheFolderIsRefused) {
