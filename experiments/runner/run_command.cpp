@@ -37,13 +37,21 @@ bool agreed(double seconds, bool yes) {
   return answer == "y" || answer == "yes";
 }
 
+/// In what runs, and in what the plan says of the same experiments.
+void replace_seeds(const std::vector<int64_t>& seeds, Tier& running, Tier& planned) {
+  for (Experiment& experiment : running.experiments) {
+    experiment.seeds = seeds;
+    for (Experiment& other : planned.experiments) {
+      if (other.name == experiment.name) other.seeds = seeds;
+    }
+  }
+}
+
 int run(const RunOptions& options) {
   const Places& places = options.places;
-  const Tier whole = read_tier(places.config, places.tier);
+  Tier whole = read_tier(places.config, places.tier);
   Tier tier = select(whole, options.only);
-  for (Experiment& experiment : tier.experiments) {
-    if (!options.seeds.empty()) experiment.seeds = options.seeds;
-  }
+  if (!options.seeds.empty()) replace_seeds(options.seeds, tier, whole);
   const fs::path root = places.results / places.tier;
   const std::vector<Cell> cells = find_cells(tier, root);
   const double seconds = print_overview(tier, cells, root, options.jobs);

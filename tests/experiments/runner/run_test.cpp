@@ -85,6 +85,15 @@ TEST(Run, TrainsThenSkips) {
             R"({"experiments":[{"attentions":["luna-eps","mean"],"name":"made","seeds":[0]}]})");
 }
 
+TEST(Run, OtherSeedsAreThePlansToo) {
+  const MadeConfig config(kSteps);
+  const Outcome outcome = config.run("run", {"--seeds", "3", "--only", "made/mean"});
+  EXPECT_EQ(outcome.code, 0) << outcome.errors;
+  EXPECT_TRUE(fs::exists(config.results() / "quick" / "made" / "mean" / "seed_3" / "DONE"));
+  EXPECT_EQ(json::parse(read_text(config.results() / "quick" / "plan.json")).dump(),
+            R"({"experiments":[{"attentions":["luna-eps","mean"],"name":"made","seeds":[3]}]})");
+}
+
 TEST(Run, GoesOnAfterKillWithTheSameBytes) {
   const MadeConfig calm(kSteps), disturbed(kSteps);
   ASSERT_EQ(calm.run("run").code, 0);
