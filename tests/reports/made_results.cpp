@@ -97,7 +97,9 @@ void write_tier(const fs::path& results) {
   const json bench = {
       {"method", "Made by a test."},
       {"environment", {{"cpu", "Test CPU"}, {"isa", "AVX-512"}, {"library_sha256", "11ff"}}},
-      {"gate", json::array({{{"operator", "luna"}, {"max_error", 1.5e-7}, {"limit", 3e-6}}})},
+      {"gate",
+       json::array(
+           {{{"operator", "luna"}, {"size", "A"}, {"max_error", 1.5e-7}, {"limit", 3e-6}}})},
       {"sizes",
        json::array({{{"name", "A"},
                      {"threads", 1},
