@@ -206,7 +206,8 @@ TEST(Run, ResultsThatCannotBeWritten) {
   write_text(config.results(), "a file, not a folder");
   const Outcome outcome = config.run("run");
   EXPECT_EQ(outcome.code, 1);
-  EXPECT_THAT(outcome.errors, HasSubstr("--results"));
+  EXPECT_THAT(outcome.errors,
+              HasSubstr(": Not a directory; choose another results folder with --results\n"));
   EXPECT_EQ(read_text(config.results()), "a file, not a folder");
 }
 
