@@ -21,10 +21,9 @@ setup: ## install what is missing: apt packages and .venv/ (2 minutes the first 
 	@cmake/setup.sh
 
 configure: setup
-	@start=$$(date +%s); \
+	@start=$$(date +%s); mkdir -p $(BUILD); \
 	$(CMAKE) -S . -B $(BUILD) -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/.venv/bin/ninja \
-	  -DLUNA_SANITIZE=$(SANITIZE) >$(BUILD).configure.log 2>&1 || { cat $(BUILD).configure.log; exit 1; }; \
-	mkdir -p $(BUILD); mv $(BUILD).configure.log $(BUILD)/configure.log; \
+	  -DLUNA_SANITIZE=$(SANITIZE) >$(BUILD)/configure.log 2>&1 || { cat $(BUILD)/configure.log; exit 1; }; \
 	grep 'Halide pipelines' $(BUILD)/configure.log; \
 	echo "[configure] done in $$(($$(date +%s) - start)) s"
 
@@ -62,7 +61,8 @@ tidy: build ## run clang-tidy (apt: clang-tidy) over every source file (half an 
 	sed -E 's/ -include [^ ]*cmake_pch\.hxx| -fpch-preprocess| -Winvalid-pch//g' \
 	  $(BUILD)/compile_commands.json >$(BUILD)/tidy/compile_commands.json
 	@git ls-files '*.cpp' | xargs -P $(JOBS) -n 1 \
-	  clang-tidy -p $(BUILD)/tidy --quiet --warnings-as-errors='*' 2>/dev/null
+	  clang-tidy -p $(BUILD)/tidy --quiet --warnings-as-errors='*' \
+	  2> >(grep -vE '^[0-9]+ warnings? generated\.$$' >&2)
 
 clean: ## remove build folders; results/ and .venv/ stay
 	rm -rf build build-*

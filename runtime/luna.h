@@ -43,7 +43,8 @@ struct LunaOptions : AttentionOptions {
 at::Tensor luna_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                           const LunaParams& params, const LunaOptions& options = {});
 
-/// Linear attention with a fixed map: "elu", "relu", "performer" (params: W [m, d]).
+/// Linear attention with a fixed map (`luna list feature-maps`): "elu", "relu", "performer"
+/// (params: W [m, d]).
 at::Tensor fixed_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            const std::string& feature_map, at::TensorList params,
                            const AttentionOptions& options = {});

@@ -30,9 +30,7 @@ at::Tensor fixed_attention(const at::Tensor& q, const at::Tensor& k, const at::T
   spec.causal = causal;
   spec.denominator = denominator;
   spec.eps = eps;
-  TORCH_CHECK_VALUE(feature_map == "elu" || feature_map == "relu" || feature_map == "performer",
-                    "fixed_attention: unknown feature_map \"", feature_map,
-                    "\"; known: elu, relu, performer.");
+  check_fixed_map("fixed_attention", feature_map);
   const Inputs in{q, k, v, params.vec(), key_mask};
   return std::get<0>(fused_forward("fixed_attention", in, spec));
 }

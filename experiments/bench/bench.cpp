@@ -74,6 +74,11 @@ json times(const Samples& samples) {
           {"repeats", samples.seconds.size()}};
 }
 
+json size_facts(const Size& size, int threads) {
+  return {{"name", size.name}, {"threads", threads}, {"B", size.B}, {"H", size.H},    {"N", size.N},
+          {"d", size.d},       {"m", size.m},        {"L", size.L}, {"hid", size.hid}};
+}
+
 json time_size(const Size& size, int threads, double budget_s) {
   at::set_num_threads(threads);
   std::vector<std::function<void()>> tasks;
@@ -93,9 +98,9 @@ json time_size(const Size& size, int threads, double budget_s) {
                     {"forward", times(samples[2 * i])},
                     {"forward_backward", times(samples[2 * i + 1])}});
   }
-  return {{"name", size.name}, {"threads", threads}, {"B", size.B}, {"H", size.H},
-          {"N", size.N},       {"d", size.d},        {"m", size.m}, {"L", size.L},
-          {"hid", size.hid},   {"operators", rows}};
+  json result = size_facts(size, threads);
+  result["operators"] = rows;
+  return result;
 }
 
 }  // namespace
@@ -104,6 +109,20 @@ const std::vector<Size>& standard_sizes() {
   static const std::vector<Size> sizes = {{"A", 4, 2, 2048, 32, 16, 8, 64},
                                           {"B", 1, 8, 4096, 64, 16, 8, 64}};
   return sizes;
+}
+
+bool is_current(const json& result, const BenchOptions& options) {
+  json sizes = json::array();
+  for (const int threads : options.threads) {
+    for (const Size& size : options.sizes) sizes.push_back(size_facts(size, threads));
+  }
+  json timed = result.value("sizes", json::array());
+  for (json& size : timed) {
+    if (size.is_object()) size.erase("operators");
+  }
+  const json now = experiments::capture_environment(), then = result.value("environment", json());
+  const auto same = [&](const char* key) { return then.value(key, json()) == now.at(key); };
+  return timed == sizes && then.is_object() && same("library_sha256") && same("cpu");
 }
 
 json run_bench(const BenchOptions& options, const std::function<void(const std::string&)>& say) {

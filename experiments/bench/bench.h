@@ -25,6 +25,10 @@ struct BenchOptions {
 /// A = B 4, H 2, N 2048, d 32 and B = B 1, H 8, N 4096, d 64; m 16, L 8, hid 64.
 const std::vector<Size>& standard_sizes();
 
+/// Whether `result`, read from a file, is of these sizes and numbers of threads, this processor and
+/// this libluna.so.
+bool is_current(const nlohmann::json& result, const BenchOptions& options);
+
 /// Runs the gate and the timing; `say` gets one line a step. Throws std::runtime_error naming the
 /// operator when the gate fails: then nothing is timed. Changes torch's number of threads.
 nlohmann::json run_bench(const BenchOptions& options,

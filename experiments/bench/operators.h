@@ -14,7 +14,6 @@ namespace luna::bench {
 struct Size {
   std::string name;
   int64_t B, H, N, d, m, L, hid;
-  int64_t token_heads() const { return B * H * N; }
 };
 
 /// q, k, v [B, H, N, d] and the parameters of the operator's feature map.

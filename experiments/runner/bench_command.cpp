@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kNoDevice = 3;  // exit code
+constexpr int kNotRun = 3;  // exit code
 
 struct BenchCommandOptions {
   Places places;
@@ -41,23 +41,26 @@ std::vector<bench::Size> sizes_of(const std::vector<std::string>& names) {
   return sizes;
 }
 
-bool is_there(const fs::path& file) {
-  const auto value = CellFolder(file.parent_path()).read(file.filename().string());
-  return value.is_object() && value.contains("sizes");
+/// A file of the same sizes, processor and library is kept; says which it is.
+bool keep(const fs::path& file, const bench::BenchOptions& wanted) {
+  const auto there = CellFolder(file.parent_path()).read(file.filename().string());
+  if (!there.is_object()) return false;
+  const bool current = bench::is_current(there, wanted);
+  fmt::print(current ? "{} is there; --force times again\n"
+                     : "{} is of another library, processor or choice of sizes: timing again\n",
+             file.string());
+  return current;
 }
 
 int run(const BenchCommandOptions& options) {
   if (options.device == "cuda") {
-    fmt::print(stderr, "not run: no CUDA device\n");
-    return kNoDevice;
+    fmt::print(stderr, "not run: timing on CUDA is not built yet; --device cpu times on the CPU\n");
+    return kNotRun;
   }
   const fs::path folder = options.places.results / options.places.tier;
   const fs::path file = options.out.empty() ? folder / "bench.json" : options.out;
   const bench::BenchOptions wanted{sizes_of(options.sizes), options.threads, options.seconds};
-  if (!options.force && is_there(file)) {
-    fmt::print("{} is there; --force times again\n", file.string());
-    return 0;
-  }
+  if (!options.force && keep(file, wanted)) return 0;
   const nlohmann::json result = bench::run_bench(wanted, [](const std::string& line) {
     fmt::print("{}\n", line);
     std::fflush(stdout);

@@ -9,6 +9,7 @@
 #include "experiments/runner/commands.h"
 #include "experiments/runner/plan.h"
 #include "runtime/nn/attention.h"
+#include "runtime/ops/fixed_maps.h"
 
 namespace luna::experiments {
 namespace {
@@ -30,9 +31,9 @@ void list_feature_maps(const Places&) {
             "phi = h(x)/sqrt(m) [psi_l(w_i x + b_i)]; learned: proj_weight [m, d], "
             "proj_bias [m], w1 [hid], b1 [hid], w2 [L, hid], b2 [L]; separate psi: "
             "w1, b1 [L, hid]");
-  print_row("elu", "phi = elu(x) + 1; no params");
-  print_row("relu", "phi = relu(x); no params");
-  print_row("performer", "FAVOR+, positive features of the softmax kernel; params: W [m, d]");
+  for (const ops::FixedMap& map : ops::fixed_maps()) {
+    print_row(map.name, fmt::format("{}; {}", map.formula, map.params));
+  }
 }
 
 void list_experiments(const Places& places) {

@@ -1,5 +1,5 @@
 // `luna`: runs experiments, times operators, writes reports. Exit code 0, 1 for failures, 2 for
-// usage, 3 where a device is missing, 130 after Ctrl-C.
+// usage, 3 for what is not built yet, 130 after Ctrl-C or "no".
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 

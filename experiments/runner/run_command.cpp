@@ -20,6 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr double kAskFrom = 3600;  // seconds
+constexpr int kDeclined = 130;     // exit code, as after Ctrl-C: what follows must not go on
 
 struct RunOptions : CellsOptions {
   std::vector<int64_t> seeds;
@@ -36,13 +37,21 @@ bool agreed(double seconds, bool yes) {
   return answer == "y" || answer == "yes";
 }
 
+/// In what runs, and in what the plan says of the same experiments.
+void replace_seeds(const std::vector<int64_t>& seeds, Tier& running, Tier& planned) {
+  for (Experiment& experiment : running.experiments) {
+    experiment.seeds = seeds;
+    for (Experiment& other : planned.experiments) {
+      if (other.name == experiment.name) other.seeds = seeds;
+    }
+  }
+}
+
 int run(const RunOptions& options) {
   const Places& places = options.places;
-  const Tier whole = read_tier(places.config, places.tier);
+  Tier whole = read_tier(places.config, places.tier);
   Tier tier = select(whole, options.only);
-  for (Experiment& experiment : tier.experiments) {
-    if (!options.seeds.empty()) experiment.seeds = options.seeds;
-  }
+  if (!options.seeds.empty()) replace_seeds(options.seeds, tier, whole);
   const fs::path root = places.results / places.tier;
   const std::vector<Cell> cells = find_cells(tier, root);
   const double seconds = print_overview(tier, cells, root, options.jobs);
@@ -52,7 +61,7 @@ int run(const RunOptions& options) {
   // Finished results may lie where nobody can write.
   if (all_done && CellFolder(root).read("plan.json") == plan) return 0;
   const FolderLock lock(root);
-  if (!agreed(seconds, options.yes)) return 1;
+  if (!agreed(seconds, options.yes)) return kDeclined;
   io::write_file_atomically(root / "plan.json", plan.dump(1) + "\n");
   if (all_done) return 0;
   prepare_data(tier, places.data);

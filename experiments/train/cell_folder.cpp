@@ -21,10 +21,10 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 [[noreturn]] void refuse(const fs::path& path, int error) {
-  throw std::runtime_error(
-      fmt::format("{}: {}; free some space or choose another results folder "
-                  "with --results",
-                  path.string(), strerror(error)));
+  const bool full = error == ENOSPC || error == EDQUOT;
+  throw std::runtime_error(fmt::format("{}: {}; {}choose another results folder with --results",
+                                       path.string(), strerror(error),
+                                       full ? "free some space or " : ""));
 }
 
 std::string text_of(const fs::path& path) {

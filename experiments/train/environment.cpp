@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
+#include <dlfcn.h>
 #include <fmt/format.h>
 #include <sys/utsname.h>
 #include <torch/version.h>
@@ -9,6 +10,9 @@
 
 #include <fstream>
 #include <thread>
+
+#include "runtime/io/sha256.h"
+#include "runtime/luna.h"
 
 namespace luna::experiments {
 namespace {
@@ -32,6 +36,12 @@ std::string unquoted(const std::string& text) {
 
 }  // namespace
 
+std::string library_sha256() {
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<const void*>(&luna_attention), &info) == 0) return "unknown";
+  return io::sha256_file(info.dli_fname);
+}
+
 nlohmann::json capture_environment() {
   utsname system{};
   uname(&system);
@@ -48,6 +58,8 @@ nlohmann::json capture_environment() {
           {"torch", TORCH_VERSION},
           {"halide", LUNA_HALIDE_VERSION},
           {"luna", LUNA_VERSION},
+          {"commit", LUNA_COMMIT},
+          {"library_sha256", library_sha256()},
           {"device", "cpu"}};
 }
 

@@ -17,9 +17,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr double kPsiRange = 4;  // samples of psi at t in [-4, 4]
-constexpr int64_t kPsiSamples = 81;
-
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -48,30 +45,6 @@ std::unique_ptr<nn::Encoder> make_encoder(const CellConfig& config, const TaskSh
   return std::make_unique<nn::Encoder>(encoder_config(config.model, shape));
 }
 
-at::Tensor loss_of(const at::Tensor& logits, const at::Tensor& labels) {
-  return at::cross_entropy_loss(logits.reshape({-1, logits.size(-1)}), labels.reshape(-1), {},
-                                at::Reduction::Mean, kNoLabel);
-}
-
-/// {"t": [T], "layers": [[T][L], ...]}; null where the attention learns no psi.
-json psi_samples(nn::Encoder& encoder) {
-  const at::Tensor t = at::linspace(-kPsiRange, kPsiRange, kPsiSamples);
-  const auto nested = [](const at::Tensor& rows) {
-    json lines = json::array();
-    for (const at::Tensor& row : rows.unbind(0)) {
-      lines.push_back(std::vector<float>(row.const_data_ptr<float>(),
-                                         row.const_data_ptr<float>() + row.numel()));
-    }
-    return lines;
-  };
-  json layers = json::array();
-  for (const at::Tensor& samples : encoder.psi(t)) layers.push_back(nested(samples.contiguous()));
-  if (layers.empty()) return {};
-  return {
-      {"t", std::vector<float>(t.const_data_ptr<float>(), t.const_data_ptr<float>() + t.numel())},
-      {"layers", layers}};
-}
-
 /// Writes nothing in a finished folder, which may lie where nobody can write.
 bool was_done(const CellConfig& config, const CellFolder& folder) {
   if (!folder.done()) return false;
@@ -79,19 +52,7 @@ bool was_done(const CellConfig& config, const CellFolder& folder) {
   return true;
 }
 
-/// A number JSON can hold: null for infinities and NaN.
-json finite(double x) { return std::isfinite(x) ? json(x) : json(); }
-
 }  // namespace
-
-json Evaluation::line(int64_t step, const char* split) const {
-  json row = {{"step", step}, {"split", split}, {"loss", finite(loss)}, {"accuracy", accuracy}};
-  if (!health.layers.empty()) {
-    row["min_denominator"] = finite(health.min_denominator());
-    row["dead_features"] = health.dead_features();
-  }
-  return row;
-}
 
 Trainer::Trainer(const CellConfig& config, const Task& task, const CellFolder& folder)
     : config_(config),
@@ -156,26 +117,7 @@ void Trainer::log(const StepResult& result) {
 }
 
 Evaluation Trainer::evaluate(Split split, int64_t examples) {
-  const at::NoGradGuard no_grad;
-  encoder_->eval();
-  Evaluation total{0, 0, {}};
-  int64_t asked = 0;
-  examples = std::min(examples, task_.examples(split));
-  for (int64_t begin = 0; begin < examples; begin += config_.train.batch) {
-    const Batch batch =
-        task_.held_out(split, begin, std::min(config_.train.batch, examples - begin));
-    const at::Tensor logits = encoder_->forward(batch.ids, &total.health);
-    const at::Tensor counted = batch.labels != kNoLabel;
-    const int64_t labels = counted.sum().item<int64_t>();
-    const at::Tensor right = (logits.argmax(-1) == batch.labels).logical_and(counted).sum();
-    total.loss += loss_of(logits, batch.labels).item<double>() * static_cast<double>(labels);
-    total.accuracy += right.item<double>();
-    asked += labels;
-  }
-  total.loss /= static_cast<double>(asked);
-  total.accuracy /= static_cast<double>(asked);
-  encoder_->train();
-  return total;
+  return experiments::evaluate(*encoder_, task_, split, examples, config_.train.batch);
 }
 
 std::vector<at::Tensor> Trainer::state() const {

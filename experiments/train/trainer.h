@@ -5,16 +5,10 @@
 #include "experiments/train/cell.h"
 #include "experiments/train/cell_folder.h"
 #include "experiments/train/checkpoint.h"
+#include "experiments/train/evaluation.h"
 #include "runtime/nn/encoder.h"
 
 namespace luna::experiments {
-
-/// What an evaluation found.
-struct Evaluation {
-  double loss, accuracy;  ///< means over the labels asked for
-  nn::EncoderHealth health;
-  nlohmann::json line(int64_t step, const char* split) const;  ///< for metrics.jsonl
-};
 
 class Trainer {
  public:
@@ -22,7 +16,6 @@ class Trainer {
 
   /// From the checkpoint, if there is one, to the end; writes DONE.
   void run(const std::function<void(const CellProgress&)>& progress);
-  Evaluation evaluate(Split split, int64_t examples);
   /// Learned parameters.
   int64_t parameters() const { return optimizer_.size(); }
 
@@ -32,6 +25,7 @@ class Trainer {
   };
   StepResult train_step();
   void watch(const StepResult& result);
+  Evaluation evaluate(Split split, int64_t examples);
   void log(const StepResult& result);
   void save();
   void resume();

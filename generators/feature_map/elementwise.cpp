@@ -44,18 +44,4 @@ void Elementwise::schedule_shared(const SharedTile& tile) {
   phi_.reorder(D_, n_).vectorize(D_, warp::kVector).unroll(D_).gpu_lanes(n_);
 }
 
-Expr Elu::value(const Expr& x) const {
-  return Halide::strict_float(Halide::select(x > 0.0f, x + 1.0f, exp_nan(x)));
-}
-
-Expr Elu::derivative(const Expr& x, const Expr& phi, const Expr& dphi) const {
-  return Halide::strict_float(Halide::select(x > 0.0f, dphi, dphi * phi));
-}
-
-Expr Relu::value(const Expr& x) const { return floor_at(x, 0.0f); }
-
-Expr Relu::derivative(const Expr& x, const Expr&, const Expr& dphi) const {
-  return floor_gradient(x, 0.0f, dphi);
-}
-
 }  // namespace luna

@@ -1,4 +1,4 @@
-// Maps of one coordinate, D = d: elu(x) + 1 (Katharopoulos 2020, eq. 7) and relu(x).
+// Base of the maps of one coordinate, D = d: a derived map supplies the formula and its derivative.
 #pragma once
 
 #include "generators/feature_map/feature_map.h"
@@ -25,24 +25,6 @@ class Elementwise : public FeatureMap {
  private:
   Var D_{"D"}, n_{"n"}, j_{"j"};
   Func phi_{"phi"}, dx_{"dx"};
-};
-
-class Elu : public Elementwise {
- public:
-  using Elementwise::Elementwise;
-
- protected:
-  Expr value(const Expr& x) const override;
-  Expr derivative(const Expr& x, const Expr& phi, const Expr& dphi) const override;
-};
-
-class Relu : public Elementwise {
- public:
-  using Elementwise::Elementwise;
-
- protected:
-  Expr value(const Expr& x) const override;
-  Expr derivative(const Expr& x, const Expr& phi, const Expr& dphi) const override;
 };
 
 }  // namespace luna

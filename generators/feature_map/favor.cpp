@@ -89,4 +89,6 @@ void Favor::schedule_gradient(const Halide::Target& target, const Halide::LoopLe
   dx_.compute_at(dx_at).align_bounds(j_, tiles::kLanes).vectorize(j_, lanes, round_up);
 }
 
+const RegisterMap<Favor> kPerformer("performer");
+
 }  // namespace luna

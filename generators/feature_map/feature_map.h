@@ -1,8 +1,9 @@
 // A feature map phi as the passes see it: features of a token tile, the gradient back through them,
-// and how both are scheduled on the CPU and, in batched form, on a GPU. One file per map; the
-// registry is at the end of feature_map.cpp.
+// and how both are scheduled on the CPU and, in batched form, on a GPU. One file per map, which
+// registers itself by name (RegisterMap).
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -116,6 +117,19 @@ class FeatureMap {
 
   MapOptions options_;
   TokenTile tile_;
+};
+
+using MapFactory = std::function<std::unique_ptr<FeatureMap>(const MapOptions&)>;
+void register_map(const std::string& name, MapFactory factory);
+
+/// Makes Map(options, extra...) known by name: one object at namespace scope of the map's file.
+template <typename Map>
+struct RegisterMap {
+  template <typename... Extra>
+  explicit RegisterMap(const std::string& name, Extra... extra) {
+    register_map(
+        name, [=](const MapOptions& options) { return std::make_unique<Map>(options, extra...); });
+  }
 };
 
 /// The map of that name; names are those of runtime/kernels/kernels.h.

@@ -196,4 +196,8 @@ void PsiDense::schedule_shared_gradient(const Halide::LoopLevel& site) {
   dhidden_.compute_at(dt_, over_h_back_).update().unroll(over_l_);
 }
 
+const RegisterMap<PsiDense> kRelu("dense_relu", Activation::relu);
+const RegisterMap<PsiDense> kGelu("dense_gelu", Activation::gelu);
+const RegisterMap<PsiDense> kSilu("dense_silu", Activation::silu);
+
 }  // namespace luna

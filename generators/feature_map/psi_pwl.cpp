@@ -173,4 +173,6 @@ void PsiPwl::schedule_shared_gradient(const Halide::LoopLevel& site) {
   own_site(dt_, site).update().unroll(over_l_);
 }
 
+const RegisterMap<PsiPwl> kPwl("pwl");
+
 }  // namespace luna

@@ -152,7 +152,7 @@ std::optional<Figure> collapse(const Results& results) {
   gradient.log_y = true;
   return Figure{
       "collapse",
-      "Plain LUNA and LUNA with feature_eps 1e-2 (luna-eps) on bound associative recall: accuracy, "
+      "Plain LUNA and LUNA with feature_eps (luna-eps) on bound associative recall: accuracy, "
       "the smallest denominator over the validation tokens, and the gradient norm. Denominators of "
       "1e-7 and less, zero among them, are drawn at 1e-7.",
       {std::move(accuracy), std::move(denominator), std::move(gradient)},

@@ -171,6 +171,26 @@ std::string rule_note(const Controls& controls) {
       percent(*controls.best() + margin), 100 * margin, grouped(*controls.test_examples));
 }
 
+/// The protocol's words with the steps that finished cells took.
+View protocol_of(const ExperimentText& text, const std::string& tier,
+                 const std::vector<const CellRun*>& runs) {
+  const auto found = text.protocol.find(tier);
+  if (found == text.protocol.end()) return View(false);
+  std::set<int64_t> steps;
+  for (const CellRun* run : runs) {
+    if (run->steps) steps.insert(*run->steps);
+  }
+  std::vector<std::string> counts;
+  for (const int64_t count : steps) counts.push_back(grouped(count));
+  const std::string shown =
+      counts.empty() ? "as many" : fmt::format("{}", fmt::join(counts, " or "));
+  std::string words = found->second;
+  const std::string place = "{steps}";
+  const size_t at = words.find(place);
+  if (at != std::string::npos) words.replace(at, place.size(), shown);
+  return View(words);
+}
+
 object experiment_view(const std::string& experiment, const Results& results,
                        const std::map<std::string, View>& rate_figures) {
   const ExperimentText text = experiment_text(experiment);
@@ -180,7 +200,6 @@ object experiment_view(const std::string& experiment, const Results& results,
   const Controls controls = controls_of(cells);
   View heads(View::type::list);
   for (const int64_t seed : seeds) heads << View(object{{"seed", std::to_string(seed)}});
-  const auto protocol = text.protocol.find(results.tier);
   const auto rates = rate_figures.find(experiment);
   const auto sentence = rate_sentence(experiment, results);
   const View notes = notes_of(runs);
@@ -190,7 +209,7 @@ object experiment_view(const std::string& experiment, const Results& results,
           {"unit", text.unit},
           {"stand_in", text.stand_in.empty() ? View(false) : View(text.stand_in)},
           {"has_paper", !text.paper_column.empty()},
-          {"protocol", protocol == text.protocol.end() ? View(false) : View(protocol->second)},
+          {"protocol", protocol_of(text, results.tier, runs)},
           {"seed_heads", heads},
           {"rows", rows_of(cells, seeds, controls, text)},
           {"rate_figure", rates == rate_figures.end() ? View(false) : rates->second},

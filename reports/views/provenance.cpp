@@ -44,6 +44,10 @@ View environment_view(const Results& results) {
   for (const CellRun& run : results.runs) {
     if (run.environment.is_object()) collect(run.environment, "", values);
   }
+  if (results.bench.is_object()) {
+    const json timing = results.bench.value("environment", json());
+    if (timing.is_object()) collect(timing, "timing", values);
+  }
   View rows(View::type::list);
   for (const auto& [key, distinct] : values) {
     rows << View(object{{"key", key}, {"value", joined(distinct)}});

@@ -65,6 +65,7 @@ View gate_view(const json& bench) {
   View rows(View::type::list);
   for (const json& entry : bench.at("gate")) {
     rows << View(object{{"gate_operator", entry.at("operator").get<std::string>()},
+                        {"gate_size", entry.at("size").get<std::string>()},
                         {"gate_error", compact(entry.at("max_error").get<double>())},
                         {"gate_limit", compact(entry.at("limit").get<double>())}});
   }

@@ -32,7 +32,8 @@ View paper_view();
 View health_view(const Results& results);
 /// Tables of bench.json; false when there is none or it cannot be used.
 View throughput_view(const Results& results);
-/// env.json over all cells: one row per key. Values that differ between cells are all named.
+/// env.json over all cells, and as "timing.*" that of bench.json: one row per key. Values that
+/// differ between cells are all named.
 View environment_view(const Results& results);
 /// Where the data of each experiment came from.
 View data_view(const Results& results);

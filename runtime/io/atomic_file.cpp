@@ -27,6 +27,8 @@ const char* cure(int error) {
     case EACCES:
     case EPERM:
       return "; choose a folder that you may write to";
+    case ENOTDIR:
+      return "; a part of its path is a file: choose another folder";
     case EWOULDBLOCK:
       return "; another process is writing it: wait for it or end it";
     default:

@@ -19,7 +19,7 @@ inline constexpr int64_t kMaxKnots = 16 + 16 * 16 + 16 * 16 * 16;
 
 /// The feature map of one side (query or key), its parameters folded to what the kernels evaluate.
 struct MapArgs {
-  /// "pwl", "dense_relu", "dense_gelu", "dense_silu", "elu", "relu", "performer".
+  /// "pwl", "dense_relu", "dense_gelu", "dense_silu", or a fixed map (runtime/ops/fixed_maps.h).
   std::string map;
   int64_t L = 1;  ///< channels per projection (psi maps)
   /// psi maps and performer: t = proj x + bias; proj [m, d], bias [m] (performer: d^-1/4 folded in,

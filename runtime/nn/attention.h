@@ -48,7 +48,7 @@ struct AttentionEntry {
   std::function<std::shared_ptr<Attention>(const AttentionConfig&)> make;
 };
 
-/// softmax, elu, relu, performer, luna, luna-eps, luna-separate, mean.
+/// softmax, the fixed maps (elu, relu, performer), luna, luna-eps, luna-separate, mean.
 const std::vector<AttentionEntry>& attention_registry();
 
 /// The entry of that name, or nullptr.

@@ -1,8 +1,10 @@
-// The attentions by name. A new attention is one file and one line here.
+// The attentions by name. A new attention is one file and one line here; a new fixed map needs
+// none.
 #include <algorithm>
 
 #include "runtime/nn/linear_attention.h"
 #include "runtime/nn/plain_attention.h"
+#include "runtime/ops/fixed_maps.h"
 
 namespace luna::nn {
 namespace {
@@ -14,8 +16,9 @@ AttentionEntry plain(const char* name, const char* description) {
   return {name, description, [](const AttentionConfig&) { return std::make_shared<Module>(); }};
 }
 
-AttentionEntry fixed(const char* name, const char* description) {
-  return {name, description, [name](const AttentionConfig& config) {
+AttentionEntry fixed(const ops::FixedMap& map) {
+  return {map.name, std::string("linear attention, ") + map.formula,
+          [name = map.name](const AttentionConfig& config) {
             return std::make_shared<FixedAttention>(name, config);
           }};
 }
@@ -26,20 +29,25 @@ AttentionEntry luna(const char* name, const char* description, PsiKind kind, dou
           }};
 }
 
-}  // namespace
-
-const std::vector<AttentionEntry>& attention_registry() {
-  static const std::vector<AttentionEntry> registry = {
-      plain<SoftmaxAttention>("softmax", "softmax attention (torch's SDPA)"),
-      fixed("elu", "linear attention, phi(x) = elu(x) + 1"),
-      fixed("relu", "linear attention, phi(x) = max(x, 0)"),
-      fixed("performer", "linear attention, FAVOR+ positive random features, W drawn once"),
+std::vector<AttentionEntry> all_attentions() {
+  std::vector<AttentionEntry> all = {
+      plain<SoftmaxAttention>("softmax", "softmax attention (torch's SDPA)")};
+  for (const ops::FixedMap& map : ops::fixed_maps()) all.push_back(fixed(map));
+  const std::vector<AttentionEntry> others = {
       luna("luna", "LUNA, shared psi, as the paper's Listing 1", PsiKind::shared, 0),
       luna("luna-eps", "LUNA with 1e-2 added to every psi: no zero denominators", PsiKind::shared,
            kFeatureEps),
       luna("luna-separate", "LUNA with one psi MLP a channel", PsiKind::separate, 0),
       plain<MeanAttention>("mean", "control: uniform attention"),
   };
+  all.insert(all.end(), others.begin(), others.end());
+  return all;
+}
+
+}  // namespace
+
+const std::vector<AttentionEntry>& attention_registry() {
+  static const std::vector<AttentionEntry> registry = all_attentions();
   return registry;
 }
 

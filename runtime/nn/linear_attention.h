@@ -20,7 +20,7 @@ class LinearAttention : public Attention {
   ops::Spec spec_;
 };
 
-/// Attention with a fixed map: elu, relu, or performer with its drawn W [features, d] as a buffer.
+/// Attention with a fixed map; performer has its drawn W [features, d] as a buffer.
 class FixedAttention : public LinearAttention {
  public:
   FixedAttention(const std::string& feature_map, const AttentionConfig& config);

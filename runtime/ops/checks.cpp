@@ -3,6 +3,7 @@
 #include <c10/util/Exception.h>
 
 #include "runtime/kernels/kernels.h"
+#include "runtime/ops/fixed_maps.h"
 
 namespace luna::ops {
 namespace {
@@ -19,8 +20,15 @@ void check_name(const char* op, const char* argument, const std::string& given,
   TORCH_CHECK_VALUE(false, op, ": unknown ", argument, " \"", given, "\"; known: ", listed, ".");
 }
 
+/// others: names that are accepted beside the fixed maps'.
+void check_fixed_map(const char* op, const std::string& name, Names others) {
+  const Names fixed = fixed_map_names();
+  others.insert(others.end(), fixed.begin(), fixed.end());
+  check_name(op, "feature_map", name, others);
+}
+
 void check_names(const char* op, const Spec& spec) {
-  check_name(op, "feature_map", spec.feature_map, {"luna", "elu", "relu", "performer"});
+  check_fixed_map(op, spec.feature_map, {"luna"});
   check_name(op, "activation", spec.activation, {"relu", "gelu", "silu"});
   check_name(op, "envelope", spec.envelope, {"none", "exp", "norm"});
   check_name(op, "psi", spec.psi, {"auto", "dense", "pwl"});
@@ -96,10 +104,10 @@ void check_luna_params(const char* op, const Inputs& in, const Spec& spec) {
 }
 
 void check_params(const char* op, const Inputs& in, const Spec& spec) {
-  const size_t expected = spec.learned() ? kLunaParams : spec.feature_map == "performer" ? 1 : 0;
+  const bool projected = !spec.learned() && !find_fixed_map(spec.feature_map)->elementwise();
+  const size_t expected = spec.learned() ? kLunaParams : projected ? 1 : 0;
   TORCH_CHECK_VALUE(in.params.size() == expected, op, ": feature map \"", spec.feature_map,
-                    "\" takes ", expected, " parameters",
-                    spec.feature_map == "performer" ? " (W [m, d])" : "", ", got ",
+                    "\" takes ", expected, " parameters", projected ? " (W [m, d])" : "", ", got ",
                     in.params.size(), ".");
   if (spec.learned()) return check_luna_params(op, in, spec);
   if (expected == 0) return;
@@ -133,6 +141,8 @@ void check_mask(const char* op, const Inputs& in) {
 }
 
 }  // namespace
+
+void check_fixed_map(const char* op, const std::string& name) { check_fixed_map(op, name, {}); }
 
 void check(const char* op, const Inputs& inputs, const Spec& spec) {
   check_names(op, spec);

@@ -6,6 +6,9 @@
 
 namespace luna::ops {
 
+/// That a fixed map of that name exists.
+void check_fixed_map(const char* op, const std::string& name);
+
 /// Names, ranges, ranks, sizes, devices and dtypes that agree. op: the name messages begin with.
 void check(const char* op, const Inputs& inputs, const Spec& spec);
 

@@ -1,6 +1,7 @@
 #include "runtime/ops/reference.h"
 
 #include "runtime/ops/ch_rms.h"
+#include "runtime/ops/fixed_maps.h"
 
 namespace luna::ops {
 namespace {
@@ -60,8 +61,8 @@ at::Tensor performer_features(const at::Tensor& x, const Inputs& in, bool query)
 
 at::Tensor features(const at::Tensor& x, const Inputs& in, const Spec& spec, bool query) {
   if (spec.learned()) return luna_features(x, in, spec);
-  if (spec.feature_map == "elu") return at::where(x > 0, x + 1, x.clamp_max(0).exp());
-  return spec.feature_map == "relu" ? x.relu() : performer_features(x, in, query);
+  const FixedMap* map = find_fixed_map(spec.feature_map);
+  return map->elementwise() ? map->phi(x) : performer_features(x, in, query);
 }
 
 at::Tensor apply_rule(const at::Tensor& den, const Spec& spec) {

@@ -11,7 +11,7 @@
 namespace luna::ops {
 
 struct Spec {
-  std::string feature_map = "luna";  ///< luna, elu, relu, performer
+  std::string feature_map = "luna";  ///< luna or a fixed map (fixed_maps.h)
   std::string activation = "relu";
   bool nonneg = true;
   std::string envelope = "none";

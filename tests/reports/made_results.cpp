@@ -106,8 +106,12 @@ void write_cell(const fs::path& results, const std::string& experiment,
         "\n";
   }
   write_text(folder / "metrics.jsonl", metrics);
-  write_text(folder / "env.json",
-             json{{"cpu", "Test CPU"}, {"threads", 1}, {"torch", "2.11.0"}}.dump());
+  write_text(folder / "env.json", json{{"cpu", "Test CPU"},
+                                       {"threads", 1},
+                                       {"torch", "2.11.0"},
+                                       {"commit", "abc1234"},
+                                       {"library_sha256", "00ff"}}
+                                      .dump());
   write_text(folder / "DONE", done.dump());
 }
 
@@ -124,8 +128,10 @@ void write_tier(const fs::path& results) {
   write_cell(results, "image", "mean", 0, 0.703);
   const json bench = {
       {"method", "Made by a test."},
-      {"environment", {{"cpu", "Test CPU"}, {"isa", "AVX-512"}}},
-      {"gate", json::array({{{"operator", "luna"}, {"max_error", 1.5e-7}, {"limit", 3e-6}}})},
+      {"environment", {{"cpu", "Test CPU"}, {"isa", "AVX-512"}, {"library_sha256", "11ff"}}},
+      {"gate",
+       json::array(
+           {{{"operator", "luna"}, {"size", "A"}, {"max_error", 1.5e-7}, {"limit", 3e-6}}})},
       {"sizes",
        json::array({{{"name", "A"},
                      {"threads", 1},

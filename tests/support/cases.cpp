@@ -3,6 +3,7 @@
 #include <random>
 #include <sstream>
 
+#include "runtime/ops/fixed_maps.h"
 #include "tests/support/shapes.h"
 
 namespace luna::test {
@@ -75,13 +76,14 @@ std::vector<Case> random_luna_cases(int count, uint64_t seed) {
 }
 
 std::vector<Case> random_fixed_cases(int count, uint64_t seed) {
+  const auto maps = ops::fixed_map_names();
   Draw draw(seed);
   std::vector<Case> cases;
   for (int i = 0; i < count; ++i) {
     Case c;
-    c.shape = draw_shape(draw, i / 3);
+    c.shape = draw_shape(draw, i / static_cast<int>(maps.size()));
     draw_common(draw, c);
-    c.spec.feature_map = std::vector<std::string>{"elu", "relu", "performer"}[i % 3];
+    c.spec.feature_map = maps[i % maps.size()];
     cases.push_back(c);
   }
   return cases;

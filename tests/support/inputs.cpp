@@ -3,6 +3,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "runtime/luna.h"
+#include "runtime/ops/fixed_maps.h"
 #include "runtime/ops/performer.h"
 #include "runtime/ops/reference.h"
 
@@ -24,7 +25,9 @@ at::Tensor dull_distance(const at::Tensor& y) {  // y: features [B, heads, token
 /// Distance of every token of x [B, heads, tokens, d] to the nearest kink of the map, float64.
 at::Tensor kink_distance(const at::Tensor& x, const ops::Inputs& in, const ops::Spec& spec) {
   const at::Tensor xd = x.to(at::kDouble);
-  if (spec.feature_map == "relu") return xd.abs().amin(-1).minimum(dull_distance(xd.relu()));
+  if (const auto* map = ops::find_fixed_map(spec.feature_map); map && map->elementwise()) {
+    return xd.abs().amin(-1).minimum(dull_distance(map->phi(xd)));  // a kink, if any, is at 0
+  }
   const at::Tensor far = at::ones({x.size(0), x.size(1), x.size(2)}, xd.options());
   if (!spec.learned()) return far;
   const auto param = [&](int i) { return in.params[i].to(at::kDouble); };

@@ -5,6 +5,7 @@
 
 #include "generators/common/tiles.h"
 #include "runtime/kernels/layout.h"
+#include "runtime/kernels/registry.h"
 
 namespace luna::kernels {
 namespace {
@@ -15,7 +16,7 @@ constexpr int kMaxSearchLevels = 3;  // the levels of the pipelines _big
 
 bool is_pwl(const std::string& map) { return map == "pwl"; }
 bool is_dense(const std::string& map) { return map.rfind("dense_", 0) == 0; }
-bool is_elementwise(const std::string& map) { return map == "elu" || map == "relu"; }
+bool is_elementwise(const MapArgs& args) { return !args.proj.defined(); }
 
 /// Most knots that a search tree of that many levels holds: a node has kSearchWidth knots and one
 /// child more.
@@ -28,6 +29,11 @@ constexpr int64_t tree_knots(int levels) {
 static_assert(tree_knots(kMaxSearchLevels) == kMaxKnots);
 
 const float* floats(const at::Tensor& t) { return t.const_data_ptr<float>(); }
+
+/// The head size that pipelines of `variant` are built for and that fits, else 0: any.
+int64_t built_size(const std::string& variant, int64_t d, int64_t dv) {
+  return d == dv && find_pipeline("kv_state_" + variant + "_" + std::to_string(d)) ? d : 0;
+}
 
 /// Zeros of that shape, in memory that vectors may be loaded from.
 at::Tensor zeros(at::IntArrayRef sizes) { return at::zeros(sizes, at::kFloat); }
@@ -50,23 +56,18 @@ void fill_search_level(const float* knots, int64_t count, int levels, int level,
 }  // namespace
 
 PackedMap::PackedMap(const MapArgs& args, int64_t d, int64_t dv) : args_(args), d_(d) {
-  const int64_t size =
-      d == dv && (d == 32 || d == 64) ? d : 0;  // the sizes built in CMakeLists.txt
   const bool big = is_pwl(args.map) && args.knots.numel() > tree_knots(2);
-  int64_t fixed = size;
   padded_d_ = round_up(std::max<int64_t>(d, 1), tiles::kLanes);
   variant_ = args.map;
   if (is_pwl(args.map) || is_dense(args.map)) {
     tile_ = is_pwl(args.map) && !big && args.L <= 4 ? 4 : 8;
     groups_ = {args.L, tile_};
-    fixed = big || tile_ == 4 || is_dense(args.map) ? 0 : size;
     variant_ += std::to_string(tile_) + (big ? "_big" : "");
-  } else if (!is_elementwise(args.map)) {
-    fixed = 0;
   }
+  const int64_t fixed = built_size(variant_, d, dv);
   variant_ += "_" + std::to_string(fixed);
   padded_columns_ = round_up(dv + 1, tiles::column_block(static_cast<int>(fixed)));
-  if (is_elementwise(args.map)) {
+  if (is_elementwise(args)) {
     layout_ = {d, 1, 1, round_up(std::max<int64_t>(d, 1), tiles::feature_block(true))};
     return;
   }
@@ -153,7 +154,7 @@ void PackedMap::add_sum(int64_t inner, int64_t outer) {
 }
 
 void PackedMap::add_inputs(TileCall& call, Side side, bool with_gradient, float stabiliser) const {
-  if (is_elementwise(args_.map)) {
+  if (is_elementwise(args_)) {
     return;
   }
   const auto matrix = [&](const at::Tensor& t) {

@@ -60,10 +60,11 @@ TEST(Command, ListNamesEveryRegistry) {
   }
 }
 
-TEST(Command, NoCudaDevice) {
+TEST(Command, TimingOnCudaIsNotBuilt) {
   const Outcome outcome = run_luna({"bench", "--device", "cuda"});
   EXPECT_EQ(outcome.code, 3);
-  EXPECT_EQ(outcome.errors, "not run: no CUDA device\n");
+  EXPECT_EQ(outcome.errors,
+            "not run: timing on CUDA is not built yet; --device cpu times on the CPU\n");
 }
 
 TEST(Command, ReportWithoutResults) {
@@ -72,14 +73,23 @@ TEST(Command, ReportWithoutResults) {
   EXPECT_THAT(outcome.errors, StartsWith("luna: no results in absent/quick: run "));
 }
 
-TEST(Command, BenchKeepsWhatIsThere) {
+TEST(Command, BenchTimesAnewWhereTheFileIsOfAnotherLibrary) {
   const TemporaryFolder folder;
   const auto file = folder.path() / "bench.json";
   write_text(file, R"({"sizes": []})");
-  const Outcome outcome = run_luna({"bench", "--out", file.string()});
-  EXPECT_EQ(outcome.code, 0);
-  EXPECT_EQ(outcome.output, file.string() + " is there; --force times again\n");
-  EXPECT_EQ(read_text(file), R"({"sizes": []})");
+  const std::vector<std::string> arguments = {"bench",     "--out", file.string(), "--sizes", "A",
+                                              "--seconds", "0.01",  "--threads",   "1"};
+  const Outcome first = run_luna(arguments);
+  EXPECT_EQ(first.code, 0) << first.errors;
+  EXPECT_THAT(first.output,
+              StartsWith(file.string() + " is of another library, processor or choice of sizes: "
+                                         "timing again\n"));
+  const std::string written = read_text(file);
+  EXPECT_THAT(written, HasSubstr("library_sha256"));
+  const Outcome second = run_luna(arguments);
+  EXPECT_EQ(second.code, 0) << second.errors;
+  EXPECT_EQ(second.output, file.string() + " is there; --force times again\n");
+  EXPECT_EQ(read_text(file), written);
 }
 
 }  // namespace

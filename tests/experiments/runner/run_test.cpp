@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pty.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/wait.h>
@@ -84,6 +85,15 @@ TEST(Run, TrainsThenSkips) {
             R"({"experiments":[{"attentions":["luna-eps","mean"],"name":"made","seeds":[0]}]})");
 }
 
+TEST(Run, OtherSeedsAreThePlansToo) {
+  const MadeConfig config(kSteps);
+  const Outcome outcome = config.run("run", {"--seeds", "3", "--only", "made/mean"});
+  EXPECT_EQ(outcome.code, 0) << outcome.errors;
+  EXPECT_TRUE(fs::exists(config.results() / "quick" / "made" / "mean" / "seed_3" / "DONE"));
+  EXPECT_EQ(json::parse(read_text(config.results() / "quick" / "plan.json")).dump(),
+            R"({"experiments":[{"attentions":["luna-eps","mean"],"name":"made","seeds":[3]}]})");
+}
+
 TEST(Run, GoesOnAfterKillWithTheSameBytes) {
   const MadeConfig calm(kSteps), disturbed(kSteps);
   ASSERT_EQ(calm.run("run").code, 0);
@@ -138,6 +148,36 @@ TEST(Run, FailedCellDoesNotStopTheOthers) {
   EXPECT_TRUE(fs::exists(config.cell("luna-eps") / "DONE"));
 }
 
+/// What is typed at the run's terminal.
+class Typed {
+ public:
+  explicit Typed(const std::string& text) : before_(dup(STDIN_FILENO)) {
+    int terminal = -1;
+    if (openpty(&keyboard_, &terminal, nullptr, nullptr, nullptr) != 0) throw std::bad_alloc();
+    dup2(terminal, STDIN_FILENO);
+    close(terminal);
+    if (write(keyboard_, text.data(), text.size()) < 0) throw std::bad_alloc();
+  }
+  ~Typed() {
+    dup2(before_, STDIN_FILENO);
+    close(before_);
+    close(keyboard_);
+  }
+
+ private:
+  int before_, keyboard_ = -1;
+};
+
+TEST(Run, LongRunDeclinedTrainsNothing) {
+  const MadeConfig config(kSteps, "[tier.quick.cost]\nseconds = { other = 8000 }\n");
+  const Typed typed("n\n");
+  const Outcome outcome = config.run("run");
+  EXPECT_EQ(outcome.code, 130);
+  EXPECT_THAT(outcome.output, HasSubstr("This is a long run. Go on? [y/N] "));
+  EXPECT_FALSE(fs::exists(config.cell("mean")));
+  EXPECT_FALSE(fs::exists(config.results() / "quick" / "plan.json"));
+}
+
 TEST(Run, SecondRunOnTheFolderIsRefused) {
   const MadeConfig config(kSteps);
   fs::create_directories(config.results() / "quick");
@@ -166,7 +206,8 @@ TEST(Run, ResultsThatCannotBeWritten) {
   write_text(config.results(), "a file, not a folder");
   const Outcome outcome = config.run("run");
   EXPECT_EQ(outcome.code, 1);
-  EXPECT_THAT(outcome.errors, HasSubstr("--results"));
+  EXPECT_THAT(outcome.errors,
+              HasSubstr(": Not a directory; choose another results folder with --results\n"));
   EXPECT_EQ(read_text(config.results()), "a file, not a folder");
 }
 

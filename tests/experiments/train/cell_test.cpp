@@ -57,8 +57,9 @@ TEST_F(TrainCell, WritesWhatAReportReads) {
   EXPECT_EQ(run.psi["layers"][0]["init"].size(), 81u);
   EXPECT_EQ(run.psi["layers"][0]["init"][0].size(), 4u);
   EXPECT_NE(run.psi["layers"][0]["init"], run.psi["layers"][0]["final"]);
-  for (const char* key : {"cpu", "isa", "cores", "threads", "memory_gib", "os", "kernel",
-                          "compiler", "torch", "halide", "luna", "device"}) {
+  for (const char* key :
+       {"cpu", "isa", "cores", "threads", "memory_gib", "os", "kernel", "compiler", "torch",
+        "halide", "luna", "device", "commit", "library_sha256"}) {
     EXPECT_TRUE(run.environment.contains(key)) << key;
   }
   EXPECT_EQ(run.metrics.size(), 12u + 2 + 2);

@@ -69,7 +69,8 @@ TEST(AtomicFile, NamesWhatStandsInTheWay) {
   const TemporaryFolder folder;
   const auto blocked = folder.write("file", "") / "below";
   EXPECT_EQ(error_of([&] { write_file_atomically(blocked, ""); }),
-            "cannot write " + blocked.string() + ": Not a directory");
+            "cannot write " + blocked.string() +
+                ": Not a directory; a part of its path is a file: choose another folder");
   const auto taken = folder.path() / "folder";
   std::filesystem::create_directories(taken / "full");
   EXPECT_EQ(error_of([&] { write_file_atomically(taken, ""); }),

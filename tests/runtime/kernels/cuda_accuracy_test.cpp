@@ -1,6 +1,7 @@
 // The CUDA pipelines and launchers against float64 without a GPU: tensors on the stand-in device,
 // kernels executed by the PTX interpreter, the whole operator with its gradients held to the bound
 // of every fused operator. Run with LUNA_TEST_DEVICE=cuda:0.
+#include "runtime/ops/fixed_maps.h"
 #include "tests/support/compare.h"
 #include "tests/support/poison.h"
 #include "tests/support/ptx/driver.h"
@@ -36,22 +37,29 @@ const std::vector<Shape> kShapes{
     {2, 2, 2, 0, 64, 32, 64, 8, 8, 16},   {1, 2, 1, 3, 100, 8, 1, 1, 3, 2},
 };
 
+std::vector<ops::Spec> every_map() {
+  std::vector<ops::Spec> maps(1);
+  maps[0].psi = "pwl";
+  for (const char* activation : {"relu", "gelu", "silu"}) {
+    maps.emplace_back();
+    maps.back().psi = "dense";
+    maps.back().activation = activation;
+  }
+  for (const char* name : ops::fixed_map_names()) {
+    maps.emplace_back();
+    maps.back().feature_map = name;
+  }
+  return maps;
+}
+
 std::vector<Case> every_map_on_every_shape() {
   std::vector<Case> cases;
   for (const Shape& shape : kShapes) {
-    for (const char* map : {"pwl", "relu", "gelu", "silu", "elu", "fixed relu", "performer"}) {
+    for (const ops::Spec& map : every_map()) {
       Case c;
       c.shape = shape;
       c.seed = 11 + cases.size();
-      const std::string name = map;
-      if (name == "elu" || name == "performer") {
-        c.spec.feature_map = name;
-      } else if (name == "fixed relu") {
-        c.spec.feature_map = "relu";
-      } else {
-        c.spec.psi = name == "pwl" ? "pwl" : "dense";
-        c.spec.activation = name == "pwl" ? "relu" : name;
-      }
+      c.spec = map;
       cases.push_back(c);
     }
   }

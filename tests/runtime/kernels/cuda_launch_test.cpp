@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "runtime/ops/attention.h"
+#include "runtime/ops/fixed_maps.h"
 #include "tests/support/compare.h"
 #include "tests/support/ptx/driver.h"
 #include "tests/support/stand_in_device.h"
@@ -127,8 +128,9 @@ TEST_P(CudaLaunch, NamesTheHeadsThatAreTooMany) {
             "luna: CUDA takes at most 65535 heads a call, got 65536; split the heads");
 }
 
-INSTANTIATE_TEST_SUITE_P(Maps, CudaLaunch,
-                         ::testing::Values("pwl", "dense", "elu", "relu", "performer"));
+INSTANTIATE_TEST_SUITE_P(Maps, FixedCudaLaunch, ::testing::ValuesIn(ops::fixed_map_names()));
+INSTANTIATE_TEST_SUITE_P(Fixed, CudaLaunch, ::testing::ValuesIn(ops::fixed_map_names()));
+INSTANTIATE_TEST_SUITE_P(Psi, CudaLaunch, ::testing::Values("pwl", "dense"));
 
 }  // namespace
 }  // namespace luna::test

@@ -1,4 +1,5 @@
 // Every attention of the registry: shapes, gradients, masks, its formula, its health.
+#include "runtime/ops/fixed_maps.h"
 #include "runtime/ops/reference.h"
 #include "tests/runtime/nn/registry_names.h"
 #include "tests/support/compare.h"
@@ -142,8 +143,8 @@ TEST_P(EveryAttention, ReportsTheSmallestDenominatorOfUnmaskedQueries) {
 /// phi(k) > floor for some unmasked key: [H, D].
 at::Tensor alive_by_formula(const std::string& name, const ops::Inputs& in) {
   at::Tensor above;  // [B, H, N, D]
-  if (name == "relu") {
-    above = in.k > 0;
+  if (const auto* map = ops::find_fixed_map(name); map && map->elementwise()) {
+    above = map->phi(in.k) > 0;
   } else if (in.params.size() == ops::kLunaParams) {
     const auto& p = in.params;
     const at::Tensor t = at::matmul(in.k, p[ops::kProjWeight].t()) + p[ops::kProjBias];
@@ -206,9 +207,10 @@ INSTANTIATE_TEST_SUITE_P(Registry, EveryAttention, ::testing::ValuesIn(registry_
                          test_name);
 
 TEST(Registry, HoldsTheDocumentedNames) {
-  EXPECT_EQ(registry_names(),
-            (std::vector<std::string>{"softmax", "elu", "relu", "performer", "luna", "luna-eps",
-                                      "luna-separate", "mean"}));
+  std::vector<std::string> documented{"softmax"};
+  for (const char* map : ops::fixed_map_names()) documented.push_back(map);
+  for (const char* name : {"luna", "luna-eps", "luna-separate", "mean"}) documented.push_back(name);
+  EXPECT_EQ(registry_names(), documented);
   EXPECT_EQ(find_attention("lunar"), nullptr);
 }
 

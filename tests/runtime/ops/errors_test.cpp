@@ -1,5 +1,6 @@
 // Exact texts of what the operators refuse: each names the argument, what was given and what is
 // accepted.
+#include "runtime/ops/fixed_maps.h"
 #include "tests/support/compare.h"
 #include "tests/support/torch_error.h"
 
@@ -24,6 +25,13 @@ TEST_P(Refused, WithThisMessage) {
   EXPECT_EQ(torch_error_of([&] { run_forward(in, c.spec, Through::fused); }), GetParam().message);
 }
 
+std::string known_fixed_maps() {
+  std::string names;
+  for (const char* name : ops::fixed_map_names())
+    names += (names.empty() ? "" : ", ") + std::string(name);
+  return names;
+}
+
 using In = ops::Inputs&;
 using Options = ops::Spec&;
 
@@ -36,7 +44,8 @@ const std::vector<Refusal> kNames{
      [](In, Options o) { o.psi = "table"; }},
     {"denominator", "luna_attention: unknown denominator \"eps\"; known: add_eps, clamp_min.",
      [](In, Options o) { o.denominator = "eps"; }},
-    {"feature_map", "fixed_attention: unknown feature_map \"tanh\"; known: elu, relu, performer.",
+    {"feature_map",
+     "fixed_attention: unknown feature_map \"tanh\"; known: " + known_fixed_maps() + ".",
      [](In, Options o) { o.feature_map = "tanh"; }, "elu"},
     {"pwl_gelu",
      "luna_attention: psi \"pwl\" needs activation \"relu\", got \"gelu\", which is not piecewise "
