@@ -235,6 +235,27 @@ TEST(PtxDriver, RefusesWhatTheDeviceWould) {
             (PtxResult{1, "kernel k: not implemented: bar.warp.sync in a block of several warps"}));
 }
 
+TEST(PtxDriver, KnowsOverlappingRangesUntilEachIsTakenBack) {
+  std::vector<uint32_t> x(64);
+  const auto readable = [&](int offset) {
+    return run_body(fmt::format("ld.global.u32 %r2, [%d1+{}];", offset), x).code == 0;
+  };
+  const uint32_t other = 0;  // with no range at all everything may be read
+  register_global(&other, sizeof(other));
+  register_global(x.data(), 256);
+  register_global(x.data() + 16, 64);
+  register_global(x.data() + 16, 64);
+  EXPECT_TRUE(readable(0) && readable(64) && readable(252));
+  unregister_global(x.data(), 256);
+  EXPECT_TRUE(readable(64) && readable(124));
+  EXPECT_FALSE(readable(60) || readable(128));
+  unregister_global(x.data() + 16, 64);
+  EXPECT_TRUE(readable(64));
+  unregister_global(x.data() + 16, 64);
+  EXPECT_FALSE(readable(64));
+  unregister_global(&other, sizeof(other));
+}
+
 TEST(PtxDriver, GivesMoreSharedMemoryWhenAsked) {
   void* module = nullptr;
   void* function = nullptr;

@@ -1,6 +1,5 @@
 // pwl against dense where psi's parameters are extreme. Both against float64, held to the accuracy
 // bound.
-#include "runtime/kernels/kernels.h"
 #include "tests/support/compare.h"
 
 namespace luna::test {
@@ -65,18 +64,6 @@ std::string name_of(const ::testing::TestParamInfo<std::tuple<Extreme, bool>>& i
 INSTANTIATE_TEST_SUITE_P(Parameters, PwlExtreme,
                          ::testing::Combine(::testing::ValuesIn(kExtremes), ::testing::Bool()),
                          name_of);
-
-/// Knots on both sides of what two levels of the CPU's search tree hold, and all that three hold;
-/// auto beyond that.
-TEST(PwlKnots, UpToTheLimitAndAutoBeyondIt) {
-  for (const int64_t hid : {68, 69, 1092, 1093}) {
-    Case c = small_case();
-    c.shape = {1, 1, 1, 5, 8, 4, 3, 2, 4, hid};
-    c.separate = true;
-    c.spec.psi = hid * c.shape.L <= kernels::kMaxKnots ? "pwl" : "auto";
-    expect_within_bounds(c);
-  }
-}
 
 }  // namespace
 }  // namespace luna::test
