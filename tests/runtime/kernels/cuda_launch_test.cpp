@@ -130,7 +130,6 @@ TEST_P(CudaLaunch, NamesTheHeadsThatAreTooMany) {
             "luna: CUDA takes at most 65535 heads a call, got 65536; split the heads");
 }
 
-INSTANTIATE_TEST_SUITE_P(Maps, FixedCudaLaunch, ::testing::ValuesIn(ops::fixed_map_names()));
 INSTANTIATE_TEST_SUITE_P(Fixed, CudaLaunch, ::testing::ValuesIn(ops::fixed_map_names()));
 INSTANTIATE_TEST_SUITE_P(Psi, CudaLaunch, ::testing::Values("pwl", "dense"));
 
