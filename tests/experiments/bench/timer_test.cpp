@@ -19,8 +19,7 @@ TEST(Timer, CallsOnceUntimedThenVisitsInTurn) {
   options.budget_s = 0;
   options.visit_s = 0;  // one call a visit
   options.min_rounds = 3;
-  const auto samples =
-      time_interleaved({[&] { calls += 'a'; }, [&] { calls += 'b'; }}, options);
+  const auto samples = time_interleaved({[&] { calls += 'a'; }, [&] { calls += 'b'; }}, options);
   EXPECT_EQ(calls, "abababab");
   ASSERT_EQ(samples.size(), 2u);
   for (const Samples& task : samples) {
