@@ -10,6 +10,8 @@
 #include "experiments/config/options.h"
 #include "tests/experiments/train/file_size_limit.h"
 #include "tests/experiments/train/refusals.h"
+#include "tests/support/error_of.h"
+#include "tests/support/full_disk.h"
 #include "tests/support/temporary_folder.h"
 
 namespace luna::experiments {
@@ -82,6 +84,18 @@ TEST_F(Folder, LockSaysThatAFileIsInTheWay) {
   write_text(path_, "a file");
   EXPECT_THAT([&] { FolderLock lock(path_); },
               ThrowsMessage<std::runtime_error>(test::disk_refusal(path_, "Not a directory")));
+}
+
+TEST(FullDisk, AsksForSpace) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "metrics.jsonl";
+  const auto report = testing::on_small_disk(folder.path(), [&] {
+    MetricsLog log(path, 0);
+    return testing::error_of([&] { log.add({{"text", std::string(100'000, 'x')}}); });
+  });
+  if (!report) GTEST_SKIP() << "this system lets no user mount a file system";
+  EXPECT_EQ(*report,
+            path.string() + ": No space left on device; free some space or " + test::kOtherFolder);
 }
 
 const json kConfig = {{"seed", 0},

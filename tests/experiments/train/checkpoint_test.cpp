@@ -79,9 +79,11 @@ TEST_F(CheckpointFile, IsRefusedEmptyOrForeign) {
 TEST_F(CheckpointFile, SaysWhereItCannotBeWritten) {
   const std::filesystem::path below = folder_.path() / "file" / "state.bin";
   write_text(folder_.path() / "file", "in the way");
-  EXPECT_THAT([&] { save_checkpoint(below, saved_); },
-              ::testing::ThrowsMessage<std::runtime_error>("cannot write " + below.string() +
-                                                           ": Not a directory"));
+  EXPECT_THAT(
+      [&] { save_checkpoint(below, saved_); },
+      ::testing::ThrowsMessage<std::runtime_error>("cannot write " + below.string() +
+                                                   ": Not a directory; a part of its path is a "
+                                                   "file: choose another folder"));
 }
 
 }  // namespace

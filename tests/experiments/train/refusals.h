@@ -10,7 +10,7 @@ inline const std::string kOtherFolder = "choose another results folder with --re
 
 /// The disk refuses a file, for a reason in the system's words.
 inline std::string disk_refusal(const std::filesystem::path& path, const std::string& reason) {
-  return path.string() + ": " + reason + "; free some space or " + kOtherFolder;
+  return path.string() + ": " + reason + "; " + kOtherFolder;
 }
 
 /// The folder is of another configuration.
