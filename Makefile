@@ -29,7 +29,7 @@ configure: setup
 
 build: configure ## configure and build everything into build/
 	@start=$$(date +%s); ASAN_OPTIONS=detect_leaks=0 $(CMAKE) --build $(BUILD) -j $(JOBS) $(if $(SANITIZE),--target luna_sanitized_tests) && \
-	echo "[build] done in $$(($$(date +%s) - start)) s"; \
+	echo "[build] done in $$(($$(date +%s) - start)) s" && \
 	awk -F'\t' '$$4 ~ /^generators\/[^\/]*\.h$$/ {t[$$4] = $$2 - $$1} END {for (k in t) {n++; s += t[k]} \
 	  if (n) printf "[build] %d Halide pipelines: %d core-seconds of it\n", n, s / 1000}' $(BUILD)/.ninja_log
 
