@@ -45,15 +45,6 @@ class BatchApplyState : public BatchPass<BatchApplyState> {
   }
 
   void schedule() {
-    if (!using_autoscheduler() && get_target().has_gpu_feature()) {
-      schedule_blocks();
-    }
-  }
-
- private:
-  static constexpr int kChunk = 16;  ///< features staged at a time
-
-  void schedule_blocks() {
     using Halide::MemoryType;
     const auto guard = Halide::TailStrategy::GuardWithIf;
     const int tokens = warp::kTokens / kRowLanes;
@@ -89,6 +80,9 @@ class BatchApplyState : public BatchPass<BatchApplyState> {
     warp::stage_rows(S_, e_, D_, at, size, kChunk);
     feature_map_->schedule_shared({at, kChunk, false});
   }
+
+ private:
+  static constexpr int kChunk = 16;  ///< features staged at a time
 
   Var k_{"k"}, t_{"t"}, nb_{"nb"};
   Func sum_{"out_sum"}, S_{"S_chunk"};

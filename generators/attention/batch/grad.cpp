@@ -17,13 +17,6 @@ class BatchGrad : public GradPass<BatchGrad> {
   }
 
   void schedule() {
-    if (!using_autoscheduler() && get_target().has_gpu_feature()) {
-      schedule_blocks();
-    }
-  }
-
- private:
-  void schedule_blocks() {
     const int group = feature_group() / feature_map_->channels();
     const int own = kOwn / feature_map_->channels();
     const Var jr("jr"), js("js"), c("c"), jl("jl"), nt("nt"), f("f"), gn("gn");

@@ -83,13 +83,6 @@ class BatchGradSumsPwl : public SumsPass<BatchGradSumsPwl> {
   }
 
   void schedule() {
-    if (!using_autoscheduler() && get_target().has_gpu_feature()) {
-      schedule_blocks();
-    }
-  }
-
- private:
-  void schedule_blocks() {
     Func out = g;
     out.bound(a_, 0, warp::kLanes);
     out.gpu_blocks(row_, slot_, h_);  // no code: what is there stays
@@ -103,6 +96,7 @@ class BatchGradSumsPwl : public SumsPass<BatchGradSumsPwl> {
     schedule_psi_gradient(static_cast<PsiPwl&>(*feature_map_).psi_gradient(), {out, sites_.z});
   }
 
+ private:
   Var a_{"a"}, row_{"row"};
 };
 
@@ -135,13 +129,6 @@ class BatchGradSumsDense : public SumsPass<BatchGradSumsDense> {
   }
 
   void schedule() {
-    if (!using_autoscheduler() && get_target().has_gpu_feature()) {
-      schedule_blocks();
-    }
-  }
-
- private:
-  void schedule_blocks() {
     auto& dense = static_cast<PsiDense&>(*feature_map_);
     const Var us("us");
     Func out = sums;
@@ -166,6 +153,7 @@ class BatchGradSumsDense : public SumsPass<BatchGradSumsDense> {
     schedule_psi_gradient(dense.psi_gradient(), {sum_, sites_.z});
   }
 
+ private:
   Var u_{"u"}, k_{"k"}, uo_{"uo"};
   Func sum_{"sums_of_units"};
 };

@@ -35,13 +35,6 @@ class BatchKvState : public BatchPass<BatchKvState> {
   }
 
   void schedule() {
-    if (!using_autoscheduler() && get_target().has_gpu_feature()) {
-      schedule_blocks();
-    }
-  }
-
- private:
-  void schedule_blocks() {
     const Var eo("eo"), ei("ei"), er("er"), c("c"), Di("Di"), f("f"), gs("gs");
     Func out = state;
     out.bound(e_, 0, tiles::state_columns(size));
@@ -72,6 +65,7 @@ class BatchKvState : public BatchPass<BatchKvState> {
     feature_map_->schedule_shared({at, feature_group(), true});
   }
 
+ private:
   Var k_{"k"}, l_{"l"}, g_{"g"}, slot_{"slot"};
   Func sum_{"state_sum"};
   RDom tile_;

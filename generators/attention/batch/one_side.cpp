@@ -28,13 +28,6 @@ class BatchPowerSum : public BatchPass<BatchPowerSum> {
   }
 
   void schedule() {
-    if (!using_autoscheduler() && get_target().has_gpu_feature()) {
-      schedule_blocks();
-    }
-  }
-
- private:
-  void schedule_blocks() {
     const int own = feature_group() / warp::kLanes;
     const Var Di("Di"), gs("gs");
     Func out = sum;
@@ -57,6 +50,7 @@ class BatchPowerSum : public BatchPass<BatchPowerSum> {
     feature_map_->schedule_shared({{total_, tile_.y}, feature_group(), true});
   }
 
+ private:
   Var l_{"l"}, g_{"g"}, slot_{"slot"};
   Func total_{"total"};
   RDom tile_;
@@ -86,15 +80,6 @@ class BatchTokenMaximum : public BatchPass<BatchTokenMaximum> {
   }
 
   void schedule() {
-    if (!using_autoscheduler() && get_target().has_gpu_feature()) {
-      schedule_blocks();
-    }
-  }
-
- private:
-  static constexpr int kBlock = 8;  ///< projections at a time
-
-  void schedule_blocks() {
     const Var nb("nb");
     Func out = largest;
     out.split(n_, nb, lane_, warp::kTokens, Halide::TailStrategy::GuardWithIf)
@@ -108,6 +93,9 @@ class BatchTokenMaximum : public BatchPass<BatchTokenMaximum> {
     maximum_.compute_at(out, lane_).update().reorder(over_i_.x, over_i_.y).unroll(over_i_.x);
     static_cast<Projected&>(*feature_map_).schedule_projection({maximum_, over_i_.y});
   }
+
+ private:
+  static constexpr int kBlock = 8;  ///< projections at a time
 
   Func maximum_{"maximum"};
   RDom over_i_;
