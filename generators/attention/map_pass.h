@@ -18,9 +18,8 @@ template <typename Pass>
 class MapPass : public Halide::Generator<Pass> {
  public:
   Halide::GeneratorParam<std::string> map{"map", "pwl"};
-  Halide::GeneratorParam<int> channels{"channels", 8};  ///< L tile of psi maps: 4 or 8
-  Halide::GeneratorParam<int> levels{"levels", 2};      ///< of the knot search tree
-  Halide::GeneratorParam<int> size{"size", 0};          ///< d = dv fixed at build time, 0: run-time
+  Halide::GeneratorParam<int> levels{"levels", 2};  ///< of the knot search tree
+  Halide::GeneratorParam<int> size{"size", 0};      ///< d = dv fixed at build time, 0: run-time
 
  protected:
   template <typename T>
@@ -30,7 +29,6 @@ class MapPass : public Halide::Generator<Pass> {
 
   void add_map_inputs(Side side, bool with_gradient, bool batched = false) {
     MapOptions options;
-    options.channels = channels;
     options.levels = levels;
     options.size = size;
     options.batched = batched;

@@ -7,6 +7,7 @@ namespace luna::tiles {
 
 constexpr int kTokens = 64;       ///< most tokens a pipeline call takes
 constexpr int kLanes = 16;        ///< padding of d, dv, m and hid in packed buffers, in floats
+constexpr int kChannels = 8;      ///< psi maps: L is taken in tiles of this many channels
 constexpr int kSearchWidth = 16;  ///< children of a node of the knot search tree
 
 /// Rows (e, D) of a state are padded to this many columns: one register block of the products with
@@ -26,6 +27,11 @@ constexpr int projection_block(int L) {
 
 /// Columns of the augmented state (dv values and the normaliser) are padded to a multiple of this.
 constexpr int column_block(int size) { return size == 32 ? 11 : 5; }
+
+/// Most tokens that a call in segment form takes, and the distance between projections in a buffer
+/// of its sites: not a power of two, so that one token's sites do not share a cache set.
+constexpr int kStripTokens = 1024;
+constexpr int kStripPitch = kStripTokens + kLanes;
 
 /// Batched (CUDA) pipelines: columns of a state, dv values, the normaliser and padding.
 constexpr int state_columns(int size) { return size + 16; }

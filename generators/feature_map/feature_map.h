@@ -61,7 +61,6 @@ struct GradientSum {
 
 /// Generator parameters that select and size a map.
 struct MapOptions {
-  int channels = 8;      ///< L tile of psi maps
   int levels = 2;        ///< levels of the 16-ary knot search
   int size = 0;          ///< head size when fixed at build time, 0: run-time value
   bool batched = false;  ///< every Func has dimensions (h, b), and gradients end at the projection

@@ -80,7 +80,7 @@ Expr PsiDense::unit(const Expr& h, const Expr& i, const Expr& n) const {
 
 Func PsiDense::features(const Arguments& arguments, const TokenTile& tile, Side) {
   project(arguments, tile);
-  const int L = options_.channels;
+  const int L = tiles::kChannels;
   const auto& b = arguments.buffers;
   const Expr channels = arguments.shapes.at("b2").dim(0).extent();
   const Expr hid = arguments.shapes.at("w1").dim(0).extent();
@@ -98,7 +98,7 @@ Func PsiDense::features(const Arguments& arguments, const TokenTile& tile, Side)
 }
 
 FeatureMap::Gradient PsiDense::gradient(const Arguments& arguments, const Func& dphi) {
-  const int L = options_.channels;
+  const int L = tiles::kChannels;
   const auto& b = arguments.buffers;
   const Expr channels = arguments.shapes.at("b2").dim(0).extent();
   const Expr hid = arguments.shapes.at("w1").dim(0).extent();
@@ -148,11 +148,11 @@ void PsiDense::schedule_features(const Halide::Target& target) {
   const int lanes = target.natural_vector_size<float>();
   const Var Do("Do"), Di("Di"), no("no"), ni("ni");
   const auto round_up = Halide::TailStrategy::RoundUp;
-  per_tile(phi_).split(D_, Do, Di, options_.channels, round_up).vectorize(Di);
+  per_tile(phi_).split(D_, Do, Di, tiles::kChannels, round_up).vectorize(Di);
   phi_.align_bounds(n_, 4).split(n_, no, ni, 4, round_up).reorder(Di, ni, Do, no).unroll(ni);
   psi_.compute_at(phi_, Do).store_in(MemoryType::Register);
-  psi_.vectorize(l_, options_.channels).unroll(n_);
-  psi_.update().reorder(l_, n_, i_, over_h_).vectorize(l_, options_.channels).unroll(n_);
+  psi_.vectorize(l_, tiles::kChannels).unroll(n_);
+  psi_.update().reorder(l_, n_, i_, over_h_).vectorize(l_, tiles::kChannels).unroll(n_);
   if (has_gradient_) {
     hidden_.compute_root().store_in(MemoryType::Heap);
   } else {
@@ -184,7 +184,7 @@ void PsiDense::schedule_gradient(const Halide::Target& target, const Halide::Loo
 void PsiDense::schedule_shared(const SharedTile& tile) {
   Projected::schedule_shared(tile);
   const Var site("site"), l("l");
-  phi_.split(Di_, site, l, options_.channels).vectorize(l, warp::kVector).unroll(l).unroll(site);
+  phi_.split(Di_, site, l, tiles::kChannels).vectorize(l, warp::kVector).unroll(l).unroll(site);
   psi_.compute_at(phi_, site).store_in(MemoryType::Register).unroll(l_);
   psi_.update().reorder(l_, i_, n_, over_h_).unroll(l_);
   hidden_.compute_at(psi_, over_h_);

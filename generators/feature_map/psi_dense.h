@@ -2,6 +2,7 @@
 // The reference for psi_pwl, and the path of activations that are not piecewise linear.
 #pragma once
 
+#include "generators/common/tiles.h"
 #include "generators/feature_map/projected.h"
 
 namespace luna {
@@ -12,7 +13,7 @@ class PsiDense : public Projected {
  public:
   PsiDense(const MapOptions& options, Activation activation)
       : Projected(options), activation_(activation) {}
-  int channels() const override { return options_.channels; }
+  int channels() const override { return tiles::kChannels; }
   std::vector<Argument> inputs(Side side) const override;
   std::vector<Argument> gradient_inputs() const override;
   std::vector<Argument> gradient_outputs() const override;

@@ -26,7 +26,7 @@ std::vector<Argument> PsiPwl::inputs(Side side) const {
     list.push_back({"search", Float(32), 2, tiles::kSearchWidth});  // (16, node), padded with +inf
   }
   // (2 L, row): slopes, then intercepts
-  list.push_back({"table", Float(32), 2, 2 * options_.channels});
+  list.push_back({"table", Float(32), 2, 2 * tiles::kChannels});
   list.push_back({"segments", Int(32), 0});  // K + 1
   list.push_back({"floor", Float(32), 0});
   return list;
@@ -39,24 +39,10 @@ std::vector<Argument> PsiPwl::gradient_outputs() const {
   return list;
 }
 
-/// row_(i, n) = first_row(i) + #{knots <= t(i, n)}, level by level: the children passed at each
-/// node are one vector compare and a population count.
+/// row_(i, n) = first_row(i) + #{knots <= t(i, n)}.
 void PsiPwl::search(const Arguments& arguments) {
-  const Func& tree = arguments.buffers.at("search");
-  Expr child = 0;
-  int first_node = 0, nodes = 1;
-  for (int level = 0; level < options_.levels; level++) {
-    const RDom r(0, tiles::kSearchWidth, "r" + std::to_string(level));
-    Func passed("passed" + std::to_string(level));
-    const Expr node = first_node + unsafe_promise_clamped(child, 0, nodes - 1);
-    passed(at(i_, n_)) = 0;
-    passed(at(i_, n_)) += Halide::select(tree(r, node) <= t_(at(i_, n_)), 1, 0);
-    levels_.push_back({passed, r});
-    child = tiles::kSearchWidth * child + passed(at(i_, n_));
-    first_node += nodes;
-    nodes = tiles::kSearchWidth * nodes + 1;
-  }
-  define_row(arguments, child);
+  search_.emplace(arguments.buffers.at("search"), options_.levels, at(i_, n_), t_(at(i_, n_)));
+  define_row(arguments, search_->passed);
 }
 
 /// The same count in batched form, any number of knots: a binary search of the sorted knots.
@@ -81,7 +67,7 @@ void PsiPwl::define_row(const Arguments& arguments, const Expr& segment) {
 Func PsiPwl::features(const Arguments& arguments, const TokenTile& tile, Side) {
   project(arguments, tile);
   options_.batched ? halve(arguments) : search(arguments);
-  const int L = options_.channels;
+  const int L = tiles::kChannels;
   const Func& table = arguments.buffers.at("table");
   floor_ = arguments.scalars.at("floor");
   rows_ = arguments.shapes.at("table").dim(1).extent();
@@ -92,7 +78,7 @@ Func PsiPwl::features(const Arguments& arguments, const TokenTile& tile, Side) {
 }
 
 FeatureMap::Gradient PsiPwl::gradient(const Arguments& arguments, const Func& dphi) {
-  const int L = options_.channels;
+  const int L = tiles::kChannels;
   const Func& table = arguments.buffers.at("table");
   const Var l("l"), row("row");
   over_l_ = RDom(0, L, "over_l");
@@ -125,7 +111,7 @@ void PsiPwl::schedule_features(const Halide::Target& target) {
   // LLVM gathers the population counts into one emulated vector count, which costs 10 % of forward.
   const Var Do("Do"), Di("Di"), site("site"), io("io");
   per_tile(phi_)
-      .split(D_, Do, Di, options_.channels, Halide::TailStrategy::RoundUp)
+      .split(D_, Do, Di, tiles::kChannels, Halide::TailStrategy::RoundUp)
       .split(Do, Do, site, 2, Halide::TailStrategy::RoundUp)
       .reorder(Di, site, Do, n_)
       .vectorize(Di)
@@ -137,10 +123,7 @@ void PsiPwl::schedule_features(const Halide::Target& target) {
   } else {
     row_.compute_at(search_at).store_in(MemoryType::Register);
   }
-  for (auto& [passed, r] : levels_) {
-    passed.compute_at(search_at).store_in(MemoryType::Register);
-    passed.update().atomic().vectorize(r);
-  }
+  search_->schedule(search_at);
 }
 
 void PsiPwl::schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) {
@@ -151,7 +134,7 @@ void PsiPwl::schedule_gradient(const Halide::Target& target, const Halide::LoopL
   dt_.update().reorder(over_l_, i_, n_).atomic().vectorize(over_l_).unroll(i_, 4);
   for (Func* sums : {&g0_, &g1_}) {
     sums->update()
-        .vectorize(l_, options_.channels)
+        .vectorize(l_, tiles::kChannels)
         .unroll(sites_.x, 4, Halide::TailStrategy::GuardWithIf);
   }
 }
@@ -159,7 +142,7 @@ void PsiPwl::schedule_gradient(const Halide::Target& target, const Halide::LoopL
 void PsiPwl::schedule_shared(const SharedTile& tile) {
   Projected::schedule_shared(tile);
   const Var site("site"), l("l");
-  phi_.split(Di_, site, l, options_.channels).vectorize(l, warp::kVector).unroll(l).unroll(site);
+  phi_.split(Di_, site, l, tiles::kChannels).vectorize(l, warp::kVector).unroll(l).unroll(site);
   Halide::LoopLevel search_at(phi_, Do_);
   if (tile.sites) {
     share_sites(row_, tile);

@@ -1,8 +1,10 @@
 #pragma once
 
-#include <utility>
+#include <optional>
 #include <vector>
 
+#include "generators/common/knot_search.h"
+#include "generators/common/tiles.h"
 #include "generators/feature_map/projected.h"
 
 namespace luna {
@@ -10,7 +12,7 @@ namespace luna {
 class PsiPwl : public Projected {
  public:
   using Projected::Projected;
-  int channels() const override { return options_.channels; }
+  int channels() const override { return tiles::kChannels; }
   std::vector<Argument> inputs(Side side) const override;
   std::vector<Argument> gradient_outputs() const override;
   Func features(const Arguments& arguments, const TokenTile& tile, Side side) override;
@@ -30,7 +32,7 @@ class PsiPwl : public Projected {
   void define_row(const Arguments& arguments, const Expr& segment);
 
   Func row_{"row"}, psi_{"psi"}, dpsi_{"dpsi"}, g0_{"g0_sum"}, g1_{"g1_sum"};
-  std::vector<std::pair<Func, RDom>> levels_;
+  std::optional<KnotSearch> search_;
   Func segment_{"segment"};
   RDom halvings_;
   Expr floor_, rows_;

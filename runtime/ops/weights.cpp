@@ -5,7 +5,10 @@ namespace luna::ops {
 at::Tensor token_weight(const at::Tensor& x, const std::string& envelope,
                         const std::optional<at::Tensor>& mask) {
   at::Tensor weight;
-  if (envelope == "exp") weight = x.square().sum(-1).mul_(-0.5).exp_();
+  // The exponent in float64: exp turns its absolute error into a relative one.
+  if (envelope == "exp") {
+    weight = x.square().sum(-1, false, at::kDouble).mul_(-0.5).exp_().to(at::kFloat);
+  }
   if (envelope == "norm") weight = x.norm(2, -1);
   if (!mask) return weight.defined() ? weight.contiguous() : weight;
   const at::Tensor keep = mask->unsqueeze(1).expand({x.size(0), x.size(1), x.size(2)});

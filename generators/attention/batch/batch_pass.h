@@ -19,7 +19,7 @@ class BatchPass : public MapPass<Pass> {
   template <typename T>
   using Output = typename Base::template Output<T>;
   using Base::align, Base::D_, Base::e_, Base::n_, Base::j_, Base::feature_map_, Base::features_;
-  using Base::size, Base::channels;
+  using Base::size;
   using Buffer3 = Halide::Buffer<float, 3>;  // (n, h, b)
   using Buffer4 = Halide::Buffer<float, 4>;  // (j, n, h, b)
   using Buffer5 = Halide::Buffer<float, 5>;  // (e, D, slot, h, b)

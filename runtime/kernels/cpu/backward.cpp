@@ -2,6 +2,7 @@
 
 #include "runtime/kernels/cpu/packed_map.h"
 #include "runtime/kernels/cpu/passes.h"
+#include "runtime/kernels/cpu/segments.h"
 #include "runtime/kernels/cpu/state.h"
 #include "runtime/kernels/cpu/tasks.h"
 #include "runtime/kernels/layout.h"
@@ -15,8 +16,8 @@ struct StateGradient {
   at::Tensor R, u;  ///< [B, Hk, D, dv], [B, Hk, D] (u with its sign turned)
 };
 
-StateGradient query_gradients(const Problem& p, const PackedMap& map, const Forward& saved,
-                              const at::Tensor& grad, Backward& result) {
+void query_gradients(const Problem& p, const PackedMap& map, const Forward& saved,
+                     const at::Tensor& grad, Backward& result, StateGradient& state_gradient) {
   const int64_t B = p.q.size(0), H = p.q.size(1), Nq = p.q.size(2);
   const int64_t Hk = p.k.size(1), D = saved.S.size(2), dv = saved.S.size(3);
   const int64_t features = map.layout().padded, columns = map.padded_columns();
@@ -65,8 +66,6 @@ StateGradient query_gradients(const Problem& p, const PackedMap& map, const Forw
   });
   result.q_map = map.unpack(sum_tasks(sums));
 
-  StateGradient state_gradient{at::empty({B, Hk, D, dv}, saved.S.options()),
-                               at::empty({B, Hk, D}, saved.S.options())};
   // The slots of a key head's whole group of query heads are adjacent.
   const int64_t slots = tasks.slots() * (H / std::max<int64_t>(Hk, 1));
   at::parallel_for(0, B * Hk, 1, [&](int64_t begin, int64_t end) {
@@ -76,7 +75,6 @@ StateGradient query_gradients(const Problem& p, const PackedMap& map, const Forw
                    state_gradient.u.data_ptr<float>() + head * D);
     }
   });
-  return state_gradient;
 }
 
 void key_gradients(const Problem& p, const PackedMap& map, const StateGradient& state_gradient,
@@ -134,12 +132,16 @@ void key_gradients(const Problem& p, const PackedMap& map, const StateGradient& 
 Backward backward(const Problem& p, const Forward& saved, const at::Tensor& grad,
                   const Wanted& wanted) {
   const int64_t d = p.q.size(3), dv = p.v.size(3);
-  const PackedMap k_map(p.k_map, d, dv), q_map(p.q_map, d, dv);
   Backward result;
   if (wanted.q) {
     result.q = at::empty_like(p.q);
   }
-  const StateGradient state_gradient = query_gradients(p, q_map, saved, grad, result);
+  StateGradient state_gradient{at::empty_like(saved.S), at::empty_like(saved.z)};
+  if (const auto map = SegmentMap::where_it_pays(p.q_map, p.q.size(2), dv)) {
+    segment_query_gradients(p, *map, saved, grad, result, state_gradient.R, state_gradient.u);
+  } else {
+    query_gradients(p, PackedMap(p.q_map, d, dv), saved, grad, result, state_gradient);
+  }
   if (wanted.q_weight) {
     result.q_weight = query_weight_gradient(p, saved, grad);
   }
@@ -150,7 +152,12 @@ Backward backward(const Problem& p, const Forward& saved, const at::Tensor& grad
     if (wanted.k_weight) {
       power = at::empty({p.k.size(0), p.k.size(1), p.k.size(2)}, p.k.options());
     }
-    key_gradients(p, k_map, state_gradient, power, result);
+    if (const auto map = SegmentMap::where_it_pays(p.k_map, p.k.size(2), dv)) {
+      segment_key_gradients(p, *map, state_gradient.R, state_gradient.u, wanted.params, power,
+                            result);
+    } else {
+      key_gradients(p, PackedMap(p.k_map, d, dv), state_gradient, power, result);
+    }
     if (wanted.k_weight) {
       result.k_weight = key_weight_gradient(p, power);
     }

@@ -2,6 +2,7 @@
 
 #include "runtime/kernels/cpu/packed_map.h"
 #include "runtime/kernels/cpu/passes.h"
+#include "runtime/kernels/cpu/segments.h"
 #include "runtime/kernels/cpu/state.h"
 #include "runtime/kernels/cpu/tasks.h"
 #include "runtime/kernels/layout.h"
@@ -91,15 +92,22 @@ void apply(const Problem& p, const PackedMap& map, Forward& result) {
 Forward forward(const Problem& p) {
   const int64_t B = p.q.size(0), H = p.q.size(1), Nq = p.q.size(2), d = p.q.size(3);
   const int64_t Hk = p.k.size(1), dv = p.v.size(3);
-  const PackedMap k_map(p.k_map, d, dv), q_map(p.q_map, d, dv);
   const int64_t D = feature_count(p.k_map, d);
   Forward result;
   result.S = at::empty({B, Hk, D, dv}, p.q.options());
   result.z = at::empty({B, Hk, D}, p.q.options());
   result.o = empty_in_order_of(p.q, dv);
   result.den = at::empty({B, H, Nq}, p.q.options());
-  key_value_state(p, k_map, result.S, result.z);
-  apply(p, q_map, result);
+  if (const auto map = SegmentMap::where_it_pays(p.k_map, p.k.size(2), dv)) {
+    segment_state(p, *map, result.S, result.z);
+  } else {
+    key_value_state(p, PackedMap(p.k_map, d, dv), result.S, result.z);
+  }
+  if (const auto map = SegmentMap::where_it_pays(p.q_map, Nq, dv)) {
+    segment_apply(p, *map, result);
+  } else {
+    apply(p, PackedMap(p.q_map, d, dv), result);
+  }
   return result;
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "generators/common/tiles.h"
+#include "runtime/kernels/cpu/search_tree.h"
 #include "runtime/kernels/layout.h"
 #include "runtime/kernels/registry.h"
 
@@ -18,14 +19,6 @@ bool is_pwl(const std::string& map) { return map == "pwl"; }
 bool is_dense(const std::string& map) { return map.rfind("dense_", 0) == 0; }
 bool is_elementwise(const MapArgs& args) { return !args.proj.defined(); }
 
-/// Most knots that a search tree of that many levels holds: a node has kSearchWidth knots and one
-/// child more.
-constexpr int64_t tree_knots(int levels) {
-  int64_t nodes = 1;  // of the last level
-  for (int level = 1; level < levels; level++) nodes = nodes * tiles::kSearchWidth + 1;
-  return nodes * tiles::kSearchWidth;
-}
-
 static_assert(tree_knots(kMaxSearchLevels) == kMaxKnots);
 
 const float* floats(const at::Tensor& t) { return t.const_data_ptr<float>(); }
@@ -38,21 +31,6 @@ int64_t built_size(const std::string& variant, int64_t d, int64_t dv) {
 /// Zeros of that shape, in memory that vectors may be loaded from.
 at::Tensor zeros(at::IntArrayRef sizes) { return at::zeros(sizes, at::kFloat); }
 
-/// Level `level` of the search tree: node k of the tree's last level holds knots 16 k .. 16 k + 15,
-/// and a node above holds the largest knot below each of its children. Absent knots are +inf.
-void fill_search_level(const float* knots, int64_t count, int levels, int level, float* nodes,
-                       int64_t node_count) {
-  const int64_t width = tiles::kSearchWidth;
-  int64_t stride = 1;
-  for (int below = level + 1; below < levels; below++) {
-    stride *= width;
-  }
-  for (int64_t k = 0; k < node_count * width; k++) {
-    const int64_t index = (k + 1) * stride - 1;
-    nodes[k] = index < count ? knots[index] : std::numeric_limits<float>::infinity();
-  }
-}
-
 }  // namespace
 
 PackedMap::PackedMap(const MapArgs& args, int64_t d, int64_t dv) : args_(args), d_(d) {
@@ -60,7 +38,7 @@ PackedMap::PackedMap(const MapArgs& args, int64_t d, int64_t dv) : args_(args), 
   padded_d_ = round_up(std::max<int64_t>(d, 1), tiles::kLanes);
   variant_ = args.map;
   if (is_pwl(args.map) || is_dense(args.map)) {
-    tile_ = is_pwl(args.map) && !big && args.L <= 4 ? 4 : 8;
+    tile_ = tiles::kChannels;
     groups_ = {args.L, tile_};
     variant_ += std::to_string(tile_) + (big ? "_big" : "");
   }
@@ -98,22 +76,7 @@ void PackedMap::pack_projection(const at::Tensor& proj, const at::Tensor& bias) 
 void PackedMap::pack_pwl() {
   const int64_t knots = args_.knots.numel(), rows = knots + 1;
   const int levels = knots > tree_knots(2) ? kMaxSearchLevels : 2;
-  TORCH_INTERNAL_ASSERT(knots <= tree_knots(levels), knots, " knots");
-  int64_t total = 0, nodes = 1;
-  for (int level = 0; level < levels; level++) {
-    total += nodes;
-    nodes = nodes * tiles::kSearchWidth + 1;
-  }
-  search_ = at::empty({total, tiles::kSearchWidth}, at::kFloat);
-  float* out = search_.data_ptr<float>();
-  const at::Tensor sorted = args_.knots.contiguous();
-  nodes = 1;
-  for (int level = 0; level < levels; level++) {
-    fill_search_level(floats(sorted), knots, levels, level, out, nodes);
-    out += nodes * tiles::kSearchWidth;
-    nodes = nodes * tiles::kSearchWidth + 1;
-  }
-
+  search_ = search_tree(args_.knots, levels);
   table_ = groups_.split_table(args_.table);
   first_ = at::zeros({projections_}, at::kInt);
   int32_t* first = first_.data_ptr<int32_t>();

@@ -1,6 +1,6 @@
-// How work is cut: a task is one slot of kSlotTokens tokens of one (b, h), a call one tile of a
-// slot. Slots are fixed by the shape alone, and their sums are combined in slot order in float64,
-// so that results do not depend on the number of threads.
+// How work is cut: a task is one slot of tokens of one (b, h), a call one tile of a slot. Slots are
+// fixed by the shape alone, and their sums are combined in slot order in float64, so that results
+// do not depend on the number of threads.
 #pragma once
 
 #include <ATen/Parallel.h>
@@ -20,10 +20,11 @@ struct Task {
 
 class Tasks {
  public:
-  Tasks(int64_t B, int64_t H, int64_t N)
+  Tasks(int64_t B, int64_t H, int64_t N, int64_t slot_tokens = kSlotTokens)
       : H_(H),
         N_(N),
-        slots_(std::max<int64_t>(1, (N + kSlotTokens - 1) / kSlotTokens)),
+        slot_tokens_(slot_tokens),
+        slots_(std::max<int64_t>(1, (N + slot_tokens - 1) / slot_tokens)),
         count_(B * H * slots_) {}
 
   int64_t count() const { return count_; }
@@ -31,8 +32,8 @@ class Tasks {
 
   Task operator[](int64_t index) const {
     const int64_t slot = index % slots_, head = index / slots_;
-    const int64_t first = slot * kSlotTokens;
-    return {head / H_, head % H_, slot, first, std::min(kSlotTokens, N_ - first)};
+    const int64_t first = slot * slot_tokens_;
+    return {head / H_, head % H_, slot, first, std::min(slot_tokens_, N_ - first)};
   }
 
   /// Calls body(begin, end) on ranges of task indices, in parallel.
@@ -42,14 +43,14 @@ class Tasks {
   }
 
  private:
-  int64_t H_, N_, slots_, count_;
+  int64_t H_, N_, slot_tokens_, slots_, count_;
 };
 
 /// Calls body(first, tokens) for each tile of the task.
 template <typename Body>
-void for_each_tile(const Task& task, const Body& body) {
-  for (int64_t n = 0; n < task.tokens; n += tiles::kTokens) {
-    body(task.first + n, std::min<int64_t>(tiles::kTokens, task.tokens - n));
+void for_each_tile(const Task& task, const Body& body, int64_t tile = tiles::kTokens) {
+  for (int64_t n = 0; n < task.tokens; n += tile) {
+    body(task.first + n, std::min(tile, task.tokens - n));
   }
 }
 

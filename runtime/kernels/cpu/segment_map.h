@@ -1,0 +1,57 @@
+// A pwl map in segment form: a floor becomes segments of slope 0, cut where a channel crosses it,
+// so that phi_l(t) = c_ls + a_ls t exactly on every segment s.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "runtime/kernels/kernels.h"
+
+namespace luna::kernels {
+
+class SegmentMap {
+ public:
+  /// The map, or nullptr where multiplying features costs less: no pwl map, or too few tokens to
+  /// pay for the tables of every (b, h).
+  static std::unique_ptr<SegmentMap> where_it_pays(const MapArgs& args, int64_t tokens, int64_t dv);
+
+  int64_t m() const { return m_; }
+  int64_t L() const { return L_; }
+  int64_t d() const { return d_; }
+  /// m padded to whole vectors.
+  int64_t projections() const { return projections_; }
+  int64_t segments() const { return static_cast<int64_t>(table_row_.size()); }
+
+  const std::vector<float>& knots() const { return knots_; }
+  const at::Tensor& proj() const { return proj_; }            ///< [d, projections]
+  const at::Tensor& proj_rows() const { return proj_rows_; }  ///< [projections, d]
+  const at::Tensor& bias() const { return bias_; }            ///< [projections]
+  const at::Tensor& search() const { return search_; }        ///< search_tree()
+  /// Binary search for locate_avx512(), and its number of levels; 0 where there are too many knots.
+  const at::Tensor& levels() const { return levels_; }
+  int level_count() const { return level_count_; }
+  const at::Tensor& base() const { return base_; }  ///< [segments + 1 or more], zeros beyond
+  /// [L, segments, 2]: values at the segment's base, then slopes.
+  const at::Tensor& coefficients() const { return coefficients_; }
+
+  /// g0, g1 of MapGrads from the gradient of coefficients(), [L, segments, 2] float64: what a
+  /// channel's floor swallows does not count.
+  void unfold(const at::Tensor& gradient, MapGrads& grads) const;
+
+ private:
+  explicit SegmentMap(const MapArgs& args);
+  void cut_segments(const MapArgs& args);
+  void pack_segments(const MapArgs& args);
+  void plant_search();
+  void pack_projection(const MapArgs& args);
+
+  int64_t m_, L_, d_, projections_;
+  int64_t table_rows_;
+  std::vector<int64_t> table_row_;  ///< row of MapArgs::table that each segment is a part of
+  std::vector<uint8_t> floored_;    ///< [L, segments]
+  std::vector<float> knots_;
+  at::Tensor proj_, proj_rows_, bias_, search_, levels_, base_, coefficients_;
+  int level_count_ = 0;
+};
+
+}  // namespace luna::kernels

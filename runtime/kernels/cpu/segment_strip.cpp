@@ -1,0 +1,200 @@
+#include "runtime/kernels/cpu/segment_strip.h"
+
+#include "generators/common/tiles.h"
+#include "runtime/kernels/cpu/locate.h"
+#include "runtime/kernels/layout.h"
+
+namespace luna::kernels {
+namespace {
+
+using tiles::kStripPitch;
+
+/// Name suffix of the pipelines that are built for rows of that width, or for any.
+std::string built_for(int64_t width) {
+  return width == 32 || width == 64 ? std::to_string(width) : "0";
+}
+
+void add_rows(TileCall& call, const StripRows& rows, int64_t tokens) {
+  call.add(rows.data, {{rows.width, 1}, {tokens, rows.row}});
+}
+
+void add_scalars(TileCall& call, const StripScalars& scalars, int64_t tokens) {
+  call.add(scalars.data, {{tokens, scalars.stride}});
+}
+
+void add_matrix(TileCall& call, const at::Tensor& t) {
+  call.add(t.const_data_ptr<float>(), {{t.size(1), 1}, {t.size(0), t.size(1)}});
+}
+
+void add_coefficients(TileCall& call, const SegmentMap& map, const float* data) {
+  call.add(data, {{2, 1}, {map.segments(), 2}, {map.L(), 2 * map.segments()}});
+}
+
+void add_state(TileCall& call, const SegmentMap& map, int64_t width, const float* S,
+               const float* z) {
+  call.add(S, {{width, 1}, {map.L(), width}, {map.m(), map.L() * width}});
+  call.add(z, {{map.L(), 1}, {map.m(), map.L()}});
+}
+
+}  // namespace
+
+SegmentTable::SegmentTable(const SegmentMap& map, int64_t dv)
+    : m_(map.m()),
+      rows_(map.segments() + 1),
+      dv_(dv),
+      width_(tiles::round_up(dv, tiles::kLanes)),
+      memory_(at::zeros({m_ * rows_ * 2 * (width_ + 1)}, at::kFloat)),
+      data_(memory_.data_ptr<float>()),
+      normaliser_(data_ + m_ * rows_ * 2 * width_) {}
+
+void SegmentTable::add_to(TileCall& call, bool padded, int64_t segments) const {
+  call.add(
+      data_,
+      {{padded ? width_ : dv_, 1}, {2, width_}, {segments, 2 * width_}, {m_, 2 * width_ * rows_}});
+  call.add(normaliser_, {{2, 1}, {segments, 2}, {m_, 2 * rows_}});
+}
+
+Strip::Strip(const SegmentMap& map, int64_t dv)
+    : map_(map), by_d_(built_for(map.d())), by_dv_(built_for(dv)) {
+  const int64_t sites = map.projections() * kStripPitch;
+  memory_ = at::zeros({2 * sites + 2 * kStripPitch}, at::kFloat);
+  rows_ = at::empty({sites}, at::kInt);
+  t_ = memory_.data_ptr<float>();
+  dt_ = t_ + sites;
+  scale_ = dt_ + sites;
+  last_ = scale_ + kStripPitch;
+  row_ = rows_.data_ptr<int32_t>();
+}
+
+void Strip::add_sites(TileCall& call) const {
+  call.add(t_, {{tokens_, 1}, {map_.projections(), kStripPitch}});
+  call.add(row_, {{tokens_, 1}, {map_.projections(), kStripPitch}});
+}
+
+void Strip::locate(const StripRows& x, const StripScalars& weight, int64_t tokens) {
+  tokens_ = tokens;
+  static const bool avx512 = has_avx512();
+  if (avx512 && map_.level_count() > 0) {
+    locate_avx512({x.data, x.width, x.row, tokens, map_.proj().const_data_ptr<float>(),
+                   map_.bias().const_data_ptr<float>(), map_.projections(),
+                   map_.levels().const_data_ptr<float>(), map_.level_count(),
+                   map_.base().const_data_ptr<float>(), t_, row_, kStripPitch});
+    if (weight.stride != 0) drop_masked(weight);
+    return;
+  }
+  TileCall call("segment_sites");
+  add_rows(call, x, tokens);
+  add_scalars(call, weight, tokens);
+  add_matrix(call, map_.proj());
+  call.add(map_.bias().const_data_ptr<float>(), {{map_.projections(), 1}});
+  add_matrix(call, map_.search());
+  call.add(map_.base().const_data_ptr<float>(), {{map_.segments() + 1, 1}});
+  call.add(static_cast<int32_t>(map_.segments()));
+  add_sites(call);
+  call.run();
+}
+
+void Strip::drop_masked(const StripScalars& weight) {
+  for (int64_t n = 0; n < tokens_; n++) {
+    if (weight.data[n * weight.stride] != 0.0f) continue;
+    for (int64_t i = 0; i < map_.projections(); i++) {
+      t_[i * kStripPitch + n] = 0.0f;
+      row_[i * kStripPitch + n] = static_cast<int32_t>(map_.segments());
+    }
+  }
+}
+
+void Strip::add_sums(const StripRows& v, const StripScalars& scale, const StripScalars& last,
+                     SegmentTable& sums) {
+  TileCall call("segment_sums_" + by_dv_);
+  add_sites(call);
+  add_rows(call, v, tokens_);
+  add_scalars(call, scale, tokens_);
+  add_scalars(call, last, tokens_);
+  sums.add_to(call, false, sums.rows());
+  call.run();
+}
+
+void Strip::product(const StripScalars& weight, const SegmentTable& table, const Denominator& rule,
+                    const StripRows& out, const StripScalars& den) {
+  TileCall sum("segment_product_" + by_dv_);
+  add_sites(sum);
+  table.add_to(sum, false, table.rows());
+  add_rows(sum, out, tokens_);
+  add_scalars(sum, den, tokens_);
+  sum.run();
+  TileCall normalise("segment_normalise");
+  add_scalars(normalise, weight, tokens_);
+  normalise.add(rule.add);
+  normalise.add(finite_floor(rule.clamp));
+  add_rows(normalise, out, tokens_);
+  add_scalars(normalise, den, tokens_);
+  normalise.run();
+}
+
+void Strip::dot(const StripRows& v, const StripScalars& scale, const StripScalars& last,
+                const SegmentTable& table) {
+  TileCall call("segment_dot_" + by_dv_);
+  add_sites(call);
+  add_rows(call, v, tokens_);
+  add_scalars(call, scale, tokens_);
+  add_scalars(call, last, tokens_);
+  table.add_to(call, false, table.rows());
+  call.add(dt_, {{tokens_, 1}, {map_.m(), kStripPitch}});
+  call.run();
+}
+
+void Strip::back(const StripRows& x, const StripScalars& weight, float* dx, int64_t dx_row,
+                 float* dproj, float* dbias) {
+  TileCall call("segment_back_" + by_d_);
+  call.add(dt_, {{tokens_, 1}, {map_.projections(), kStripPitch}});
+  add_rows(call, x, tokens_);
+  add_scalars(call, weight, tokens_);
+  add_matrix(call, map_.proj_rows());
+  add_rows(call, {dx, map_.d(), dx_row}, dx ? tokens_ : 0);
+  const int64_t m = dproj ? map_.m() : 0;
+  call.add(dproj, {{map_.d(), 1}, {m, map_.d()}});
+  call.add(dbias, {{m, 1}});
+  call.run();
+}
+
+void Strip::query_scales(const StripRows& grad, const StripRows& o, const StripScalars& den,
+                         const StripScalars& weight, const Denominator& rule) {
+  TileCall call("segment_query_scales_" + by_dv_);
+  add_rows(call, grad, tokens_);
+  add_rows(call, o, tokens_);
+  add_scalars(call, den, tokens_);
+  add_scalars(call, weight, tokens_);
+  call.add(rule.add);
+  call.add(finite_floor(rule.clamp));
+  add_scalars(call, scale(), tokens_);
+  add_scalars(call, last(), tokens_);
+  call.run();
+}
+
+void fill_table(const SegmentMap& map, const float* S, const float* z, SegmentTable& table) {
+  TileCall call("segment_table");
+  add_coefficients(call, map, map.coefficients().const_data_ptr<float>());
+  add_state(call, map, table.width(), S, z);
+  table.add_to(call, true, map.segments());
+  call.run();
+}
+
+void state_of(const SegmentMap& map, const SegmentTable& sums, float* S, float* z) {
+  TileCall call("segment_state");
+  add_coefficients(call, map, map.coefficients().const_data_ptr<float>());
+  sums.add_to(call, true, map.segments());
+  add_state(call, map, sums.width(), S, z);
+  call.run();
+}
+
+void table_gradient(const SegmentMap& map, const float* S, const float* z, const SegmentTable& sums,
+                    float* gradient) {
+  TileCall call("segment_table_grad");
+  add_state(call, map, sums.width(), S, z);
+  sums.add_to(call, true, map.segments());
+  add_coefficients(call, map, gradient);
+  call.run();
+}
+
+}  // namespace luna::kernels

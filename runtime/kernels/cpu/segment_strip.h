@@ -1,0 +1,93 @@
+// The pipelines of segment form (generators/attention/segments) on one strip of tokens of one
+// (b, h), with the memory that they share.
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "runtime/kernels/cpu/segment_map.h"
+#include "runtime/kernels/cpu/tile_call.h"
+#include "runtime/kernels/kernels.h"
+
+namespace luna::kernels {
+
+/// Rows of one strip: [tokens, width], the last stride 1.
+struct StripRows {
+  float* data;
+  int64_t width, row;
+};
+
+/// A value of every token of the strip; stride 0: one value for all.
+struct StripScalars {
+  float* data;
+  int64_t stride;
+};
+
+/// Sums or rows over (projection, segment): rows (e, c, segment, i) and their normaliser's column.
+/// One row more than segments: what falls there is not read.
+class SegmentTable {
+ public:
+  SegmentTable(const SegmentMap& map, int64_t dv);
+  void clear() { memory_.zero_(); }
+
+  int64_t width() const { return width_; }  ///< dv padded to whole vectors
+  int64_t dv() const { return dv_; }
+  /// Appends (rows, normaliser) to call: dv columns as tokens have them, or the padded ones.
+  void add_to(TileCall& call, bool padded, int64_t segments) const;
+  int64_t rows() const { return rows_; }
+
+ private:
+  int64_t m_, rows_, dv_, width_;
+  at::Tensor memory_;
+  float *data_, *normaliser_;
+};
+
+/// One thread's memory for a strip's sites, and the calls.
+class Strip {
+ public:
+  Strip(const SegmentMap& map, int64_t dv);
+
+  /// The segment of every (token, projection) and t from its base on; what follows refers to these
+  /// tokens.
+  void locate(const StripRows& x, const StripScalars& weight, int64_t tokens);
+  /// sums += (t - base)^c [scale v, last].
+  void add_sums(const StripRows& v, const StripScalars& scale, const StripScalars& last,
+                SegmentTable& sums);
+  /// den = w . normaliser, out = w . table / rule(den).
+  void product(const StripScalars& weight, const SegmentTable& table, const Denominator& rule,
+               const StripRows& out, const StripScalars& den);
+  /// The gradient at t, kept for back().
+  void dot(const StripRows& v, const StripScalars& scale, const StripScalars& last,
+           const SegmentTable& table);
+  /// dx (or null), dproj [m, d] and dbias [m] (or null), the latter two added to.
+  void back(const StripRows& x, const StripScalars& weight, float* dx, int64_t dx_row, float* dproj,
+            float* dbias);
+  /// w / r and -w s of every query, kept until the next call.
+  void query_scales(const StripRows& grad, const StripRows& o, const StripScalars& den,
+                    const StripScalars& weight, const Denominator& rule);
+  StripScalars scale() const { return {scale_, 1}; }
+  StripScalars last() const { return {last_, 1}; }
+
+ private:
+  void add_sites(TileCall& call) const;
+  /// Sites of tokens of weight 0: t = 0 in the row after the last segment.
+  void drop_masked(const StripScalars& weight);
+
+  const SegmentMap& map_;
+  std::string by_d_, by_dv_;  ///< suffixes of the pipelines' names
+  at::Tensor memory_, rows_;
+  float *t_, *dt_, *scale_, *last_;
+  int32_t* row_;
+  int64_t tokens_ = 0;
+};
+
+/// table = coefficients . [S, z]: S [m L, width] (padded like the table's rows), z [m L].
+void fill_table(const SegmentMap& map, const float* S, const float* z, SegmentTable& table);
+/// S, z = coefficients . sums.
+void state_of(const SegmentMap& map, const SegmentTable& sums, float* S, float* z);
+/// gradient [L, segments, 2] of the coefficients = sums . [S, z].
+void table_gradient(const SegmentMap& map, const float* S, const float* z, const SegmentTable& sums,
+                    float* gradient);
+
+}  // namespace luna::kernels

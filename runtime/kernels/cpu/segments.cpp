@@ -1,0 +1,241 @@
+#include "runtime/kernels/cpu/segments.h"
+
+#include "runtime/kernels/cpu/segment_strip.h"
+#include "runtime/kernels/cpu/tasks.h"
+#include "runtime/kernels/layout.h"
+
+namespace luna::kernels::cpu {
+namespace {
+
+/// Tokens of a task: the tables of a (b, h) are built once for them.
+constexpr int64_t kTaskTokens = 2048;
+
+/// max(den + add, clamp) = 1.
+constexpr Denominator kNoDenominator{kLowest, 1.0f};
+
+Tasks tasks_of(const at::Tensor& x) { return {x.size(0), x.size(1), x.size(2), kTaskTokens}; }
+
+template <typename Body>
+void for_each_strip(const Task& task, const Body& body) {
+  for_each_tile(task, body, tiles::kStripTokens);
+}
+
+StripRows strip(const Rows& rows, const Task& task, int64_t n) {
+  return {rows.at(task.b, task.h, n), rows.width, rows.row};
+}
+
+StripScalars scalars(const Rows& rows, const Task& task, int64_t n) {
+  return {rows.at(task.b, task.h, n), rows.row};
+}
+
+/// [B, Hk, D, dv] with rows padded to whole vectors.
+at::Tensor padded(const at::Tensor& S) {
+  const int64_t dv = S.size(3), width = tiles::round_up(dv, tiles::kLanes);
+  return width == dv ? S.contiguous() : at::constant_pad_nd(S, {0, width - dv});
+}
+
+/// States of every task, [tasks, D, width] and [tasks, D], and their sums in float64 over the tasks
+/// of a key head, which are adjacent.
+struct TaskStates {
+  TaskStates(int64_t tasks, int64_t D, int64_t dv)
+      : S(at::empty({tasks, D, tiles::round_up(dv, tiles::kLanes)}, at::kFloat)),
+        z(at::empty({tasks, D}, at::kFloat)) {}
+  float* S_of(int64_t task) const { return S.data_ptr<float>() + task * S.size(1) * S.size(2); }
+  float* z_of(int64_t task) const { return z.data_ptr<float>() + task * z.size(1); }
+
+  void reduce(at::Tensor& S_sum, at::Tensor& z_sum) const {
+    const auto sum = [](const at::Tensor& parts, at::Tensor& into) {
+      const int64_t heads = into.size(0) * into.size(1);
+      if (heads == 0) return;
+      const at::Tensor by_head = parts.unflatten(0, {heads, parts.size(0) / heads});
+      into.copy_((by_head.size(1) == 1 ? by_head.select(1, 0) : by_head.sum(1, false, at::kDouble))
+                     .view(into.sizes()));
+    };
+    sum(S.narrow(2, 0, S_sum.size(3)), S_sum);
+    sum(z, z_sum);
+  }
+
+  at::Tensor S, z;
+};
+
+/// Parameter sums of every task: dproj [m, d], dbias [m], gradient of the coefficients.
+class TaskSums {
+ public:
+  TaskSums(const SegmentMap& map, int64_t tasks)
+      : map_(map),
+        proj_(at::zeros({tasks, map.m(), map.d()}, at::kFloat)),
+        bias_(at::zeros({tasks, map.m()}, at::kFloat)),
+        coefficients_(at::empty({tasks, map.L(), map.segments(), 2}, at::kFloat)) {}
+  float* proj(int64_t task) const { return proj_.data_ptr<float>() + task * map_.m() * map_.d(); }
+  float* bias(int64_t task) const { return bias_.data_ptr<float>() + task * map_.m(); }
+  float* coefficients(int64_t task) const {
+    return coefficients_.data_ptr<float>() + task * map_.L() * map_.segments() * 2;
+  }
+  void reduce(MapGrads& grads) const {
+    grads.proj = proj_.sum(0, false, at::kDouble).to(at::kFloat);
+    grads.bias = bias_.sum(0, false, at::kDouble).to(at::kFloat);
+    map_.unfold(coefficients_.sum(0, false, at::kDouble).contiguous(), grads);
+  }
+
+ private:
+  const SegmentMap& map_;
+  at::Tensor proj_, bias_, coefficients_;
+};
+
+/// The table of the (b, key head) at hand: tasks of one head follow each other.
+class HeadTable {
+ public:
+  HeadTable(const SegmentMap& map, const at::Tensor& S, const at::Tensor& z, int64_t dv)
+      : map_(map), S_(S), z_(z), table_(map, dv) {}
+  const SegmentTable& of(int64_t head) {
+    if (head != head_) {
+      fill_table(map_, S(head), z(head), table_);
+      head_ = head;
+    }
+    return table_;
+  }
+  const float* S(int64_t head) const {
+    return S_.const_data_ptr<float>() + head * S_.size(2) * S_.size(3);
+  }
+  const float* z(int64_t head) const { return z_.const_data_ptr<float>() + head * z_.size(2); }
+
+ private:
+  const SegmentMap& map_;
+  const at::Tensor &S_, &z_;
+  SegmentTable table_;
+  int64_t head_ = -1;
+};
+
+}  // namespace
+
+void segment_state(const Problem& p, const SegmentMap& map, at::Tensor& S, at::Tensor& z) {
+  const int64_t dv = p.v.size(3);
+  const Tasks tasks = tasks_of(p.k);
+  const TaskStates states(tasks.count(), map.m() * map.L(), dv);
+  float one = 1.0f;
+  const Rows k(p.k), v(p.v), weight(p.k_weight, &one);
+  tasks.run([&](int64_t begin, int64_t end) {
+    Strip sites(map, dv);
+    SegmentTable sums(map, dv);
+    for (int64_t index = begin; index < end; index++) {
+      const Task task = tasks[index];
+      if (index > begin) sums.clear();
+      for_each_strip(task, [&](int64_t n, int64_t tokens) {
+        const StripScalars w = scalars(weight, task, n);
+        sites.locate(strip(k, task, n), w, tokens);
+        sites.add_sums(strip(v, task, n), w, w, sums);
+      });
+      state_of(map, sums, states.S_of(index), states.z_of(index));
+    }
+  });
+  states.reduce(S, z);
+}
+
+void segment_apply(const Problem& p, const SegmentMap& map, Forward& result) {
+  const int64_t H = p.q.size(1), Hk = p.k.size(1), dv = p.v.size(3);
+  const at::Tensor S = padded(result.S);
+  float one = 1.0f;
+  const Rows q(p.q), weight(p.q_weight, &one), o(result.o), den(result.den);
+  const Tasks tasks = tasks_of(p.q);
+  tasks.run([&](int64_t begin, int64_t end) {
+    Strip sites(map, dv);
+    HeadTable tables(map, S, result.z, dv);
+    for (int64_t index = begin; index < end; index++) {
+      const Task task = tasks[index];
+      const SegmentTable& table = tables.of(task.b * Hk + task.h * Hk / H);
+      for_each_strip(task, [&](int64_t n, int64_t tokens) {
+        const StripScalars w = scalars(weight, task, n);
+        sites.locate(strip(q, task, n), w, tokens);
+        sites.product(w, table, p.denominator, strip(o, task, n), scalars(den, task, n));
+      });
+    }
+  });
+}
+
+void segment_query_gradients(const Problem& p, const SegmentMap& map, const Forward& saved,
+                             const at::Tensor& grad, Backward& result, at::Tensor& R,
+                             at::Tensor& u) {
+  const int64_t H = p.q.size(1), Hk = p.k.size(1), dv = p.v.size(3);
+  const Tasks tasks = tasks_of(p.q);
+  const at::Tensor S = padded(saved.S);
+  const TaskStates states(tasks.count(), map.m() * map.L(), dv);
+  const TaskSums params(map, tasks.count());
+  float one = 1.0f;
+  const Rows q(p.q), g(grad), o(saved.o), den(saved.den), weight(p.q_weight, &one),
+      dq(result.q, nullptr);
+  tasks.run([&](int64_t begin, int64_t end) {
+    Strip sites(map, dv);
+    SegmentTable sums(map, dv);
+    HeadTable tables(map, S, saved.z, dv);
+    for (int64_t index = begin; index < end; index++) {
+      const Task task = tasks[index];
+      const int64_t head = task.b * Hk + task.h * Hk / H;
+      const SegmentTable& table = tables.of(head);
+      if (index > begin) sums.clear();
+      for_each_strip(task, [&](int64_t n, int64_t tokens) {
+        const StripScalars w = scalars(weight, task, n);
+        const StripRows rows = strip(q, task, n), columns = strip(g, task, n);
+        sites.locate(rows, w, tokens);
+        sites.query_scales(columns, strip(o, task, n), scalars(den, task, n), w, p.denominator);
+        sites.dot(columns, sites.scale(), sites.last(), table);
+        sites.add_sums(columns, sites.scale(), sites.last(), sums);
+        sites.back(rows, w, dq.at(task.b, task.h, n), dq.row, params.proj(index),
+                   params.bias(index));
+      });
+      state_of(map, sums, states.S_of(index), states.z_of(index));
+      table_gradient(map, tables.S(head), tables.z(head), sums, params.coefficients(index));
+    }
+  });
+  params.reduce(result.q_map);
+  states.reduce(R, u);
+}
+
+void segment_key_gradients(const Problem& p, const SegmentMap& map, const at::Tensor& R,
+                           const at::Tensor& u, bool wants_params, const at::Tensor& power,
+                           Backward& result) {
+  const int64_t Hk = p.k.size(1), dv = p.v.size(3);
+  const Tasks tasks = tasks_of(p.k);
+  const at::Tensor S = padded(R);
+  const TaskSums params(map, wants_params ? tasks.count() : 0);
+  float one = 1.0f;
+  const at::Tensor value_gradient =
+      result.v.defined() || !power.defined() ? result.v : at::empty_like(p.v);
+  const at::Tensor rest = at::empty({p.k.size(0), Hk, p.k.size(2)}, p.k.options());
+  const Rows k(p.k), v(p.v), weight(p.k_weight, &one), dk(result.k, nullptr),
+      dvalue(value_gradient, nullptr), den(rest);
+  tasks.run([&](int64_t begin, int64_t end) {
+    Strip sites(map, dv);
+    SegmentTable sums(map, dv);
+    HeadTable tables(map, S, u, dv);
+    for (int64_t index = begin; index < end; index++) {
+      const Task task = tasks[index];
+      const int64_t head = task.b * Hk + task.h;
+      const SegmentTable& table = tables.of(head);
+      if (index > begin) sums.clear();
+      for_each_strip(task, [&](int64_t n, int64_t tokens) {
+        const StripScalars w = scalars(weight, task, n);
+        const StripRows rows = strip(k, task, n), values = strip(v, task, n);
+        sites.locate(rows, w, tokens);
+        if (dvalue.data) {
+          sites.product(w, table, kNoDenominator, strip(dvalue, task, n), scalars(den, task, n));
+        }
+        if (dk.data || wants_params) sites.dot(values, w, w, table);
+        if (wants_params) sites.add_sums(values, w, w, sums);
+        if (dk.data || wants_params) {
+          sites.back(rows, w, dk.at(task.b, task.h, n), dk.row,
+                     wants_params ? params.proj(index) : nullptr,
+                     wants_params ? params.bias(index) : nullptr);
+        }
+      });
+      if (wants_params) {
+        table_gradient(map, tables.S(head), tables.z(head), sums, params.coefficients(index));
+      }
+    }
+  });
+  if (wants_params) params.reduce(result.k_map);
+  if (power.defined()) {
+    power.copy_((p.v * value_gradient).sum(-1) + rest);
+  }
+}
+
+}  // namespace luna::kernels::cpu
