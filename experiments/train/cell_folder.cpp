@@ -105,26 +105,52 @@ void MetricsLog::sync() {
   if (fdatasync(fileno(file_.get())) != 0) refuse(path_, errno);
 }
 
-bool CellFolder::done() const { return fs::exists(path_ / "DONE"); }
+json CellFolder::result() const {
+  json done = read("DONE");
+  for (const char* key : {"test_accuracy", "validation_accuracy", "steps", "seconds"}) {
+    const bool there = done.is_object() && done.contains(key) && done[key].is_number();
+    if (!there) return {};
+  }
+  return done;
+}
 
 std::optional<std::string> CellFolder::failure() const {
   const json failed = read("FAILED");
   if (!failed.is_object()) return std::nullopt;
-  return failed.value("reason", "unknown reason");
+  const auto reason = failed.find("reason");
+  const bool said = reason != failed.end() && reason->is_string();
+  return said ? reason->get<std::string>() : "unknown reason";
 }
 
-void CellFolder::claim(const json& config) const {
-  const fs::path path = path_ / "config.resolved.toml";
-  if (!fs::exists(path)) {
-    io::write_file_atomically(path, toml_text(config));
-    return;
-  }
-  const std::string difference = first_difference(config, read_toml(path), "");
-  if (difference.empty()) return;
+void CellFolder::refuse_results(const std::string& why) const {
   throw UsageError(
       fmt::format("{} holds results of another configuration: {}; choose another "
                   "results folder with --results, or delete this one",
-                  path_.string(), difference));
+                  path_.string(), why));
+}
+
+void CellFolder::compare(const json& config, const json& there) const {
+  const std::string difference = first_difference(config, there, "");
+  if (!difference.empty()) refuse_results(difference);
+}
+
+void CellFolder::check(const json& config) const {
+  if (!fs::exists(resolved())) {
+    const bool empty = !fs::exists(path_ / "DONE") && !fs::exists(checkpoint());
+    return empty ? void() : refuse_results("config.resolved.toml is missing");
+  }
+  json there;
+  try {
+    there = read_toml(resolved());
+  } catch (const UsageError&) {
+    refuse_results("config.resolved.toml is damaged");
+  }
+  compare(config, there);
+}
+
+void CellFolder::claim(const json& config) const {
+  check(config);
+  if (!fs::exists(resolved())) io::write_file_atomically(resolved(), toml_text(config));
 }
 
 void CellFolder::write(const std::string& name, const json& object) const {
