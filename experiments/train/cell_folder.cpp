@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <limits>
 #include <sstream>
 
 #include "experiments/config/options.h"
@@ -106,12 +107,15 @@ void MetricsLog::sync() {
 }
 
 json CellFolder::result() const {
-  json done = read("DONE");
-  for (const char* key : {"test_accuracy", "validation_accuracy", "steps", "seconds"}) {
-    const bool there = done.is_object() && done.contains(key) && done[key].is_number();
-    if (!there) return {};
-  }
-  return done;
+  const json done = read("DONE");
+  const auto number = [&](const char* key, double most) {
+    return done.contains(key) && done[key].is_number() && done[key] >= 0 && done[key] <= most;
+  };
+  constexpr double kMost = std::numeric_limits<double>::max();
+  const bool whole = done.is_object() && number("test_accuracy", 1) &&
+                     number("validation_accuracy", 1) && number("steps", kMost) &&
+                     number("seconds", kMost);
+  return whole ? done : json();
 }
 
 std::optional<std::string> CellFolder::failure() const {

@@ -158,9 +158,11 @@ TEST_F(Folder, DamagedMarkersAreNone) {
   }
   for (const auto& item : kDone.items()) {
     json changed = kDone;
-    changed[item.key()] = "x";
-    folder.write("DONE", changed);
-    EXPECT_FALSE(folder.done()) << changed;
+    for (const json& value : {json("x"), json(-1), json()}) {
+      changed[item.key()] = value;
+      folder.write("DONE", changed);
+      EXPECT_FALSE(folder.done()) << changed;
+    }
   }
   folder.write("FAILED", {{"reason", 3}});
   EXPECT_EQ(*folder.failure(), "unknown reason");
