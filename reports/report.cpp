@@ -161,12 +161,13 @@ void make_folder(const fs::path& folder) {
 
 ReportOutcome write_report(const ReportOptions& options) {
   const fs::path folder = options.results / options.tier;
-  if (!fs::is_directory(folder)) {
+  Results results;
+  if (fs::is_directory(folder)) results = read_results(options.results, options.tier);
+  if (results.runs.empty() && !results.bench.is_object()) {
     throw std::runtime_error(fmt::format("no results in {}: run `make reproduce TIER={}` first.",
                                          folder.string(), options.tier));
   }
   make_folder(options.out / "figures");
-  const Results results = read_results(options.results, options.tier);
   ReportOutcome outcome;
   outcome.markdown = options.out / "report.md";
   outcome.html = options.out / "report.html";

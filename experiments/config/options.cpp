@@ -37,8 +37,17 @@ std::string nearest(const std::string& name, const std::vector<std::string>& kno
 
 std::string unknown_name(const std::string& kind, const std::string& name,
                          const std::vector<std::string>& known) {
+  if (known.empty()) return fmt::format("unknown {} '{}'; none is known", kind, name);
   return fmt::format("unknown {} '{}'; did you mean '{}'? Known: {}", kind, name,
                      nearest(name, known), fmt::join(known, ", "));
+}
+
+void check_list(const json& list, const std::string& name) {
+  if (list.empty()) throw UsageError(name + " is empty; name at least one");
+  for (auto item = list.begin(); item != list.end(); ++item) {
+    if (std::find(list.begin(), item, *item) == item) continue;
+    throw UsageError(fmt::format("{} holds {} twice; name it once", name, item->dump()));
+  }
 }
 
 OptionReader::OptionReader(const json& object, std::string table)

@@ -23,6 +23,9 @@ std::string nearest(const std::string& name, const std::vector<std::string>& kno
 std::string unknown_name(const std::string& kind, const std::string& name,
                          const std::vector<std::string>& known);
 
+/// Throws a UsageError unless the list names something, and everything once.
+void check_list(const nlohmann::json& list, const std::string& name);
+
 /// Reads the keys of one table. Errors are UsageErrors that name "<table>.<key>", the value given
 /// and what is accepted.
 class OptionReader {

@@ -59,6 +59,9 @@ std::string toml_text(const json& object) {
 }
 
 nlohmann::json read_toml(const std::filesystem::path& path) {
+  if (std::filesystem::is_directory(path)) {
+    throw UsageError(fmt::format("{}: a folder, not a TOML file", path.string()));
+  }
   std::ifstream file(path);
   if (!file) throw UsageError(fmt::format("{}: no such file", path.string()));
   try {

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <thread>
 
@@ -59,13 +60,18 @@ int run(const BenchCommandOptions& options) {
   }
   const fs::path folder = options.places.results / options.places.tier;
   const fs::path file = options.out.empty() ? folder / "bench.json" : options.out;
+  check_list(options.sizes, "--sizes");
+  check_list(options.threads, "--threads");
+  if (!std::isfinite(options.seconds)) throw UsageError("--seconds must be a finite number");
   const bench::BenchOptions wanted{sizes_of(options.sizes), options.threads, options.seconds};
   if (!options.force && keep(file, wanted)) return 0;
+  io::AtomicFile written(file);  // refused before anything is timed, not after
   const nlohmann::json result = bench::run_bench(wanted, [](const std::string& line) {
     fmt::print("{}\n", line);
     std::fflush(stdout);
   });
-  io::write_file_atomically(file, result.dump(1) + "\n");
+  written.append(result.dump(1) + "\n");
+  written.commit();
   fmt::print("{}\n", file.string());
   return 0;
 }

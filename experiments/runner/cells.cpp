@@ -16,10 +16,10 @@ Cell find_cell(const CellConfig& config, const fs::path& root, double seconds) {
   Cell cell{config, {}, false, seconds};
   cell.folder = root / config.experiment / config.cell / fmt::format("seed_{}", config.seed);
   const CellFolder folder(cell.folder);
-  if (fs::exists(cell.folder / "config.resolved.toml")) folder.claim(to_json(config));
-  const nlohmann::json done = folder.read("DONE");
+  folder.check(to_json(config));
+  const nlohmann::json done = folder.result();
   cell.done = done.is_object();
-  if (cell.done) cell.seconds = done.value("seconds", seconds);
+  if (cell.done) cell.seconds = done.at("seconds");
   return cell;
 }
 

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "experiments/config/options.h"
 #include "experiments/runner/commands.h"
 #include "experiments/runner/prepare.h"
 
@@ -46,7 +47,7 @@ int each_task(const DataOptions& options, decltype(TaskEntry::prepare) TaskEntry
 Command add_data(CLI::App& root) {
   auto options = std::make_shared<DataOptions>();
   CLI::App* app = root.add_subcommand("data", "make or verify data sets");
-  app->require_subcommand(1);
+  app->require_subcommand(0, 1);
   CLI::App* make = app->add_subcommand("make", "write the data sets that are not there");
   CLI::App* verify = app->add_subcommand("verify", "check files against their checksums");
   for (CLI::App* action : {make, verify}) {
@@ -56,7 +57,8 @@ Command add_data(CLI::App& root) {
     action->add_option("--task", options->tasks, "tasks with their default options, by comma")
         ->delimiter(',');
   }
-  return {app, [options, make] {
+  return {app, [options, make, app] {
+            if (app->get_subcommands().empty()) throw UsageError("name a command: make, verify");
             return each_task(*options, make->parsed() ? &TaskEntry::prepare : &TaskEntry::verify);
           }};
 }

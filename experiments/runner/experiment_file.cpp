@@ -7,6 +7,7 @@
 
 #include "experiments/config/options.h"
 #include "experiments/config/toml_file.h"
+#include "experiments/runner/prepare.h"
 #include "runtime/nn/attention.h"
 
 namespace luna::experiments {
@@ -51,6 +52,12 @@ Grid read_grid(const json& table, const std::string& where) {
   OptionReader reader(table, where);
   Grid grid;
   grid.rates = reader.reals("rates", {});
+  for (const double rate : grid.rates) {
+    if (rate >= 0 && rate <= kMostRate) continue;
+    throw UsageError(
+        fmt::format("{}.rates holds {}; accepted: numbers from 0 to {}", where, rate, kMostRate));
+  }
+  if (!grid.rates.empty()) check_list(grid.rates, where + ".rates");
   std::sort(grid.rates.begin(), grid.rates.end());
   grid.seed = reader.integer("seed", 0, 0, std::numeric_limits<int32_t>::max());
   reader.finish();
@@ -69,15 +76,19 @@ json tier_tables(const json& file, const std::string& tier, const std::string& w
   return tables;
 }
 
-/// Errors of [model] and [train], with the file that they stand in.
+/// Errors of [task], [model] and [train], with the file that they stand in.
 void check_cells(const Experiment& experiment, const std::string& where) {
+  check_list(experiment.attentions, where + ".attentions");
+  check_list(experiment.seeds, where + ".seeds");
   for (const std::string& attention : experiment.attentions) {
     check_attention(attention, where + ".attentions");
-    try {
-      experiment.cell(attention, 0);
-    } catch (const UsageError& error) {
-      throw UsageError(where + ": " + error.what());
-    }
+  }
+  try {
+    OptionReader task(experiment.task, "task");
+    find_task(task.text("name", "")).check(task_options(experiment.task));
+    for (const std::string& attention : experiment.attentions) experiment.cell(attention, 0);
+  } catch (const UsageError& error) {
+    throw UsageError(where + ": " + error.what());
   }
 }
 
@@ -98,8 +109,6 @@ Experiment read_experiment(const fs::path& path, const std::string& name, const 
   experiment.cost = read_cost(reader.table("cost"), where + ".cost");
   reader.finish();
   check_cells(experiment, where);
-  OptionReader task(experiment.task, where + ".task");
-  find_task(task.text("name", ""));
   return experiment;
 }
 

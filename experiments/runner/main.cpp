@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <exception>
 #include <iostream>
+#include <new>
 #include <vector>
 
 #include "experiments/config/options.h"
@@ -46,9 +47,16 @@ void check_extras(const CLI::App& app) {
   }
 }
 
-/// torch's errors carry a stack trace after the first line.
-std::string first_line(const std::exception& error) {
+/// torch's errors carry a stack trace after the first line, and those of its allocator no cure.
+std::string one_line(const std::exception& error) {
   const std::string text = error.what();
+  const size_t memory = text.find("can't allocate memory");
+  const bool allocator = memory != std::string::npos;
+  if (allocator || dynamic_cast<const std::bad_alloc*>(&error)) {
+    const size_t end = text.find_first_of(".\n", memory);
+    return fmt::format("{}; lower train.batch, model.width or the task's length",
+                       allocator ? text.substr(memory, end - memory) : "out of memory");
+  }
   return text.substr(0, text.find('\n'));
 }
 
@@ -75,7 +83,7 @@ int run(int count, char** arguments) {
 }
 
 int fail(int code, const std::exception& error) {
-  std::cerr << "luna: " << first_line(error) << std::endl;
+  std::cerr << "luna: " << one_line(error) << std::endl;
   return code;
 }
 

@@ -8,8 +8,20 @@ namespace luna::experiments {
 // The checkout's own configurations, whatever the working directory.
 Places::Places() : config(LUNA_TIERS_FILE) {}
 
+namespace {
+
+/// A tier's name is that of its folder of results.
+std::string check_tier(const std::string& name) {
+  const bool plain = !name.empty() && name[0] != '.' && name.find('/') == std::string::npos;
+  return plain ? "" : "'" + name + "' is no name of a tier";
+}
+
+}  // namespace
+
 void Places::add_tier(CLI::App& app) {
-  app.add_option("--tier", tier, "quick, cpu, paper or paper-skyformer")->capture_default_str();
+  app.add_option("--tier", tier, "quick, cpu, paper or paper-skyformer")
+      ->capture_default_str()
+      ->check(CLI::Validator(check_tier, ""));
 }
 
 void Places::add_results(CLI::App& app) {

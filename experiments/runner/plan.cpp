@@ -31,20 +31,25 @@ json read_rates(const fs::path& tiers_file, const std::string& tier) {
   std::ifstream file(learning_rates_file(tiers_file));
   if (!file) return json::object();
   const json all = json::parse(file, nullptr, /*allow_exceptions=*/false);
+  const fs::path path = learning_rates_file(tiers_file);
   if (!all.is_object()) {
-    throw UsageError(fmt::format("{} is damaged: write it anew with `luna tune`",
-                                 learning_rates_file(tiers_file).string()));
+    throw UsageError(
+        fmt::format("{} is damaged; delete it, `luna tune` writes it anew", path.string()));
   }
-  return all.value(tier, json::object());
+  return OptionReader(all, path.filename().string()).table(tier);
 }
 
-void apply_rates(const json& chosen, Experiment& experiment) {
-  const json mine = chosen.value(experiment.name, json::object());
+/// chosen: the tier's table in learning_rates.json.
+void apply_rates(const json& chosen, const std::string& tier, Experiment& experiment) {
+  const std::string where = "learning_rates.json." + tier;
+  const json mine = OptionReader(chosen, where).table(experiment.name);
+  OptionReader reader(mine, where + "." + experiment.name);
   for (const std::string& attention : experiment.attentions) {
-    const json entry = mine.value(attention, json::object());
-    if (entry.is_object() && !entry.empty()) experiment.searches[attention] = entry;
+    const json entry = reader.table(attention);
+    if (!entry.empty()) experiment.searches[attention] = entry;
     if (entry.contains("chosen")) {
-      experiment.rates[attention] = entry.at("chosen").get<double>();
+      OptionReader found(entry, fmt::format("{}.{}.{}", where, experiment.name, attention));
+      experiment.rates[attention] = found.real("chosen", 0, 0, kMostRate);
     } else {
       experiment.untuned.push_back(attention);
     }
@@ -89,10 +94,12 @@ Tier read_tier(const fs::path& tiers_file, const std::string& tier) {
   OptionReader reader(tiers, tiers_file.filename().string());
   const json chosen = read_rates(tiers_file, tier);
   Tier result{tier, {}};
-  for (const std::string& name : reader.texts(tier, {})) {
+  const std::vector<std::string> names = reader.texts(tier, {});
+  check_list(names, tiers_file.filename().string() + "." + tier);
+  for (const std::string& name : names) {
     result.experiments.push_back(
         read_experiment(tiers_file.parent_path() / (name + ".toml"), name, tier));
-    apply_rates(chosen, result.experiments.back());
+    apply_rates(chosen, tier, result.experiments.back());
   }
   return result;
 }

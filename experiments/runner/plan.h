@@ -27,6 +27,8 @@ struct Grid {
   int64_t seed = 0;           ///< no seed of the table
 };
 
+inline constexpr double kMostRate = 1e3;  ///< greatest learning rate
+
 struct Experiment {
   std::string name;
   std::vector<std::string> attentions;

@@ -49,6 +49,7 @@ void replace_seeds(const std::vector<int64_t>& seeds, Tier& running, Tier& plann
 
 int run(const RunOptions& options) {
   const Places& places = options.places;
+  if (!options.seeds.empty()) check_list(options.seeds, "--seeds");
   Tier whole = read_tier(places.config, places.tier);
   Tier tier = select(whole, options.only);
   if (!options.seeds.empty()) replace_seeds(options.seeds, tier, whole);

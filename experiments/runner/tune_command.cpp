@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 
 #include "experiments/config/options.h"
@@ -34,12 +35,16 @@ std::vector<Cell> grid_cells(const Experiment& experiment, const std::string& at
   return cells;
 }
 
+/// Neither trained nor diverged: says nothing about its rate.
+bool unfinished(const Cell& cell) {
+  const CellFolder folder(cell.folder);
+  return !folder.done() && !folder.failure();
+}
+
 json outcome(const Cell& cell) {
   const CellFolder folder(cell.folder);
-  const json done = folder.read("DONE");
-  if (!done.is_object()) {
-    return {{"lr", cell.config.train.lr}, {"failed", folder.failure().value_or("not finished")}};
-  }
+  const json done = folder.result();
+  if (!done.is_object()) return {{"lr", cell.config.train.lr}, {"failed", *folder.failure()}};
   return {{"lr", cell.config.train.lr},
           {"validation_accuracy", done.at("validation_accuracy")},
           {"seconds", done.at("seconds")}};
@@ -97,7 +102,13 @@ int run(const CellsOptions& options) {
   json all = CellFolder(file.parent_path()).read(file.filename().string());
   for (const Experiment& experiment : tier.experiments) {
     for (const std::string& attention : experiment.attentions) {
-      const json entry = choice(experiment, grid_cells(experiment, attention, root));
+      const std::vector<Cell> grid = grid_cells(experiment, attention, root);
+      if (std::any_of(grid.begin(), grid.end(), unfinished)) {
+        fmt::print("  {:<9}{:<14}unfinished: what {} says of it stays\n", experiment.name,
+                   attention, file.filename().string());
+        continue;
+      }
+      const json entry = choice(experiment, grid);
       all[tier.name][experiment.name][attention] = entry;
       print_choice(experiment.name, attention, entry);
     }

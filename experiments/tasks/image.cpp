@@ -131,6 +131,8 @@ class Image : public Task {
   TaskShape shape_;
 };
 
+void check(const nlohmann::json& options) { read_options(options); }
+
 std::unique_ptr<Task> make(const nlohmann::json& options, const DataRoot& root) {
   const ImageOptions read = read_options(options);
   return std::make_unique<Image>(read, find_folder(root));
@@ -148,7 +150,8 @@ void check_files(const nlohmann::json& options, const DataRoot& root,
 }  // namespace
 
 TaskEntry image_entry() {
-  return {"image", "grey images, pixel by pixel (Fashion-MNIST): which of 10 classes", make,
+  return {"image",     "grey images, pixel by pixel (Fashion-MNIST): which of 10 classes",
+          check,       make,
           check_files, check_files};
 }
 

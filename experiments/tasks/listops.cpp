@@ -175,6 +175,8 @@ class ListOps : public Task {
   TaskShape shape_;
 };
 
+void check(const nlohmann::json& options) { read_options(options); }
+
 std::unique_ptr<Task> make(const nlohmann::json& object, const DataRoot& root) {
   const ListOpsOptions options = read_options(object);
   return std::make_unique<ListOps>(options, find_folder(options, root));
@@ -213,8 +215,9 @@ void verify(const nlohmann::json& object, const DataRoot& root, const Say& say) 
 }  // namespace
 
 TaskEntry listops_entry() {
-  return {"listops", "nested MIN, MAX, MED and SM over digits: the value, 0 .. 9", make, prepare,
-          verify};
+  return {"listops", "nested MIN, MAX, MED and SM over digits: the value, 0 .. 9",
+          check,     make,
+          prepare,   verify};
 }
 
 }  // namespace luna::experiments

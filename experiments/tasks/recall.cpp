@@ -115,6 +115,8 @@ class Recall : public Task {
   TaskShape shape_;
 };
 
+void check(const nlohmann::json& options) { read_options(options); }
+
 std::unique_ptr<Task> make(const nlohmann::json& options, const DataRoot&) {
   return std::make_unique<Recall>(read_options(options));
 }
@@ -128,8 +130,10 @@ void nothing_on_disk(const nlohmann::json& options, const DataRoot&,
 }  // namespace
 
 TaskEntry recall_entry() {
-  return {"recall", "key-value pairs, then queries: recall the value of each key (in memory)", make,
-          nothing_on_disk, nothing_on_disk};
+  return {
+      "recall",        "key-value pairs, then queries: recall the value of each key (in memory)",
+      check,           make,
+      nothing_on_disk, nothing_on_disk};
 }
 
 }  // namespace luna::experiments

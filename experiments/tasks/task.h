@@ -58,8 +58,10 @@ struct DataRoot {
 struct TaskEntry {
   std::string name;
   std::string description;  ///< one line, for `luna list`
-  /// Options: the [task] table without "name". Throws UsageError for unknown keys or values,
-  /// std::runtime_error (what is missing, and the cure) when data is not there or damaged.
+  /// Options: the [task] table without "name". Throws UsageError for unknown keys or values.
+  void (*check)(const nlohmann::json& options);
+  /// Throws as check() does, and std::runtime_error (what is missing, and the cure) when data is
+  /// not there or damaged.
   std::unique_ptr<Task> (*make)(const nlohmann::json& options, const DataRoot& root);
   /// Writes what the task reads under root (nothing for tasks that generate in memory); skips what
   /// is there and whole. Calls say() with a line a step.

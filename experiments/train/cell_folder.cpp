@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <limits>
 #include <sstream>
 
 #include "experiments/config/options.h"
@@ -105,26 +106,55 @@ void MetricsLog::sync() {
   if (fdatasync(fileno(file_.get())) != 0) refuse(path_, errno);
 }
 
-bool CellFolder::done() const { return fs::exists(path_ / "DONE"); }
+json CellFolder::result() const {
+  const json done = read("DONE");
+  const auto number = [&](const char* key, double most) {
+    return done.contains(key) && done[key].is_number() && done[key] >= 0 && done[key] <= most;
+  };
+  constexpr double kMost = std::numeric_limits<double>::max();
+  const bool whole = done.is_object() && number("test_accuracy", 1) &&
+                     number("validation_accuracy", 1) && number("steps", kMost) &&
+                     number("seconds", kMost);
+  return whole ? done : json();
+}
 
 std::optional<std::string> CellFolder::failure() const {
   const json failed = read("FAILED");
   if (!failed.is_object()) return std::nullopt;
-  return failed.value("reason", "unknown reason");
+  const auto reason = failed.find("reason");
+  const bool said = reason != failed.end() && reason->is_string();
+  return said ? reason->get<std::string>() : "unknown reason";
 }
 
-void CellFolder::claim(const json& config) const {
-  const fs::path path = path_ / "config.resolved.toml";
-  if (!fs::exists(path)) {
-    io::write_file_atomically(path, toml_text(config));
-    return;
-  }
-  const std::string difference = first_difference(config, read_toml(path), "");
-  if (difference.empty()) return;
+void CellFolder::refuse_results(const std::string& why) const {
   throw UsageError(
       fmt::format("{} holds results of another configuration: {}; choose another "
                   "results folder with --results, or delete this one",
-                  path_.string(), difference));
+                  path_.string(), why));
+}
+
+void CellFolder::compare(const json& config, const json& there) const {
+  const std::string difference = first_difference(config, there, "");
+  if (!difference.empty()) refuse_results(difference);
+}
+
+void CellFolder::check(const json& config) const {
+  if (!fs::exists(resolved())) {
+    const bool empty = !fs::exists(path_ / "DONE") && !fs::exists(checkpoint());
+    return empty ? void() : refuse_results("config.resolved.toml is missing");
+  }
+  json there;
+  try {
+    there = read_toml(resolved());
+  } catch (const UsageError&) {
+    refuse_results("config.resolved.toml is damaged");
+  }
+  compare(config, there);
+}
+
+void CellFolder::claim(const json& config) const {
+  check(config);
+  if (!fs::exists(resolved())) io::write_file_atomically(resolved(), toml_text(config));
 }
 
 void CellFolder::write(const std::string& name, const json& object) const {

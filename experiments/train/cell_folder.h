@@ -48,10 +48,17 @@ class CellFolder {
   explicit CellFolder(std::filesystem::path path) : path_(std::move(path)) {}
   const std::filesystem::path& path() const { return path_; }
 
-  bool done() const;
+  /// DONE where it is whole, with the numbers that others read; else null.
+  nlohmann::json result() const;
+  bool done() const { return result().is_object(); }
   /// Why the cell failed before; empty if it did not.
   std::optional<std::string> failure() const;
-  /// Writes config.resolved.toml, or compares: throws UsageError naming the first key that differs.
+  /// Throws UsageError when the folder holds results of another configuration, naming the first
+  /// key that differs, or of one that nobody knows.
+  void check(const nlohmann::json& config) const;
+  /// Throws UsageError when `there`, the configuration that something in the folder is of, differs.
+  void compare(const nlohmann::json& config, const nlohmann::json& there) const;
+  /// Checks, and writes config.resolved.toml where there is none.
   void claim(const nlohmann::json& config) const;
   void write(const std::string& name, const nlohmann::json& object) const;
   /// A file written by write(), or null.
@@ -60,6 +67,9 @@ class CellFolder {
   std::filesystem::path metrics() const { return path_ / "metrics.jsonl"; }
 
  private:
+  [[noreturn]] void refuse_results(const std::string& why) const;
+  std::filesystem::path resolved() const { return path_ / "config.resolved.toml"; }
+
   std::filesystem::path path_;
 };
 

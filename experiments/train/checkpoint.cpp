@@ -1,8 +1,10 @@
 #include "experiments/train/checkpoint.h"
 
+#include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 #include <torch/serialize.h>
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 #include <sstream>
@@ -60,6 +62,19 @@ Checkpoint load_checkpoint(const std::filesystem::path& path) {
   checkpoint.facts = nlohmann::json::parse(tensor_text(checkpoint.tensors.back()));
   checkpoint.tensors.pop_back();
   return checkpoint;
+}
+
+void restore(const std::filesystem::path& path, const Checkpoint& checkpoint,
+             const std::vector<at::Tensor>& own) {
+  const auto alike = [](const at::Tensor& a, const at::Tensor& b) {
+    return a.sizes() == b.sizes() && a.dtype() == b.dtype();
+  };
+  if (checkpoint.tensors.size() < own.size() ||
+      !std::equal(own.begin(), own.end(), checkpoint.tensors.begin(), alike)) {
+    damaged(path, "its tensors are of another model");
+  }
+  const at::NoGradGuard no_grad;
+  for (size_t i = 0; i < own.size(); ++i) own[i].copy_(checkpoint.tensors[i]);
 }
 
 }  // namespace luna::experiments

@@ -13,7 +13,7 @@ namespace luna::experiments {
 
 struct Checkpoint {
   std::vector<at::Tensor> tensors;  ///< optimizer state and parameters, buffers, generator state
-  nlohmann::json facts;             ///< step, seconds, bytes of metrics.jsonl
+  nlohmann::json facts;             ///< configuration, step, seconds, bytes of metrics.jsonl
 };
 
 /// Throws std::runtime_error naming the file and the cure when the disk refuses.
@@ -21,5 +21,10 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkp
 
 /// Throws std::runtime_error naming the file and the cure when it is damaged.
 Checkpoint load_checkpoint(const std::filesystem::path& path);
+
+/// Copies the checkpoint's first tensors into `own`. Throws std::runtime_error naming the file at
+/// `path` and the cure, and copies nothing, when their number, sizes or types differ.
+void restore(const std::filesystem::path& path, const Checkpoint& checkpoint,
+             const std::vector<at::Tensor>& own);
 
 }  // namespace luna::experiments

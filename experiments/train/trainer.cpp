@@ -1,7 +1,6 @@
 #include "experiments/train/trainer.h"
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -48,7 +47,7 @@ std::unique_ptr<nn::Encoder> make_encoder(const CellConfig& config, const TaskSh
 /// Writes nothing in a finished folder, which may lie where nobody can write.
 bool was_done(const CellConfig& config, const CellFolder& folder) {
   if (!folder.done()) return false;
-  folder.claim(to_json(config));
+  folder.check(to_json(config));
   return true;
 }
 
@@ -63,6 +62,7 @@ Trainer::Trainer(const CellConfig& config, const Task& task, const CellFolder& f
 
 void Trainer::run(const std::function<void(const CellProgress&)>& progress) {
   started_ = saved_ = now();
+  first_psi_ = psi_samples(*encoder_);
   resume();
   encoder_->train();
   double pace = 0;
@@ -130,7 +130,10 @@ double Trainer::seconds() const { return earlier_seconds_ + now() - started_; }
 
 void Trainer::save() {
   Checkpoint checkpoint{state(),
-                        {{"step", step_}, {"seconds", seconds()}, {"metrics", metrics_->bytes()}}};
+                        {{"config", to_json(config_)},
+                         {"step", step_},
+                         {"seconds", seconds()},
+                         {"metrics", metrics_->bytes()}}};
   checkpoint.tensors.push_back(at::detail::getDefaultCPUGenerator().get_state());
   metrics_->sync();
   save_checkpoint(folder_.checkpoint(), checkpoint);
@@ -140,13 +143,11 @@ void Trainer::save() {
 void Trainer::resume() {
   if (!std::filesystem::exists(folder_.checkpoint())) {
     metrics_ = std::make_unique<MetricsLog>(folder_.metrics(), 0);
-    folder_.write("psi_init.json", psi_samples(*encoder_));
     return;
   }
   const Checkpoint checkpoint = load_checkpoint(folder_.checkpoint());
-  const at::NoGradGuard no_grad;
-  const std::vector<at::Tensor> own = state();
-  for (size_t i = 0; i < own.size(); ++i) own[i].copy_(checkpoint.tensors.at(i));
+  folder_.compare(to_json(config_), checkpoint.facts.value("config", json::object()));
+  restore(folder_.checkpoint(), checkpoint, state());
   at::Generator generator = at::detail::getDefaultCPUGenerator();
   generator.set_state(checkpoint.tensors.back());
   step_ = checkpoint.facts.at("step");
@@ -169,11 +170,11 @@ void Trainer::finish() {
                {"majority_class", task_.majority_class()},
                {"test_examples", std::min(examples, task_.examples(Split::test))},
                {"data", task_.provenance()}};
-  const json before = folder_.read("psi_init.json"), after = psi_samples(*encoder_);
-  if (after.is_object() && before.is_object()) {
+  const json after = psi_samples(*encoder_);
+  if (after.is_object()) {
     json layers = json::array();
     for (size_t i = 0; i < after["layers"].size(); ++i) {
-      layers.push_back({{"init", before["layers"][i]}, {"final", after["layers"][i]}});
+      layers.push_back({{"init", first_psi_["layers"][i]}, {"final", after["layers"][i]}});
     }
     done["psi"] = {{"t", after["t"]}, {"layers", layers}};
   }

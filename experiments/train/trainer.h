@@ -39,6 +39,7 @@ class Trainer {
   std::unique_ptr<nn::Encoder> encoder_;
   AdamW optimizer_;
   std::unique_ptr<MetricsLog> metrics_;
+  nlohmann::json first_psi_;  ///< samples before the first step: the seed alone decides them
   int64_t step_ = 0;
   double earlier_seconds_ = 0, started_ = 0, saved_ = 0;
 };

@@ -27,6 +27,8 @@ const char* cure(int error) {
     case EACCES:
     case EPERM:
       return "; choose a folder that you may write to";
+    case EISDIR:
+      return "; a folder is in its place: remove it or choose another name";
     case ENOTDIR:
       return "; a part of its path is a file: choose another folder";
     case EWOULDBLOCK:
@@ -79,6 +81,8 @@ void sync_folder(const fs::path& path) {
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), part_(path_) {
   part_ += ".part";
+  std::error_code unknown;
+  if (fs::is_directory(path_, unknown)) fail(path_, EISDIR);
   make_folder(path_);
   descriptor_ = open_locked(path_, part_);
 }

@@ -89,6 +89,16 @@ class OnceDifferentiable : public torch::autograd::Function<OnceDifferentiable> 
   }
 };
 
+/// Without this a forward-mode tangent would be dropped in silence.
+void refuse_tangents(at::TensorList tensors) {
+  for (const at::Tensor& x : tensors) {
+    TORCH_CHECK_NOT_IMPLEMENTED(
+        !x.defined() || !x._fw_grad(/*level=*/0).defined(),
+        "luna: a fused attention has no forward-mode derivative; use reverse mode, or "
+        "luna::reference_attention.");
+  }
+}
+
 bool any_requires_grad(at::TensorList tensors) {
   return std::any_of(tensors.begin(), tensors.end(),
                      [](const at::Tensor& x) { return x.defined() && x.requires_grad(); });
@@ -103,6 +113,8 @@ ForwardOut forward_autograd(const at::Tensor& q, const at::Tensor& k, const at::
                             double eps, double feature_eps) {
   const Spec spec{feature_map, activation,  nonneg, envelope,   ch_rms_target,
                   psi,         denominator, eps,    feature_eps};
+  refuse_tangents({q, k, v});
+  refuse_tangents(params);
   if (!at::GradMode::is_enabled() || !(any_requires_grad({q, k, v}) || any_requires_grad(params))) {
     at::AutoDispatchBelowADInplaceOrView below_autograd;
     return call_forward({q, k, v, params.vec(), key_mask}, spec);
@@ -120,6 +132,8 @@ BackwardOut backward_autograd(const at::Tensor& grad, const at::Tensor& q, const
                               double feature_eps, c10::List<bool> wanted) {
   const Spec spec{feature_map, activation,  nonneg, envelope,   ch_rms_target,
                   psi,         denominator, eps,    feature_eps};
+  refuse_tangents({grad, q, k, v});
+  refuse_tangents(params);
   WantedGradients want{wanted[0], wanted[1], wanted[2], {}};
   for (size_t i = 3; i < wanted.size(); ++i) want.params.push_back(wanted[i]);
   Gradients result;

@@ -50,12 +50,21 @@ void check_numbers(const char* op, const Spec& spec) {
       "the future; set ch_rms_target=0.");
 }
 
+void check_dense(const char* op, const char* name, const at::Tensor& x) {
+  TORCH_CHECK_VALUE(x.layout() == at::kStrided && !x.is_nested(), op, ": ", name,
+                    " must be a dense tensor, got a ",
+                    x.is_nested() ? "Nested" : c10::str(x.layout()), " one; pass a dense copy.");
+}
+
 void check_rank4(const char* op, const char* name, const char* shape, const at::Tensor& x) {
   TORCH_CHECK_VALUE(x.dim() == 4, op, ": ", name, " must be ", shape, ", got shape ", x.sym_sizes(),
                     ".");
 }
 
 void check_qkv(const char* op, const Inputs& in) {
+  check_dense(op, "q", in.q);
+  check_dense(op, "k", in.k);
+  check_dense(op, "v", in.v);
   check_rank4(op, "q", "[B, H, Nq, d]", in.q);
   check_rank4(op, "k", "[B, Hk, N, d]", in.k);
   check_rank4(op, "v", "[B, Hk, N, dv]", in.v);

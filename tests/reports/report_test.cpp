@@ -114,6 +114,15 @@ TEST_F(ReportTest, NothingUsableIsSaid) {
   EXPECT_NE(read_text(outcome.markdown).find("DONE: not a JSON object"), std::string::npos);
 }
 
+TEST_F(ReportTest, AnEmptyFolderDoesNotReplaceAReport) {
+  write_cell(results(), "recall", "elu", 0, 0.5);
+  const std::string page = read_text(write().markdown);
+  std::filesystem::remove_all(results() / "quick");
+  std::filesystem::create_directories(results() / "quick");
+  EXPECT_THROW(write(), std::runtime_error);
+  EXPECT_EQ(read_text(folder_.path() / "out" / "report.md"), page);
+}
+
 TEST_F(ReportTest, ErrorsNameTheCure) {
   try {
     write();

@@ -19,6 +19,15 @@ TEST(Nearest, IsTheOneWithTheFewestEdits) {
 TEST(UnknownName, NamesTheNearestAndAll) {
   EXPECT_EQ(unknown_name("attention", "elo", {"softmax", "elu"}),
             "unknown attention 'elo'; did you mean 'elu'? Known: softmax, elu");
+  EXPECT_EQ(unknown_name("tier", "quick", {}), "unknown tier 'quick'; none is known");
+}
+
+TEST(CheckList, RefusesEmptyListsAndRepeats) {
+  check_list({"elu", "relu"}, "attentions");
+  EXPECT_THAT([] { check_list(json::array(), "seeds"); },
+              ::testing::ThrowsMessage<UsageError>("seeds is empty; name at least one"));
+  EXPECT_THAT([] { check_list(json::parse("[0, 1, 0]"), "seeds"); },
+              ::testing::ThrowsMessage<UsageError>("seeds holds 0 twice; name it once"));
 }
 
 TEST(OptionReader, GivesValuesAndDefaults) {

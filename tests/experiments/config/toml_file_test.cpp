@@ -65,6 +65,9 @@ TEST_F(TomlFile, SaysWhereItIsWrong) {
 TEST_F(TomlFile, SaysThatItIsNotThere) {
   EXPECT_THAT([&] { read_toml(path_); },
               ::testing::ThrowsMessage<UsageError>(path_.string() + ": no such file"));
+  EXPECT_THAT([&] { read_toml(folder_.path()); },
+              ::testing::ThrowsMessage<UsageError>(folder_.path().string() +
+                                                   ": a folder, not a TOML file"));
 }
 
 }  // namespace

@@ -42,6 +42,18 @@ INSTANTIATE_TEST_SUITE_P(
         Usage{"attention",
               {"run", "--dry-run", "--only", "recall/elo"},
               "recall: unknown attention 'elo'; did you mean 'elu'? Known: softmax, elu, "},
+        Usage{"tier_empty", {"report", "--tier", ""}, "--tier: '' is no name of a tier\n"},
+        Usage{"tier_path",
+              {"report", "--tier", "../quick"},
+              "--tier: '../quick' is no name of a tier\n"},
+        Usage{"seed_twice",
+              {"run", "--dry-run", "--seeds", "1,1"},
+              "--seeds holds 1 twice; name it once\n"},
+        Usage{"threads_twice",
+              {"bench", "--threads", "1,1"},
+              "--threads holds 1 twice; name it once\n"},
+        Usage{"seconds", {"bench", "--seconds", "nan"}, "--seconds must be a finite number\n"},
+        Usage{"data", {"data"}, "name a command: make, verify\n"},
         Usage{"config", {"run", "--config", "absent.toml"}, "absent.toml: no such file\n"},
         Usage{
             "size", {"bench", "--sizes", "C"}, "unknown size 'C'; did you mean 'A'? Known: A, B\n"},
@@ -90,6 +102,16 @@ TEST(Command, BenchTimesAnewWhereTheFileIsOfAnotherLibrary) {
   EXPECT_EQ(second.code, 0) << second.errors;
   EXPECT_EQ(second.output, file.string() + " is there; --force times again\n");
   EXPECT_EQ(read_text(file), written);
+}
+
+TEST(Command, BenchRefusesItsFileBeforeItTimes) {
+  const TemporaryFolder folder;
+  const Outcome outcome = run_luna({"bench", "--out", folder.path().string()});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(outcome.output, "");
+  EXPECT_EQ(outcome.errors, "luna: cannot write " + folder.path().string() +
+                                ": Is a directory; a folder is in its place: remove it or choose "
+                                "another name\n");
 }
 
 }  // namespace

@@ -156,7 +156,22 @@ INSTANTIATE_TEST_SUITE_P(
                 "made.toml: train.stepz: unknown key 'stepz'; did you mean 'steps'? Known: "},
         Refusal{"train_value", "steps = 10", "steps = 0",
                 "made.toml: train.steps is 0; accepted: a whole number from 1 to "},
-        Refusal{"task", "recall", "recal", "unknown task 'recal'; did you mean 'recall'? Known: "},
+        Refusal{"task", "recall", "recal",
+                "made.toml: unknown task 'recal'; did you mean 'recall'? Known: "},
+        Refusal{"task_key", "name =", "pairz = 3\nname =",
+                "made.toml: task.pairz: unknown key 'pairz'; did you mean 'pairs'? Known: "},
+        Refusal{"task_value", "name =", "pairs = 129\nname =",
+                "made.toml: task.pairs is 129 and task.keys 128: "},
+        Refusal{"no_attention", R"("softmax", "mean")", "",
+                "made.toml.attentions is empty; name at least one"},
+        Refusal{"attention_twice", R"("softmax", "mean")", R"("mean", "mean")",
+                "made.toml.attentions holds \"mean\" twice; name it once"},
+        Refusal{"no_seed", "[0, 1]", "[]", "made.toml.seeds is empty; name at least one"},
+        Refusal{"seed_twice", "[0, 1]", "[1, 1]", "made.toml.seeds holds 1 twice; name it once"},
+        Refusal{"grid_rate", "[tier.quick]", "[grid]\nrates = [-1.0]\n[tier.quick]",
+                "made.toml.grid.rates holds -1; accepted: numbers from 0 to 1000"},
+        Refusal{"grid_rate_twice", "[tier.quick]", "[grid]\nrates = [0.5, 0.5]\n[tier.quick]",
+                "made.toml.grid.rates holds 0.5 twice; name it once"},
         Refusal{"attention", "\"mean\"", "\"meen\"",
                 "made.toml.attentions: unknown attention 'meen'; did you mean 'mean'? Known: "},
         Refusal{"rate", "mean = 1e-4", "men = 1e-4",
@@ -164,6 +179,44 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"tier", "[tier.quick]", "[tier.quik]",
                 "made.toml: no [tier.quick]; add one, it may be empty"}),
     [](const auto& info) { return info.param.name; });
+
+struct Rates {
+  const char *name, *file, *text;
+};
+
+class DamagedRates : public MadePlan, public ::testing::WithParamInterface<Rates> {};
+
+TEST_P(DamagedRates, NamesWhatIsWrong) {
+  write(kExperiment);
+  const fs::path path = folder_.path() / "learning_rates.json";
+  write_text(path, GetParam().file);
+  const std::string whole = path.string() + " is damaged; delete it, `luna tune` writes it anew";
+  EXPECT_EQ(refusal(),
+            *GetParam().text ? std::string("learning_rates.json.quick") + GetParam().text : whole);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Files, DamagedRates,
+    ::testing::Values(Rates{"truncated", "{", ""}, Rates{"list", "[]", ""},
+                      Rates{"tier", R"({"quick": 3})", " is 3; accepted: a table"},
+                      Rates{"experiment", R"({"quick": {"made": 3}})",
+                            ".made is 3; accepted: a table"},
+                      Rates{"attention", R"({"quick": {"made": {"mean": 3}}})",
+                            ".made.mean is 3; accepted: a table"},
+                      Rates{"text", R"({"quick": {"made": {"mean": {"chosen": "x"}}}})",
+                            ".made.mean.chosen is \"x\"; accepted: a number from 0 to 1000"},
+                      Rates{"negative", R"({"quick": {"made": {"mean": {"chosen": -1}}}})",
+                            ".made.mean.chosen is -1; accepted: a number from 0 to 1000"}),
+    [](const auto& info) { return info.param.name; });
+
+TEST_F(MadePlan, TierThatNamesNothingOrAnExperimentTwice) {
+  write(kExperiment);
+  const fs::path tiers = folder_.path() / "tiers.toml";
+  write_text(tiers, "quick = []");
+  EXPECT_EQ(refusal(), "tiers.toml.quick is empty; name at least one");
+  write_text(tiers, "quick = [\"made\", \"made\"]");
+  EXPECT_EQ(refusal(), "tiers.toml.quick holds \"made\" twice; name it once");
+}
 
 TEST_F(MadePlan, UnknownTier) {
   write(kExperiment);

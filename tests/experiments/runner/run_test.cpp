@@ -6,6 +6,7 @@
 #include <pty.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,6 +67,42 @@ TEST(Run, DryRunPrintsAndWritesNothing) {
   EXPECT_THAT(outcome.output, StartsWith("Tier quick in "));
   EXPECT_THAT(outcome.output, HasSubstr("made                     2 x 1      2      0       40"));
   EXPECT_FALSE(fs::exists(config.results()));
+}
+
+TEST(Run, DamagedDoneIsNotDone) {
+  const MadeConfig config(kSteps);
+  ASSERT_EQ(config.run("run").code, 0);
+  const json done = without_seconds(config.cell("mean"));
+  write_text(config.cell("mean") / "DONE", "{\"seconds\": \"x\"}");
+  const Outcome again = config.run("run");
+  EXPECT_EQ(again.code, 0) << again.errors;
+  EXPECT_THAT(again.output, HasSubstr("2 of 2 cells are done\n"));
+  EXPECT_EQ(without_seconds(config.cell("mean")), done);
+}
+
+TEST(Run, BadTaskIsRefusedBeforeAnythingIsWritten) {
+  const MadeConfig config(kSteps, "[tier.quick.task]\npairs = 9\n");
+  const Outcome outcome = config.run("run");
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_EQ(outcome.errors,
+            "luna: made.toml: task.pairs is 9 and task.keys 8: the keys of a sequence are "
+            "distinct; raise task.keys or lower task.pairs\n");
+  EXPECT_FALSE(fs::exists(config.results()));
+}
+
+TEST(Run, MemoryThatIsNotThereIsAFailureWithItsCure) {
+  const MadeConfig config(kSteps, "[tier.quick.model]\nwidth = 1048576\n");
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_AS, &before), 0);
+  const rlimit terabyte{rlim_t{1} << 40, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &terabyte), 0);
+  const Outcome outcome = config.run("run", {"--only", "made/mean"});
+  setrlimit(RLIMIT_AS, &before);
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.errors,
+              ::testing::MatchesRegex(
+                  "failed: made/mean/seed_0: luna: can't allocate memory: you tried to allocate "
+                  "[0-9]+ bytes; lower train.batch, model.width or the task's length\n"));
 }
 
 TEST(Run, TrainsThenSkips) {
@@ -216,6 +253,20 @@ TEST(Run, UnknownTaskOptionNamesTheNearest) {
   const Outcome outcome = config.run("run");
   EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.errors, HasSubstr("unknown key 'pears'; did you mean 'pairs'? Known: "));
+}
+
+TEST(Tune, KeepsWhatItKnewOfUnfinishedCells) {
+  const MadeConfig config(kSteps, "[tier.quick.grid]\nrates = [1e-2]\nseed = 100\n");
+  const fs::path file = config.results().parent_path() / "learning_rates.json";
+  write_text(file, R"({"quick": {"made": {"mean": {"chosen": 0.5}}}})");
+  fs::create_directories(config.results() / "tune-quick" / "made");
+  write_text(config.results() / "tune-quick" / "made" / "mean_lr_0.01", "in the way");
+  const Outcome tuned = config.run("tune");
+  EXPECT_EQ(tuned.code, 1);
+  EXPECT_THAT(tuned.output, HasSubstr("unfinished: what learning_rates.json says of it stays\n"));
+  const json made = json::parse(read_text(file)).at("quick").at("made");
+  EXPECT_EQ(made.at("mean"), json({{"chosen", 0.5}}));
+  EXPECT_EQ(made.at("luna-eps").at("chosen"), 1e-2);
 }
 
 TEST(Tune, ChoosesOnValidationAndRunUsesIt) {

@@ -102,6 +102,9 @@ const json kConfig = {{"seed", 0},
                       {"task", {{"name", "recall"}, {"pairs", 8}}},
                       {"train", {{"lr", 1e-3}, {"steps", 100}}}};
 
+const json kDone = {
+    {"test_accuracy", 0.5}, {"validation_accuracy", 0.25}, {"steps", 3}, {"seconds", 1.5}};
+
 /// A configuration other than kConfig, and the words for the first difference.
 struct Change {
   const char* patch;  ///< JSON merge patch
@@ -139,9 +142,48 @@ TEST_F(Folder, KnowsWhatBecameOfTheCell) {
   EXPECT_TRUE(folder.read("FAILED").is_null());
   folder.write("FAILED", {{"reason", "loss is nan"}});
   EXPECT_EQ(*folder.failure(), "loss is nan");
-  folder.write("DONE", {{"steps", 3}});
+  folder.write("DONE", kDone);
   EXPECT_TRUE(folder.done());
-  EXPECT_EQ(folder.read("DONE"), json({{"steps", 3}}));
+  EXPECT_EQ(folder.result(), kDone);
+}
+
+TEST_F(Folder, DamagedMarkersAreNone) {
+  const CellFolder folder(path_);
+  folder.write("DONE", kDone);
+  const std::string whole = read_text(path_ / "DONE");
+  const std::string cut = whole.substr(0, whole.size() / 2);
+  for (const std::string& text : {std::string(), std::string("3"), std::string("{}"), cut}) {
+    write_text(path_ / "DONE", text);
+    EXPECT_FALSE(folder.done()) << text;
+  }
+  for (const auto& item : kDone.items()) {
+    json changed = kDone;
+    for (const json& value : {json("x"), json(-1), json()}) {
+      changed[item.key()] = value;
+      folder.write("DONE", changed);
+      EXPECT_FALSE(folder.done()) << changed;
+    }
+  }
+  folder.write("FAILED", {{"reason", 3}});
+  EXPECT_EQ(*folder.failure(), "unknown reason");
+}
+
+TEST_F(Folder, ResultsWithoutAReadableConfigurationAreNotContinued) {
+  const CellFolder folder(path_);
+  const auto refused = [&](const std::string& why) {
+    EXPECT_THAT([&] { folder.claim(kConfig); },
+                ThrowsMessage<UsageError>(test::other_configuration(path_, why)));
+  };
+  folder.check(kConfig);
+  EXPECT_FALSE(std::filesystem::exists(path_));
+  write_text(path_ / "config.resolved.toml", "a = ");
+  refused("config.resolved.toml is damaged");
+  std::filesystem::remove(path_ / "config.resolved.toml");
+  write_text(folder.checkpoint(), "state");
+  refused("config.resolved.toml is missing");
+  std::filesystem::remove(folder.checkpoint());
+  folder.write("DONE", kDone);
+  refused("config.resolved.toml is missing");
 }
 
 class Metrics : public ::testing::Test {

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include "experiments/config/options.h"
+#include "experiments/config/toml_file.h"
 #include "reports/results.h"
+#include "tests/experiments/done_file.h"
 #include "tests/experiments/train/copy_task.h"
 #include "tests/experiments/train/file_size_limit.h"
 #include "tests/experiments/train/refusals.h"
@@ -124,6 +126,27 @@ TEST_F(TrainCell, RefusesAFolderOfAnotherConfiguration) {
   other.train.lr = 0.5;
   EXPECT_THAT([&] { train(other); }, ThrowsMessage<UsageError>(test::other_configuration(
                                          path_, "train.lr is 0.01 there and 0.5 now")));
+}
+
+TEST_F(TrainCell, DamagedDoneIsWrittenAnewFromTheCheckpoint) {
+  train(test::copy_cell("luna"));
+  const json done = luna::testing::without_seconds(path_);
+  const std::string lines = read_text(path_ / "metrics.jsonl");
+  write_text(path_ / "DONE", "{\"test_acc");
+  EXPECT_EQ(train(test::copy_cell("luna")), CellOutcome::trained);
+  EXPECT_EQ(luna::testing::without_seconds(path_), done);
+  EXPECT_EQ(read_text(path_ / "metrics.jsonl"), lines);
+}
+
+TEST_F(TrainCell, RefusesACheckpointOfAnotherConfiguration) {
+  train(test::copy_cell("elu"));
+  const std::string state = read_text(path_ / "checkpoint" / "state.bin");
+  std::filesystem::remove_all(path_);
+  write_text(path_ / "checkpoint" / "state.bin", state);
+  const CellConfig other = test::copy_cell("relu");  // whose tensors have the same sizes
+  write_text(path_ / "config.resolved.toml", toml_text(to_json(other)));
+  EXPECT_THAT([&] { train(other); }, ThrowsMessage<UsageError>(test::other_configuration(
+                                         path_, "cell is \"elu\" there and \"relu\" now")));
 }
 
 TEST_F(TrainCell, MarksDivergence) {

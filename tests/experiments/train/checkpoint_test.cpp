@@ -76,6 +76,28 @@ TEST_F(CheckpointFile, IsRefusedEmptyOrForeign) {
   }
 }
 
+TEST_F(CheckpointFile, IsNotRestoredIntoAnotherModel) {
+  const auto zeros = [&] {
+    std::vector<at::Tensor> own;
+    for (size_t i = 0; i < 3; ++i) own.push_back(at::zeros_like(saved_.tensors[i]));
+    return own;
+  };
+  std::vector<at::Tensor> own = zeros();
+  restore(path_, saved_, own);
+  for (size_t i = 0; i < own.size(); ++i) EXPECT_TRUE(own[i].equal(saved_.tensors[i])) << i;
+  const auto refused = ::testing::ThrowsMessage<std::runtime_error>(
+      path_.string() + ": damaged checkpoint (its tensors are of another model); delete " +
+      path_.parent_path().string() + " to start this cell again");
+  std::vector<std::vector<at::Tensor>> others(3, zeros());
+  others[0][1] = at::zeros({8}, at::kLong);
+  others[1][0] = at::zeros({5, 3}, at::kDouble);
+  others[2].insert(others[2].end(), 2, at::zeros({1}));
+  for (const auto& other : others) {
+    EXPECT_THAT([&] { restore(path_, saved_, other); }, refused);
+    EXPECT_EQ(other[0].abs().sum().item<double>(), 0);
+  }
+}
+
 TEST_F(CheckpointFile, SaysWhereItCannotBeWritten) {
   const std::filesystem::path below = folder_.path() / "file" / "state.bin";
   write_text(folder_.path() / "file", "in the way");

@@ -74,7 +74,8 @@ TEST(AtomicFile, NamesWhatStandsInTheWay) {
   const auto taken = folder.path() / "folder";
   std::filesystem::create_directories(taken / "full");
   EXPECT_EQ(error_of([&] { write_file_atomically(taken, ""); }),
-            "cannot write " + taken.string() + ": Is a directory");
+            "cannot write " + taken.string() +
+                ": Is a directory; a folder is in its place: remove it or choose another name");
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "folder.part"));
 }
 

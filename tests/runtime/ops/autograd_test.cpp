@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/forward_grad.h>
 
 #include "runtime/ops/attention.h"
 #include "runtime/ops/fixed_maps.h"
@@ -123,6 +124,23 @@ TEST(AutogradRules, WithoutGradNothingIsSaved) {
     EXPECT_EQ(in.q.use_count(), users);
   }
   EXPECT_TRUE(run_forward(in, c.spec, Through::fused).requires_grad());
+}
+
+TEST(AutogradRules, ForwardModeRaises) {
+  const std::string refusal =
+      "luna: a fused attention has no forward-mode derivative; use reverse mode, or "
+      "luna::reference_attention.";
+  const uint64_t level = torch::autograd::forward_ad::enter_dual_level();
+  for (const char* map : {"luna", "elu"}) {
+    for (const bool requires_grad : {false, true}) {
+      const Case c = small_case(map);
+      ops::Inputs in = make_inputs(c);
+      in.q.requires_grad_(requires_grad);
+      in.k._set_fw_grad(at::ones_like(in.k), level, /*is_inplace_op=*/false);
+      EXPECT_EQ(torch_error_of([&] { run_forward(in, c.spec, Through::fused); }), refusal) << map;
+    }
+  }
+  torch::autograd::forward_ad::exit_dual_level(level);
 }
 
 TEST(AutogradRules, DifferentiatingTheGradientRaises) {

@@ -78,6 +78,8 @@ const std::vector<Refusal> kNumbers{
 };
 
 const std::vector<Refusal> kShapes{
+    {"sparse", "luna_attention: k must be a dense tensor, got a Sparse one; pass a dense copy.",
+     [](In in, Options) { in.k = in.k.to_sparse(); }},
     {"rank", "luna_attention: q must be [B, H, Nq, d], got shape [4, 9, 16].",
      [](In in, Options) { in.q = in.q[0]; }},
     {"batch", "luna_attention: q, k and v must share the batch size B, got 1, 2 and 2.",
