@@ -1,11 +1,8 @@
 // `luna bench`: checks every operator, times them alone on this machine.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
-#include <memory>
-#include <thread>
 
 #include "experiments/bench/bench.h"
 #include "experiments/config/options.h"
@@ -19,16 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kNotRun = 3;  // exit code
-
-struct BenchCommandOptions {
-  Places places;
-  std::vector<std::string> sizes = {"A", "B"};
-  std::vector<int> threads = {1};
-  double seconds = 60;
-  std::string device = "cpu";
-  fs::path out;
-  bool force = false;
-};
 
 std::vector<bench::Size> sizes_of(const std::vector<std::string>& names) {
   std::vector<bench::Size> sizes;
@@ -53,6 +40,8 @@ bool keep(const fs::path& file, const bench::BenchOptions& wanted) {
   return current;
 }
 
+}  // namespace
+
 int run(const BenchCommandOptions& options) {
   if (options.device == "cuda") {
     fmt::print(stderr, "not run: timing on CUDA is not built yet; --device cpu times on the CPU\n");
@@ -74,36 +63,6 @@ int run(const BenchCommandOptions& options) {
   written.commit();
   fmt::print("{}\n", file.string());
   return 0;
-}
-
-/// One thread, and two where there are two cores.
-std::vector<int> usual_threads() {
-  return std::thread::hardware_concurrency() > 1 ? std::vector<int>{1, 2} : std::vector<int>{1};
-}
-
-}  // namespace
-
-Command add_bench(CLI::App& root) {
-  auto options = std::make_shared<BenchCommandOptions>();
-  options->threads = usual_threads();
-  CLI::App* app =
-      root.add_subcommand("bench", "time every operator against torch's own; run alone");
-  options->places.add_tier(*app);
-  options->places.add_results(*app);
-  app->add_option("--sizes", options->sizes, "by comma: A (N 2048, d 32), B (N 4096, d 64)")
-      ->delimiter(',');
-  app->add_option("--threads", options->threads, "numbers of threads, by comma")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 1024));
-  app->add_option("--seconds", options->seconds, "time for everything together")
-      ->capture_default_str()
-      ->check(CLI::Range(0.01, 1e5));
-  app->add_option("--out", options->out, "file; default: bench.json in the tier's results");
-  app->add_option("--device", options->device, "cpu or cuda")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"cpu", "cuda"}));
-  app->add_flag("--force", options->force, "time again even if the file is there");
-  return {app, [options] { return run(*options); }};
 }
 
 }  // namespace luna::experiments

@@ -3,10 +3,8 @@
 #include <fmt/format.h>
 #include <malloc.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <climits>
-#include <memory>
 
 #include "experiments/config/options.h"
 #include "experiments/config/toml_file.h"
@@ -20,12 +18,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr auto kSayEvery = std::chrono::milliseconds(100);
-
-struct CellOptions {
-  fs::path folder;
-  std::string text;
-  Places places;
-};
 
 json configuration(const CellOptions& options) {
   if (options.text.empty()) return read_toml(options.folder / "config.resolved.toml");
@@ -60,24 +52,14 @@ void keep_freed_memory() {
   mallopt(M_TRIM_THRESHOLD, INT_MAX);
 }
 
+}  // namespace
+
 int run(const CellOptions& options) {
   keep_freed_memory();
   at::set_num_threads(1);
   train_cell(cell_from_json(configuration(options)), options.folder, {options.places.data},
              Speaker());
   return 0;
-}
-
-}  // namespace
-
-Command add_cell(CLI::App& root) {
-  auto options = std::make_shared<CellOptions>();
-  CLI::App* app = root.add_subcommand("cell", "train one cell in its folder")->group("");
-  app->add_option("folder", options->folder, "folder of the cell")->required();
-  app->add_option("--json", options->text,
-                  "configuration; default: config.resolved.toml in the folder");
-  options->places.add_data(*app);
-  return {app, [options] { return run(*options); }};
 }
 
 }  // namespace luna::experiments

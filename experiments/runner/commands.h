@@ -1,50 +1,79 @@
-// The subcommands of `luna`, one file each. add_*() declares options on the application; run() is
-// called after parsing, if the command was given, and returns the exit code.
+// The subcommands of `luna`, one file each: what the command line gives them, and run(), which
+// returns the exit code. The command line itself is in command_line.cpp.
 #pragma once
 
-#include <CLI/App.hpp>
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
 namespace luna::experiments {
-
-struct Command {
-  CLI::App* app;
-  std::function<int()> run;
-};
 
 /// Options that several commands share.
 struct Places {
   std::string tier = "quick";
   std::filesystem::path results = "results";
   std::filesystem::path data = "data";
-  std::filesystem::path config;  ///< tiers file; empty: experiments/lra/tiers.toml
-
-  Places();
-  void add_tier(CLI::App& app);
-  void add_results(CLI::App& app);
-  void add_data(CLI::App& app);
-  void add_config(CLI::App& app);
+  std::filesystem::path config;  ///< tiers file
 };
 
 /// Options of the commands that train the cells of a tier.
 struct CellsOptions {
   Places places;
   std::vector<std::string> only;  ///< for select(); empty: all
-  int jobs;                       ///< cells side by side
-
-  CellsOptions();
-  void add(CLI::App& app);
+  int jobs = 1;                   ///< cells side by side
 };
 
-Command add_run(CLI::App& root);
-Command add_cell(CLI::App& root);
-Command add_tune(CLI::App& root);
-Command add_bench(CLI::App& root);
-Command add_report(CLI::App& root);
-Command add_list(CLI::App& root);
-Command add_data(CLI::App& root);
+/// Prints what a tier comprises and takes, then trains its cells.
+struct RunOptions : CellsOptions {
+  std::vector<int64_t> seeds;  ///< in place of the configuration's; empty: those
+  bool dry_run = false, yes = false;
+};
+int run(const RunOptions& options);
+
+/// Chooses learning rates on validation.
+struct TuneOptions : CellsOptions {};
+int run(const TuneOptions& options);
+
+/// Trains one cell in this process; started by run and tune, hidden from the help.
+struct CellOptions {
+  std::filesystem::path folder;
+  std::string text;  ///< JSON configuration; empty: config.resolved.toml in the folder
+  Places places;
+};
+int run(const CellOptions& options);
+
+/// Checks every operator, times them alone on this machine.
+struct BenchCommandOptions {
+  Places places;
+  std::vector<std::string> sizes = {"A", "B"};
+  std::vector<int> threads;
+  double seconds = 60;
+  std::string device = "cpu";
+  std::filesystem::path out;  ///< empty: bench.json in the tier's results
+  bool force = false;
+};
+int run(const BenchCommandOptions& options);
+
+/// Result files in, pages out.
+struct PageOptions {
+  Places places;
+  std::filesystem::path out = "reports/out";
+};
+int run(const PageOptions& options);
+
+/// What can be named in configurations and on the command line.
+struct ListOptions {
+  Places places;
+  std::string kind;  ///< empty: every kind
+};
+int run(const ListOptions& options);
+
+/// Makes or verifies data sets of a tier or of single tasks.
+struct DataOptions {
+  Places places;
+  std::vector<std::string> tasks;  ///< empty: the tier's
+  bool verify = false;
+};
+int run(const DataOptions& options);
 
 }  // namespace luna::experiments

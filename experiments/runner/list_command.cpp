@@ -2,9 +2,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
-#include <memory>
-
 #include "experiments/config/options.h"
 #include "experiments/runner/commands.h"
 #include "experiments/runner/plan.h"
@@ -52,7 +49,10 @@ constexpr Kind kKinds[] = {{"attentions", list_attentions},
                            {"tasks", list_tasks},
                            {"experiments", list_experiments}};
 
-int list(const Places& places, const std::string& wanted) {
+}  // namespace
+
+int run(const ListOptions& options) {
+  const std::string& wanted = options.kind;
   std::vector<std::string> known;
   bool found = wanted.empty();
   for (const Kind& kind : kKinds) {
@@ -63,22 +63,9 @@ int list(const Places& places, const std::string& wanted) {
   for (const Kind& kind : kKinds) {
     if (!wanted.empty() && wanted != kind.name) continue;
     fmt::print("{}:\n", kind.name);
-    kind.list(places);
+    kind.list(options.places);
   }
   return 0;
-}
-
-}  // namespace
-
-Command add_list(CLI::App& root) {
-  auto places = std::make_shared<Places>();
-  auto kind = std::make_shared<std::string>();
-  CLI::App* app = root.add_subcommand("list",
-                                      "what can be named: attentions, feature-maps, tasks, "
-                                      "experiments");
-  app->add_option("kind", *kind, "attentions, feature-maps, tasks or experiments");
-  places->add_config(*app);
-  return {app, [places, kind] { return list(*places, *kind); }};
 }
 
 }  // namespace luna::experiments

@@ -2,9 +2,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
-#include <memory>
 
 #include "experiments/config/options.h"
 #include "experiments/runner/commands.h"
@@ -21,11 +19,6 @@ namespace fs = std::filesystem;
 
 constexpr double kAskFrom = 3600;  // seconds
 constexpr int kDeclined = 130;     // exit code, as after Ctrl-C: what follows must not go on
-
-struct RunOptions : CellsOptions {
-  std::vector<int64_t> seeds;
-  bool dry_run = false, yes = false;
-};
 
 /// A long run is begun by mistake easily: asks where someone can answer.
 bool agreed(double seconds, bool yes) {
@@ -46,6 +39,8 @@ void replace_seeds(const std::vector<int64_t>& seeds, Tier& running, Tier& plann
     }
   }
 }
+
+}  // namespace
 
 int run(const RunOptions& options) {
   const Places& places = options.places;
@@ -69,20 +64,6 @@ int run(const RunOptions& options) {
   const std::vector<Failure> failures = train_cells(cells, {options.jobs, places.data});
   fmt::print("{} of {} cells are done\n", cells.size() - failures.size(), cells.size());
   return report_failures(failures);
-}
-
-}  // namespace
-
-Command add_run(CLI::App& root) {
-  auto options = std::make_shared<RunOptions>();
-  CLI::App* app = root.add_subcommand("run", "train every cell of a tier; finished ones are kept");
-  options->add(*app);
-  app->add_option("--seeds", options->seeds, "seeds in place of the configuration's")
-      ->delimiter(',')
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 31));
-  app->add_flag("--dry-run", options->dry_run, "print what would run, and stop");
-  app->add_flag("--yes", options->yes, "do not ask before a run of more than an hour");
-  return {app, [options] { return run(*options); }};
 }
 
 }  // namespace luna::experiments

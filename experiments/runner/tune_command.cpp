@@ -4,9 +4,7 @@
 //     "grid": [{"lr", "validation_accuracy", "seconds"} or {"lr", "failed"}]}}}}
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <memory>
 
 #include "experiments/config/options.h"
 #include "experiments/runner/commands.h"
@@ -78,7 +76,9 @@ void print_choice(const std::string& experiment, const std::string& attention, c
   fmt::print("  {:<9}{:<14}{}  chosen {}\n", experiment, attention, row, chosen);
 }
 
-int run(const CellsOptions& options) {
+}  // namespace
+
+int run(const TuneOptions& options) {
   const Places& places = options.places;
   const Tier tier = select(read_tier(places.config, places.tier), options.only);
   const fs::path root = places.results / ("tune-" + places.tier);
@@ -116,15 +116,6 @@ int run(const CellsOptions& options) {
   io::write_file_atomically(file, all.dump(1) + "\n");
   fmt::print("{}\n", file.string());
   return code;
-}
-
-}  // namespace
-
-Command add_tune(CLI::App& root) {
-  auto options = std::make_shared<CellsOptions>();
-  CLI::App* app = root.add_subcommand("tune", "choose learning rates on validation (slow)");
-  options->add(*app);
-  return {app, [options] { return run(*options); }};
 }
 
 }  // namespace luna::experiments

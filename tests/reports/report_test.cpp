@@ -12,10 +12,12 @@
 
 #include "reports/figures/figure.h"
 #include "tests/reports/made_results.h"
+#include "tests/support/error_of.h"
 
 namespace luna::reports {
 namespace {
 
+using luna::testing::error_of;
 using luna::testing::read_text;
 using luna::testing::TemporaryFolder;
 using luna::testing::write_cell;
@@ -124,22 +126,12 @@ TEST_F(ReportTest, AnEmptyFolderDoesNotReplaceAReport) {
 }
 
 TEST_F(ReportTest, ErrorsNameTheCure) {
-  try {
-    write();
-    FAIL() << "no results, no error";
-  } catch (const std::runtime_error& error) {
-    EXPECT_NE(std::string(error.what()).find("run `make reproduce TIER=quick` first."),
-              std::string::npos);
-  }
+  EXPECT_NE(error_of([&] { write(); }).find("run `make reproduce TIER=quick` first."),
+            std::string::npos);
   write_cell(results(), "recall", "elu", 0, 0.5);
   write_text(folder_.path() / "out", "a file where the folder should be");
-  try {
-    write();
-    FAIL() << "the output folder is a file, no error";
-  } catch (const std::runtime_error& error) {
-    EXPECT_NE(std::string(error.what()).find("Pass --out with a writable folder."),
-              std::string::npos);
-  }
+  EXPECT_NE(error_of([&] { write(); }).find("Pass --out with a writable folder."),
+            std::string::npos);
 }
 
 TEST(Figures, AMissingValueNeverBreaksAPlot) {

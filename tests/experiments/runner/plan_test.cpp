@@ -8,6 +8,7 @@
 
 #include "experiments/config/options.h"
 #include "experiments/config/toml_file.h"
+#include "tests/support/error_of.h"
 #include "tests/support/temporary_folder.h"
 
 namespace luna::experiments {
@@ -72,12 +73,7 @@ class MadePlan : public ::testing::Test {
     return read_tier(folder_.path() / "tiers.toml", tier);
   }
   std::string refusal(const std::string& tier = "quick") const {
-    try {
-      read(tier);
-    } catch (const UsageError& error) {
-      return error.what();
-    }
-    return "accepted";
+    return luna::testing::error_of<UsageError>([&] { read(tier); });
   }
   TemporaryFolder folder_;
 };

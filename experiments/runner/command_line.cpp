@@ -1,0 +1,217 @@
+// Commands and options with their help. The one file that includes CLI11: nothing else takes as
+// long to compile.
+#include "experiments/runner/command_line.h"
+
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "experiments/config/options.h"
+#include "experiments/runner/commands.h"
+#include "experiments/runner/schedule.h"
+
+namespace luna::experiments {
+namespace {
+
+struct Command {
+  CLI::App* app;
+  std::function<int()> run;
+};
+
+template <class Options>
+Command command(CLI::App* app, const std::shared_ptr<Options>& options) {
+  return {app, [options] { return run(*options); }};
+}
+
+/// A tier's name is that of its folder of results.
+std::string check_tier(const std::string& name) {
+  const bool plain = !name.empty() && name[0] != '.' && name.find('/') == std::string::npos;
+  return plain ? "" : "'" + name + "' is no name of a tier";
+}
+
+void add_tier(CLI::App& app, Places& places) {
+  app.add_option("--tier", places.tier, "quick, cpu, paper or paper-skyformer")
+      ->capture_default_str()
+      ->check(CLI::Validator(check_tier, ""));
+}
+
+void add_results(CLI::App& app, Places& places) {
+  app.add_option("--results", places.results, "folder of results")->capture_default_str();
+}
+
+void add_data(CLI::App& app, Places& places) {
+  app.add_option("--data", places.data, "folder of data sets")->capture_default_str();
+}
+
+/// The checkout's own configurations, whatever the working directory.
+void add_config(CLI::App& app, Places& places) {
+  places.config = LUNA_TIERS_FILE;
+  app.add_option("--config", places.config, "tiers file; default: experiments/lra/tiers.toml");
+}
+
+void add_cells(CLI::App& app, CellsOptions& options) {
+  add_tier(app, options.places);
+  add_config(app, options.places);
+  add_results(app, options.places);
+  add_data(app, options.places);
+  app.add_option("--only", options.only, "experiment or experiment/attention, several by comma")
+      ->delimiter(',');
+  options.jobs = usual_jobs();
+  app.add_option("--jobs", options.jobs, "cells side by side, one thread each")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
+}
+
+Command run_command(CLI::App& root) {
+  const auto options = std::make_shared<RunOptions>();
+  CLI::App* app = root.add_subcommand("run", "train every cell of a tier; finished ones are kept");
+  add_cells(*app, *options);
+  app->add_option("--seeds", options->seeds, "seeds in place of the configuration's")
+      ->delimiter(',')
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 31));
+  app->add_flag("--dry-run", options->dry_run, "print what would run, and stop");
+  app->add_flag("--yes", options->yes, "do not ask before a run of more than an hour");
+  return command(app, options);
+}
+
+Command tune_command(CLI::App& root) {
+  const auto options = std::make_shared<TuneOptions>();
+  CLI::App* app = root.add_subcommand("tune", "choose learning rates on validation (slow)");
+  add_cells(*app, *options);
+  return command(app, options);
+}
+
+Command cell_command(CLI::App& root) {
+  const auto options = std::make_shared<CellOptions>();
+  CLI::App* app = root.add_subcommand("cell", "train one cell in its folder")->group("");
+  app->add_option("folder", options->folder, "folder of the cell")->required();
+  app->add_option("--json", options->text,
+                  "configuration; default: config.resolved.toml in the folder");
+  add_data(*app, options->places);
+  return command(app, options);
+}
+
+/// One thread, and two where there are two cores.
+std::vector<int> usual_threads() {
+  return std::thread::hardware_concurrency() > 1 ? std::vector<int>{1, 2} : std::vector<int>{1};
+}
+
+Command bench_command(CLI::App& root) {
+  const auto options = std::make_shared<BenchCommandOptions>();
+  CLI::App* app =
+      root.add_subcommand("bench", "time every operator against torch's own; run alone");
+  add_tier(*app, options->places);
+  add_results(*app, options->places);
+  app->add_option("--sizes", options->sizes, "by comma: A (N 2048, d 32), B (N 4096, d 64)")
+      ->delimiter(',');
+  options->threads = usual_threads();
+  app->add_option("--threads", options->threads, "numbers of threads, by comma")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1024));
+  app->add_option("--seconds", options->seconds, "time for everything together")
+      ->capture_default_str()
+      ->check(CLI::Range(0.01, 1e5));
+  app->add_option("--out", options->out, "file; default: bench.json in the tier's results");
+  app->add_option("--device", options->device, "cpu or cuda")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"cpu", "cuda"}));
+  app->add_flag("--force", options->force, "time again even if the file is there");
+  return command(app, options);
+}
+
+Command report_command(CLI::App& root) {
+  const auto options = std::make_shared<PageOptions>();
+  CLI::App* app = root.add_subcommand("report", "write report.md and report.html from results");
+  add_tier(*app, options->places);
+  add_results(*app, options->places);
+  app->add_option("--out", options->out, "folder of the report")->capture_default_str();
+  return command(app, options);
+}
+
+Command list_command(CLI::App& root) {
+  const auto options = std::make_shared<ListOptions>();
+  CLI::App* app = root.add_subcommand("list",
+                                      "what can be named: attentions, feature-maps, tasks, "
+                                      "experiments");
+  app->add_option("kind", options->kind, "attentions, feature-maps, tasks or experiments");
+  add_config(*app, options->places);
+  return command(app, options);
+}
+
+Command data_command(CLI::App& root) {
+  const auto options = std::make_shared<DataOptions>();
+  CLI::App* app = root.add_subcommand("data", "make or verify data sets");
+  app->require_subcommand(0, 1);
+  CLI::App* make = app->add_subcommand("make", "write the data sets that are not there");
+  CLI::App* verify = app->add_subcommand("verify", "check files against their checksums");
+  verify->callback([options] { options->verify = true; });
+  for (CLI::App* action : {make, verify}) {
+    add_tier(*action, options->places);
+    add_config(*action, options->places);
+    add_data(*action, options->places);
+    action->add_option("--task", options->tasks, "tasks with their default options, by comma")
+        ->delimiter(',');
+  }
+  return {app, [options, app] {
+            if (app->get_subcommands().empty()) throw UsageError("name a command: make, verify");
+            return run(*options);
+          }};
+}
+
+std::vector<std::string> option_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+/// A first word that is no command, before CLI11 complains about something else.
+void check_command(const std::vector<Command>& commands, int count, char** arguments) {
+  if (count > 1 && arguments[1][0] == '-') return;
+  const std::string given = count > 1 ? arguments[1] : "";
+  std::vector<std::string> names;
+  for (const Command& command : commands) {
+    if (command.app->get_name() == given) return;
+    if (!command.app->get_group().empty()) names.push_back(command.app->get_name());
+  }
+  if (given.empty()) throw UsageError(fmt::format("name a command: {}", fmt::join(names, ", ")));
+  throw UsageError(unknown_name("command", given, names));
+}
+
+void check_extras(const CLI::App& app) {
+  for (const std::string& extra : app.remaining()) {
+    if (extra.rfind("--", 0) != 0) throw UsageError("unexpected argument '" + extra + "'");
+    throw UsageError(unknown_name("option", extra.substr(0, extra.find('=')), option_names(app)));
+  }
+}
+
+}  // namespace
+
+int run_command_line(int count, char** arguments) {
+  CLI::App app("LUNA: linear attention with learned kernels. Experiments, timing, reports.",
+               "luna");
+  app.set_version_flag("--version", LUNA_VERSION);
+  app.require_subcommand(1);
+  const std::vector<Command> commands = {run_command(app),  bench_command(app), report_command(app),
+                                         list_command(app), data_command(app),  tune_command(app),
+                                         cell_command(app)};
+  check_command(commands, count, arguments);
+  for (const Command& command : commands) command.app->allow_extras();
+  try {
+    app.parse(count, arguments);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    throw UsageError(error.what());
+  }
+  const auto given = std::find_if(commands.begin(), commands.end(),
+                                  [](const Command& command) { return command.app->parsed(); });
+  check_extras(*given->app);
+  return given->run();
+}
+
+}  // namespace luna::experiments
