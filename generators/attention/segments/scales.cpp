@@ -1,5 +1,8 @@
-// query_scales: what a query's row of grad is weighed with, with r = max(den + add, clamp):
-// scale = w / r and last = -w s, s = o . g / r (0 where the clamp holds).
+// query_scales: what a query's row of grad is weighed with, with r = max(den + add, clamp), s = o .
+// g / r (0 where the clamp holds) and any vector c: scale = w / r and last = -w (s - c . g / r), so
+// that dphi = (S - c z) . (scale g) + last z. With c close to S / z neither term is large: where
+// features are nearly constant, S g / r and s z cancel, and their sums over tokens would not keep
+// the digits.
 #include "generators/attention/segments/segments.h"
 
 namespace luna {
@@ -8,6 +11,7 @@ class QueryScales : public SegmentPass<QueryScales> {
  public:
   Input<Buffer2> grad{"grad"}, o{"o"};          // (dv, N), any row stride
   Input<Buffer1> den{"den"}, weight{"weight"};  // (N)
+  Input<Buffer1> center{"center"};              // (dv): c
   Input<float> add{"add"}, clamp{"clamp"};
   Output<Func> scales{"scales", {Halide::Float(32), Halide::Float(32)}, 1};  // scale, last (N)
 
@@ -19,8 +23,10 @@ class QueryScales : public SegmentPass<QueryScales> {
     Func dot("dot"), scale("scale");
     scale(n_) = weight(n_) / floor_at(raw, clamp);
     dot(n_) = 0.0f;
-    dot(n_) += o(over_e, n_) * (scale(n_) * grad(over_e, n_));
-    scales(n_) = {scale(n_), -Halide::strict_float(Halide::select(raw < clamp, 0.0f, dot(n_)))};
+    const Expr share = Halide::strict_float(Halide::select(raw < clamp, 0.0f, o(over_e, n_)));
+    dot(n_) += (center(over_e) - share) * (scale(n_) * grad(over_e, n_));
+    scales(n_) = {scale(n_), dot(n_)};
+    bind(center);
     bind_scalars(den);
     bind_scalars(weight);
     Func result = scales;

@@ -1,14 +1,14 @@
-// Passes over a piecewise-linear psi in segment form. On segment s a feature is
-//   phi_il = c_ls + a_ls t_i   (t_i counted from the segment's base; a floor is a segment of slope
-//   0),
-// so sums over tokens need phi nowhere. With tables over (projection i, segment s, c in {0, 1}),
-//   keys:     sums(e, c, s, i) = sum_{n: s_in = s} t_in^c v_en,   S_il = sum_s c_ls sums_0 + a_ls
-//             sums_1,
-//   queries:  table(e, c, s, i) = sum_l (c_ls, a_ls) S_il,        out_n = sum_i table_0 + t_in
-//             table_1,
-// and a token costs 2 dv multiplications per projection instead of L dv. One call works on at most
-// tiles::kStripTokens tokens of one (b, h); projections are the outer loop, so that one
-// projection's table stays in the L1 cache.
+// Passes over a piecewise-linear psi in segment form. On segment s of t_in = w_i x_n + b_i a
+// feature is phi_il = c_ls + a_ls t_in, with t_in counted from the segment's base and a floor as a
+// segment of slope 0. So no sum over tokens needs phi: with tables over projections i, segments s
+// and powers p in {0, 1},
+//   keys:    sums_p(e, s, i)  = sum of t_in^p v_en over the n with s_in = s,
+//            S_il(e)          = sum_s c_ls sums_0(e, s, i) + a_ls sums_1(e, s, i),
+//   queries: table_p(e, s, i) = sum_l (p ? a_ls : c_ls) S_il(e),
+//            out_n(e)         = sum_i table_0(e, s_in, i) + t_in table_1(e, s_in, i),
+// and a token costs 2 dv multiplications a projection instead of L dv. One call works on at most
+// tiles::kStripTokens tokens of one (b, h); projections are the outer loop, so that the table of
+// one projection stays in the L1 cache.
 #pragma once
 
 #include "Halide.h"
@@ -39,7 +39,7 @@ class SegmentPass : public Halide::Generator<Pass> {
 
   int lanes() const { return this->natural_vector_size(Halide::Float(32)); }
 
-  /// A buffer whose dimensions all begin at 0, dense vectors along the first.
+  /// A buffer whose dimensions all begin at 0.
   template <typename Buffer>
   static void bind(Buffer& buffer) {
     for (int k = 0; k < buffer.dimensions(); k++) {
@@ -73,7 +73,8 @@ class SegmentPass : public Halide::Generator<Pass> {
     scalars.dim(0).set_min(0).set_stride(Expr());
   }
 
-  /// A table (e, c, row, i), rows of vectors that start on a vector boundary.
+  /// A table (e, c, row, i) of powers c and segments, rows of vectors that start on a vector
+  /// boundary.
   template <typename Table>
   void bind_table(Table& table) const {
     bind(table);

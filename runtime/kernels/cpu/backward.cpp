@@ -11,11 +11,6 @@
 namespace luna::kernels::cpu {
 namespace {
 
-/// What grad_q leaves for grad_k: R and -u of every (b, key head).
-struct StateGradient {
-  at::Tensor R, u;  ///< [B, Hk, D, dv], [B, Hk, D] (u with its sign turned)
-};
-
 void query_gradients(const Problem& p, const PackedMap& map, const Forward& saved,
                      const at::Tensor& grad, Backward& result, StateGradient& state_gradient) {
   const int64_t B = p.q.size(0), H = p.q.size(1), Nq = p.q.size(2);
@@ -136,9 +131,13 @@ Backward backward(const Problem& p, const Forward& saved, const at::Tensor& grad
   if (wanted.q) {
     result.q = at::empty_like(p.q);
   }
-  StateGradient state_gradient{at::empty_like(saved.S), at::empty_like(saved.z)};
-  if (const auto map = SegmentMap::where_it_pays(p.q_map, p.q.size(2), dv)) {
-    segment_query_gradients(p, *map, saved, grad, result, state_gradient.R, state_gradient.u);
+  const auto q_segments = SegmentMap::where_it_pays(p.q_map, p.q.size(2), dv);
+  const auto k_segments = SegmentMap::where_it_pays(p.k_map, p.k.size(2), dv);
+  const at::Tensor center = q_segments || k_segments ? center_of(saved) : at::Tensor();
+  StateGradient state_gradient{at::empty_like(saved.S), at::empty_like(saved.z), {}};
+  if (q_segments) {
+    state_gradient.center = center;
+    segment_query_gradients(p, *q_segments, saved, grad, result, state_gradient);
   } else {
     query_gradients(p, PackedMap(p.q_map, d, dv), saved, grad, result, state_gradient);
   }
@@ -152,9 +151,9 @@ Backward backward(const Problem& p, const Forward& saved, const at::Tensor& grad
     if (wanted.k_weight) {
       power = at::empty({p.k.size(0), p.k.size(1), p.k.size(2)}, p.k.options());
     }
-    if (const auto map = SegmentMap::where_it_pays(p.k_map, p.k.size(2), dv)) {
-      segment_key_gradients(p, *map, state_gradient.R, state_gradient.u, wanted.params, power,
-                            result);
+    state_gradient.count_from(k_segments ? center : at::Tensor());
+    if (k_segments) {
+      segment_key_gradients(p, *k_segments, state_gradient, wanted.params, power, result);
     } else {
       key_gradients(p, PackedMap(p.k_map, d, dv), state_gradient, power, result);
     }

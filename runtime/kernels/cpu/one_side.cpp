@@ -9,10 +9,11 @@ namespace {
 
 /// Runs `pass` on every tile of x: inputs x, weight and what `add_inputs` appends, outputs what
 /// `add_outputs` appends for a task (it returns the index that `point` is given to move what
-/// follows the tokens).
-template <typename AddInputs, typename AddOutputs, typename Point>
+/// follows the tokens); `after` a tile.
+template <typename AddInputs, typename AddOutputs, typename Point, typename After>
 void run_one_side(const std::string& pass, const at::Tensor& x, const at::Tensor& weight,
-                  const AddInputs& add_inputs, const AddOutputs& add_outputs, const Point& point) {
+                  const AddInputs& add_inputs, const AddOutputs& add_outputs, const Point& point,
+                  const After& after, int64_t tile = tiles::kTokens) {
   float one = 1.0f;
   const Rows rows(x), weights(weight, &one);
   const Tasks tasks(x.size(0), x.size(1), x.size(2));
@@ -24,12 +25,14 @@ void run_one_side(const std::string& pass, const at::Tensor& x, const at::Tensor
       const size_t at_weight = call.add(weights.data, {{0, weights.row}});
       add_inputs(call);
       const size_t output = add_outputs(call, index);
-      for_each_tile(task, [&](int64_t n, int64_t tokens) {
+      const auto run = [&](int64_t n, int64_t tokens) {
         call.point(at_x, rows.at(task.b, task.h, n), tokens);
         call.point(at_weight, weights.at(task.b, task.h, n), tokens);
         point(call, output, task, n, tokens);
         call.run();
-      });
+        after(index);
+      };
+      for_each_tile(task, run, tile);
     }
   });
 }
@@ -38,21 +41,48 @@ void stay(TileCall&, size_t, const Task&, int64_t, int64_t) {}
 
 int64_t task_count(const at::Tensor& x) { return Tasks(x.size(0), x.size(1), x.size(2)).count(); }
 
+/// A task's float32 sums, moved to float64 after every tile: a channel that hardly varies adds one
+/// number over and over, and float32 sums of equal terms are off by far more than random ones.
+class FlushedSums {
+ public:
+  FlushedSums(int64_t tasks, int64_t count)
+      : tile_(at::zeros({tasks, count}, at::kFloat)),
+        total_(at::zeros({tasks, count}, at::kDouble)) {}
+  float* tile(int64_t task) const { return tile_.data_ptr<float>() + task * tile_.size(1); }
+  void flush(int64_t task) const {
+    float* from = tile(task);
+    double* to = total_.data_ptr<double>() + task * total_.size(1);
+    for (int64_t k = 0; k < tile_.size(1); k++) {
+      to[k] += from[k];
+      from[k] = 0.0f;
+    }
+  }
+  std::vector<double> total() const {
+    const at::Tensor sum = total_.sum(0);
+    return {sum.const_data_ptr<double>(), sum.const_data_ptr<double>() + sum.numel()};
+  }
+
+ private:
+  at::Tensor tile_, total_;
+};
+
+/// Tokens whose parameter sums, m of them a channel and token, are taken in float32.
+constexpr int64_t kGradTile = 8;
+
 }  // namespace
 
 at::Tensor power_sum(const at::Tensor& x, const MapArgs& args) {
   const PackedMap map(args, x.size(3), 0);
   const FeatureLayout& layout = map.layout();
-  const at::Tensor partial = at::zeros({task_count(x), layout.padded}, x.options());
-  float* sums = partial.data_ptr<float>();
+  const FlushedSums sums(task_count(x), layout.padded);
   run_one_side(
       "power_sum_" + map.variant(), x, {},
       [&](TileCall& call) { map.add_inputs(call, Side::key, false, 0.0f); },
       [&](TileCall& call, int64_t task) {
-        return call.add(sums + task * layout.padded, {{layout.padded, 1}});
+        return call.add(sums.tile(task), {{layout.padded, 1}});
       },
-      stay);
-  const std::vector<double> total = sum_tasks(partial);
+      stay, [&](int64_t task) { sums.flush(task); });
+  const std::vector<double> total = sums.total();
   at::Tensor result = at::zeros({layout.L}, at::kDouble);
   double* channels = result.data_ptr<double>();
   for (int64_t i = 0; i < layout.m; i++) {
@@ -69,8 +99,7 @@ std::pair<at::Tensor, MapGrads> power_grad(const at::Tensor& x, const MapArgs& a
   const FeatureLayout& layout = map.layout();
   const at::Tensor features = at::zeros({layout.padded}, at::kFloat);
   true_features(features, 0, layout).copy_(coefficient.expand({layout.m, layout.L}));
-  const at::Tensor sums = at::zeros({task_count(x), map.sum_size()}, x.options());
-  float* task_sums = sums.data_ptr<float>();
+  const FlushedSums sums(task_count(x), map.sum_size());
   at::Tensor result = at::empty_like(x);
   const Rows dx(result);
   run_one_side(
@@ -81,13 +110,14 @@ std::pair<at::Tensor, MapGrads> power_grad(const at::Tensor& x, const MapArgs& a
       },
       [&](TileCall& call, int64_t task) {
         const size_t at_dx = call.add(dx.data, {{dx.width, 1}, {0, dx.row}});
-        map.add_sums(call, task_sums + task * map.sum_size());
+        map.add_sums(call, sums.tile(task));
         return at_dx;
       },
       [&](TileCall& call, size_t at_dx, const Task& task, int64_t n, int64_t tokens) {
         call.point(at_dx, dx.at(task.b, task.h, n), tokens);
-      });
-  return {result, map.unpack(sum_tasks(sums))};
+      },
+      [&](int64_t task) { sums.flush(task); }, kGradTile);
+  return {result, map.unpack(sums.total())};
 }
 
 at::Tensor key_maximum(const at::Tensor& x, const MapArgs& args, const at::Tensor& weight) {
@@ -102,7 +132,7 @@ at::Tensor key_maximum(const at::Tensor& x, const MapArgs& args, const at::Tenso
       [&](TileCall& call, int64_t task) {
         return call.add(maxima + task * padded, {{padded, 1}});
       },
-      stay);
+      stay, [](int64_t) {});
   return partial.view({x.size(0), x.size(1), -1, padded}).narrow(3, 0, m).amax({2, 3});
 }
 

@@ -33,12 +33,16 @@ double base_point(double begin, double end) {
 /// Tokens per segment from which the segment form is the faster one.
 constexpr int64_t kTokensPerSegment = 4;
 
+/// Most floats of a thread's table (64 MiB).
+constexpr int64_t kMostTable = 1 << 24;
+
 }  // namespace
 
 std::unique_ptr<SegmentMap> SegmentMap::where_it_pays(const MapArgs& args, int64_t tokens,
                                                       int64_t dv) {
   const auto pays = [&](int64_t segments) {
-    return tokens >= kTokensPerSegment * segments && segments <= tree_knots(kLevels);
+    return tokens >= kTokensPerSegment * segments && segments <= tree_knots(kLevels) &&
+           segments * args.proj.size(0) * 2 * (dv + 1) <= kMostTable;
   };
   if (args.map != "pwl" || args.proj.size(0) == 0 || args.L == 0 || dv == 0) return nullptr;
   if (!pays(args.knots.numel() + 1)) return nullptr;

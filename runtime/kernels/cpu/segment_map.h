@@ -1,5 +1,5 @@
 // A pwl map in segment form: a floor becomes segments of slope 0, cut where a channel crosses it,
-// so that phi_l(t) = c_ls + a_ls t exactly on every segment s.
+// so that phi_l(t) = c_ls + a_ls (t - base_s) exactly on every segment s.
 #pragma once
 
 #include <memory>
@@ -11,8 +11,8 @@ namespace luna::kernels {
 
 class SegmentMap {
  public:
-  /// The map, or nullptr where multiplying features costs less: no pwl map, or too few tokens to
-  /// pay for the tables of every (b, h).
+  /// The map, or nullptr where multiplying features costs less or the tables of a (b, h) would be
+  /// too large: no pwl map, or too few tokens a head to pay for its tables.
   static std::unique_ptr<SegmentMap> where_it_pays(const MapArgs& args, int64_t tokens, int64_t dv);
 
   int64_t m() const { return m_; }

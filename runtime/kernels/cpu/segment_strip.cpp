@@ -57,12 +57,13 @@ void SegmentTable::add_to(TileCall& call, bool padded, int64_t segments) const {
 Strip::Strip(const SegmentMap& map, int64_t dv)
     : map_(map), by_d_(built_for(map.d())), by_dv_(built_for(dv)) {
   const int64_t sites = map.projections() * kStripPitch;
-  memory_ = at::zeros({2 * sites + 2 * kStripPitch}, at::kFloat);
+  memory_ = at::zeros({2 * sites + 2 * kStripPitch + dv}, at::kFloat);
   rows_ = at::empty({sites}, at::kInt);
   t_ = memory_.data_ptr<float>();
   dt_ = t_ + sites;
   scale_ = dt_ + sites;
   last_ = scale_ + kStripPitch;
+  zeros_ = last_ + kStripPitch;
   row_ = rows_.data_ptr<int32_t>();
 }
 
@@ -104,13 +105,17 @@ void Strip::drop_masked(const StripScalars& weight) {
   }
 }
 
-void Strip::add_sums(const StripRows& v, const StripScalars& scale, const StripScalars& last,
-                     SegmentTable& sums) {
+void Strip::add_columns(TileCall& call, const Columns& columns) const {
+  add_rows(call, columns.rows, tokens_);
+  add_scalars(call, columns.scale, tokens_);
+  add_scalars(call, columns.last, tokens_);
+  call.add(columns.center, {{columns.rows.width, 1}});
+}
+
+void Strip::add_sums(const Columns& columns, SegmentTable& sums) {
   TileCall call("segment_sums_" + by_dv_);
   add_sites(call);
-  add_rows(call, v, tokens_);
-  add_scalars(call, scale, tokens_);
-  add_scalars(call, last, tokens_);
+  add_columns(call, columns);
   sums.add_to(call, false, sums.rows());
   call.run();
 }
@@ -132,13 +137,10 @@ void Strip::product(const StripScalars& weight, const SegmentTable& table, const
   normalise.run();
 }
 
-void Strip::dot(const StripRows& v, const StripScalars& scale, const StripScalars& last,
-                const SegmentTable& table) {
+void Strip::dot(const Columns& columns, const SegmentTable& table) {
   TileCall call("segment_dot_" + by_dv_);
   add_sites(call);
-  add_rows(call, v, tokens_);
-  add_scalars(call, scale, tokens_);
-  add_scalars(call, last, tokens_);
+  add_columns(call, columns);
   table.add_to(call, false, table.rows());
   call.add(dt_, {{tokens_, 1}, {map_.m(), kStripPitch}});
   call.run();
@@ -158,18 +160,22 @@ void Strip::back(const StripRows& x, const StripScalars& weight, float* dx, int6
   call.run();
 }
 
-void Strip::query_scales(const StripRows& grad, const StripRows& o, const StripScalars& den,
-                         const StripScalars& weight, const Denominator& rule) {
+Columns Strip::query_columns(const StripRows& grad, const StripRows& o, const StripScalars& den,
+                             const StripScalars& weight, const float* center,
+                             const Denominator& rule) {
+  const StripScalars scale{scale_, 1}, last{last_, 1};
   TileCall call("segment_query_scales_" + by_dv_);
   add_rows(call, grad, tokens_);
   add_rows(call, o, tokens_);
   add_scalars(call, den, tokens_);
   add_scalars(call, weight, tokens_);
+  call.add(center, {{grad.width, 1}});
   call.add(rule.add);
   call.add(finite_floor(rule.clamp));
-  add_scalars(call, scale(), tokens_);
-  add_scalars(call, last(), tokens_);
+  add_scalars(call, scale, tokens_);
+  add_scalars(call, last, tokens_);
   call.run();
+  return {grad, scale, last, zeros_};
 }
 
 void fill_table(const SegmentMap& map, const float* S, const float* z, SegmentTable& table) {

@@ -2,9 +2,7 @@
 // (b, h), with the memory that they share.
 #pragma once
 
-#include <initializer_list>
 #include <string>
-#include <vector>
 
 #include "runtime/kernels/cpu/segment_map.h"
 #include "runtime/kernels/cpu/tile_call.h"
@@ -24,6 +22,13 @@ struct StripScalars {
   int64_t stride;
 };
 
+/// What tokens are summed or multiplied with: [scale (rows - center), last], center [dv].
+struct Columns {
+  StripRows rows;
+  StripScalars scale, last;
+  const float* center;
+};
+
 /// Sums or rows over (projection, segment): rows (e, c, segment, i) and their normaliser's column.
 /// One row more than segments: what falls there is not read.
 class SegmentTable {
@@ -32,7 +37,6 @@ class SegmentTable {
   void clear() { memory_.zero_(); }
 
   int64_t width() const { return width_; }  ///< dv padded to whole vectors
-  int64_t dv() const { return dv_; }
   /// Appends (rows, normaliser) to call: dv columns as tokens have them, or the padded ones.
   void add_to(TileCall& call, bool padded, int64_t segments) const;
   int64_t rows() const { return rows_; }
@@ -47,37 +51,37 @@ class SegmentTable {
 class Strip {
  public:
   Strip(const SegmentMap& map, int64_t dv);
+  /// dv zeros.
+  const float* no_center() const { return zeros_; }
 
   /// The segment of every (token, projection) and t from its base on; what follows refers to these
   /// tokens.
   void locate(const StripRows& x, const StripScalars& weight, int64_t tokens);
-  /// sums += (t - base)^c [scale v, last].
-  void add_sums(const StripRows& v, const StripScalars& scale, const StripScalars& last,
-                SegmentTable& sums);
+  /// sums += (t - base)^c [scale (v - center), last].
+  void add_sums(const Columns& columns, SegmentTable& sums);
   /// den = w . normaliser, out = w . table / rule(den).
   void product(const StripScalars& weight, const SegmentTable& table, const Denominator& rule,
                const StripRows& out, const StripScalars& den);
   /// The gradient at t, kept for back().
-  void dot(const StripRows& v, const StripScalars& scale, const StripScalars& last,
-           const SegmentTable& table);
+  void dot(const Columns& columns, const SegmentTable& table);
   /// dx (or null), dproj [m, d] and dbias [m] (or null), the latter two added to.
   void back(const StripRows& x, const StripScalars& weight, float* dx, int64_t dx_row, float* dproj,
             float* dbias);
-  /// w / r and -w s of every query, kept until the next call.
-  void query_scales(const StripRows& grad, const StripRows& o, const StripScalars& den,
-                    const StripScalars& weight, const Denominator& rule);
-  StripScalars scale() const { return {scale_, 1}; }
-  StripScalars last() const { return {last_, 1}; }
+  /// The columns of queries (generators/attention/segments/scales.cpp); center [dv] and what they
+  /// are weighed with are kept until the next call.
+  Columns query_columns(const StripRows& grad, const StripRows& o, const StripScalars& den,
+                        const StripScalars& weight, const float* center, const Denominator& rule);
 
  private:
   void add_sites(TileCall& call) const;
+  void add_columns(TileCall& call, const Columns& columns) const;
   /// Sites of tokens of weight 0: t = 0 in the row after the last segment.
   void drop_masked(const StripScalars& weight);
 
   const SegmentMap& map_;
   std::string by_d_, by_dv_;  ///< suffixes of the pipelines' names
   at::Tensor memory_, rows_;
-  float *t_, *dt_, *scale_, *last_;
+  float *t_, *dt_, *scale_, *last_, *zeros_;
   int32_t* row_;
   int64_t tokens_ = 0;
 };

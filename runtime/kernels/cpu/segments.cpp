@@ -123,7 +123,7 @@ void segment_state(const Problem& p, const SegmentMap& map, at::Tensor& S, at::T
       for_each_strip(task, [&](int64_t n, int64_t tokens) {
         const StripScalars w = scalars(weight, task, n);
         sites.locate(strip(k, task, n), w, tokens);
-        sites.add_sums(strip(v, task, n), w, w, sums);
+        sites.add_sums({strip(v, task, n), w, w, sites.no_center()}, sums);
       });
       state_of(map, sums, states.S_of(index), states.z_of(index));
     }
@@ -152,12 +152,27 @@ void segment_apply(const Problem& p, const SegmentMap& map, Forward& result) {
   });
 }
 
+at::Tensor center_of(const Forward& saved) {
+  const at::Tensor z = saved.z.unsqueeze(-1);
+  const at::Tensor c = (saved.S * z).sum(2) / z.square().sum(2);
+  return at::where(c.isfinite(), c, at::zeros_like(c)).contiguous();
+}
+
+void StateGradient::count_from(const at::Tensor& other) {
+  if (other.is_same(center)) return;
+  const auto shift = [this](const at::Tensor& c) { return (R * c.unsqueeze(2)).sum(-1); };
+  if (center.defined()) u.sub_(shift(center));
+  if (other.defined()) u.add_(shift(other));
+  center = other;
+}
+
 void segment_query_gradients(const Problem& p, const SegmentMap& map, const Forward& saved,
-                             const at::Tensor& grad, Backward& result, at::Tensor& R,
-                             at::Tensor& u) {
+                             const at::Tensor& grad, Backward& result,
+                             StateGradient& state_gradient) {
   const int64_t H = p.q.size(1), Hk = p.k.size(1), dv = p.v.size(3);
   const Tasks tasks = tasks_of(p.q);
-  const at::Tensor S = padded(saved.S);
+  const at::Tensor& center = state_gradient.center;
+  const at::Tensor S = padded(saved.S - center.unsqueeze(2) * saved.z.unsqueeze(-1));
   const TaskStates states(tasks.count(), map.m() * map.L(), dv);
   const TaskSums params(map, tasks.count());
   float one = 1.0f;
@@ -171,14 +186,16 @@ void segment_query_gradients(const Problem& p, const SegmentMap& map, const Forw
       const Task task = tasks[index];
       const int64_t head = task.b * Hk + task.h * Hk / H;
       const SegmentTable& table = tables.of(head);
+      const float* c = center.const_data_ptr<float>() + head * dv;
       if (index > begin) sums.clear();
       for_each_strip(task, [&](int64_t n, int64_t tokens) {
         const StripScalars w = scalars(weight, task, n);
-        const StripRows rows = strip(q, task, n), columns = strip(g, task, n);
+        const StripRows rows = strip(q, task, n);
         sites.locate(rows, w, tokens);
-        sites.query_scales(columns, strip(o, task, n), scalars(den, task, n), w, p.denominator);
-        sites.dot(columns, sites.scale(), sites.last(), table);
-        sites.add_sums(columns, sites.scale(), sites.last(), sums);
+        const Columns columns = sites.query_columns(strip(g, task, n), strip(o, task, n),
+                                                    scalars(den, task, n), w, c, p.denominator);
+        sites.dot(columns, table);
+        sites.add_sums(columns, sums);
         sites.back(rows, w, dq.at(task.b, task.h, n), dq.row, params.proj(index),
                    params.bias(index));
       });
@@ -187,15 +204,15 @@ void segment_query_gradients(const Problem& p, const SegmentMap& map, const Forw
     }
   });
   params.reduce(result.q_map);
-  states.reduce(R, u);
+  states.reduce(state_gradient.R, state_gradient.u);
 }
 
-void segment_key_gradients(const Problem& p, const SegmentMap& map, const at::Tensor& R,
-                           const at::Tensor& u, bool wants_params, const at::Tensor& power,
-                           Backward& result) {
+void segment_key_gradients(const Problem& p, const SegmentMap& map,
+                           const StateGradient& state_gradient, bool wants_params,
+                           const at::Tensor& power, Backward& result) {
   const int64_t Hk = p.k.size(1), dv = p.v.size(3);
   const Tasks tasks = tasks_of(p.k);
-  const at::Tensor S = padded(R);
+  const at::Tensor R = padded(state_gradient.R);
   const TaskSums params(map, wants_params ? tasks.count() : 0);
   float one = 1.0f;
   const at::Tensor value_gradient =
@@ -206,21 +223,23 @@ void segment_key_gradients(const Problem& p, const SegmentMap& map, const at::Te
   tasks.run([&](int64_t begin, int64_t end) {
     Strip sites(map, dv);
     SegmentTable sums(map, dv);
-    HeadTable tables(map, S, u, dv);
+    HeadTable tables(map, R, state_gradient.u, dv);
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
       const int64_t head = task.b * Hk + task.h;
       const SegmentTable& table = tables.of(head);
+      const float* c = state_gradient.center.const_data_ptr<float>() + head * dv;
       if (index > begin) sums.clear();
       for_each_strip(task, [&](int64_t n, int64_t tokens) {
         const StripScalars w = scalars(weight, task, n);
-        const StripRows rows = strip(k, task, n), values = strip(v, task, n);
+        const StripRows rows = strip(k, task, n);
+        const Columns columns{strip(v, task, n), w, w, c};
         sites.locate(rows, w, tokens);
         if (dvalue.data) {
           sites.product(w, table, kNoDenominator, strip(dvalue, task, n), scalars(den, task, n));
         }
-        if (dk.data || wants_params) sites.dot(values, w, w, table);
-        if (wants_params) sites.add_sums(values, w, w, sums);
+        if (dk.data || wants_params) sites.dot(columns, table);
+        if (wants_params) sites.add_sums(columns, sums);
         if (dk.data || wants_params) {
           sites.back(rows, w, dk.at(task.b, task.h, n), dk.row,
                      wants_params ? params.proj(index) : nullptr,
@@ -234,7 +253,7 @@ void segment_key_gradients(const Problem& p, const SegmentMap& map, const at::Te
   });
   if (wants_params) params.reduce(result.k_map);
   if (power.defined()) {
-    power.copy_((p.v * value_gradient).sum(-1) + rest);
+    power.copy_(((p.v - state_gradient.center.unsqueeze(2)) * value_gradient).sum(-1) + rest);
   }
 }
 

@@ -10,14 +10,29 @@ namespace luna::kernels::cpu {
 void segment_state(const Problem& p, const SegmentMap& map, at::Tensor& S, at::Tensor& z);
 /// o and den from S and z.
 void segment_apply(const Problem& p, const SegmentMap& map, Forward& result);
-/// Gradients of q (where result.q is defined) and of its map; R [B, Hk, D, dv] and -u [B, Hk, D].
+/// What the queries' gradients leave for the keys': R [B, Hk, D, dv] and -u [B, Hk, D], of which
+/// dphi = w (R v - u). Counted from a center c it is w (R (v - c) - (u - R c)): where features are
+/// nearly constant R v and u cancel, and their sums over tokens would not keep the digits.
+struct StateGradient {
+  at::Tensor R, u;    ///< u with its sign turned
+  at::Tensor center;  ///< [B, Hk, dv]; undefined: 0
+
+  /// Turns u into that of another center (undefined: 0).
+  void count_from(const at::Tensor& other);
+};
+
+/// The center c that makes |S - c z| smallest.
+at::Tensor center_of(const Forward& saved);
+
+/// Gradients of q (where result.q is defined) and of its map; fills R and -u for the center at
+/// hand.
 void segment_query_gradients(const Problem& p, const SegmentMap& map, const Forward& saved,
-                             const at::Tensor& grad, Backward& result, at::Tensor& R,
-                             at::Tensor& u);
+                             const at::Tensor& grad, Backward& result,
+                             StateGradient& state_gradient);
 /// Gradients of k and v (where result.k, result.v are defined) and of the keys' map. power [B, Hk,
 /// N] (or undefined): phi . dphi.
-void segment_key_gradients(const Problem& p, const SegmentMap& map, const at::Tensor& R,
-                           const at::Tensor& u, bool params, const at::Tensor& power,
-                           Backward& result);
+void segment_key_gradients(const Problem& p, const SegmentMap& map,
+                           const StateGradient& state_gradient, bool params,
+                           const at::Tensor& power, Backward& result);
 
 }  // namespace luna::kernels::cpu

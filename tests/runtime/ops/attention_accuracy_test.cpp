@@ -1,12 +1,14 @@
 // Forward and every gradient of the fused operators against float64 on random configurations, with
 // outputs poisoned (NaN in all fresh memory), held to a multiple of eager float32's own error.
+#include <algorithm>
+
 #include "tests/support/compare.h"
 #include "tests/support/poison.h"
 
 namespace luna::test {
 namespace {
 
-constexpr int kLunaCases = 120, kFixedCases = 36;
+constexpr int kLunaCases = 120, kFixedCases = 36, kLongCases = 16;
 
 [[maybe_unused]] const bool kPrinted = print_worst_at_end();
 
@@ -15,9 +17,34 @@ class Accuracy : public ::testing::TestWithParam<Case> {
   static void SetUpTestSuite() { poison_fresh_memory(); }
 };
 
+/// Sequences that the CPU takes in segment form on both sides: up to a strip of it, up to a task,
+/// and beyond both.
+std::vector<Case> long_cases() {
+  const std::vector<int64_t> tokens = {400, 1024, 1025, 2048, 2100};
+  std::vector<Case> cases = random_luna_cases(kLongCases, 3);
+  for (size_t k = 0; k < cases.size(); k++) {
+    Case& c = cases[k];
+    c.shape.B = 1 + k % 2;
+    c.shape.Hk = 1;
+    c.shape.H = 1 + k / 2 % 2;
+    c.shape.Nq = tokens[k % tokens.size()];
+    c.shape.N = tokens[(k + k / tokens.size()) % tokens.size()];
+    c.shape.hid = std::min<int64_t>(c.shape.hid, c.separate ? 4 : 48);
+    c.spec.activation = "relu";
+    c.spec.psi = "pwl";
+  }
+  // 261 segments: more than the search in registers holds.
+  cases[0].shape.hid = 260;
+  cases[0].shape.Nq = cases[0].shape.N = 1100;
+  cases[0].separate = cases[0].spec.nonneg = false;
+  cases[0].mask = MaskKind::random;
+  return cases;
+}
+
 TEST_P(Accuracy, WithinAMultipleOfEager) { expect_within_bounds(GetParam()); }
 
 INSTANTIATE_TEST_SUITE_P(Luna, Accuracy, ::testing::ValuesIn(random_luna_cases(kLunaCases, 1)));
+INSTANTIATE_TEST_SUITE_P(Long, Accuracy, ::testing::ValuesIn(long_cases()));
 INSTANTIATE_TEST_SUITE_P(Fixed, Accuracy, ::testing::ValuesIn(random_fixed_cases(kFixedCases, 2)));
 
 }  // namespace
