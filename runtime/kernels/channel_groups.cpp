@@ -11,7 +11,7 @@ at::Tensor ChannelGroups::sum_repeated(const at::Tensor& rows) const {
 }
 
 at::Tensor ChannelGroups::split_table(const at::Tensor& table) const {
-  at::Tensor padded = at::constant_pad_nd(table, {0, count * tile - L});
+  at::Tensor padded = at::constant_pad_nd(table.to(at::kFloat), {0, count * tile - L});
   return padded.unflatten(2, {count, tile}).permute({2, 0, 1, 3}).contiguous();
 }
 

@@ -17,7 +17,7 @@ struct ChannelGroups {
   /// Gradient of repeat: [m count, ...] -> [m, ...].
   at::Tensor sum_repeated(const at::Tensor& rows) const;
 
-  /// [rows, 2, L] -> [count, rows, 2, tile], absent channels zero.
+  /// [rows, 2, L] float64 -> [count, rows, 2, tile] float32, absent channels zero.
   at::Tensor split_table(const at::Tensor& table) const;
   /// [count rows, tile] (or more leading rows' worth) -> [rows, L].
   at::Tensor merge_segments(const at::Tensor& sums) const;

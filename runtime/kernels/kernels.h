@@ -29,7 +29,7 @@ struct MapArgs {
   /// <= t}.
   at::Tensor knots;  ///< [K <= kMaxKnots] float32, ascending, +inf allowed
   at::Tensor
-      table;  ///< [K + 1, 2, L] float32: slopes a, intercepts c; scale and feature_eps folded in
+      table;  ///< [K + 1, 2, L] float64: slopes a, intercepts c; scale and feature_eps folded in
   /// dense: phi_l(t) = max(b2_l + sum_h w2_lh act(w1_h t + b1_h), floor); separate psi arrives
   /// block diagonal.
   at::Tensor w1, b1;  ///< [hid]

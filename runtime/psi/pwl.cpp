@@ -101,12 +101,12 @@ void Pwl::fold(const Fold& fold, const at::Tensor& like, kernels::MapArgs& args)
   const int64_t L = weights_.L;
   at::Tensor knots = at::empty({static_cast<int64_t>(knots_.size())}, at::kFloat);
   std::copy(knots_.begin(), knots_.end(), knots.mutable_data_ptr<float>());
-  at::Tensor table = at::empty({segments(), 2, L}, at::kFloat);
-  float* row = table.mutable_data_ptr<float>();
+  at::Tensor table = at::empty({segments(), 2, L}, at::kDouble);
+  double* row = table.mutable_data_ptr<double>();
   for (int64_t s = 0; s < segments(); ++s, row += 2 * L) {
     for (int64_t l = 0; l < L; ++l) {
-      row[l] = static_cast<float>(fold.scale[l] * slope(s, l));
-      row[L + l] = static_cast<float>(fold.scale[l] * intercept(s, l) + fold.shift);
+      row[l] = fold.scale[l] * slope(s, l);
+      row[L + l] = fold.scale[l] * intercept(s, l) + fold.shift;
     }
   }
   args.map = "pwl";

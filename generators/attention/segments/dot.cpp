@@ -1,5 +1,4 @@
-// dot: the gradient at the projection, dt_in = sum_e scale_n (v_en - center_e) table_1(e) +
-// last_n normaliser_1,
+// dot: the gradient at the projection, dt_in = sum_e scale_n v_en table_1(e) + last_n normaliser_1,
 // rows of the site's segment; 0 for a token that was selected out.
 #include "generators/attention/segments/segments.h"
 
@@ -11,7 +10,6 @@ class SegmentDot : public SegmentPass<SegmentDot> {
   Input<Rows> row{"row"};                       // (n, i)
   Input<Buffer2> v{"v"};                        // (dv, N), any row stride
   Input<Buffer1> scale{"scale"}, last{"last"};  // (N)
-  Input<Buffer1> center{"center"};              // (dv)
   Input<Buffer4> table{"table"};                // (e, c, row, i)
   Input<Buffer3> normaliser{"normaliser"};      // (c, row, i)
   Output<Buffer2> dt{"dt"};                     // (n, i)
@@ -26,8 +24,8 @@ class SegmentDot : public SegmentPass<SegmentDot> {
     const Expr inside = size ? e : Halide::min(e, width - 1);
     Func by_lane("by_lane"), sum("sum");
     by_lane(lane, n_, i_) = 0.0f;
-    by_lane(lane, n_, i_) += Halide::select(e < width, v(inside, n_) - center(inside), 0.0f) *
-                             table(inside, 1, site_row, i_);
+    by_lane(lane, n_, i_) +=
+        Halide::select(e < width, v(inside, n_), 0.0f) * table(inside, 1, site_row, i_);
     sum(n_, i_) = 0.0f;
     sum(n_, i_) += by_lane(over_lane, n_, i_);
     const Expr kept = row(n_, i_) < table.dim(2).extent() - 1;
@@ -37,7 +35,6 @@ class SegmentDot : public SegmentPass<SegmentDot> {
     bind_sites(row);
     bind_sites(dt);
     bind_sites(t);
-    bind(center);
     bind_scalars(scale);
     bind_scalars(last);
     bind_table(table);

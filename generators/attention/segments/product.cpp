@@ -9,13 +9,13 @@ class SegmentProduct : public SegmentPass<SegmentProduct> {
  public:
   Input<Buffer2> t{"t"};                    // (n, i)
   Input<Rows> row{"row"};                   // (n, i)
-  Input<Buffer4> table{"table"};            // (e, c, row, i)
+  Input<Buffer4> table{"table"};            // (e, c, row, i), an even number of projections
   Input<Buffer3> normaliser{"normaliser"};  // (c, row, i)
   Output<Buffer2> out{"out"};               // (dv, N)
   Output<Buffer1> den{"den"};               // (N)
 
   void generate() {
-    const RDom over_i(0, table.dim(3).extent(), "over_i");
+    const RDom over_i(0, table.dim(3).extent() / 2 * 2, "over_i");
     const Expr site = t(n_, over_i), at = row_of(row, n_, over_i, table, 2);
     out(e_, n_) = 0.0f;
     out(e_, n_) += site * table(e_, 1, at, over_i) + table(e_, 0, at, over_i);
@@ -28,18 +28,39 @@ class SegmentProduct : public SegmentPass<SegmentProduct> {
     bind_table(table);
     bind_column(normaliser);
     bind_tokens(out);
+    // Two projections at a time: out and den are loaded and stored once for both.
     const Var eo("eo"), ei("ei");
+    const Halide::RVar pair("pair"), ii("ii");
     Func rows = out, column = den;
     rows.vectorize(e_, lanes(), Halide::TailStrategy::GuardWithIf);
     rows.update()
         .split(e_, eo, ei, lanes(), Halide::TailStrategy::GuardWithIf)
-        .reorder(ei, eo, n_, over_i)
-        .vectorize(ei);
+        .split(over_i, pair, ii, 2)
+        .reorder(ei, eo, ii, n_, pair)
+        .vectorize(ei)
+        .unroll(ii);
     if (size) {
       rows.update().unroll(eo);
     }
-    column.update().reorder(n_, over_i);
+    column.update().split(over_i, pair, ii, 2).reorder(ii, n_, pair).unroll(ii);
     rows.update().compute_with(column.update(), n_);  // one loop over a projection's sites
+  }
+};
+
+/// out = v - center, for every token.
+class SegmentCenter : public SegmentPass<SegmentCenter> {
+ public:
+  Input<Buffer2> v{"v"};            // (dv, N), any row stride
+  Input<Buffer1> center{"center"};  // (dv)
+  Output<Buffer2> out{"out"};       // (dv, N)
+
+  void generate() {
+    out(e_, n_) = v(e_, n_) - center(e_);
+    bind_tokens(v);
+    bind_tokens(out);
+    bind(center);
+    Func rows = out;
+    rows.vectorize(e_, lanes(), Halide::TailStrategy::GuardWithIf);
   }
 };
 
@@ -67,4 +88,5 @@ class SegmentNormalise : public SegmentPass<SegmentNormalise> {
 }  // namespace luna
 
 HALIDE_REGISTER_GENERATOR(luna::SegmentProduct, segment_product)
+HALIDE_REGISTER_GENERATOR(luna::SegmentCenter, segment_center)
 HALIDE_REGISTER_GENERATOR(luna::SegmentNormalise, segment_normalise)

@@ -1,4 +1,4 @@
-// sums: sums(e, c, s, i) += sum of t^c scale (v - center) and normaliser(c, s, i) += sum of t^c
+// sums: sums(e, c, s, i) += sum of t^c scale v and normaliser(c, s, i) += sum of t^c
 // last, over the tokens of segment s.
 #include "generators/attention/segments/segments.h"
 
@@ -10,7 +10,6 @@ class SegmentSums : public SegmentPass<SegmentSums> {
   Input<Rows> row{"row"};                       // (n, i)
   Input<Buffer2> v{"v"};                        // (dv, N), any row stride
   Input<Buffer1> scale{"scale"}, last{"last"};  // (N)
-  Input<Buffer1> center{"center"};              // (dv)
   Output<Buffer4> sums{"sums"};                 // (e, c, row, i), accumulated in place
   Output<Buffer3> normaliser{"normaliser"};     // (c, row, i), likewise
 
@@ -21,14 +20,13 @@ class SegmentSums : public SegmentPass<SegmentSums> {
       return Halide::select(c_ == 0, scalar, scalar * t(over_n, i_));
     };
     sums(e_, c_, row_, i_) = Halide::undef<float>();
-    sums(e_, c_, site_row, i_) += term(scale(over_n)) * (v(e_, over_n) - center(e_));
+    sums(e_, c_, site_row, i_) += term(scale(over_n)) * v(e_, over_n);
     normaliser(c_, row_, i_) = Halide::undef<float>();
     normaliser(c_, site_row, i_) += term(last(over_n));
 
     bind_sites(t);
     bind_sites(row);
     bind_tokens(v);
-    bind(center);
     bind_scalars(scale);
     bind_scalars(last);
     bind_table(sums);

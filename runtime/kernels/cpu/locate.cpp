@@ -8,7 +8,8 @@ namespace luna::kernels {
 namespace {
 
 constexpr int kLanes = 16;
-constexpr int kTokens = 8;  // whose projections are accumulated together
+constexpr int kTokens = 4;  // whose projections are accumulated together, in kChains sums each
+constexpr int kChains = 4;
 
 /// table[index] of Entries floats.
 template <int Entries>
@@ -65,19 +66,32 @@ inline void store_transposed(const __m512* rows, float* out, int64_t pitch) {
   }
 }
 
-/// t of kTokens tokens and 16 projections: b_i + sum_j w_ij x_j, j ascending.
+/// t of kTokens tokens and 16 projections: b_i + sum_j w_ij x_j in kChains sums, which shortens the
+/// length along which rounding errors pile up.
 inline void project(const LocateArgs& a, const float* const* x, int64_t first, __m512* t) {
-  __m512 sum[kTokens];
-  for (int n = 0; n < kTokens; n++) sum[n] = _mm512_load_ps(a.bias + first);
-#pragma GCC unroll 4
-  for (int64_t j = 0; j < a.d; j++) {
-    const __m512 w = _mm512_load_ps(a.proj + j * a.projections + first);
-#pragma GCC unroll 8
+  __m512 sum[kChains][kTokens];
+  for (int chain = 0; chain < kChains; chain++) {
     for (int n = 0; n < kTokens; n++) {
-      sum[n] = _mm512_fmadd_ps(w, _mm512_set1_ps(x[n][j]), sum[n]);
+      sum[chain][n] = chain == 0 ? _mm512_load_ps(a.bias + first) : _mm512_setzero_ps();
     }
   }
-  for (int n = 0; n < kTokens; n++) t[n] = sum[n];
+  const float* w = a.proj + first;
+  const auto add = [&](int64_t j, __m512* chain) {
+    const __m512 row = _mm512_load_ps(w + j * a.projections);
+#pragma GCC unroll 4
+    for (int n = 0; n < kTokens; n++) {
+      chain[n] = _mm512_fmadd_ps(row, _mm512_set1_ps(x[n][j]), chain[n]);
+    }
+  };
+  int64_t j = 0;
+  for (; j + kChains <= a.d; j += kChains) {
+#pragma GCC unroll 4
+    for (int chain = 0; chain < kChains; chain++) add(j + chain, sum[chain]);
+  }
+  for (; j < a.d; j++) add(j, sum[0]);
+  for (int n = 0; n < kTokens; n++) {
+    t[n] = _mm512_add_ps(_mm512_add_ps(sum[0][n], sum[1][n]), _mm512_add_ps(sum[2][n], sum[3][n]));
+  }
 }
 
 template <int Levels>

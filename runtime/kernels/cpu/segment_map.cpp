@@ -65,7 +65,7 @@ SegmentMap::SegmentMap(const MapArgs& args)
 
 void SegmentMap::cut_segments(const MapArgs& args) {
   const at::Tensor sorted = args.knots.contiguous(), table = args.table.contiguous();
-  const float* row = table.const_data_ptr<float>();
+  const double* row = table.const_data_ptr<double>();
   const double floor = args.floor;
   std::vector<float> cuts;
   for (int64_t s = 0; s < table_rows_; s++, row += 2 * L_) {
@@ -96,7 +96,7 @@ void SegmentMap::pack_segments(const MapArgs& args) {
     const double end = s + 1 < segments() ? knots_[s] : kInfinity;
     const double base = base_point(begin, end), inside = inner_point(begin, end);
     base_.data_ptr<float>()[s] = static_cast<float>(base);
-    const float* row = table.const_data_ptr<float>() + table_row_[s] * 2 * L_;
+    const double* row = table.const_data_ptr<double>() + table_row_[s] * 2 * L_;
     for (int64_t l = 0; l < L_; l++) {
       const double a = row[l], c = row[L_ + l];
       const int64_t at = l * segments() + s;
@@ -104,7 +104,7 @@ void SegmentMap::pack_segments(const MapArgs& args) {
       floored_[at] = a * inside + c <= args.floor;
       float* out = coefficients_.data_ptr<float>() + 2 * at;
       out[0] = floored_[at] ? args.floor : static_cast<float>(a * base + c);
-      out[1] = floored_[at] ? 0.0f : row[l];
+      out[1] = floored_[at] ? 0.0f : static_cast<float>(a);
     }
   }
 }

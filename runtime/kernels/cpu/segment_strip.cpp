@@ -43,27 +43,34 @@ SegmentTable::SegmentTable(const SegmentMap& map, int64_t dv)
       rows_(map.segments() + 1),
       dv_(dv),
       width_(tiles::round_up(dv, tiles::kLanes)),
-      memory_(at::zeros({m_ * rows_ * 2 * (width_ + 1)}, at::kFloat)),
+      memory_(at::zeros({tiles::round_up(m_, 2) * rows_ * 2 * (width_ + 1)}, at::kFloat)),
       data_(memory_.data_ptr<float>()),
-      normaliser_(data_ + m_ * rows_ * 2 * width_) {}
+      normaliser_(data_ + tiles::round_up(m_, 2) * rows_ * 2 * width_) {}
+
+void SegmentTable::add(TileCall& call, int64_t columns, int64_t segments,
+                       int64_t projections) const {
+  call.add(data_,
+           {{columns, 1}, {2, width_}, {segments, 2 * width_}, {projections, 2 * width_ * rows_}});
+  call.add(normaliser_, {{2, 1}, {segments, 2}, {projections, 2 * rows_}});
+}
 
 void SegmentTable::add_to(TileCall& call, bool padded, int64_t segments) const {
-  call.add(
-      data_,
-      {{padded ? width_ : dv_, 1}, {2, width_}, {segments, 2 * width_}, {m_, 2 * width_ * rows_}});
-  call.add(normaliser_, {{2, 1}, {segments, 2}, {m_, 2 * rows_}});
+  add(call, padded ? width_ : dv_, segments, m_);
+}
+
+void SegmentTable::add_pairs_to(TileCall& call) const {
+  add(call, dv_, rows_, tiles::round_up(m_, 2));
 }
 
 Strip::Strip(const SegmentMap& map, int64_t dv)
     : map_(map), by_d_(built_for(map.d())), by_dv_(built_for(dv)) {
   const int64_t sites = map.projections() * kStripPitch;
-  memory_ = at::zeros({2 * sites + 2 * kStripPitch + dv}, at::kFloat);
+  memory_ = at::zeros({2 * sites + 2 * kStripPitch}, at::kFloat);
   rows_ = at::empty({sites}, at::kInt);
   t_ = memory_.data_ptr<float>();
   dt_ = t_ + sites;
   scale_ = dt_ + sites;
   last_ = scale_ + kStripPitch;
-  zeros_ = last_ + kStripPitch;
   row_ = rows_.data_ptr<int32_t>();
 }
 
@@ -109,7 +116,6 @@ void Strip::add_columns(TileCall& call, const Columns& columns) const {
   add_rows(call, columns.rows, tokens_);
   add_scalars(call, columns.scale, tokens_);
   add_scalars(call, columns.last, tokens_);
-  call.add(columns.center, {{columns.rows.width, 1}});
 }
 
 void Strip::add_sums(const Columns& columns, SegmentTable& sums) {
@@ -124,7 +130,7 @@ void Strip::product(const StripScalars& weight, const SegmentTable& table, const
                     const StripRows& out, const StripScalars& den) {
   TileCall sum("segment_product_" + by_dv_);
   add_sites(sum);
-  table.add_to(sum, false, table.rows());
+  table.add_pairs_to(sum);
   add_rows(sum, out, tokens_);
   add_scalars(sum, den, tokens_);
   sum.run();
@@ -144,6 +150,17 @@ void Strip::dot(const Columns& columns, const SegmentTable& table) {
   table.add_to(call, false, table.rows());
   call.add(dt_, {{tokens_, 1}, {map_.m(), kStripPitch}});
   call.run();
+}
+
+StripRows Strip::centered(const StripRows& v, const float* center) {
+  if (!centered_.defined()) centered_ = at::empty({tiles::kStripTokens, v.width}, at::kFloat);
+  const StripRows out{centered_.data_ptr<float>(), v.width, v.width};
+  TileCall call("segment_center");
+  add_rows(call, v, tokens_);
+  call.add(center, {{v.width, 1}});
+  add_rows(call, out, tokens_);
+  call.run();
+  return out;
 }
 
 void Strip::back(const StripRows& x, const StripScalars& weight, float* dx, int64_t dx_row,
@@ -175,7 +192,7 @@ Columns Strip::query_columns(const StripRows& grad, const StripRows& o, const St
   add_scalars(call, scale, tokens_);
   add_scalars(call, last, tokens_);
   call.run();
-  return {grad, scale, last, zeros_};
+  return {grad, scale, last};
 }
 
 void fill_table(const SegmentMap& map, const float* S, const float* z, SegmentTable& table) {

@@ -22,11 +22,10 @@ struct StripScalars {
   int64_t stride;
 };
 
-/// What tokens are summed or multiplied with: [scale (rows - center), last], center [dv].
+/// What tokens are summed or multiplied with: [scale rows, last].
 struct Columns {
   StripRows rows;
   StripScalars scale, last;
-  const float* center;
 };
 
 /// Sums or rows over (projection, segment): rows (e, c, segment, i) and their normaliser's column.
@@ -39,9 +38,13 @@ class SegmentTable {
   int64_t width() const { return width_; }  ///< dv padded to whole vectors
   /// Appends (rows, normaliser) to call: dv columns as tokens have them, or the padded ones.
   void add_to(TileCall& call, bool padded, int64_t segments) const;
+  /// The same of every row and an even number of projections, as tokens have them.
+  void add_pairs_to(TileCall& call) const;
   int64_t rows() const { return rows_; }
 
  private:
+  void add(TileCall& call, int64_t columns, int64_t segments, int64_t projections) const;
+
   int64_t m_, rows_, dv_, width_;
   at::Tensor memory_;
   float *data_, *normaliser_;
@@ -51,24 +54,24 @@ class SegmentTable {
 class Strip {
  public:
   Strip(const SegmentMap& map, int64_t dv);
-  /// dv zeros.
-  const float* no_center() const { return zeros_; }
 
   /// The segment of every (token, projection) and t from its base on; what follows refers to these
   /// tokens.
   void locate(const StripRows& x, const StripScalars& weight, int64_t tokens);
-  /// sums += (t - base)^c [scale (v - center), last].
+  /// sums += (t - base)^c [scale rows, last].
   void add_sums(const Columns& columns, SegmentTable& sums);
   /// den = w . normaliser, out = w . table / rule(den).
   void product(const StripScalars& weight, const SegmentTable& table, const Denominator& rule,
                const StripRows& out, const StripScalars& den);
   /// The gradient at t, kept for back().
   void dot(const Columns& columns, const SegmentTable& table);
+  /// v - center, [dv], kept until the next call.
+  StripRows centered(const StripRows& v, const float* center);
   /// dx (or null), dproj [m, d] and dbias [m] (or null), the latter two added to.
   void back(const StripRows& x, const StripScalars& weight, float* dx, int64_t dx_row, float* dproj,
             float* dbias);
-  /// The columns of queries (generators/attention/segments/scales.cpp); center [dv] and what they
-  /// are weighed with are kept until the next call.
+  /// The columns of queries (generators/attention/segments/scales.cpp); what they are weighed
+  /// with is kept until the next call.
   Columns query_columns(const StripRows& grad, const StripRows& o, const StripScalars& den,
                         const StripScalars& weight, const float* center, const Denominator& rule);
 
@@ -80,8 +83,8 @@ class Strip {
 
   const SegmentMap& map_;
   std::string by_d_, by_dv_;  ///< suffixes of the pipelines' names
-  at::Tensor memory_, rows_;
-  float *t_, *dt_, *scale_, *last_, *zeros_;
+  at::Tensor memory_, rows_, centered_;
+  float *t_, *dt_, *scale_, *last_;
   int32_t* row_;
   int64_t tokens_ = 0;
 };

@@ -123,7 +123,7 @@ void segment_state(const Problem& p, const SegmentMap& map, at::Tensor& S, at::T
       for_each_strip(task, [&](int64_t n, int64_t tokens) {
         const StripScalars w = scalars(weight, task, n);
         sites.locate(strip(k, task, n), w, tokens);
-        sites.add_sums({strip(v, task, n), w, w, sites.no_center()}, sums);
+        sites.add_sums({strip(v, task, n), w, w}, sums);
       });
       state_of(map, sums, states.S_of(index), states.z_of(index));
     }
@@ -233,8 +233,8 @@ void segment_key_gradients(const Problem& p, const SegmentMap& map,
       for_each_strip(task, [&](int64_t n, int64_t tokens) {
         const StripScalars w = scalars(weight, task, n);
         const StripRows rows = strip(k, task, n);
-        const Columns columns{strip(v, task, n), w, w, c};
         sites.locate(rows, w, tokens);
+        const Columns columns{sites.centered(strip(v, task, n), c), w, w};
         if (dvalue.data) {
           sites.product(w, table, kNoDenominator, strip(dvalue, task, n), scalars(den, task, n));
         }

@@ -30,7 +30,7 @@ MapArgs pwl(const at::Tensor& knots, const at::Tensor& table, float floor) {
   args.proj = at::ones({3, 5});
   args.bias = at::zeros({3});
   args.knots = knots;
-  args.table = table;
+  args.table = table.to(at::kDouble);
   args.floor = floor;
   return args;
 }
