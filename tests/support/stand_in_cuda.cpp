@@ -9,16 +9,25 @@
 
 namespace {
 
-std::mutex mutex;
-std::vector<std::string> calls;
-std::map<std::string, int> failing;
+struct Driver {
+  std::mutex mutex;
+  std::vector<std::string> calls;
+  std::map<std::string, int> failing;
+};
+
+/// Never destroyed: code under test calls the driver at exit.
+Driver& driver() {
+  static auto* const instance = new Driver;
+  return *instance;
+}
 
 /// Records the call; returns what the function is to return.
 int call(const std::string& function, const std::string& details = "") {
-  const std::lock_guard lock(mutex);
-  calls.push_back(details.empty() ? function : function + " " + details);
-  const auto found = failing.find(function);
-  return found == failing.end() ? 0 : found->second;
+  Driver& d = driver();
+  const std::lock_guard lock(d.mutex);
+  d.calls.push_back(details.empty() ? function : function + " " + details);
+  const auto found = d.failing.find(function);
+  return found == d.failing.end() ? 0 : found->second;
 }
 
 template <typename Handle>
@@ -31,13 +40,13 @@ Handle* handle(size_t value) {
 namespace luna::test {
 
 std::vector<std::string> take_driver_calls() {
-  const std::lock_guard lock(mutex);
-  return std::exchange(calls, {});
+  const std::lock_guard lock(driver().mutex);
+  return std::exchange(driver().calls, {});
 }
 
 void fail_driver_call(const std::string& function, int code) {
-  const std::lock_guard lock(mutex);
-  failing[function] = code;
+  const std::lock_guard lock(driver().mutex);
+  driver().failing[function] = code;
 }
 
 }  // namespace luna::test
