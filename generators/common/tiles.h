@@ -28,6 +28,9 @@ constexpr int projection_block(int L) {
 /// Columns of the augmented state (dv values and the normaliser) are padded to a multiple of this.
 constexpr int column_block(int size) { return size == 32 ? 11 : 5; }
 
+/// Levels of the knot search tree in segment form.
+constexpr int kSegmentLevels = 2;
+
 /// Most tokens that a call in segment form takes, and the distance between projections in a buffer
 /// of its sites: not a power of two, so that one token's sites do not share a cache set.
 constexpr int kStripTokens = 1024;

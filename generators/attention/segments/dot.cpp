@@ -6,7 +6,6 @@ namespace luna {
 
 class SegmentDot : public SegmentPass<SegmentDot> {
  public:
-  Input<Buffer2> t{"t"};                        // (n, i)
   Input<Rows> row{"row"};                       // (n, i)
   Input<Buffer2> v{"v"};                        // (dv, N), any row stride
   Input<Buffer1> scale{"scale"}, last{"last"};  // (N)
@@ -34,7 +33,6 @@ class SegmentDot : public SegmentPass<SegmentDot> {
 
     bind_sites(row);
     bind_sites(dt);
-    bind_sites(t);
     bind_scalars(scale);
     bind_scalars(last);
     bind_table(table);

@@ -72,7 +72,6 @@ class SegmentNormalise : public SegmentPass<SegmentNormalise> {
   Output<Buffer1> den{"den"};  // (N), likewise
 
   void generate() {
-    Func weighted("weighted");
     den(n_) = Halide::undef<float>();
     den(n_) = weight(n_) * den(n_);
     out(e_, n_) = Halide::undef<float>();

@@ -26,7 +26,7 @@ class Sites : public SegmentPass<Sites> {
     block_(i_, n_) += proj(i_, over_d_) * x(over_d_, token);
     t_(i_, n_) = Halide::select(kept, block_(i_, n_), 0.0f);
     dropped_(n_) = Halide::select(kept, 0, segments);
-    KnotSearch knots(search, kLevels, {n_, i_}, t_(i_, n_));
+    KnotSearch knots(search, tiles::kSegmentLevels, {n_, i_}, t_(i_, n_));
     const Expr segment = Halide::unsafe_promise_clamped(
         Halide::max(Halide::min(knots.passed, segments - 1), dropped_(n_)), 0,
         base.dim(0).extent() - 1);
@@ -46,8 +46,6 @@ class Sites : public SegmentPass<Sites> {
   }
 
  private:
-  static constexpr int kLevels = 2;
-
   /// 8 tokens x 16 projections at a time: the projection lane by lane of i, then one scalar search
   /// after the other.
   void schedule(KnotSearch& knots) {

@@ -1,5 +1,5 @@
-// sums: sums(e, c, s, i) += sum of t^c scale v and normaliser(c, s, i) += sum of t^c
-// last, over the tokens of segment s.
+// sums: sums(e, c, s, i) += sum of t^c scale v and normaliser(c, s, i) += sum of t^c last, over the
+// tokens of segment s.
 #include "generators/attention/segments/segments.h"
 
 namespace luna {

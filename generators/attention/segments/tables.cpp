@@ -10,7 +10,6 @@ class TablePass : public SegmentPass<Pass> {
   using Base = SegmentPass<Pass>;
   using Base::bind, Base::lanes;
   using typename Base::Expr, typename Base::Func, typename Base::Var, typename Base::RDom;
-  static constexpr int kChannels = 8;  ///< coefficients and states are padded to a multiple of it
 
   template <typename Coefficients>
   static void bind_coefficients(Coefficients& coefficients) {
@@ -107,14 +106,14 @@ class SegmentState : public TablePass<SegmentState> {
     const Var lo("lo"), li("li"), eo("eo"), ei("ei");
     Func result = S;
     const auto guard = Halide::TailStrategy::GuardWithIf;
-    result.split(l_, lo, li, kChannels, guard)
+    result.split(l_, lo, li, tiles::kChannels, guard)
         .split(e_, eo, ei, tiles::kLanes)
         .reorder(ei, li, lo, eo, i_)
         .vectorize(ei, lanes())
         .unroll(ei)
         .unroll(li);
     block.compute_at(result, lo).store_in(Halide::MemoryType::Register);
-    block.bound_extent(e_, tiles::kLanes).bound_extent(l_, kChannels);
+    block.bound_extent(e_, tiles::kLanes).bound_extent(l_, tiles::kChannels);
     block.vectorize(e_, lanes()).unroll(e_).unroll(l_);
     block.update()
         .reorder(e_, l_, over.x, over.y)
@@ -162,12 +161,14 @@ class SegmentTableGrad : public TablePass<SegmentTableGrad> {
 
     const Var lo("lo"), li("li");
     Func result = gradient;
-    result.split(l_, lo, li, kChannels, Halide::TailStrategy::GuardWithIf)
+    result.split(l_, lo, li, tiles::kChannels, Halide::TailStrategy::GuardWithIf)
         .reorder(c_, li, lo, row_)
         .unroll(c_)
         .unroll(li);
     by_lane.compute_at(result, lo).store_in(Halide::MemoryType::Register);
-    by_lane.bound_extent(lane, tiles::kLanes).bound_extent(l_, kChannels).bound_extent(c_, 2);
+    by_lane.bound_extent(lane, tiles::kLanes)
+        .bound_extent(l_, tiles::kChannels)
+        .bound_extent(c_, 2);
     by_lane.vectorize(lane, vector).unroll(lane).unroll(c_).unroll(l_);
     by_lane.update()
         .reorder(lane, c_, l_, over.x, over.y)
@@ -176,10 +177,10 @@ class SegmentTableGrad : public TablePass<SegmentTableGrad> {
         .unroll(c_)
         .unroll(l_);
     total.compute_at(result, lo).store_in(Halide::MemoryType::Register);
-    total.bound_extent(l_, kChannels).bound_extent(c_, 2).unroll(c_).unroll(l_);
+    total.bound_extent(l_, tiles::kChannels).bound_extent(c_, 2).unroll(c_).unroll(l_);
     total.update().reorder(over_lane, c_, l_).atomic().vectorize(over_lane).unroll(c_).unroll(l_);
     column.compute_at(result, lo).store_in(Halide::MemoryType::Register);
-    column.bound_extent(l_, kChannels).bound_extent(c_, 2).unroll(c_).unroll(l_);
+    column.bound_extent(l_, tiles::kChannels).bound_extent(c_, 2).unroll(c_).unroll(l_);
     column.update().reorder(c_, l_, over_i).unroll(c_).unroll(l_);
   }
 };

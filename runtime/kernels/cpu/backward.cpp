@@ -137,7 +137,7 @@ Backward backward(const Problem& p, const Forward& saved, const at::Tensor& grad
   StateGradient state_gradient{at::empty_like(saved.S), at::empty_like(saved.z), {}};
   if (q_segments) {
     state_gradient.center = center;
-    segment_query_gradients(p, *q_segments, saved, grad, result, state_gradient);
+    segment_query_gradients(p, *q_segments, saved, grad, wanted.params, result, state_gradient);
   } else {
     query_gradients(p, PackedMap(p.q_map, d, dv), saved, grad, result, state_gradient);
   }

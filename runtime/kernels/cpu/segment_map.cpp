@@ -11,7 +11,6 @@
 namespace luna::kernels {
 namespace {
 
-constexpr int kLevels = 2;  // of the search tree that the pipelines are built for
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 /// A point of [begin, end), away from finite ends.
@@ -41,7 +40,8 @@ constexpr int64_t kMostTable = 1 << 24;
 std::unique_ptr<SegmentMap> SegmentMap::where_it_pays(const MapArgs& args, int64_t tokens,
                                                       int64_t dv) {
   const auto pays = [&](int64_t segments) {
-    return tokens >= kTokensPerSegment * segments && segments <= tree_knots(kLevels) &&
+    return tokens >= kTokensPerSegment * segments &&
+           segments <= tree_knots(tiles::kSegmentLevels) &&
            segments * args.proj.size(0) * 2 * (dv + 1) <= kMostTable;
   };
   if (args.map != "pwl" || args.proj.size(0) == 0 || args.L == 0 || dv == 0) return nullptr;
@@ -111,7 +111,7 @@ void SegmentMap::pack_segments(const MapArgs& args) {
 
 void SegmentMap::plant_search() {
   const auto knots = static_cast<int64_t>(knots_.size());
-  search_ = search_tree(at::from_blob(knots_.data(), {knots}, at::kFloat), kLevels);
+  search_ = search_tree(at::from_blob(knots_.data(), {knots}, at::kFloat), tiles::kSegmentLevels);
   level_count_ = 4;
   while ((int64_t{1} << level_count_) <= knots) level_count_++;
   if (level_count_ > kMaxLocateLevels) {

@@ -76,6 +76,10 @@ Strip::Strip(const SegmentMap& map, int64_t dv)
 
 void Strip::add_sites(TileCall& call) const {
   call.add(t_, {{tokens_, 1}, {map_.projections(), kStripPitch}});
+  add_segments(call);
+}
+
+void Strip::add_segments(TileCall& call) const {
   call.add(row_, {{tokens_, 1}, {map_.projections(), kStripPitch}});
 }
 
@@ -145,7 +149,7 @@ void Strip::product(const StripScalars& weight, const SegmentTable& table, const
 
 void Strip::dot(const Columns& columns, const SegmentTable& table) {
   TileCall call("segment_dot_" + by_dv_);
-  add_sites(call);
+  add_segments(call);
   add_columns(call, columns);
   table.add_to(call, false, table.rows());
   call.add(dt_, {{tokens_, 1}, {map_.m(), kStripPitch}});

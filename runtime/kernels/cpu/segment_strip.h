@@ -77,6 +77,7 @@ class Strip {
 
  private:
   void add_sites(TileCall& call) const;
+  void add_segments(TileCall& call) const;
   void add_columns(TileCall& call, const Columns& columns) const;
   /// Sites of tokens of weight 0: t = 0 in the row after the last segment.
   void drop_masked(const StripScalars& weight);

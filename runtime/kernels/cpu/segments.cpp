@@ -58,27 +58,36 @@ struct TaskStates {
   at::Tensor S, z;
 };
 
-/// Parameter sums of every task: dproj [m, d], dbias [m], gradient of the coefficients.
+/// Parameter sums of every task: dproj [m, d], dbias [m], gradient of the coefficients. Not wanted,
+/// they have no memory and cost nothing.
 class TaskSums {
  public:
-  TaskSums(const SegmentMap& map, int64_t tasks)
-      : map_(map),
-        proj_(at::zeros({tasks, map.m(), map.d()}, at::kFloat)),
-        bias_(at::zeros({tasks, map.m()}, at::kFloat)),
-        coefficients_(at::empty({tasks, map.L(), map.segments(), 2}, at::kFloat)) {}
-  float* proj(int64_t task) const { return proj_.data_ptr<float>() + task * map_.m() * map_.d(); }
-  float* bias(int64_t task) const { return bias_.data_ptr<float>() + task * map_.m(); }
-  float* coefficients(int64_t task) const {
-    return coefficients_.data_ptr<float>() + task * map_.L() * map_.segments() * 2;
+  TaskSums(const SegmentMap& map, int64_t tasks, bool wanted) : map_(map), wanted_(wanted) {
+    if (!wanted) return;
+    proj_ = at::zeros({tasks, map.m(), map.d()}, at::kFloat);
+    bias_ = at::zeros({tasks, map.m()}, at::kFloat);
+    coefficients_ = at::empty({tasks, map.L(), map.segments(), 2}, at::kFloat);
+  }
+  bool wanted() const { return wanted_; }
+  float* proj(int64_t task) const { return of(proj_, task); }
+  float* bias(int64_t task) const { return of(bias_, task); }
+  void add_table(int64_t task, const float* S, const float* z, const SegmentTable& sums) const {
+    if (wanted_) table_gradient(map_, S, z, sums, of(coefficients_, task));
   }
   void reduce(MapGrads& grads) const {
+    if (!wanted_) return;
     grads.proj = proj_.sum(0, false, at::kDouble).to(at::kFloat);
     grads.bias = bias_.sum(0, false, at::kDouble).to(at::kFloat);
     map_.unfold(coefficients_.sum(0, false, at::kDouble).contiguous(), grads);
   }
 
  private:
+  float* of(const at::Tensor& sums, int64_t task) const {
+    return wanted_ ? sums.data_ptr<float>() + task * sums.stride(0) : nullptr;
+  }
+
   const SegmentMap& map_;
+  bool wanted_;
   at::Tensor proj_, bias_, coefficients_;
 };
 
@@ -167,14 +176,14 @@ void StateGradient::count_from(const at::Tensor& other) {
 }
 
 void segment_query_gradients(const Problem& p, const SegmentMap& map, const Forward& saved,
-                             const at::Tensor& grad, Backward& result,
+                             const at::Tensor& grad, bool wants_params, Backward& result,
                              StateGradient& state_gradient) {
   const int64_t H = p.q.size(1), Hk = p.k.size(1), dv = p.v.size(3);
   const Tasks tasks = tasks_of(p.q);
   const at::Tensor& center = state_gradient.center;
   const at::Tensor S = padded(saved.S - center.unsqueeze(2) * saved.z.unsqueeze(-1));
   const TaskStates states(tasks.count(), map.m() * map.L(), dv);
-  const TaskSums params(map, tasks.count());
+  const TaskSums params(map, tasks.count(), wants_params);
   float one = 1.0f;
   const Rows q(p.q), g(grad), o(saved.o), den(saved.den), weight(p.q_weight, &one),
       dq(result.q, nullptr);
@@ -194,13 +203,14 @@ void segment_query_gradients(const Problem& p, const SegmentMap& map, const Forw
         sites.locate(rows, w, tokens);
         const Columns columns = sites.query_columns(strip(g, task, n), strip(o, task, n),
                                                     scalars(den, task, n), w, c, p.denominator);
-        sites.dot(columns, table);
         sites.add_sums(columns, sums);
+        if (!dq.data && !params.wanted()) return;
+        sites.dot(columns, table);
         sites.back(rows, w, dq.at(task.b, task.h, n), dq.row, params.proj(index),
                    params.bias(index));
       });
       state_of(map, sums, states.S_of(index), states.z_of(index));
-      table_gradient(map, tables.S(head), tables.z(head), sums, params.coefficients(index));
+      params.add_table(index, tables.S(head), tables.z(head), sums);
     }
   });
   params.reduce(result.q_map);
@@ -213,7 +223,7 @@ void segment_key_gradients(const Problem& p, const SegmentMap& map,
   const int64_t Hk = p.k.size(1), dv = p.v.size(3);
   const Tasks tasks = tasks_of(p.k);
   const at::Tensor R = padded(state_gradient.R);
-  const TaskSums params(map, wants_params ? tasks.count() : 0);
+  const TaskSums params(map, tasks.count(), wants_params);
   float one = 1.0f;
   const at::Tensor value_gradient =
       result.v.defined() || !power.defined() ? result.v : at::empty_like(p.v);
@@ -238,20 +248,16 @@ void segment_key_gradients(const Problem& p, const SegmentMap& map,
         if (dvalue.data) {
           sites.product(w, table, kNoDenominator, strip(dvalue, task, n), scalars(den, task, n));
         }
-        if (dk.data || wants_params) sites.dot(columns, table);
-        if (wants_params) sites.add_sums(columns, sums);
-        if (dk.data || wants_params) {
-          sites.back(rows, w, dk.at(task.b, task.h, n), dk.row,
-                     wants_params ? params.proj(index) : nullptr,
-                     wants_params ? params.bias(index) : nullptr);
-        }
+        if (params.wanted()) sites.add_sums(columns, sums);
+        if (!dk.data && !params.wanted()) return;
+        sites.dot(columns, table);
+        sites.back(rows, w, dk.at(task.b, task.h, n), dk.row, params.proj(index),
+                   params.bias(index));
       });
-      if (wants_params) {
-        table_gradient(map, tables.S(head), tables.z(head), sums, params.coefficients(index));
-      }
+      params.add_table(index, tables.S(head), tables.z(head), sums);
     }
   });
-  if (wants_params) params.reduce(result.k_map);
+  params.reduce(result.k_map);
   if (power.defined()) {
     power.copy_(((p.v - state_gradient.center.unsqueeze(2)) * value_gradient).sum(-1) + rest);
   }

@@ -24,15 +24,15 @@ struct StateGradient {
 /// The center c that makes |S - c z| smallest.
 at::Tensor center_of(const Forward& saved);
 
-/// Gradients of q (where result.q is defined) and of its map; fills R and -u for the center at
-/// hand.
+/// Gradients of q (where result.q is defined) and, where wanted, of its map; fills R and -u for the
+/// center at hand.
 void segment_query_gradients(const Problem& p, const SegmentMap& map, const Forward& saved,
-                             const at::Tensor& grad, Backward& result,
+                             const at::Tensor& grad, bool wants_params, Backward& result,
                              StateGradient& state_gradient);
-/// Gradients of k and v (where result.k, result.v are defined) and of the keys' map. power [B, Hk,
-/// N] (or undefined): phi . dphi.
+/// Gradients of k and v (where result.k, result.v are defined) and, where wanted, of the keys' map.
+/// power [B, Hk, N] (or undefined): phi . dphi.
 void segment_key_gradients(const Problem& p, const SegmentMap& map,
-                           const StateGradient& state_gradient, bool params,
+                           const StateGradient& state_gradient, bool wants_params,
                            const at::Tensor& power, Backward& result);
 
 }  // namespace luna::kernels::cpu
