@@ -97,6 +97,13 @@ Case small_case(const std::string& feature_map) {
   return c;
 }
 
+Case segment_case() {
+  Case c = small_case();
+  c.shape.N = c.shape.Nq = 160;
+  c.shape.hid = 5;
+  return c;
+}
+
 std::string describe(const Case& c) {
   static const char* const kLayouts[] = {"contiguous", "tokens_first", "sliced", "expanded",
                                          "last_stride"};

@@ -38,5 +38,7 @@ std::vector<Case> random_fixed_cases(int count, uint64_t seed);
 
 /// A small case with every default; tests change what they need.
 Case small_case(const std::string& feature_map = "luna");
+/// The same with few segments and more tokens, which the CPU takes in segment form on both sides.
+Case segment_case();
 
 }  // namespace luna::test

@@ -3,15 +3,21 @@
 namespace luna::kernels {
 namespace {
 
-uint8_t* host(const void* data) { return const_cast<uint8_t*>(static_cast<const uint8_t*>(data)); }
+/// Sets where the buffer's elements are. One without elements gets an address all the same: a null
+/// pointer would ask Halide for the bounds, and the whole pipeline would compute nothing.
+void place(halide_buffer_t& buffer, const void* data, const std::string& name) {
+  alignas(64) static uint8_t nothing[64];
+  TORCH_INTERNAL_ASSERT(data || buffer.number_of_elements() == 0, name, ": a buffer has no memory");
+  buffer.host = data ? const_cast<uint8_t*>(static_cast<const uint8_t*>(data)) : nothing;
+}
 
 }  // namespace
 
 size_t TileCall::add_host(const void* data, halide_type_t type, std::initializer_list<Dim> dims) {
   const size_t index = add_buffer(type, static_cast<int>(dims.size()));
-  buffer(index).host = host(data);
   halide_dimension_t* out = buffer(index).dim;
   for (const Dim& dim : dims) *out++ = dimension(dim.extent, dim.stride);
+  place(buffer(index), data, name());
   return index;
 }
 
@@ -25,8 +31,8 @@ size_t TileCall::add(const int32_t* data, std::initializer_list<Dim> dims) {
 
 void TileCall::point(size_t index, const float* data, int64_t tokens) {
   halide_buffer_t& tile = buffer(index);
-  tile.host = host(data);
   tile.dim[tile.dimensions - 1].extent = static_cast<int32_t>(tokens);
+  place(tile, data, name());
 }
 
 }  // namespace luna::kernels

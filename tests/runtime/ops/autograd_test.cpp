@@ -32,10 +32,11 @@ std::vector<at::Tensor> gradients(const Case& c, const std::vector<bool>& wanted
 }
 
 std::vector<Case> autograd_cases() {
-  std::vector<Case> cases{small_case(), small_case(), small_case()};
+  std::vector<Case> cases{small_case(), small_case(), small_case(), segment_case()};
   cases[1].spec.ch_rms_target = 0.05;
   cases[1].spec.envelope = "exp";
   cases[2].spec.psi = "dense";
+  cases[3].spec.envelope = "exp";
   return cases;
 }
 

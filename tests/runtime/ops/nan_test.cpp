@@ -19,6 +19,7 @@ class Nan : public ::testing::TestWithParam<std::string> {
     if (option == " norm") case_.spec.envelope = "norm";
     if (option == " clamp") case_.spec.denominator = "clamp_min";
     if (option == " separate") case_.separate = true;
+    if (option == " segments") case_ = segment_case();
     in_ = make_inputs(case_);
   }
   Result fused() const { return run(in_, case_.spec, make_grad(case_), Through::fused); }
@@ -85,7 +86,8 @@ TEST_P(Nan, InGradOutputStaysInItsQuery) {
 
 INSTANTIATE_TEST_SUITE_P(Maps, Nan,
                          ::testing::Values("luna", "luna dense", "luna gelu", "luna signed",
-                                           "luna exp", "luna norm", "luna clamp", "luna separate"));
+                                           "luna exp", "luna norm", "luna clamp", "luna separate",
+                                           "luna segments"));
 std::vector<std::string> fixed_maps() {
   const auto names = ops::fixed_map_names();
   return {names.begin(), names.end()};
