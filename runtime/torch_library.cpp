@@ -48,7 +48,7 @@ at::Tensor reference(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
 
 const std::string kOptions =
     "str feature_map, str activation, bool nonneg, str envelope, float ch_rms_target, str psi, "
-    "str denominator, float eps, float feature_eps";
+    "str denominator, float eps, float feature_eps, bool causal";
 
 }  // namespace
 

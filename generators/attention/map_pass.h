@@ -27,13 +27,13 @@ class MapPass : public Halide::Generator<Pass> {
   template <typename T>
   using Output = Halide::GeneratorOutput<T>;
 
-  void add_map_inputs(Side side, bool with_gradient, bool batched = false) {
+  void add_map_inputs(bool with_gradient, bool batched = false) {
     MapOptions options;
     options.levels = levels;
     options.size = size;
     options.batched = batched;
     feature_map_ = make_feature_map(map, options);
-    auto list = feature_map_->inputs(side);
+    auto list = feature_map_->inputs();
     if (with_gradient) {
       const auto more = feature_map_->gradient_inputs();
       list.insert(list.end(), more.begin(), more.end());

@@ -5,13 +5,13 @@
 
 namespace luna::tiles {
 
-constexpr int kTokens = 64;       ///< most tokens a pipeline call takes
+constexpr int kTokenBlock = 8;    ///< a tile's tokens are padded to a multiple of this
+constexpr int kGradTokens = 4;    ///< tokens at a time in gradients of a map
 constexpr int kLanes = 16;        ///< padding of d, dv, m and hid in packed buffers, in floats
 constexpr int kChannels = 8;      ///< psi maps: L is taken in tiles of this many channels
 constexpr int kSearchWidth = 16;  ///< children of a node of the knot search tree
 
-/// Rows (e, D) of a state are padded to this many columns: one register block of the products with
-/// them.
+/// Rows of tiles and states are padded to a multiple of this: one register block of a product.
 constexpr int kRowColumns = 32;
 
 /// Sums along D are taken in blocks of this many features; divides feature_block.
@@ -25,8 +25,9 @@ constexpr int projection_block(int L) {
   return feature_block(false) / L > kLanes ? feature_block(false) / L : kLanes;
 }
 
-/// Columns of the augmented state (dv values and the normaliser) are padded to a multiple of this.
-constexpr int column_block(int size) { return size == 32 ? 11 : 5; }
+/// Columns of an augmented state (dv values and the normaliser) are padded to a multiple of this:
+/// 32, 64 and 128 values leave next to none of it unused.
+constexpr int kStateColumns = 11;
 
 /// Levels of the knot search tree in segment form.
 constexpr int kSegmentLevels = 2;

@@ -10,27 +10,20 @@ Expr Elementwise::padded_features(const Arguments&, const Expr& d) const {
   return Halide::max(round_up(d, tiles::feature_block(true)), tiles::feature_block(true));
 }
 
-Func Elementwise::features(const Arguments&, const TokenTile& tile, Side) {
+Func Elementwise::features(const Arguments&, const TokenTile& tile) {
   tile_ = tile;
   phi_(at(D_, n_)) = value(tile.x(at(D_, n_)));
   return phi_;
 }
 
-FeatureMap::Gradient Elementwise::gradient(const Arguments&, const Func& dphi) {
-  dx_(at(j_, n_)) = derivative(tile_.x(at(j_, n_)), phi_(at(j_, n_)), dphi(at(j_, n_)));
+FeatureMap::Gradient Elementwise::gradient(const Arguments& arguments, const Func& dphi) {
+  const Func phi = given_features(arguments, phi_);
+  dx_(at(j_, n_)) = derivative(tile_.x(at(j_, n_)), phi(at(j_, n_)), dphi(at(j_, n_)));
   return {dx_, {}};
 }
 
-void Elementwise::schedule_features(const Halide::Target& target) {
-  const int lanes = target.natural_vector_size<float>();
-  phi_.compute_root().store_in(Halide::MemoryType::Stack).bound_storage(n_, tiles::kTokens);
-  phi_.bound(D_, 0, tile_.features).vectorize(D_, lanes, Halide::TailStrategy::RoundUp);
-}
-
-void Elementwise::schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) {
-  const int lanes = target.natural_vector_size<float>();
-  dx_.compute_at(dx_at).align_bounds(j_, tiles::kLanes);
-  dx_.vectorize(j_, lanes, Halide::TailStrategy::RoundUp);
+void Elementwise::schedule_features(const Halide::Target& target, Func out) {
+  out.vectorize(D_, target.natural_vector_size<float>(), Halide::TailStrategy::RoundUp);
 }
 
 void Elementwise::schedule_shared(const SharedTile& tile) {

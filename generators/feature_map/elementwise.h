@@ -9,12 +9,12 @@ class Elementwise : public FeatureMap {
  public:
   using FeatureMap::FeatureMap;
   bool elementwise() const override { return true; }
-  std::vector<Argument> inputs(Side) const override { return {}; }
+  std::vector<Argument> inputs() const override { return {}; }
   Expr padded_features(const Arguments& arguments, const Expr& d) const override;
-  Func features(const Arguments& arguments, const TokenTile& tile, Side side) override;
+  Func features(const Arguments& arguments, const TokenTile& tile) override;
   Gradient gradient(const Arguments& arguments, const Func& dphi) override;
-  void schedule_features(const Halide::Target& target) override;
-  void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) override;
+  void schedule_features(const Halide::Target& target, Func out) override;
+  void schedule_gradient(const Halide::Target&, const Halide::LoopLevel&) override {}
   void schedule_shared(const SharedTile& tile) override;
 
  protected:

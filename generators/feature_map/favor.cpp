@@ -9,22 +9,21 @@ namespace luna {
 using Halide::Float;
 using Halide::MemoryType;
 
-std::vector<Argument> Favor::inputs(Side side) const {
-  auto list = Projected::inputs(side);
+std::vector<Argument> Favor::inputs() const {
+  auto list = Projected::inputs();
   list.push_back({"half_scale", Float(32), 0});  // d^-1/2 / 2
   list.push_back({"amplitude", Float(32), 0});   // m^-1/2
   list.push_back({"epsilon", Float(32), 0});     // m^-1/2 eps
   if (options_.batched) {
     list.push_back({"stabiliser", Float(32), 3});  // (n, h, b): M of every token
-  } else if (side == Side::query) {
-    list.push_back({"projections", Halide::Int(32), 0});  // m
   } else {
-    list.push_back({"stabiliser", Float(32), 0});  // M of this (b, h)
+    list.push_back({"projections", Halide::Int(32), 0});  // m of which M is taken, or 0:
+    list.push_back({"stabiliser", Float(32), 0});         // M of this (b, h)
   }
   return list;
 }
 
-Func Favor::features(const Arguments& arguments, const TokenTile& tile, Side side) {
+Func Favor::features(const Arguments& arguments, const TokenTile& tile) {
   project(arguments, tile);
   half_scale_ = arguments.scalars.at("half_scale");
   amplitude_ = arguments.scalars.at("amplitude");
@@ -35,13 +34,12 @@ Func Favor::features(const Arguments& arguments, const TokenTile& tile, Side sid
   Expr largest;
   if (options_.batched) {
     largest = arguments.buffers.at("stabiliser")(at(n_));
-  } else if (side == Side::query) {
-    const RDom over_m(0, arguments.scalars.at("projections"), "over_m");
+  } else {
+    const Expr projections = arguments.scalars.at("projections");
+    const RDom over_m(0, projections, "over_m");
     maximum_(n_) = Halide::Float(32).min();
     maximum_(n_) = Halide::max(maximum_(n_), t_(over_m, n_));
-    largest = maximum_(n_);
-  } else {
-    largest = arguments.scalars.at("stabiliser");
+    largest = Halide::select(projections == 0, arguments.scalars.at("stabiliser"), maximum_(n_));
   }
   const Expr exponent = t_(at(D_, n_)) - half_scale_ * square_(at(n_)) - largest;
   phi_(at(D_, n_)) = amplitude_ * exp_nan(exponent) + epsilon_;
@@ -50,7 +48,8 @@ Func Favor::features(const Arguments& arguments, const TokenTile& tile, Side sid
 
 FeatureMap::Gradient Favor::gradient(const Arguments& arguments, const Func& dphi) {
   // d phi_i / d x = (phi_i - eps)(W_i d^-1/4 - x d^-1/2).
-  dt_(at(i_, n_)) = dphi(at(i_, n_)) * (phi_(at(i_, n_)) - epsilon_);
+  const Func phi = given_features(arguments, phi_);
+  dt_(at(i_, n_)) = dphi(at(i_, n_)) * (phi(at(i_, n_)) - epsilon_);
   const Gradient projected = project_back(arguments);
   if (options_.batched) {
     return projected;
@@ -62,15 +61,11 @@ FeatureMap::Gradient Favor::gradient(const Arguments& arguments, const Func& dph
   return {dx_, projected.sums};
 }
 
-void Favor::schedule_features(const Halide::Target& target) {
-  Projected::schedule_features(target);
-  const int lanes = target.natural_vector_size<float>();
+void Favor::schedule_features(const Halide::Target& target, Func out) {
+  Projected::schedule_features(target, out);
   for (Func* f : {&square_, &maximum_}) {
-    if (f->defined()) {
-      f->compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
-    }
+    f->compute_root().store_in(MemoryType::Stack);
   }
-  per_tile(phi_).vectorize(D_, lanes, Halide::TailStrategy::RoundUp);
 }
 
 void Favor::schedule_shared(const SharedTile& tile) {
@@ -82,11 +77,8 @@ void Favor::schedule_shared(const SharedTile& tile) {
 
 void Favor::schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) {
   Projected::schedule_gradient(target, dx_at);
-  const int lanes = target.natural_vector_size<float>();
-  const auto round_up = Halide::TailStrategy::RoundUp;
-  per_tile(dt_).vectorize(i_, lanes, round_up);
-  sum_dt_.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
-  dx_.compute_at(dx_at).align_bounds(j_, tiles::kLanes).vectorize(j_, lanes, round_up);
+  per_tile(dt_).vectorize(i_, target.natural_vector_size<float>(), Halide::TailStrategy::RoundUp);
+  sum_dt_.compute_root().store_in(MemoryType::Stack);
 }
 
 const RegisterMap<Favor> kPerformer("performer");

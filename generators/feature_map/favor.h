@@ -1,6 +1,6 @@
 // FAVOR+ (Choromanski 2021): phi_i(x) = m^-1/2 [exp(t_i - |x|^2 d^-1/2 / 2 - M) + eps], t = W x
-// d^-1/4. M is a constant to the gradient: of a query token max_i t_i, of the keys an input per
-// (b, h); in batched form an input per token on both sides.
+// d^-1/4. M is a constant to the gradient: max_i t_i of a query token, an input per (b, h) of the
+// keys; in batched form an input per token on both sides.
 #pragma once
 
 #include "generators/feature_map/projected.h"
@@ -10,12 +10,15 @@ namespace luna {
 class Favor : public Projected {
  public:
   using Projected::Projected;
-  std::vector<Argument> inputs(Side side) const override;
-  Func features(const Arguments& arguments, const TokenTile& tile, Side side) override;
+  std::vector<Argument> inputs() const override;
+  Func features(const Arguments& arguments, const TokenTile& tile) override;
   Gradient gradient(const Arguments& arguments, const Func& dphi) override;
-  void schedule_features(const Halide::Target& target) override;
+  void schedule_features(const Halide::Target& target, Func out) override;
   void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) override;
   void schedule_shared(const SharedTile& tile) override;
+
+ protected:
+  bool reads_projection() const override { return false; }
 
  private:
   Func square_{"square"}, maximum_{"maximum"}, sum_dt_{"sum_dt"}, dx_{"dx_favor"};

@@ -19,8 +19,6 @@ using Halide::RDom;
 using Halide::Type;
 using Halide::Var;
 
-enum class Side { query, key };
-
 /// An argument of the pipeline that belongs to the map: a buffer, or a float scalar (dimensions 0).
 struct Argument {
   std::string name;
@@ -36,7 +34,7 @@ struct Arguments {
   std::map<std::string, Expr> scalars;
 };
 
-/// The tokens a map works on: a tile of one (b, h), or in batched form all of them.
+/// The tokens a map works on: a tile (generators/attention/tile), or in batched form all of them.
 struct TokenTile {
   Func x;                       ///< rows x(j, n, batch), zero beyond d
   Expr d;                       ///< head size
@@ -76,7 +74,7 @@ class FeatureMap {
   /// Features that one projection yields; what a batched gradient has one value of.
   virtual int channels() const { return 1; }
   /// Parameters, in the order in which the pipeline takes them.
-  virtual std::vector<Argument> inputs(Side side) const = 0;
+  virtual std::vector<Argument> inputs() const = 0;
   /// Parameters that only the gradient needs.
   virtual std::vector<Argument> gradient_inputs() const { return {}; }
   /// Gradient sums over tokens, accumulated in place.
@@ -85,19 +83,21 @@ class FeatureMap {
   /// D after padding, known to be a multiple of the feature block.
   virtual Expr padded_features(const Arguments& arguments, const Expr& d) const = 0;
   /// Defines phi(D, n, batch).
-  virtual Func features(const Arguments& arguments, const TokenTile& tile, Side side) = 0;
-  /// Defines dx(j, n) from dphi(D, n) and the sums of gradient_outputs(), in that order. In batched
-  /// form x is the gradient at what the map is elementwise in (x itself or its projection) and
-  /// there are no sums.
+  virtual Func features(const Arguments& arguments, const TokenTile& tile) = 0;
+  /// Defines dx(j, n) from dphi(D, n) and the sums of gradient_outputs(), in that order; on the CPU
+  /// arguments has the features as "phi" (weighted: of weight 0 or 1 except for psi maps). In
+  /// batched form x is the gradient at what the map is elementwise in (x itself or its projection)
+  /// and there are no sums.
   struct Gradient {
     Func x;
     std::vector<GradientSum> sums;
   };
   virtual Gradient gradient(const Arguments& arguments, const Func& dphi) = 0;
 
-  /// CPU: once per tile of tokens.
-  virtual void schedule_features(const Halide::Target& target) = 0;
-  /// dx_at: the loop over blocks of tokens in which dx is stored.
+  /// CPU: out(D, n) is what features() returned times a weight, the pipeline's output.
+  virtual void schedule_features(const Halide::Target& target, Func out) = 0;
+  /// CPU: of the gradient alone. dx_at: the loop over blocks of kGradTokens tokens and kRowColumns
+  /// columns in which dx is stored.
   virtual void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) = 0;
 
   /// GPU: features in shared memory, lanes are tokens.
@@ -112,6 +112,12 @@ class FeatureMap {
     std::vector<Expr> site = {Expr(own)...};
     site.insert(site.end(), tile_.batch.begin(), tile_.batch.end());
     return site;
+  }
+
+  /// The features that a gradient reads: the pipeline's input, or those of features().
+  static Func given_features(const Arguments& arguments, const Func& computed) {
+    const auto found = arguments.buffers.find("phi");
+    return found == arguments.buffers.end() ? computed : found->second;
   }
 
   MapOptions options_;

@@ -11,7 +11,7 @@ using Halide::Float;
 using Halide::MemoryType;
 using Halide::TailStrategy;
 
-std::vector<Argument> Projected::inputs(Side) const {
+std::vector<Argument> Projected::inputs() const {
   if (options_.batched) {  // (j, i): one lane reads a projection's own row
     return {{"proj", Float(32), 2, options_.size}, {"bias", Float(32), 1}};
   }
@@ -20,7 +20,7 @@ std::vector<Argument> Projected::inputs(Side) const {
 }
 
 std::vector<Argument> Projected::gradient_inputs() const {
-  return {{"proj_rows", Float(32), 2}};  // (j, i): W's own rows, padded to kLanes
+  return {{"proj_rows", Float(32), 2}};  // (j, i): W's own rows, padded to kRowColumns
 }
 
 std::vector<Argument> Projected::gradient_outputs() const {
@@ -59,12 +59,12 @@ FeatureMap::Gradient Projected::project_back(const Arguments& arguments) {
   dbias_(i_) = Halide::undef<float>();
   dbias_(i_) += dt_(i_, over_n_bias_);
   const Expr padded_d = arguments.shapes.at("proj_rows").dim(0).extent();
-  const Expr whole_d = padded_d / tiles::kLanes * tiles::kLanes;
+  const Expr whole_d = padded_d / tiles::kRowColumns * tiles::kRowColumns;
   return {dx_, {{dproj_, {whole_d, projections_}}, {dbias_, {projections_}}}};
 }
 
 Func& Projected::per_tile(Func& f) const {
-  f.compute_root().store_in(MemoryType::Stack).bound_storage(n_, tiles::kTokens);
+  f.compute_root().store_in(MemoryType::Stack);
   for (const Var& v : f.args()) {
     if (v.same_as(i_)) {
       f.bound(i_, 0, projections_);
@@ -75,7 +75,12 @@ Func& Projected::per_tile(Func& f) const {
   return f;
 }
 
-void Projected::schedule_features(const Halide::Target& target) {
+void Projected::schedule_features(const Halide::Target& target, Func out) {
+  out.vectorize(D_, target.natural_vector_size<float>(), TailStrategy::RoundUp);
+  schedule_projection(target);
+}
+
+void Projected::schedule_projection(const Halide::Target& target) {
   // Register block: one vector of projections x 8 tokens, W read once for 8 tokens.
   const int lanes = target.natural_vector_size<float>();
   const Var no("no"), ni("ni"), io("io"), iv("iv");
@@ -95,12 +100,13 @@ void Projected::schedule_gradient(const Halide::Target& target, const Halide::Lo
   const int lanes = target.natural_vector_size<float>();
   const Var jo("jo"), jv("jv"), io("io"), ii("ii");
   const auto round_up = TailStrategy::RoundUp;
-  dx_.compute_at(dx_at).align_bounds(j_, tiles::kLanes).vectorize(j_, lanes, round_up);
-  dx_.update().split(j_, jo, jv, lanes, round_up).reorder(jv, jo, n_, over_i_).vectorize(jv);
-  if (options_.size) {
-    dx_.store_in(MemoryType::Register).unroll(j_).unroll(n_);
-    dx_.update().unroll(jo).unroll(n_);
+  if (reads_projection()) {
+    schedule_projection(target);
   }
+  dx_.compute_at(dx_at).store_in(MemoryType::Register);
+  dx_.bound_extent(j_, tiles::kRowColumns).bound_extent(n_, tiles::kGradTokens);
+  dx_.vectorize(j_, lanes).unroll(j_).unroll(n_);
+  dx_.update().reorder(j_, n_, over_i_).vectorize(j_, lanes).unroll(j_).unroll(n_);
 
   dproj_.split(i_, io, ii, 4, round_up).vectorize(j_, lanes, round_up);
   dproj_.update()
@@ -145,10 +151,10 @@ void Projected::schedule_shared(const SharedTile& tile) {
     share_sites(t_, tile);
     block_at = Halide::LoopLevel(t_, io_);
   }
-  schedule_projection(block_at);
+  share_projection(block_at);
 }
 
-void Projected::schedule_projection(const Halide::LoopLevel& block) {
+void Projected::share_projection(const Halide::LoopLevel& block) {
   t_block_.compute_at(block).store_in(MemoryType::Register).unroll(i_);
   t_block_.update().reorder(i_, over_d_).unroll(i_).unroll(over_d_, warp::kVector);
 }

@@ -9,20 +9,24 @@ namespace luna {
 class Projected : public FeatureMap {
  public:
   using FeatureMap::FeatureMap;
-  std::vector<Argument> inputs(Side side) const override;
+  std::vector<Argument> inputs() const override;
   std::vector<Argument> gradient_inputs() const override;
   std::vector<Argument> gradient_outputs() const override;
   Expr padded_features(const Arguments& arguments, const Expr& d) const override;
-  void schedule_features(const Halide::Target& target) override;
+  void schedule_features(const Halide::Target& target, Func out) override;
   void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) override;
   void schedule_shared(const SharedTile& tile) override;
 
   /// GPU: the projections that one round of that loop reads, in registers.
-  void schedule_projection(const Halide::LoopLevel& block);
+  void share_projection(const Halide::LoopLevel& block);
   /// t(i, n) of the last features() call.
   const Func& projection() const { return t_; }
 
  protected:
+  /// Whether the gradient reads the projection, and not the features alone.
+  virtual bool reads_projection() const { return true; }
+  /// CPU: the projection, once per tile.
+  void schedule_projection(const Halide::Target& target);
   /// Defines t_(i, n).
   void project(const Arguments& arguments, const TokenTile& tile);
   /// Gradient of the projection from dt_(i, n), which the derived map has defined; in batched form

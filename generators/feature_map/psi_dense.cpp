@@ -44,8 +44,8 @@ Expr PsiDense::activate_gradient(const Expr& y) const {
   return y;
 }
 
-std::vector<Argument> PsiDense::inputs(Side side) const {
-  auto list = Projected::inputs(side);
+std::vector<Argument> PsiDense::inputs() const {
+  auto list = Projected::inputs();
   list.push_back({"first_channel", Int(32), 1});  // (i): first row of projection i's channels in w2
   list.push_back({"w1", Float(32), 1});           // (h), zero padded to kLanes
   list.push_back({"b1", Float(32), 1});
@@ -78,7 +78,7 @@ Expr PsiDense::unit(const Expr& h, const Expr& i, const Expr& n) const {
   return activate(linear(h, i, n));
 }
 
-Func PsiDense::features(const Arguments& arguments, const TokenTile& tile, Side) {
+Func PsiDense::features(const Arguments& arguments, const TokenTile& tile) {
   project(arguments, tile);
   const int L = tiles::kChannels;
   const auto& b = arguments.buffers;
@@ -139,33 +139,32 @@ FeatureMap::Gradient PsiDense::gradient(const Arguments& arguments, const Func& 
   result.sums.push_back({db1_, {whole_hid}});
   result.sums.push_back({dw2_, {whole_hid, channels}});
   result.sums.push_back({db2_, {channels}});
-  has_gradient_ = true;
   return result;
 }
 
-void PsiDense::schedule_features(const Halide::Target& target) {
-  Projected::schedule_features(target);
-  const int lanes = target.natural_vector_size<float>();
+void PsiDense::schedule_psi(Func consumer, const Halide::Target& target) {
   const Var Do("Do"), Di("Di"), no("no"), ni("ni");
   const auto round_up = Halide::TailStrategy::RoundUp;
-  per_tile(phi_).split(D_, Do, Di, tiles::kChannels, round_up).vectorize(Di);
-  phi_.align_bounds(n_, 4).split(n_, no, ni, 4, round_up).reorder(Di, ni, Do, no).unroll(ni);
-  psi_.compute_at(phi_, Do).store_in(MemoryType::Register);
+  consumer.split(D_, Do, Di, tiles::kChannels, round_up).vectorize(Di);
+  consumer.split(n_, no, ni, 4, round_up).reorder(Di, ni, Do, no).unroll(ni);
+  psi_.compute_at(consumer, Do).store_in(MemoryType::Register);
   psi_.vectorize(l_, tiles::kChannels).unroll(n_);
   psi_.update().reorder(l_, n_, i_, over_h_).vectorize(l_, tiles::kChannels).unroll(n_);
-  if (has_gradient_) {
-    hidden_.compute_root().store_in(MemoryType::Heap);
-  } else {
-    hidden_.compute_at(phi_, Do).store_in(MemoryType::Stack);
-  }
-  hidden_.vectorize(h_, lanes, round_up);
+  hidden_.vectorize(h_, target.natural_vector_size<float>(), round_up);
+}
+
+void PsiDense::schedule_features(const Halide::Target& target, Func out) {
+  schedule_projection(target);
+  schedule_psi(out, target);
+  hidden_.compute_at(out, Halide::Var("Do")).store_in(MemoryType::Stack);
 }
 
 void PsiDense::schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) {
   Projected::schedule_gradient(target, dx_at);
   const int lanes = target.natural_vector_size<float>();
   const auto round_up = Halide::TailStrategy::RoundUp;
-  per_tile(dpsi_).vectorize(D_, lanes, round_up);
+  schedule_psi(per_tile(dpsi_), target);
+  hidden_.compute_root().store_in(MemoryType::Heap);
   dhidden_.compute_root().store_in(MemoryType::Heap).vectorize(h_, lanes, round_up);
   dhidden_.update().reorder(h_, over_l_, i_, n_).vectorize(h_, lanes, round_up);
   per_tile(dt_);

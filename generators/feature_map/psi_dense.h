@@ -14,12 +14,12 @@ class PsiDense : public Projected {
   PsiDense(const MapOptions& options, Activation activation)
       : Projected(options), activation_(activation) {}
   int channels() const override { return tiles::kChannels; }
-  std::vector<Argument> inputs(Side side) const override;
+  std::vector<Argument> inputs() const override;
   std::vector<Argument> gradient_inputs() const override;
   std::vector<Argument> gradient_outputs() const override;
-  Func features(const Arguments& arguments, const TokenTile& tile, Side side) override;
+  Func features(const Arguments& arguments, const TokenTile& tile) override;
   Gradient gradient(const Arguments& arguments, const Func& dphi) override;
-  void schedule_features(const Halide::Target& target) override;
+  void schedule_features(const Halide::Target& target, Func out) override;
   void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) override;
   void schedule_shared(const SharedTile& tile) override;
   void schedule_shared_gradient(const Halide::LoopLevel& site) override;
@@ -34,6 +34,8 @@ class PsiDense : public Projected {
   const RDom& over_channels() const { return over_l_; }
 
  private:
+  /// CPU: psi where consumer(D, n) reads it.
+  void schedule_psi(Func consumer, const Halide::Target& target);
   /// Argument of hidden unit h at site (i, n).
   Expr linear(const Expr& h, const Expr& i, const Expr& n) const;
   Expr activate(const Expr& y) const;
@@ -46,7 +48,6 @@ class PsiDense : public Projected {
   Func w1_, b1_;
   Expr floor_;
   RDom over_h_, over_l_, over_h_back_, sites_, products_;
-  bool has_gradient_ = false;
 };
 
 }  // namespace luna

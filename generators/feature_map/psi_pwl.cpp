@@ -15,8 +15,8 @@ using Halide::Int;
 using Halide::MemoryType;
 using Halide::unsafe_promise_clamped;
 
-std::vector<Argument> PsiPwl::inputs(Side side) const {
-  auto list = Projected::inputs(side);
+std::vector<Argument> PsiPwl::inputs() const {
+  auto list = Projected::inputs();
   list.push_back(
       {"first_row", Int(32), 1});  // (i): row of projection i's first segment in the table
   if (options_.batched) {
@@ -64,7 +64,7 @@ void PsiPwl::define_row(const Arguments& arguments, const Expr& segment) {
                      Halide::min(segment, arguments.scalars.at("segments") - 1);
 }
 
-Func PsiPwl::features(const Arguments& arguments, const TokenTile& tile, Side) {
+Func PsiPwl::features(const Arguments& arguments, const TokenTile& tile) {
   project(arguments, tile);
   options_.batched ? halve(arguments) : search(arguments);
   const int L = tiles::kChannels;
@@ -101,35 +101,30 @@ FeatureMap::Gradient PsiPwl::gradient(const Arguments& arguments, const Func& dp
   g1_(l, site_row) += dpsi * t_(sites_.x, sites_.y);
   result.sums.push_back({g0_, {L, rows_}});
   result.sums.push_back({g1_, {L, rows_}});
-  has_gradient_ = true;
   return result;
 }
 
-void PsiPwl::schedule_features(const Halide::Target& target) {
-  Projected::schedule_features(target);
+void PsiPwl::schedule_features(const Halide::Target& target, Func out) {
+  schedule_projection(target);
   // One projection's search is 2 vector compares and its features one vector. Two at a time: of 8,
   // LLVM gathers the population counts into one emulated vector count, which costs 10 % of forward.
-  const Var Do("Do"), Di("Di"), site("site"), io("io");
-  per_tile(phi_)
-      .split(D_, Do, Di, tiles::kChannels, Halide::TailStrategy::RoundUp)
+  const Var Do("Do"), Di("Di"), site("site");
+  out.split(D_, Do, Di, tiles::kChannels, Halide::TailStrategy::RoundUp)
       .split(Do, Do, site, 2, Halide::TailStrategy::RoundUp)
       .reorder(Di, site, Do, n_)
       .vectorize(Di)
       .unroll(site);
-  Halide::LoopLevel search_at(phi_, site);
-  if (has_gradient_) {  // the rows serve phi, dt and the segment sums
-    per_tile(row_).split(i_, io, site, 2, Halide::TailStrategy::RoundUp).unroll(site);
-    search_at = Halide::LoopLevel(row_, site);
-  } else {
-    row_.compute_at(search_at).store_in(MemoryType::Register);
-  }
-  search_->schedule(search_at);
+  row_.compute_at(out, site).store_in(MemoryType::Register);
+  search_->schedule({out, site});
 }
 
 void PsiPwl::schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) {
   Projected::schedule_gradient(target, dx_at);
   const int lanes = target.natural_vector_size<float>();
-  per_tile(dpsi_).vectorize(D_, lanes, Halide::TailStrategy::RoundUp);
+  const Var site("site"), io("io");
+  per_tile(row_).split(i_, io, site, 2, Halide::TailStrategy::RoundUp).unroll(site);
+  search_->schedule({row_, site});
+  per_tile(dpsi_).vectorize(D_, tiles::kChannels, Halide::TailStrategy::RoundUp);
   per_tile(dt_).vectorize(i_, lanes, Halide::TailStrategy::RoundUp);
   dt_.update().reorder(over_l_, i_, n_).atomic().vectorize(over_l_).unroll(i_, 4);
   for (Func* sums : {&g0_, &g1_}) {

@@ -13,11 +13,11 @@ class PsiPwl : public Projected {
  public:
   using Projected::Projected;
   int channels() const override { return tiles::kChannels; }
-  std::vector<Argument> inputs(Side side) const override;
+  std::vector<Argument> inputs() const override;
   std::vector<Argument> gradient_outputs() const override;
-  Func features(const Arguments& arguments, const TokenTile& tile, Side side) override;
+  Func features(const Arguments& arguments, const TokenTile& tile) override;
   Gradient gradient(const Arguments& arguments, const Func& dphi) override;
-  void schedule_features(const Halide::Target& target) override;
+  void schedule_features(const Halide::Target& target, Func out) override;
   void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) override;
   void schedule_shared(const SharedTile& tile) override;
   void schedule_shared_gradient(const Halide::LoopLevel& site) override;
@@ -38,7 +38,6 @@ class PsiPwl : public Projected {
   Expr floor_, rows_;
   RDom over_l_, sites_;
   Var l_;
-  bool has_gradient_ = false;
 };
 
 }  // namespace luna

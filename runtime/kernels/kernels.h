@@ -61,12 +61,13 @@ struct Problem {
   MapArgs q_map, k_map;
   at::Tensor q_weight, k_weight;
   Denominator denominator;
+  bool causal = false;  ///< query t sees keys 0 .. t; Nq = N. performer: keys' M is 0
 };
 
 struct Forward {
   at::Tensor o;    ///< [B, H, Nq, dv], in q's memory order
   at::Tensor den;  ///< [B, H, Nq]: phi(q) z, before the denominator rule
-  at::Tensor S;    ///< [B, Hk, D, dv]
+  at::Tensor S;    ///< [B, Hk, D, dv]; causal: after the last token
   at::Tensor z;    ///< [B, Hk, D]
 };
 

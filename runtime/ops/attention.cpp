@@ -49,6 +49,7 @@ Call::Call(const Inputs& in, const Spec& spec) {
   problem.k = aligned(unit_last_stride(in.k));
   problem.v = aligned(unit_last_stride(in.v));
   problem.denominator = denominator(spec);
+  problem.causal = spec.causal;
   problem.q_weight = token_weight(problem.q, spec.envelope, {});
   problem.k_weight = token_weight(problem.k, spec.envelope, in.key_mask);
   if (spec.learned()) {
@@ -60,7 +61,9 @@ Call::Call(const Inputs& in, const Spec& spec) {
     return;
   }
   problem.q_map = problem.k_map = fixed_map(in, spec);
-  if (spec.feature_map == "performer") problem.k_map.stabiliser = key_stabiliser(problem);
+  if (spec.feature_map == "performer" && !spec.causal) {
+    problem.k_map.stabiliser = key_stabiliser(problem);
+  }
 }
 
 bool any(const std::vector<bool>& flags) {

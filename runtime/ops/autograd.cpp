@@ -16,7 +16,8 @@ void save(AutogradContext* context, const Spec& spec) {
   context->saved_data["names"] = std::vector<std::string>{
       spec.feature_map, spec.activation, spec.envelope, spec.psi, spec.denominator};
   context->saved_data["numbers"] =
-      std::vector<double>{spec.nonneg ? 1.0 : 0.0, spec.ch_rms_target, spec.eps, spec.feature_eps};
+      std::vector<double>{spec.nonneg ? 1.0 : 0.0, spec.ch_rms_target, spec.eps, spec.feature_eps,
+                          spec.causal ? 1.0 : 0.0};
 }
 
 Spec load(AutogradContext* context) {
@@ -32,6 +33,7 @@ Spec load(AutogradContext* context) {
   spec.ch_rms_target = numbers[1];
   spec.eps = numbers[2];
   spec.feature_eps = numbers[3];
+  spec.causal = numbers[4] != 0.0;
   return spec;
 }
 
@@ -110,9 +112,9 @@ ForwardOut forward_autograd(const at::Tensor& q, const at::Tensor& k, const at::
                             at::TensorList params, Mask key_mask, std::string feature_map,
                             std::string activation, bool nonneg, std::string envelope,
                             double ch_rms_target, std::string psi, std::string denominator,
-                            double eps, double feature_eps) {
-  const Spec spec{feature_map, activation,  nonneg, envelope,   ch_rms_target,
-                  psi,         denominator, eps,    feature_eps};
+                            double eps, double feature_eps, bool causal) {
+  const Spec spec{feature_map, activation,  nonneg, envelope,    ch_rms_target,
+                  psi,         denominator, eps,    feature_eps, causal};
   refuse_tangents({q, k, v});
   refuse_tangents(params);
   if (!at::GradMode::is_enabled() || !(any_requires_grad({q, k, v}) || any_requires_grad(params))) {
@@ -129,9 +131,9 @@ BackwardOut backward_autograd(const at::Tensor& grad, const at::Tensor& q, const
                               Mask key_mask, std::string feature_map, std::string activation,
                               bool nonneg, std::string envelope, double ch_rms_target,
                               std::string psi, std::string denominator, double eps,
-                              double feature_eps, c10::List<bool> wanted) {
-  const Spec spec{feature_map, activation,  nonneg, envelope,   ch_rms_target,
-                  psi,         denominator, eps,    feature_eps};
+                              double feature_eps, bool causal, c10::List<bool> wanted) {
+  const Spec spec{feature_map, activation,  nonneg, envelope,    ch_rms_target,
+                  psi,         denominator, eps,    feature_eps, causal};
   refuse_tangents({grad, q, k, v});
   refuse_tangents(params);
   WantedGradients want{wanted[0], wanted[1], wanted[2], {}};

@@ -61,6 +61,12 @@ void check_rank4(const char* op, const char* name, const char* shape, const at::
                     ".");
 }
 
+void check_causal(const char* op, const Inputs& in, const Spec& spec) {
+  const c10::SymInt Nq = in.q.sym_size(2), N = in.k.sym_size(2);
+  TORCH_CHECK_VALUE(!spec.causal || Nq == N, op,
+                    ": causal needs as many queries as keys, got Nq = ", Nq, " and N = ", N, ".");
+}
+
 void check_qkv(const char* op, const Inputs& in) {
   check_dense(op, "q", in.q);
   check_dense(op, "k", in.k);
@@ -157,6 +163,7 @@ void check(const char* op, const Inputs& inputs, const Spec& spec) {
   check_names(op, spec);
   check_numbers(op, spec);
   check_qkv(op, inputs);
+  check_causal(op, inputs, spec);
   TORCH_CHECK_TYPE(inputs.q.is_floating_point(), op, ": q must be floating point, got ",
                    inputs.q.scalar_type(), ".");
   check_same(op, "k", inputs.q, inputs.k);
@@ -172,8 +179,9 @@ void check_built(const char* op, const Inputs& inputs, const Spec& spec) {
   TORCH_CHECK_NOT_IMPLEMENTED(
       inputs.q.scalar_type() == at::kFloat, op, ": dtype ", inputs.q.scalar_type(),
       " is not built yet, only Float; cast the inputs, or ", "use luna::reference_attention.");
-  TORCH_CHECK_NOT_IMPLEMENTED(!spec.causal, op, ": causal=True is not built yet; use ",
-                              "luna::reference_attention.");
+  TORCH_CHECK_NOT_IMPLEMENTED(!spec.causal || inputs.q.is_cpu(), op,
+                              ": causal=True is not built yet on ", inputs.q.device(),
+                              "; use luna::reference_attention.");
 }
 
 }  // namespace luna::ops

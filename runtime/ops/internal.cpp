@@ -40,9 +40,9 @@ ForwardOut forward_kernel(const at::Tensor& q, const at::Tensor& k, const at::Te
                           at::TensorList params, Mask key_mask, std::string feature_map,
                           std::string activation, bool nonneg, std::string envelope,
                           double ch_rms_target, std::string psi, std::string denominator,
-                          double eps, double feature_eps) {
-  const Spec spec{feature_map, activation,  nonneg, envelope,   ch_rms_target,
-                  psi,         denominator, eps,    feature_eps};
+                          double eps, double feature_eps, bool causal) {
+  const Spec spec{feature_map, activation,  nonneg, envelope,    ch_rms_target,
+                  psi,         denominator, eps,    feature_eps, causal};
   const kernels::Forward out = attention_forward({q, k, v, params.vec(), key_mask}, spec);
   return {out.o, out.den, out.S, out.z};
 }
@@ -50,7 +50,7 @@ ForwardOut forward_kernel(const at::Tensor& q, const at::Tensor& k, const at::Te
 ForwardOut forward_shapes(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                           at::TensorList params, Mask key_mask, std::string feature_map,
                           std::string, bool, std::string, double, std::string, std::string, double,
-                          double) {
+                          double, bool) {
   Spec spec;
   spec.feature_map = feature_map;
   const c10::SymInt D = features({q, k, v, params.vec(), key_mask}, spec);
@@ -66,9 +66,9 @@ BackwardOut backward_kernel(const at::Tensor& grad, const at::Tensor& q, const a
                             Mask key_mask, std::string feature_map, std::string activation,
                             bool nonneg, std::string envelope, double ch_rms_target,
                             std::string psi, std::string denominator, double eps,
-                            double feature_eps, c10::List<bool> wanted) {
-  const Spec spec{feature_map, activation,  nonneg, envelope,   ch_rms_target,
-                  psi,         denominator, eps,    feature_eps};
+                            double feature_eps, bool causal, c10::List<bool> wanted) {
+  const Spec spec{feature_map, activation,  nonneg, envelope,    ch_rms_target,
+                  psi,         denominator, eps,    feature_eps, causal};
   Gradients out = attention_backward(grad, {q, k, v, params.vec(), key_mask}, {o, den, S, z}, spec,
                                      unpack(wanted));
   for (at::Tensor& param : out.params) param = or_empty(param, q);
@@ -79,7 +79,7 @@ BackwardOut backward_shapes(const at::Tensor&, const at::Tensor& q, const at::Te
                             const at::Tensor& v, at::TensorList params, const at::Tensor&,
                             const at::Tensor&, const at::Tensor&, const at::Tensor&, Mask,
                             std::string, std::string, bool, std::string, double, std::string,
-                            std::string, double, double, c10::List<bool> wanted) {
+                            std::string, double, double, bool, c10::List<bool> wanted) {
   const WantedGradients want = unpack(wanted);
   const auto like = [&](const at::Tensor& x, bool flag) {
     return flag ? at::empty_like(x) : at::empty({0}, q.options());
@@ -112,7 +112,7 @@ ForwardOut call_forward(const Inputs& in, const Spec& spec) {
                              .typed<ForwardOp>();
   return op.call(in.q, in.k, in.v, in.params, in.key_mask, spec.feature_map, spec.activation,
                  spec.nonneg, spec.envelope, spec.ch_rms_target, spec.psi, spec.denominator,
-                 spec.eps, spec.feature_eps);
+                 spec.eps, spec.feature_eps, spec.causal);
 }
 
 Gradients call_backward(const at::Tensor& grad, const Inputs& in, const kernels::Forward& saved,
@@ -123,7 +123,7 @@ Gradients call_backward(const at::Tensor& grad, const Inputs& in, const kernels:
   auto [dq, dk, dv, dparams] =
       op.call(grad, in.q, in.k, in.v, in.params, saved.o, saved.den, saved.S, saved.z, in.key_mask,
               spec.feature_map, spec.activation, spec.nonneg, spec.envelope, spec.ch_rms_target,
-              spec.psi, spec.denominator, spec.eps, spec.feature_eps, pack(wanted));
+              spec.psi, spec.denominator, spec.eps, spec.feature_eps, spec.causal, pack(wanted));
   const auto given = [](const at::Tensor& x, bool flag) { return flag ? x : at::Tensor(); };
   Gradients out{given(dq, wanted.q), given(dk, wanted.k), given(dv, wanted.v), dparams};
   for (size_t i = 0; i < out.params.size(); ++i) {

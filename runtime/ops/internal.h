@@ -19,14 +19,14 @@ using ForwardOp = ForwardOut(const at::Tensor& q, const at::Tensor& k, const at:
                              at::TensorList params, Mask key_mask, std::string feature_map,
                              std::string activation, bool nonneg, std::string envelope,
                              double ch_rms_target, std::string psi, std::string denominator,
-                             double eps, double feature_eps);
+                             double eps, double feature_eps, bool causal);
 using BackwardOp = BackwardOut(const at::Tensor& grad, const at::Tensor& q, const at::Tensor& k,
                                const at::Tensor& v, at::TensorList params, const at::Tensor& o,
                                const at::Tensor& den, const at::Tensor& S, const at::Tensor& z,
                                Mask key_mask, std::string feature_map, std::string activation,
                                bool nonneg, std::string envelope, double ch_rms_target,
                                std::string psi, std::string denominator, double eps,
-                               double feature_eps, c10::List<bool> wanted);
+                               double feature_eps, bool causal, c10::List<bool> wanted);
 
 ForwardOp forward_kernel, forward_shapes, forward_autograd;
 BackwardOp backward_kernel, backward_shapes, backward_autograd;

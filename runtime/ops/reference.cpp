@@ -41,8 +41,8 @@ at::Tensor luna_features(const at::Tensor& x, const Inputs& in, const Spec& spec
 }
 
 /// FAVOR+ with its stabiliser as a constant: per token for queries, per (b, h) over unmasked keys
-/// for keys.
-at::Tensor performer_features(const at::Tensor& x, const Inputs& in, bool query) {
+/// for keys, where causal 0 for those: their maximum would show a token the future.
+at::Tensor performer_features(const at::Tensor& x, const Inputs& in, bool query, bool causal) {
   const at::Tensor& w = in.params[0];
   const at::Tensor xs = x * std::pow(static_cast<double>(x.size(3)), -0.25);
   const at::Tensor t = at::matmul(xs, w.t());  // [B, heads, tokens, m]
@@ -53,6 +53,7 @@ at::Tensor performer_features(const at::Tensor& x, const Inputs& in, bool query)
                                   -std::numeric_limits<double>::infinity());
   }
   largest = query ? largest.amax(-1, true) : largest.amax({2, 3}, true);
+  if (!query && causal) largest = at::zeros_like(largest);
   largest = largest.masked_fill(largest == -std::numeric_limits<double>::infinity(), 0.0);
   const at::Tensor half_square = xs.square().sum(-1, true) * 0.5;
   return ((t - half_square - largest).exp() + kPerformerEps) /
@@ -62,7 +63,7 @@ at::Tensor performer_features(const at::Tensor& x, const Inputs& in, bool query)
 at::Tensor features(const at::Tensor& x, const Inputs& in, const Spec& spec, bool query) {
   if (spec.learned()) return luna_features(x, in, spec);
   const FixedMap* map = find_fixed_map(spec.feature_map);
-  return map->elementwise() ? map->phi(x) : performer_features(x, in, query);
+  return map->elementwise() ? map->phi(x) : performer_features(x, in, query, spec.causal);
 }
 
 at::Tensor apply_rule(const at::Tensor& den, const Spec& spec) {

@@ -48,7 +48,7 @@ def check_public():
 
 
 def check_internal():
-    options = ("luna", "relu", True, "norm", 0.1, "auto", "add_eps", 1e-6, 0.01)
+    options = ("luna", "relu", True, "norm", 0.1, "auto", "add_eps", 1e-6, 0.01, False)
     mask = torch.rand(B, N) < 0.7
     forward = (*qkv(), params(False), mask, *options)
     opcheck(luna._attention_forward, forward)

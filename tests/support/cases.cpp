@@ -120,7 +120,8 @@ std::string describe(const Case& c) {
   }
   out << " " << c.spec.denominator << "=" << c.spec.eps
       << " layout=" << kLayouts[static_cast<int>(c.layout)]
-      << " mask=" << kMasks[static_cast<int>(c.mask)] << (c.expanded_grad ? " expanded_grad" : "");
+      << " mask=" << kMasks[static_cast<int>(c.mask)] << (c.expanded_grad ? " expanded_grad" : "")
+      << (c.spec.causal ? " causal" : "");
   return out.str();
 }
 

@@ -28,7 +28,7 @@ class BatchPass : public MapPass<Pass> {
   static constexpr int kColumnLanes = 4;
   static constexpr int kRowLanes = warp::kLanes / kColumnLanes;
 
-  void add_map() { this->add_map_inputs(Side::key, false, true); }
+  void add_map() { this->add_map_inputs(false, true); }
 
   /// Features that one block works on.
   int feature_group() const { return feature_map_->elementwise() ? int(size) : 64; }
@@ -53,8 +53,7 @@ class BatchPass : public MapPass<Pass> {
     bind_scalars(weight);
     rows_(j_, n_, h_, b_) = Halide::select(kept(n_), x(j_, row(n_), h_, b_), 0.0f);
     features_ = feature_map_->padded_features(arguments_, Expr(int(size)));
-    return feature_map_->features(arguments_, {rows_, int(size), tokens_, features_, {h_, b_}},
-                                  Side::key);
+    return feature_map_->features(arguments_, {rows_, int(size), tokens_, features_, {h_, b_}});
   }
 
   /// Rows of a tile in shared memory, for maps that read them more than once.

@@ -91,7 +91,7 @@ class BatchTokenMaximum : public BatchPass<BatchTokenMaximum> {
         .gpu_blocks(block_, h_);
     stage_x({out, block_});
     maximum_.compute_at(out, lane_).update().reorder(over_i_.x, over_i_.y).unroll(over_i_.x);
-    static_cast<Projected&>(*feature_map_).schedule_projection({maximum_, over_i_.y});
+    static_cast<Projected&>(*feature_map_).share_projection({maximum_, over_i_.y});
   }
 
  private:

@@ -6,7 +6,6 @@
 #include "generators/common/tiles.h"
 #include "runtime/kernels/cpu/search_tree.h"
 #include "runtime/kernels/layout.h"
-#include "runtime/kernels/registry.h"
 
 namespace luna::kernels {
 namespace {
@@ -23,33 +22,26 @@ static_assert(tree_knots(kMaxSearchLevels) == kMaxKnots);
 
 const float* floats(const at::Tensor& t) { return t.const_data_ptr<float>(); }
 
-/// The head size that pipelines of `variant` are built for and that fits, else 0: any.
-int64_t built_size(const std::string& variant, int64_t d, int64_t dv) {
-  return d == dv && find_pipeline("kv_state_" + variant + "_" + std::to_string(d)) ? d : 0;
-}
-
 /// Zeros of that shape, in memory that vectors may be loaded from.
 at::Tensor zeros(at::IntArrayRef sizes) { return at::zeros(sizes, at::kFloat); }
 
 }  // namespace
 
-PackedMap::PackedMap(const MapArgs& args, int64_t d, int64_t dv) : args_(args), d_(d) {
+PackedMap::PackedMap(const MapArgs& args, int64_t d) : args_(args), d_(d) {
   const bool big = is_pwl(args.map) && args.knots.numel() > tree_knots(2);
-  padded_d_ = round_up(std::max<int64_t>(d, 1), tiles::kLanes);
-  variant_ = args.map;
+  padded_d_ = round_up(std::max<int64_t>(d, 1), tiles::kRowColumns);
+  variant_ = args.map + (big ? "_big" : "");
   if (is_pwl(args.map) || is_dense(args.map)) {
     tile_ = tiles::kChannels;
     groups_ = {args.L, tile_};
-    variant_ += std::to_string(tile_) + (big ? "_big" : "");
   }
-  const int64_t fixed = built_size(variant_, d, dv);
-  variant_ += "_" + std::to_string(fixed);
-  padded_columns_ = round_up(dv + 1, tiles::column_block(static_cast<int>(fixed)));
   if (is_elementwise(args)) {
     layout_ = {d, 1, 1, round_up(std::max<int64_t>(d, 1), tiles::feature_block(true))};
-    return;
+  } else {
+    pack_projection(args.proj, args.bias);
   }
-  pack_projection(args.proj, args.bias);
+  real_features_ = zeros({layout_.padded});
+  true_features(real_features_, 0, layout_).fill_(1.0f);
   if (is_pwl(args.map)) {
     pack_pwl();
   } else if (is_dense(args.map)) {
@@ -71,6 +63,10 @@ void PackedMap::pack_projection(const at::Tensor& proj, const at::Tensor& bias) 
   proj_ = proj_rows_.t().contiguous();
   add_sum(padded_d_, projections_);
   add_sum(projections_, 0);
+}
+
+Matrix PackedMap::projection() const {
+  return {proj_.data_ptr<float>(), projections_, 1, padded_d_, projections_};
 }
 
 void PackedMap::pack_pwl() {
@@ -144,12 +140,9 @@ void PackedMap::add_inputs(TileCall& call, Side side, bool with_gradient, float 
     call.add(static_cast<float>(0.5 / std::sqrt(static_cast<double>(d_))));
     call.add(amplitude);
     call.add(amplitude * args_.feature_eps);
-    if (side == Side::query) {
-      call.add(static_cast<int32_t>(m_));
-    } else {
-      // -inf: no key is kept, and their features only have to be finite.
-      call.add(stabiliser == -std::numeric_limits<float>::infinity() ? 0.0f : stabiliser);
-    }
+    call.add(static_cast<int32_t>(side == Side::query ? m_ : 0));
+    // -inf: no key is kept, and their features only have to be finite.
+    call.add(stabiliser == -std::numeric_limits<float>::infinity() ? 0.0f : stabiliser);
   }
   if (with_gradient) {
     matrix(proj_rows_);

@@ -7,6 +7,7 @@
 
 #include "runtime/kernels/channel_groups.h"
 #include "runtime/kernels/cpu/state.h"
+#include "runtime/kernels/cpu/tile.h"
 #include "runtime/kernels/cpu/tile_call.h"
 #include "runtime/kernels/kernels.h"
 
@@ -16,16 +17,16 @@ enum class Side { query, key };
 
 class PackedMap {
  public:
-  /// d and dv choose between the fixed-size pipelines and the general ones; dv = 0 (passes over one
-  /// side alone) takes the general ones.
-  PackedMap(const MapArgs& args, int64_t d, int64_t dv);
+  PackedMap(const MapArgs& args, int64_t d);
 
   /// Suffix of the pipelines' names.
   const std::string& variant() const { return variant_; }
+  /// Projections as the pipelines take them, (i, j): t = x proj.
+  Matrix projection() const;
   /// Where the D features lie after padding; layout().padded is every state's D extent.
   const FeatureLayout& layout() const { return layout_; }
-  /// Columns of an augmented state after padding.
-  int64_t padded_columns() const { return padded_columns_; }
+  /// [layout().padded]: 1 for a feature of the map, 0 where it only pads.
+  const at::Tensor& real_features() const { return real_features_; }
 
   /// Appends the map's inputs in pipeline order. stabiliser: performer's M of the (b, h), key side.
   void add_inputs(TileCall& call, Side side, bool with_gradient, float stabiliser) const;
@@ -52,9 +53,9 @@ class PackedMap {
   int64_t d_ = 0, m_ = 0, tile_ = 1;
   ChannelGroups groups_{1, 1};
   int64_t projections_ = 0;  ///< padded, groups included
-  int64_t padded_d_ = 0, padded_columns_ = 0;
+  int64_t padded_d_ = 0;
   FeatureLayout layout_{};
-  at::Tensor proj_, proj_rows_, bias_, first_;
+  at::Tensor real_features_, proj_, proj_rows_, bias_, first_;
   at::Tensor search_, table_;
   at::Tensor w1_, b1_, w2_, w2_rows_, b2_;
   std::vector<Sum> sums_;

@@ -17,7 +17,7 @@ Tasks tasks_of(const at::Tensor& x) { return {x.size(0), x.size(1), x.size(2), k
 
 template <typename Body>
 void for_each_strip(const Task& task, const Body& body) {
-  for_each_tile(task, body, tiles::kStripTokens);
+  for_each_tile(task, tiles::kStripTokens, body);
 }
 
 StripRows strip(const Rows& rows, const Task& task, int64_t n) {

@@ -20,13 +20,14 @@ at::Tensor by_projection(const at::Tensor& t, int64_t dim, const FeatureLayout& 
 
 }  // namespace
 
-void reduce_state(const float* partial, int64_t slots, const FeatureLayout& layout,
-                  int64_t padded_columns, int64_t dv, float* S, float* z) {
+void reduce_state(const float* partial, int64_t slots, const FeatureLayout& layout, int64_t dv,
+                  float* S, float* z) {
+  const int64_t columns = augmented_columns(dv);
   std::vector<double> sum(layout.padded);
   for (int64_t e = 0; e <= dv; e++) {
     std::fill(sum.begin(), sum.end(), 0.0);
     for (int64_t slot = 0; slot < slots; slot++) {
-      const float* column = partial + (slot * padded_columns + e) * layout.padded;
+      const float* column = partial + (slot * columns + e) * layout.padded;
       for (int64_t f = 0; f < layout.padded; f++) {
         sum[f] += column[f];
       }
@@ -61,11 +62,10 @@ at::Tensor normaliser_row(const at::Tensor& z, const FeatureLayout& layout) {
   return row;
 }
 
-at::Tensor state_columns(const at::Tensor& S, const at::Tensor& z, const FeatureLayout& layout,
-                         int64_t padded_columns) {
+at::Tensor state_columns(const at::Tensor& S, const at::Tensor& z, const FeatureLayout& layout) {
   const int64_t dv = S.size(3);
   at::Tensor columns =
-      at::zeros({S.size(0), S.size(1), padded_columns, layout.padded}, S.options());
+      at::zeros({S.size(0), S.size(1), augmented_columns(dv), layout.padded}, S.options());
   true_features(columns.narrow(2, 0, dv), 3, layout)
       .copy_(by_projection(S.transpose(2, 3), 3, layout));
   true_features(columns.select(2, dv), 2, layout).copy_(by_projection(z, 2, layout));

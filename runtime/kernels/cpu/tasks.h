@@ -48,7 +48,7 @@ class Tasks {
 
 /// Calls body(first, tokens) for each tile of the task.
 template <typename Body>
-void for_each_tile(const Task& task, const Body& body, int64_t tile = tiles::kTokens) {
+void for_each_tile(const Task& task, int64_t tile, const Body& body) {
   for (int64_t n = 0; n < task.tokens; n += tile) {
     body(task.first + n, std::min(tile, task.tokens - n));
   }

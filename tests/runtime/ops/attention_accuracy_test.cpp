@@ -9,6 +9,7 @@ namespace luna::test {
 namespace {
 
 constexpr int kLunaCases = 120, kFixedCases = 36, kLongCases = 16;
+constexpr int kCausalLunaCases = 40, kCausalFixedCases = 24;
 
 [[maybe_unused]] const bool kPrinted = print_worst_at_end();
 
@@ -41,10 +42,28 @@ std::vector<Case> long_cases() {
   return cases;
 }
 
+/// Every option that causal attention has, on lengths around a chunk's and beyond a strip's.
+std::vector<Case> causal_cases() {
+  const std::vector<int64_t> tokens = {0, 1, 7, 31, 63, 64, 65, 100, 130, 300};
+  std::vector<Case> cases = random_luna_cases(kCausalLunaCases, 4);
+  const std::vector<Case> fixed = random_fixed_cases(kCausalFixedCases, 5);
+  cases.insert(cases.end(), fixed.begin(), fixed.end());
+  for (size_t k = 0; k < cases.size(); k++) {
+    cases[k].shape.N = cases[k].shape.Nq = tokens[k % tokens.size()];
+    cases[k].spec.causal = true;
+    cases[k].spec.ch_rms_target = 0.0;
+  }
+  for (const size_t k : {size_t{3}, cases.size() - 2}) {
+    cases[k].shape = {1, 2, 1, 2500, 2500, 16, 16, 4, 4, 8};  // three strips
+  }
+  return cases;
+}
+
 TEST_P(Accuracy, WithinAMultipleOfEager) { expect_within_bounds(GetParam()); }
 
 INSTANTIATE_TEST_SUITE_P(Luna, Accuracy, ::testing::ValuesIn(random_luna_cases(kLunaCases, 1)));
 INSTANTIATE_TEST_SUITE_P(Long, Accuracy, ::testing::ValuesIn(long_cases()));
+INSTANTIATE_TEST_SUITE_P(Causal, Accuracy, ::testing::ValuesIn(causal_cases()));
 INSTANTIATE_TEST_SUITE_P(Fixed, Accuracy, ::testing::ValuesIn(random_fixed_cases(kFixedCases, 2)));
 
 }  // namespace

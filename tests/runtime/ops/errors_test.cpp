@@ -68,7 +68,7 @@ const std::vector<Refusal> kNumbers{
        o.psi = "pwl";
        in.params[ops::kW1] = in.params[ops::kB1] = in.params[ops::kW2] = at::ones({4, 1093});
      }},
-    {"causal", "luna_attention: causal=True is not built yet; use luna::reference_attention.",
+    {"causal", "luna_attention: causal needs as many queries as keys, got Nq = 9 and N = 37.",
      [](In, Options o) { o.causal = true; }},
     {"causal_ch_rms",
      "luna_attention: causal with ch_rms_target > 0 is refused: the RMS over all tokens would show "

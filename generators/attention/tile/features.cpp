@@ -1,0 +1,118 @@
+// The features of a tile of tokens and the gradient back through them: the two pipelines of every
+// map. A token's weight (key mask, envelope) multiplies its features here, so that no product has
+// to know of it.
+#include "generators/attention/map_pass.h"
+
+namespace luna {
+namespace {
+
+constexpr auto kRoundUp = Halide::TailStrategy::RoundUp;
+
+using Buffer1 = Halide::Buffer<float, 1>;
+using Buffer2 = Halide::Buffer<float, 2>;
+
+}  // namespace
+
+template <typename Pass>
+class FeaturesPass : public MapPass<Pass> {
+ public:
+  template <typename T>
+  using Input = typename MapPass<Pass>::template Input<T>;
+  using MapPass<Pass>::align, MapPass<Pass>::n_, MapPass<Pass>::feature_map_;
+
+  Input<Buffer2> x{"x"};  // (j, N): rows padded with zeros
+  Input<Buffer1> weight{"weight"};
+  Input<int> d{"d"};
+
+ protected:
+  /// The map's features of the tile; sets features_, D after padding.
+  Func features(const Arguments& args) {
+    align(x);
+    align(weight);
+    this->features_ = feature_map_->padded_features(args, d);
+    return feature_map_->features(args, {x, d, x.dim(1).extent(), this->features_});
+  }
+  /// value times the token's weight, 0 where that is 0.
+  Expr weighed(const Expr& value) const {
+    return Halide::select(is_kept(weight(n_)), weight(n_) * value, 0.0f);
+  }
+  int lanes() const { return this->natural_vector_size(Halide::Float(32)); }
+};
+
+/// phi(D, n), weight included; 0 where real(D) is 0, which is where D only pads.
+class Features : public FeaturesPass<Features> {
+ public:
+  Input<Buffer1> real{"real"};
+  Output<Buffer2> phi{"phi"};
+
+  void configure() { add_map_inputs(false); }
+
+  void generate() {
+    const Func bare = features(arguments());
+    phi(D_, n_) = Halide::select(real(D_) == 0.0f, 0.0f, weighed(bare(D_, n_)));
+    align(real);
+    align(phi);
+    phi.dim(0).set_bounds(0, features_).set_stride(1);
+    feature_map_->schedule_features(get_target(), phi);
+  }
+};
+
+/// dx(j, n) and the map's parameter sums (added in place) from the gradient at phi(D, n).
+class FeaturesGrad : public FeaturesPass<FeaturesGrad> {
+ public:
+  Input<Buffer2> phi{"phi"}, dphi{"dphi"};
+  Output<Buffer2> dx{"dx"};
+
+  void configure() {
+    add_map_inputs(true);
+    for (const Argument& argument : feature_map_->gradient_outputs()) {
+      sums_.push_back(
+          add_output<Halide::Buffer<>>(argument.name, argument.type, argument.dimensions));
+    }
+  }
+
+  void generate() {
+    Arguments args = arguments();
+    args.buffers["phi"] = phi;
+    features(args);
+    Func bare("dphi_bare");
+    bare(D_, n_) = weighed(dphi(D_, n_));
+    const FeatureMap::Gradient gradient = feature_map_->gradient(args, bare);
+    for (Input<Buffer2>* buffer : {&phi, &dphi}) {
+      align(*buffer);
+      buffer->dim(0).set_bounds(0, features_);
+    }
+    dx(j_, n_) = gradient.x(j_, n_);
+    align(dx);
+    bind_sums(gradient.sums);
+    const Var jo("jo"), ji("ji"), no("no"), ni("ni");
+    Func out = dx;
+    out.split(n_, no, ni, tiles::kGradTokens, kRoundUp)
+        .split(j_, jo, ji, tiles::kRowColumns, kRoundUp)
+        .reorder(ji, ni, jo, no)
+        .vectorize(ji, lanes())
+        .unroll(ni);
+    feature_map_->schedule_gradient(get_target(), Halide::LoopLevel(out, jo));
+  }
+
+ private:
+  void bind_sums(const std::vector<GradientSum>& sums) {
+    for (size_t k = 0; k < sums.size(); k++) {
+      auto& output = *sums_[k];
+      output = sums[k].sum;
+      output.set_host_alignment(64);
+      Expr stride = 1;
+      for (size_t axis = 0; axis < sums[k].extents.size(); axis++) {
+        output.dim(axis).set_bounds(0, sums[k].extents[axis]).set_stride(stride);
+        stride = stride * sums[k].extents[axis];
+      }
+    }
+  }
+
+  std::vector<Output<Halide::Buffer<>>*> sums_;
+};
+
+}  // namespace luna
+
+HALIDE_REGISTER_GENERATOR(luna::Features, features)
+HALIDE_REGISTER_GENERATOR(luna::FeaturesGrad, features_grad)

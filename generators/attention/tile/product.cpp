@@ -1,0 +1,82 @@
+// out(i, n) = sum_k rows(i, k) c(k, n), or added to out: every matrix product of every pass. Rows
+// are read as vectors, coefficients one by one with any strides, so that neither operand is ever
+// copied or transposed:
+//   state      S(D, e) += phi(D, n) columns(e, n)      apply     out(e, n) = S(e, D) phi(D, n)
+//   gradients  dphi(D, n) = S(D, e) columns(e, n)      causal    scores(s, n) = phi(s, D) phi(D, n)
+// k is summed in blocks of kSumBlock so that rounding errors do not pile up along it.
+#include "generators/attention/tile/tile.h"
+
+namespace luna {
+
+class TileProduct : public TilePipeline<TileProduct> {
+ public:
+  Halide::GeneratorParam<bool> adds{"adds", false};
+  Halide::GeneratorParam<int> block{"block", 8};  ///< n at a time; out's extent is a multiple
+  Input<Buffer2> rows{"rows"};                    // (i, k), i padded to kRowColumns
+  Input<Buffer2> c{"c"};                          // (k, n)
+  Output<Buffer2> out{"out"};                     // (i, n)
+
+  void generate() {
+    const Expr K = c.dim(0).extent();
+    const RDom over_block(0, (K + tiles::kSumBlock - 1) / tiles::kSumBlock, "over_block");
+    RDom over_k(0, tiles::kSumBlock, "over_k");
+    const Expr k = kb_ * tiles::kSumBlock + over_k;
+    over_k.where(k < K);
+    const Expr at = Halide::unsafe_promise_clamped(k, 0, K - 1);
+    part_(i_, n_, kb_) = 0.0f;
+    part_(i_, n_, kb_) += rows(i_, at) * c(at, n_);
+    sum_(i_, n_) = 0.0f;
+    sum_(i_, n_) += part_(i_, n_, over_block);
+    if (adds) {
+      result_(i_, n_) = Halide::undef<float>();
+      result_(i_, n_) += sum_(i_, n_);
+    } else {
+      result_(i_, n_) = sum_(i_, n_);
+    }
+    out = result_;
+    bind_tile(rows);
+    bind_tile(out);
+    rows.dim(0).set_bounds(0, out.dim(0).extent());
+    c.dim(0).set_min(0).set_stride(Expr());
+    c.dim(1).set_bounds(0, out.dim(1).extent()).set_stride(Expr());
+    over_block_ = over_block;
+    over_k_ = over_k;
+  }
+
+  void schedule() {
+    // Two vectors x `block` accumulators; with 16 registers half of that.
+    const int width = lanes() == 16 ? 32 : int(block) > 8 ? lanes() : 2 * lanes();
+    const int tokens = lanes() == 16 || int(block) > 8 ? int(block) : int(block) / 2;
+    const Var io("io"), ii("ii"), no("no"), ni("ni");
+    const auto tiled = [&](auto stage) {
+      stage.split(i_, io, ii, width, kRoundUp)
+          .split(n_, no, ni, tokens, kRoundUp)
+          .reorder(ii, ni, no, io)
+          .vectorize(ii, lanes())
+          .unroll(ni);
+    };
+    if (adds) {
+      tiled(result_.update());
+      result_.vectorize(i_, lanes(), kRoundUp);
+    } else {
+      tiled(Halide::Stage(result_));
+    }
+    sum_.compute_at(result_, no).store_in(Halide::MemoryType::Stack);
+    sum_.bound_extent(i_, width).bound_extent(n_, tokens);
+    sum_.vectorize(i_, lanes()).unroll(i_).unroll(n_);
+    sum_.update().reorder(i_, n_, over_block_).vectorize(i_, lanes()).unroll(i_).unroll(n_);
+    part_.compute_at(sum_, over_block_).store_in(Halide::MemoryType::Register);
+    part_.bound_extent(i_, width).bound_extent(n_, tokens).bound_extent(kb_, 1);
+    part_.vectorize(i_, lanes()).unroll(i_).unroll(n_);
+    part_.update().reorder(i_, n_, over_k_).vectorize(i_, lanes()).unroll(i_).unroll(n_);
+  }
+
+ private:
+  Var i_{"i"}, kb_{"kb"};
+  Func part_{"part"}, sum_{"sum"}, result_{"result"};
+  RDom over_block_, over_k_;
+};
+
+}  // namespace luna
+
+HALIDE_REGISTER_GENERATOR(luna::TileProduct, tile_product)

@@ -1,0 +1,118 @@
+// Sums and scalings along a tile.
+#include "generators/attention/tile/tile.h"
+
+namespace luna {
+
+/// sum(n) = sum_k a(k, n) b(k, n), k padded to kLanes: by lanes first, the lanes pairwise, so that
+/// there are few roundings and the same ones in every call. b may have one row for all n.
+class TileDot : public TilePipeline<TileDot> {
+ public:
+  Input<Buffer2> a{"a"}, b{"b"};
+  Output<Buffer1> sum{"sum"};
+
+  void generate() {
+    const RDom over_block(0, a.dim(0).extent() / tiles::kLanes, "over_block");
+    const Var lane("lane");
+    Func by_lane("by_lane");
+    const Expr k = over_block * tiles::kLanes + lane;
+    by_lane(lane, n_) = 0.0f;
+    by_lane(lane, n_) += a(k, n_) * b(k, n_);
+    std::vector<Expr> partial;
+    for (int l = 0; l < tiles::kLanes; l++) {
+      partial.push_back(by_lane(l, n_));
+    }
+    while (partial.size() > 1) {
+      for (size_t l = 0; l < partial.size() / 2; l++) {
+        partial[l] = partial[l] + partial[l + partial.size() / 2];
+      }
+      partial.resize(partial.size() / 2);
+    }
+    sum(n_) = partial[0];
+    bind_tile(a);
+    bind_tile(b);
+    b.dim(0).set_bounds(0, a.dim(0).extent());
+    b.dim(1).set_stride(Expr());
+    bind_scalars(sum);
+    by_lane.compute_at(Func(sum), n_).store_in(Halide::MemoryType::Stack);
+    by_lane.bound(lane, 0, tiles::kLanes).vectorize(lane, lanes()).unroll(lane);
+    by_lane.update().reorder(lane, over_block, n_).vectorize(lane, lanes()).unroll(lane);
+  }
+};
+
+/// rows(j, n) *= factor(n), in place.
+class TileScale : public TilePipeline<TileScale> {
+ public:
+  Input<Buffer1> factor{"factor"};
+  Output<Buffer2> rows{"rows"};
+
+  void generate() {
+    Func result("scaled");
+    result(j_, n_) = Halide::undef<float>();
+    result(j_, n_) *= factor(n_);
+    rows = result;
+    bind_tile(rows);
+    bind_scalars(factor);
+    result.vectorize(j_, lanes(), kRoundUp);
+    result.update().vectorize(j_, lanes(), kRoundUp);
+  }
+};
+
+/// out(D, n) = c(D) phi(D, n).
+class TileWeigh : public TilePipeline<TileWeigh> {
+ public:
+  Input<Buffer2> phi{"phi"};
+  Input<Buffer1> c{"c"};
+  Output<Buffer2> out{"out"};
+
+  void generate() {
+    out(j_, n_) = c(j_) * phi(j_, n_);
+    bind_tile(phi);
+    bind_tile(out);
+    Func(out).vectorize(j_, lanes(), kRoundUp);
+  }
+};
+
+/// sum(D) += sum_n phi(D, n)^2, in place.
+class TileSquares : public TilePipeline<TileSquares> {
+ public:
+  Input<Buffer2> phi{"phi"};
+  Output<Buffer1> sum{"sum"};
+
+  void generate() {
+    const RDom over_n(0, phi.dim(1).extent(), "over_n");
+    Func total("total");
+    total(j_) = Halide::undef<float>();
+    total(j_) += phi(j_, over_n) * phi(j_, over_n);
+    sum = total;
+    bind_tile(phi);
+    total.update().reorder(j_, over_n).vectorize(j_, lanes(), kRoundUp);
+  }
+};
+
+/// largest(i) = max(largest(i), max_n t(i, n)) over tokens of nonzero weight, in place.
+class TileMaximum : public TilePipeline<TileMaximum> {
+ public:
+  Input<Buffer2> t{"t"};
+  Input<Buffer1> weight{"weight"};
+  Output<Buffer1> largest{"largest"};
+
+  void generate() {
+    const RDom over_n(0, weight.dim(0).extent(), "over_n");
+    Func result("result");
+    result(j_) = Halide::undef<float>();
+    result(j_) =
+        Halide::select(is_kept(weight(over_n)), Halide::max(result(j_), t(j_, over_n)), result(j_));
+    largest = result;
+    bind_tile(t);
+    bind_scalars(weight);
+    result.update().reorder(j_, over_n).vectorize(j_, lanes(), kRoundUp);
+  }
+};
+
+}  // namespace luna
+
+HALIDE_REGISTER_GENERATOR(luna::TileDot, tile_dot)
+HALIDE_REGISTER_GENERATOR(luna::TileMaximum, tile_maximum)
+HALIDE_REGISTER_GENERATOR(luna::TileScale, tile_scale)
+HALIDE_REGISTER_GENERATOR(luna::TileSquares, tile_squares)
+HALIDE_REGISTER_GENERATOR(luna::TileWeigh, tile_weigh)

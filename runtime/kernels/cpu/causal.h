@@ -1,0 +1,20 @@
+// Causal attention in chunks: token t sees keys 0 .. t. A chunk's queries read the state of all
+// chunks before it, and its own keys through a triangle of scores; backward runs the same once
+// forward (queries) and once in reverse (keys).
+#pragma once
+
+#include "runtime/kernels/cpu/packed_map.h"
+#include "runtime/kernels/kernels.h"
+
+namespace luna::kernels::cpu {
+
+/// o, den, and the state after the last token. Nq = N.
+void causal_forward(const Problem& p, const PackedMap& q_map, const PackedMap& k_map,
+                    Forward& result);
+
+/// What of result is defined is filled; power [B, Hk, N] (or undefined): phi . dphi of every key.
+void causal_backward(const Problem& p, const PackedMap& q_map, const PackedMap& k_map,
+                     const Forward& saved, const at::Tensor& grad, bool wants_params,
+                     const at::Tensor& power, Backward& result);
+
+}  // namespace luna::kernels::cpu

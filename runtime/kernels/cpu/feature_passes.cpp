@@ -1,0 +1,168 @@
+#include "runtime/kernels/cpu/feature_passes.h"
+
+#include "runtime/kernels/cpu/feature_tiles.h"
+#include "runtime/kernels/cpu/quotient.h"
+#include "runtime/kernels/cpu/running_state.h"
+#include "runtime/kernels/layout.h"
+
+namespace luna::kernels::cpu {
+namespace {
+
+/// performer's M of every (b, key head); 0 for other maps.
+class Stabilisers {
+ public:
+  explicit Stabilisers(const MapArgs& map) : values_(map.stabiliser) {}
+  float of(int64_t head) const {
+    return values_.defined() ? values_.const_data_ptr<float>()[head] : 0.0f;
+  }
+
+ private:
+  at::Tensor values_;
+};
+
+/// A contiguous tensor [heads..., outer, inner] as one (inner, outer) matrix a head.
+Matrix of_head(const at::Tensor& t, int64_t head) {
+  const int64_t inner = t.size(-1), outer = t.size(-2);
+  return {t.data_ptr<float>() + head * outer * inner, inner, 1, outer, inner};
+}
+
+Tasks tasks_of(const at::Tensor& x) { return {x.size(0), x.size(1), x.size(2)}; }
+
+}  // namespace
+
+void feature_state(const Problem& p, const PackedMap& map, at::Tensor& S, at::Tensor& z) {
+  const int64_t Hk = p.k.size(1), dv = p.v.size(3), tile = tile_tokens(map.layout().padded);
+  const Tasks tasks = tasks_of(p.k);
+  const TaskStates states(tasks.count(), map.layout(), dv);
+  const TokenRows v(p.v);
+  const Stabilisers stabilisers(p.k_map);
+  tasks.run([&](int64_t begin, int64_t end) {
+    FeatureTiles keys(map, Side::key, p.k, p.k_weight, tile);
+    const Tile values(augmented_columns(dv), tile);
+    for (int64_t index = begin; index < end; index++) {
+      const Task task = tasks[index];
+      keys.start(task, stabilisers.of(task.b * Hk + task.h));
+      for_each_tile(task, tile, [&](int64_t n, int64_t tokens) {
+        keys.compute(n, tokens);
+        v.load(task.b, task.h, n, tokens, keys.weight(), 1.0f, values);
+        state_add(keys.phi(), by_token(values, keys.padded(), dv), states.of(index));
+      });
+    }
+  });
+  states.reduce(S, z);
+}
+
+void feature_apply(const Problem& p, const PackedMap& map, Forward& result) {
+  const int64_t H = p.q.size(1), Hk = p.k.size(1), dv = p.v.size(3);
+  const int64_t tile = tile_tokens(map.layout().padded);
+  const at::Tensor states = state_rows(result.S, map.layout());
+  const at::Tensor normalisers = normaliser_row(result.z, map.layout()).unsqueeze(2);
+  const TokenRows o(result.o);
+  const Rows den(result.den);
+  const Tasks tasks = tasks_of(p.q);
+  tasks.run([&](int64_t begin, int64_t end) {
+    FeatureTiles queries(map, Side::query, p.q, p.q_weight, tile);
+    const Tile sums(dv, tile);
+    std::vector<float> factor(padded_tokens(tile));
+    for (int64_t index = begin; index < end; index++) {
+      const Task task = tasks[index];
+      const int64_t head = task.b * Hk + task.h * Hk / H;
+      Matrix z = of_head(normalisers, head);
+      z.stride1 = 0;
+      queries.start(task, 0.0f);
+      for_each_tile(task, tile, [&](int64_t n, int64_t tokens) {
+        queries.compute(n, tokens);
+        product(of_head(states, head), queries.phi(), sums.matrix(queries.padded()));
+        dot(queries.phi(), z.first1(queries.padded()), factor.data());
+        for (int64_t k = 0; k < tokens; k++) {
+          *den.at(task.b, task.h, n + k) = factor[k];
+          factor[k] = 1.0f / denominator_rule(factor[k], p.denominator);
+        }
+        o.store(task.b, task.h, n, tokens, sums, factor.data());
+      });
+    }
+  });
+}
+
+void feature_query_gradients(const Problem& p, const PackedMap& map, const Forward& saved,
+                             const at::Tensor& grad, bool wants_params, Backward& result,
+                             StateGradient& state_gradient) {
+  const int64_t H = p.q.size(1), Hk = p.k.size(1), dv = saved.S.size(3);
+  const int64_t tile = tile_tokens(map.layout().padded);
+  const Tasks tasks = tasks_of(p.q);
+  const at::Tensor state = state_columns(saved.S, saved.z, map.layout());
+  const TaskStates states(tasks.count(), map.layout(), dv);
+  const at::Tensor sums = at::zeros({tasks.count(), map.sum_size()}, at::kFloat);
+  const TokenRows dq(result.q);
+  tasks.run([&](int64_t begin, int64_t end) {
+    FeatureTiles queries(map, Side::query, p.q, p.q_weight, tile);
+    QuotientColumns quotient(grad, saved.o, saved.den, p.denominator, tile);
+    const Tile dphi(map.layout().padded, tile);
+    for (int64_t index = begin; index < end; index++) {
+      const Task task = tasks[index];
+      const Matrix S = of_head(state, task.b * Hk + task.h * Hk / H);
+      queries.start_gradient(task, 0.0f, sums.data_ptr<float>() + index * map.sum_size());
+      for_each_tile(task, tile, [&](int64_t n, int64_t tokens) {
+        queries.compute(n, tokens);
+        const int64_t padded = queries.padded();
+        const Tile& columns = quotient.compute(task.b, task.h, n, tokens, queries.weight());
+        state_add(queries.phi(), by_token(columns, padded, dv), states.of(index));
+        if (!dq.defined() && !wants_params) return;
+        product(S.first1(dv + 1), columns.matrix(padded).first0(dv + 1), dphi.matrix(padded));
+        const Tile& dx = queries.gradient(dphi);
+        if (dq.defined()) dq.store(task.b, task.h, n, tokens, dx);
+      });
+    }
+  });
+  if (wants_params) result.q_map = map.unpack(sum_tasks(sums));
+  states.reduce(state_gradient.R, state_gradient.u);
+}
+
+void feature_key_gradients(const Problem& p, const PackedMap& map,
+                           const StateGradient& state_gradient, bool wants_params,
+                           const at::Tensor& power, Backward& result) {
+  const int64_t Hk = p.k.size(1), width = p.v.size(3), tile = tile_tokens(map.layout().padded);
+  const at::Tensor state = state_columns(state_gradient.R, state_gradient.u, map.layout());
+  const at::Tensor rows = state_rows(state_gradient.R, map.layout());
+  const Tasks tasks = tasks_of(p.k);
+  const at::Tensor sums = at::zeros({tasks.count(), map.sum_size()}, at::kFloat);
+  const TokenRows v(p.v), dk(result.k), dv(result.v);
+  const Rows powers(power, nullptr);
+  const Stabilisers stabilisers(p.k_map);
+  const bool through_map = dk.defined() || wants_params || power.defined();
+  tasks.run([&](int64_t begin, int64_t end) {
+    FeatureTiles keys(map, Side::key, p.k, p.k_weight, tile);
+    const Tile values(augmented_columns(width), tile), dphi(map.layout().padded, tile);
+    const Tile dvalues(width, tile);
+    std::vector<float> products(padded_tokens(tile));
+    for (int64_t index = begin; index < end; index++) {
+      const Task task = tasks[index];
+      const int64_t head = task.b * Hk + task.h;
+      keys.start_gradient(task, stabilisers.of(head),
+                          sums.data_ptr<float>() + index * map.sum_size());
+      for_each_tile(task, tile, [&](int64_t n, int64_t tokens) {
+        keys.compute(n, tokens);
+        const int64_t padded = keys.padded();
+        if (dv.defined()) {
+          product(of_head(rows, head), keys.phi(), dvalues.matrix(padded));
+          for (int64_t k = 0; k < tokens; k++) products[k] = keys.weight()[k] == 0 ? 0.0f : 1.0f;
+          dv.store(task.b, task.h, n, tokens, dvalues, products.data(), /*selects=*/true);
+        }
+        if (!through_map) return;
+        v.load(task.b, task.h, n, tokens, keys.weight(), 1.0f, values);
+        product(of_head(state, head).first1(width + 1), values.matrix(padded).first0(width + 1),
+                dphi.matrix(padded));
+        if (power.defined()) {
+          dot(keys.phi(), dphi.matrix(padded), products.data());
+          for (int64_t k = 0; k < tokens; k++) *powers.at(task.b, task.h, n + k) = products[k];
+        }
+        if (!dk.defined() && !wants_params) return;
+        const Tile& dx = keys.gradient(dphi);
+        if (dk.defined()) dk.store(task.b, task.h, n, tokens, dx);
+      });
+    }
+  });
+  if (wants_params) result.k_map = map.unpack(sum_tasks(sums));
+}
+
+}  // namespace luna::kernels::cpu

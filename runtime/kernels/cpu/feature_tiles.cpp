@@ -1,0 +1,71 @@
+#include "runtime/kernels/cpu/feature_tiles.h"
+
+namespace luna::kernels {
+namespace {
+
+/// Arguments that both pipelines begin with, then those of the gradient.
+enum { kX, kWeight, kD, kPhi, kDphi };
+
+size_t add_tile(TileCall& call, const Tile& tile, int64_t width) {
+  return call.add(tile.data(), {{width, 1}, {0, tile.width()}});
+}
+
+}  // namespace
+
+FeatureTiles::FeatureTiles(const PackedMap& map, Side side, const at::Tensor& x,
+                           const at::Tensor& weight, int64_t tokens)
+    : map_(map),
+      side_(side),
+      rows_(x),
+      weights_(weight, tokens),
+      x_(x.size(3), tokens),
+      phi_(map.layout().padded, tokens),
+      dx_(x.size(3), tokens) {}
+
+void FeatureTiles::begin(TileCall& call) {
+  add_tile(call, x_, x_.width());
+  call.add(weights_.data(), {{0, 1}});
+  call.add(static_cast<int32_t>(rows_.width()));
+}
+
+void FeatureTiles::start(const Task& task, float stabiliser) {
+  task_ = task;
+  features_.emplace("features_" + map_.variant());
+  begin(*features_);
+  features_->add(map_.real_features().const_data_ptr<float>(), {{phi_.width(), 1}});
+  map_.add_inputs(*features_, side_, false, stabiliser);
+  phi_at_ = add_tile(*features_, phi_, phi_.width());
+}
+
+void FeatureTiles::start_gradient(const Task& task, float stabiliser, float* sums) {
+  start(task, stabiliser);
+  grad_.emplace("features_grad_" + map_.variant());
+  begin(*grad_);
+  add_tile(*grad_, phi_, phi_.width());
+  add_tile(*grad_, phi_, phi_.width());  // dphi, placed by gradient()
+  map_.add_inputs(*grad_, side_, true, stabiliser);
+  dx_at_ = add_tile(*grad_, dx_, dx_.width());
+  map_.add_sums(*grad_, sums);
+}
+
+void FeatureTiles::compute(int64_t n, int64_t tokens) {
+  padded_ = padded_tokens(tokens);
+  const float* weight = weights_.of(task_, n, tokens);
+  rows_.load(task_.b, task_.h, n, tokens, weight, 0.0f, x_);
+  features_->point(kX, x_.data(), padded_);
+  features_->point(kWeight, weight, padded_);
+  features_->point(phi_at_, phi_.data(), padded_);
+  features_->run();
+}
+
+const Tile& FeatureTiles::gradient(const Tile& dphi) {
+  grad_->point(kX, x_.data(), padded_);
+  grad_->point(kWeight, weights_.data(), padded_);
+  grad_->point(kPhi, phi_.data(), padded_);
+  grad_->point(kDphi, dphi.data(), padded_);
+  grad_->point(dx_at_, dx_.data(), padded_);
+  grad_->run();
+  return dx_;
+}
+
+}  // namespace luna::kernels

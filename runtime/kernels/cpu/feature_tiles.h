@@ -1,0 +1,48 @@
+// Features of a side's tokens, tile by tile, and the gradient back through them.
+#pragma once
+
+#include <optional>
+
+#include "runtime/kernels/cpu/packed_map.h"
+#include "runtime/kernels/cpu/tile.h"
+
+namespace luna::kernels {
+
+class FeatureTiles {
+ public:
+  /// x [B, heads, N, d], weight [B, heads, N] float32 or undefined (= 1); tiles of at most
+  /// `tokens`.
+  FeatureTiles(const PackedMap& map, Side side, const at::Tensor& x, const at::Tensor& weight,
+               int64_t tokens);
+
+  /// What follows is of this task. stabiliser: performer's M of the (b, h), key side.
+  void start(const Task& task, float stabiliser);
+  /// The same, gradients included; sums: where the parameters' are added, PackedMap::sum_size().
+  void start_gradient(const Task& task, float stabiliser, float* sums);
+
+  /// Features of the tokens n, ... .
+  void compute(int64_t n, int64_t tokens);
+  /// phi(D, n), weights included, of the last compute().
+  Matrix phi() const { return phi_.matrix(padded_); }
+  const float* weight() const { return weights_.data(); }
+  int64_t padded() const { return padded_; }
+
+  /// dx of the last compute()'s tokens from the gradient at phi, and the parameters' sums.
+  const Tile& gradient(const Tile& dphi);
+
+ private:
+  /// Appends what both pipelines begin with.
+  void begin(TileCall& call);
+
+  const PackedMap& map_;
+  Side side_;
+  TokenRows rows_;
+  TokenWeights weights_;
+  Task task_{};
+  int64_t padded_ = 0;
+  Tile x_, phi_, dx_;
+  std::optional<TileCall> features_, grad_;
+  size_t phi_at_ = 0, dx_at_ = 0;  ///< arguments that are written
+};
+
+}  // namespace luna::kernels

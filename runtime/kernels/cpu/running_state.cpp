@@ -1,0 +1,89 @@
+#include "runtime/kernels/cpu/running_state.h"
+
+#include <algorithm>
+
+#include "runtime/kernels/cpu/transpose.h"
+
+namespace luna::kernels {
+
+TaskStates::TaskStates(int64_t tasks, const FeatureLayout& layout, int64_t dv)
+    : layout_(layout),
+      dv_(dv),
+      columns_(augmented_columns(dv)),
+      memory_(at::zeros({tasks, columns_, layout.padded}, at::kFloat)) {}
+
+Matrix TaskStates::of(int64_t task) const {
+  return {memory_.data_ptr<float>() + task * columns_ * layout_.padded, layout_.padded, 1, columns_,
+          layout_.padded};
+}
+
+void TaskStates::reduce(at::Tensor& S, at::Tensor& z) const {
+  const int64_t heads = S.size(0) * S.size(1), D = S.size(2);
+  const int64_t slots = heads ? memory_.size(0) / heads : 0;
+  at::parallel_for(0, heads, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t head = begin; head < end; head++) {
+      reduce_state(of(head * slots).data, slots, layout_, dv_, S.data_ptr<float>() + head * D * dv_,
+                   z.data_ptr<float>() + head * D);
+    }
+  });
+}
+
+void TaskStates::sum_others(int64_t slots, bool reverse) {
+  const int64_t size = columns_ * layout_.padded, heads = memory_.size(0) / slots;
+  at::parallel_for(0, heads, 1, [&](int64_t begin, int64_t end) {
+    std::vector<double> sum(size);
+    for (int64_t head = begin; head < end; head++) {
+      std::fill(sum.begin(), sum.end(), 0.0);
+      for (int64_t k = 0; k < slots; k++) {
+        float* state = of(head * slots + (reverse ? slots - 1 - k : k)).data;
+        for (int64_t i = 0; i < size; i++) {
+          const float own = state[i];
+          state[i] = static_cast<float>(sum[i]);
+          sum[i] += own;
+        }
+      }
+    }
+  });
+}
+
+RunningState::RunningState(const FeatureLayout& layout, int64_t dv)
+    : layout_(layout),
+      dv_(dv),
+      columns_(at::zeros({augmented_columns(dv), layout.padded}, at::kFloat)),
+      rows_(at::zeros({layout.padded, tiles::round_up(dv, tiles::kRowColumns)}, at::kFloat)) {}
+
+void RunningState::start(const Matrix& state) {
+  std::copy_n(state.data, columns_.numel(), columns_.data_ptr<float>());
+  refresh();
+}
+
+void RunningState::add(const Matrix& phi, const Tile& columns, int64_t tokens) {
+  state_add(phi, by_token(columns, tokens, dv_), this->columns());
+  refresh();
+}
+
+void RunningState::refresh() {
+  transpose(columns().first1(dv_), rows_.data_ptr<float>(), rows_.size(1));
+}
+
+Matrix RunningState::columns() const {
+  return {columns_.data_ptr<float>(), layout_.padded, 1, columns_.size(0), layout_.padded};
+}
+
+Matrix RunningState::rows() const {
+  return {rows_.data_ptr<float>(), rows_.size(1), 1, layout_.padded, rows_.size(1)};
+}
+
+Matrix RunningState::normaliser(int64_t tokens) const {
+  return {columns_.data_ptr<float>() + dv_ * layout_.padded, layout_.padded, 1, tokens, 0};
+}
+
+void RunningState::store(float* S, float* z) const {
+  reduce_state(columns_.const_data_ptr<float>(), 1, layout_, dv_, S, z);
+}
+
+Matrix by_token(const Tile& columns, int64_t tokens, int64_t dv) {
+  return columns.matrix(tokens).first0(augmented_columns(dv)).transposed();
+}
+
+}  // namespace luna::kernels

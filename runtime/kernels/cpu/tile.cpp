@@ -1,0 +1,144 @@
+#include "runtime/kernels/cpu/tile.h"
+
+#include <algorithm>
+
+#include "runtime/halide/error.h"
+#include "tile_dot.h"
+#include "tile_load_f32.h"
+#include "tile_maximum.h"
+#include "tile_product.h"
+#include "tile_product_add.h"
+#include "tile_scale.h"
+#include "tile_squares.h"
+#include "tile_state_add.h"
+#include "tile_store_f32.h"
+#include "tile_weigh.h"
+
+namespace luna::kernels {
+namespace {
+
+/// Floats of a tile's features: what fits the nearest cache beside what it is multiplied with.
+constexpr int64_t kTileFloats = 8192;
+constexpr int64_t kMinTokens = 64, kMaxTokens = 256;
+
+constexpr halide_type_t kFloat32(halide_type_float, 32);
+
+int32_t narrow(int64_t value) {
+  TORCH_CHECK_VALUE(value <= std::numeric_limits<int32_t>::max(), "luna: a stride of ", value,
+                    " elements is beyond 32-bit indexing; pass contiguous tensors");
+  return static_cast<int32_t>(value);
+}
+
+/// A buffer argument of a pipeline.
+class View {
+ public:
+  View(const void* data, halide_type_t type, int64_t extent0, int64_t stride0, int64_t extent1,
+       int64_t stride1)
+      : dims_{{0, narrow(extent0), narrow(stride0)}, {0, narrow(extent1), narrow(stride1)}} {
+    fill(data, type, 2);
+  }
+  explicit View(const Matrix& m)
+      : View(m.data, kFloat32, m.extent0, m.stride0, m.extent1, m.stride1) {}
+  View(const float* data, int64_t extent, int64_t stride = 1)
+      : dims_{{0, narrow(extent), narrow(stride)}, {}} {
+    fill(data, kFloat32, 1);
+  }
+  operator halide_buffer_t*() { return &buffer_; }
+
+ private:
+  void fill(const void* data, halide_type_t type, int dimensions) {
+    buffer_ = halide_buffer_t();
+    buffer_.host = const_cast<uint8_t*>(static_cast<const uint8_t*>(data));
+    buffer_.type = type;
+    buffer_.dimensions = dimensions;
+    buffer_.dim = dims_;
+  }
+  halide_buffer_t buffer_;
+  halide_dimension_t dims_[2];
+};
+
+void check(int code, const char* name) {
+  if (code) halide::fail(code, name);
+}
+
+}  // namespace
+
+int64_t tile_tokens(int64_t features) {
+  const int64_t fitting = kTileFloats / std::max<int64_t>(features, 1) / kMinTokens * kMinTokens;
+  return std::clamp(fitting, kMinTokens, kMaxTokens);
+}
+
+Tile::Tile(int64_t width, int64_t tokens)
+    : width_(tiles::round_up(std::max<int64_t>(width, 1), tiles::kRowColumns)),
+      memory_(at::empty({padded_tokens(tokens), width_}, at::kFloat)),
+      data_(memory_.data_ptr<float>()) {}
+
+TokenRows::TokenRows(const at::Tensor& t) {
+  if (!t.defined()) return;
+  static char nothing[64];
+  data_ = t.numel() ? static_cast<char*>(t.data_ptr()) : nothing;
+  batch_ = t.stride(0);
+  head_ = t.stride(1);
+  row_ = t.size(2) > 1 ? t.stride(2) : 0;
+  width_ = t.size(3);
+  element_ = static_cast<int64_t>(t.element_size());
+  dtype_ = t.scalar_type();
+}
+
+void TokenRows::load(int64_t b, int64_t h, int64_t n, int64_t tokens, const float* weight,
+                     float beyond, const Tile& tile) const {
+  View x(at(b, h, n), kFloat32, width_, 1, tokens, row_);
+  check(tile_load_f32(View(weight, tokens), beyond, x, View(tile.matrix(padded_tokens(tokens)))),
+        "tile_load");
+}
+
+void TokenRows::store(int64_t b, int64_t h, int64_t n, int64_t tokens, const Tile& tile,
+                      const float* factor, bool selects) const {
+  static const float one = 1.0f;
+  View out(at(b, h, n), kFloat32, width_, 1, tokens, row_);
+  check(tile_store_f32(View(tile.matrix(padded_tokens(tokens))),
+                       View(factor ? factor : &one, tokens, factor ? 1 : 0), selects, out),
+        "tile_store");
+}
+
+const float* TokenWeights::of(const Task& task, int64_t n, int64_t tokens) {
+  const float* weight = rows_.at(task.b, task.h, n);
+  float* values = values_.data();
+  for (int64_t k = 0; k < tokens; k++) values[k] = weight[k * rows_.row];
+  std::fill(values + tokens, values + padded_tokens(tokens), 0.0f);
+  return values;
+}
+
+void product(const Matrix& rows, const Matrix& c, const Matrix& out) {
+  check(tile_product(View(rows), View(c), View(out)), "tile_product");
+}
+
+void product_add(const Matrix& rows, const Matrix& c, const Matrix& out) {
+  check(tile_product_add(View(rows), View(c), View(out)), "tile_product_add");
+}
+
+void state_add(const Matrix& phi, const Matrix& columns, const Matrix& state) {
+  check(tile_state_add(View(phi), View(columns), View(state)), "tile_state_add");
+}
+
+void dot(const Matrix& a, const Matrix& b, float* sum) {
+  check(tile_dot(View(a), View(b), View(sum, a.extent1)), "tile_dot");
+}
+
+void scale(const Matrix& rows, const float* factor) {
+  check(tile_scale(View(factor, rows.extent1), View(rows)), "tile_scale");
+}
+
+void weigh(const Matrix& phi, const float* c, const Matrix& out) {
+  check(tile_weigh(View(phi), View(c, phi.extent0), View(out)), "tile_weigh");
+}
+
+void add_squares(const Matrix& phi, float* sum) {
+  check(tile_squares(View(phi), View(sum, phi.extent0)), "tile_squares");
+}
+
+void update_maximum(const Matrix& t, const float* weight, float* largest) {
+  check(tile_maximum(View(t), View(weight, t.extent1), View(largest, t.extent0)), "tile_maximum");
+}
+
+}  // namespace luna::kernels

@@ -1,0 +1,110 @@
+// Tiles: blocks of tokens in the cache, and the pipelines over them (generators/attention/tile)
+// from which the CPU's passes are made.
+#pragma once
+
+#include <ATen/ATen.h>
+#include <HalideRuntime.h>
+
+#include "generators/common/tiles.h"
+#include "runtime/kernels/cpu/tasks.h"
+
+namespace luna::kernels {
+
+/// Tokens of a tile whose features, `features` a token, are to stay in the nearest caches.
+int64_t tile_tokens(int64_t features);
+
+/// A matrix in memory: dimension 0 innermost, strides in floats.
+struct Matrix {
+  float* data;
+  int64_t extent0, stride0, extent1, stride1;
+
+  /// Dimensions exchanged.
+  Matrix transposed() const { return {data, extent1, stride1, extent0, stride0}; }
+  /// The first count of dimension 0, or of dimension 1.
+  Matrix first0(int64_t count) const { return {data, count, stride0, extent1, stride1}; }
+  Matrix first1(int64_t count) const { return part1(0, count); }
+  /// count of dimension 1, from `first` on.
+  Matrix part1(int64_t first, int64_t count) const {
+    return {data + first * stride1, extent0, stride0, count, stride1};
+  }
+};
+
+/// Memory of a tile: rows of `width` floats (padded to kRowColumns), `tokens` of them (padded to
+/// kTokenBlock).
+class Tile {
+ public:
+  Tile(int64_t width, int64_t tokens);
+  float* data() const { return data_; }
+  int64_t width() const { return width_; }
+  float* row(int64_t n) const { return data_ + n * width_; }
+  /// (width, tokens).
+  Matrix matrix(int64_t tokens) const { return {data_, width_, 1, tokens, width_}; }
+
+ private:
+  int64_t width_;
+  at::Tensor memory_;
+  float* data_;
+};
+
+/// Tokens padded to whole blocks.
+inline int64_t padded_tokens(int64_t tokens) { return tiles::round_up(tokens, tiles::kTokenBlock); }
+
+/// Rows of a user's tensor [B, heads, tokens, width], last stride 1; undefined: no memory.
+class TokenRows {
+ public:
+  explicit TokenRows(const at::Tensor& t);
+  bool defined() const { return data_ != nullptr; }
+  int64_t width() const { return width_; }
+
+  /// Tokens n, ... of (b, h) into the tile, widened to float32: `beyond` in column `width`, zeros
+  /// from there on; zeros where weight[token] is 0 and in tokens that only pad.
+  void load(int64_t b, int64_t h, int64_t n, int64_t tokens, const float* weight, float beyond,
+            const Tile& tile) const;
+  /// The tile's tokens times factor[token] (nullptr: 1) into tokens n, ...; `selects`: 0 where the
+  /// factor is 0.
+  void store(int64_t b, int64_t h, int64_t n, int64_t tokens, const Tile& tile,
+             const float* factor = nullptr, bool selects = false) const;
+
+ private:
+  char* at(int64_t b, int64_t h, int64_t n) const {
+    return data_ + (b * batch_ + h * head_ + n * row_) * element_;
+  }
+  char* data_ = nullptr;
+  int64_t batch_ = 0, head_ = 0, row_ = 0, width_ = 0, element_ = 0;
+  at::ScalarType dtype_ = at::kFloat;
+};
+
+/// Weights [B, heads, N] (undefined: 1) of a tile's tokens, zeros where a token only pads.
+class TokenWeights {
+ public:
+  TokenWeights(const at::Tensor& weight, int64_t tokens)
+      : rows_(weight, &one_), values_(1, tokens) {}
+  TokenWeights(const TokenWeights&) = delete;
+  /// Of the task's tokens n, ...; valid until the next call.
+  const float* of(const Task& task, int64_t n, int64_t tokens);
+  const float* data() const { return values_.data(); }
+
+ private:
+  float one_ = 1.0f;
+  Rows rows_;
+  Tile values_;  ///< for its alignment
+};
+
+/// out(i, n) = sum_k rows(i, k) c(k, n); i padded to kRowColumns, n to kTokenBlock.
+void product(const Matrix& rows, const Matrix& c, const Matrix& out);
+/// out(i, n) += the same.
+void product_add(const Matrix& rows, const Matrix& c, const Matrix& out);
+/// state(D, e) += sum_n phi(D, n) columns(n, e); e padded to kStateColumns.
+void state_add(const Matrix& phi, const Matrix& columns, const Matrix& state);
+/// sum[n] = sum_k a(k, n) b(k, n); stride1 of b may be 0.
+void dot(const Matrix& a, const Matrix& b, float* sum);
+/// rows(j, n) *= factor[n].
+void scale(const Matrix& rows, const float* factor);
+/// out(D, n) = c[D] phi(D, n).
+void weigh(const Matrix& phi, const float* c, const Matrix& out);
+/// sum[D] += sum_n phi(D, n)^2.
+void add_squares(const Matrix& phi, float* sum);
+/// largest[i] = max(largest[i], max_n t(i, n)) over the tokens of nonzero weight.
+void update_maximum(const Matrix& t, const float* weight, float* largest);
+
+}  // namespace luna::kernels

@@ -1,0 +1,82 @@
+// What causal attention promises beside its values: nothing comes from the future, and the same
+// bits for any number of threads.
+#include <ATen/Parallel.h>
+
+#include "runtime/ops/fixed_maps.h"
+#include "tests/support/compare.h"
+
+namespace luna::test {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+class Causal : public ::testing::TestWithParam<std::string> {
+ protected:
+  Causal() : case_(small_case(GetParam())) {
+    case_.shape.N = case_.shape.Nq = 150;  // two chunks and a part of one
+    case_.spec.causal = true;
+    in_ = make_inputs(case_);
+  }
+  at::Tensor forward(const ops::Inputs& in) const {
+    return run_forward(in, case_.spec, Through::fused);
+  }
+  /// Rows before token t are as they were, bit for bit.
+  void expect_same_before(int64_t t, const at::Tensor& out, const at::Tensor& clean) const {
+    EXPECT_TRUE(same_bits(out.narrow(2, 0, t).contiguous(), clean.narrow(2, 0, t).contiguous()))
+        << GetParam() << " token " << t;
+  }
+
+  Case case_;
+  ops::Inputs in_;
+};
+
+TEST_P(Causal, NanReachesNoEarlierToken) {
+  const at::Tensor clean = forward(in_);
+  for (const int64_t t : {5, 40, 63, 64, 100, 149}) {
+    for (at::Tensor ops::Inputs::*which : {&ops::Inputs::q, &ops::Inputs::k, &ops::Inputs::v}) {
+      ops::Inputs in = in_;
+      in.*which = (in.*which).clone();
+      (in.*which).select(2, t).fill_(kNan);
+      const at::Tensor out = forward(in);
+      expect_same_before(t, out, clean);
+      EXPECT_TRUE(out.select(2, t).isnan().all().item<bool>()) << GetParam() << " token " << t;
+    }
+  }
+}
+
+TEST_P(Causal, LaterTokensDoNotMatter) {
+  const at::Tensor clean = forward(in_);
+  for (const int64_t t : {1, 63, 64, 100}) {
+    ops::Inputs in = in_;
+    for (at::Tensor* x : {&in.q, &in.k, &in.v}) {
+      *x = x->clone();
+      x->narrow(2, t, x->size(2) - t).normal_().mul_(3.0);
+    }
+    expect_same_before(t, forward(in), clean);
+  }
+}
+
+TEST_P(Causal, SameBitsForAnyNumberOfThreads) {
+  case_.shape = {1, 2, 1, 3000, 3000, 8, 8, 4, 3, 5};
+  in_ = make_inputs(case_);
+  const at::Tensor grad = make_grad(case_);
+  const int threads = at::get_num_threads();
+  at::set_num_threads(1);
+  const Result one = run(in_, case_.spec, grad, Through::fused);
+  at::set_num_threads(2);
+  const Result two = run(in_, case_.spec, grad, Through::fused);
+  at::set_num_threads(threads);
+  for (size_t i = 0; i < one.names.size(); ++i) {
+    EXPECT_TRUE(same_bits(one.tensors[i], two.tensors[i])) << GetParam() << " " << one.names[i];
+  }
+}
+
+std::vector<std::string> maps() {
+  std::vector<std::string> names = {"luna"};
+  for (const char* name : ops::fixed_map_names()) names.emplace_back(name);
+  return names;
+}
+INSTANTIATE_TEST_SUITE_P(Maps, Causal, ::testing::ValuesIn(maps()));
+
+}  // namespace
+}  // namespace luna::test
