@@ -14,7 +14,7 @@ class Elementwise : public FeatureMap {
   Func features(const Arguments& arguments, const TokenTile& tile) override;
   Gradient gradient(const Arguments& arguments, const Func& dphi) override;
   void schedule_features(const Halide::Target& target, Func out) override;
-  void schedule_gradient(const Halide::Target&, const Halide::LoopLevel&) override {}
+  void schedule_gradient(const Halide::Target&, const GradientLoops&) override {}
   void schedule_shared(const SharedTile& tile) override;
 
  protected:

@@ -75,9 +75,9 @@ void Favor::schedule_shared(const SharedTile& tile) {
   square_.update().unroll(over_square_, warp::kVector);
 }
 
-void Favor::schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) {
-  Projected::schedule_gradient(target, dx_at);
-  per_tile(dt_).vectorize(i_, target.natural_vector_size<float>(), Halide::TailStrategy::RoundUp);
+void Favor::schedule_gradient(const Halide::Target& target, const GradientLoops& at) {
+  Projected::schedule_gradient(target, at);
+  schedule_dt(target);
   sum_dt_.compute_root().store_in(MemoryType::Stack);
 }
 

@@ -57,6 +57,12 @@ struct GradientSum {
   std::vector<Expr> extents;
 };
 
+/// CPU: the loops in which a gradient is stored, over blocks of kGradTokens tokens and, inside, over
+/// blocks of kRowColumns columns.
+struct GradientLoops {
+  Halide::LoopLevel tokens, columns;
+};
+
 /// Generator parameters that select and size a map.
 struct MapOptions {
   int levels = 2;        ///< levels of the 16-ary knot search
@@ -96,12 +102,13 @@ class FeatureMap {
 
   /// CPU: out(D, n) is what features() returned times a weight, the pipeline's output.
   virtual void schedule_features(const Halide::Target& target, Func out) = 0;
-  /// CPU: of the gradient alone. dx_at: the loop over blocks of kGradTokens tokens and kRowColumns
-  /// columns in which dx is stored.
-  virtual void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) = 0;
+  /// CPU: of the gradient alone.
+  virtual void schedule_gradient(const Halide::Target& target, const GradientLoops& at) = 0;
 
   /// GPU: features in shared memory, lanes are tokens.
-  virtual void schedule_shared(const SharedTile& tile) = 0;
+  virtual void schedule_shared(const SharedTile&) {
+    throw Halide::RuntimeError("this feature map has no GPU schedule");
+  }
   /// GPU: `site` is the loop over what one lane computes the gradient of.
   virtual void schedule_shared_gradient(const Halide::LoopLevel&) {}
 

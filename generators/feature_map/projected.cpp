@@ -96,14 +96,14 @@ void Projected::schedule_projection(const Halide::Target& target) {
   t_block_.update().reorder(i_, n_, over_d_).vectorize(i_, lanes).unroll(n_);
 }
 
-void Projected::schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) {
+void Projected::schedule_gradient(const Halide::Target& target, const GradientLoops& at) {
   const int lanes = target.natural_vector_size<float>();
   const Var jo("jo"), jv("jv"), io("io"), ii("ii");
   const auto round_up = TailStrategy::RoundUp;
   if (reads_projection()) {
     schedule_projection(target);
   }
-  dx_.compute_at(dx_at).store_in(MemoryType::Register);
+  dx_.compute_at(at.columns).store_in(MemoryType::Register);
   dx_.bound_extent(j_, tiles::kRowColumns).bound_extent(n_, tiles::kGradTokens);
   dx_.vectorize(j_, lanes).unroll(j_).unroll(n_);
   dx_.update().reorder(j_, n_, over_i_).vectorize(j_, lanes).unroll(j_).unroll(n_);
@@ -120,6 +120,10 @@ void Projected::schedule_gradient(const Halide::Target& target, const Halide::Lo
   dproj_block_.update().reorder(j_, i_, over_n_).vectorize(j_, lanes).unroll(i_);
   dbias_.vectorize(i_, lanes, round_up);
   dbias_.update().reorder(i_, over_n_bias_).vectorize(i_, lanes, round_up);
+}
+
+void Projected::schedule_dt(const Halide::Target& target) {
+  per_tile(dt_).vectorize(i_, target.natural_vector_size<float>(), TailStrategy::RoundUp);
 }
 
 void Projected::share_sites(Func& f, const SharedTile& tile) const {

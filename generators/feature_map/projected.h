@@ -14,7 +14,7 @@ class Projected : public FeatureMap {
   std::vector<Argument> gradient_outputs() const override;
   Expr padded_features(const Arguments& arguments, const Expr& d) const override;
   void schedule_features(const Halide::Target& target, Func out) override;
-  void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) override;
+  void schedule_gradient(const Halide::Target& target, const GradientLoops& at) override;
   void schedule_shared(const SharedTile& tile) override;
 
   /// GPU: the projections that one round of that loop reads, in registers.
@@ -27,6 +27,8 @@ class Projected : public FeatureMap {
   virtual bool reads_projection() const { return true; }
   /// CPU: the projection, once per tile.
   void schedule_projection(const Halide::Target& target);
+  /// CPU: dt_, once per tile.
+  void schedule_dt(const Halide::Target& target);
   /// Defines t_(i, n).
   void project(const Arguments& arguments, const TokenTile& tile);
   /// Gradient of the projection from dt_(i, n), which the derived map has defined; in batched form

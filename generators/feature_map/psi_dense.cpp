@@ -159,8 +159,8 @@ void PsiDense::schedule_features(const Halide::Target& target, Func out) {
   hidden_.compute_at(out, Halide::Var("Do")).store_in(MemoryType::Stack);
 }
 
-void PsiDense::schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) {
-  Projected::schedule_gradient(target, dx_at);
+void PsiDense::schedule_gradient(const Halide::Target& target, const GradientLoops& at) {
+  Projected::schedule_gradient(target, at);
   const int lanes = target.natural_vector_size<float>();
   const auto round_up = Halide::TailStrategy::RoundUp;
   schedule_psi(per_tile(dpsi_), target);

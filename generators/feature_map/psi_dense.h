@@ -20,7 +20,7 @@ class PsiDense : public Projected {
   Func features(const Arguments& arguments, const TokenTile& tile) override;
   Gradient gradient(const Arguments& arguments, const Func& dphi) override;
   void schedule_features(const Halide::Target& target, Func out) override;
-  void schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) override;
+  void schedule_gradient(const Halide::Target& target, const GradientLoops& at) override;
   void schedule_shared(const SharedTile& tile) override;
   void schedule_shared_gradient(const Halide::LoopLevel& site) override;
 

@@ -118,8 +118,8 @@ void PsiPwl::schedule_features(const Halide::Target& target, Func out) {
   search_->schedule({out, site});
 }
 
-void PsiPwl::schedule_gradient(const Halide::Target& target, const Halide::LoopLevel& dx_at) {
-  Projected::schedule_gradient(target, dx_at);
+void PsiPwl::schedule_gradient(const Halide::Target& target, const GradientLoops& at) {
+  Projected::schedule_gradient(target, at);
   const int lanes = target.natural_vector_size<float>();
   const Var site("site"), io("io");
   per_tile(row_).split(i_, io, site, 2, Halide::TailStrategy::RoundUp).unroll(site);

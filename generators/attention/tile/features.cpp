@@ -92,7 +92,7 @@ class FeaturesGrad : public FeaturesPass<FeaturesGrad> {
         .reorder(ji, ni, jo, no)
         .vectorize(ji, lanes())
         .unroll(ni);
-    feature_map_->schedule_gradient(get_target(), Halide::LoopLevel(out, jo));
+    feature_map_->schedule_gradient(get_target(), {{out, no}, {out, jo}});
   }
 
  private:

@@ -1,0 +1,39 @@
+// Base of the maps whose features are written block by block, functions of several coordinates or of
+// one more than once: phi is defined by updates that each write one contiguous run.
+#pragma once
+
+#include "generators/common/numeric.h"
+#include "generators/common/tiles.h"
+#include "generators/feature_map/feature_map.h"
+
+namespace luna {
+
+class Blocks : public FeatureMap {
+ public:
+  using FeatureMap::FeatureMap;
+  void schedule_features(const Halide::Target& target, Func out) override {
+    const int lanes = target.natural_vector_size<float>();
+    out.vectorize(D_, lanes, Halide::TailStrategy::RoundUp);
+    phi_.compute_at(out, n_).store_in(Halide::MemoryType::Stack);
+    phi_.bound(D_, 0, tile_.features).vectorize(D_, lanes, Halide::TailStrategy::RoundUp);
+    schedule_runs(phi_, runs_, lanes);
+  }
+
+ protected:
+  /// Distance between blocks of `width` features.
+  static Expr pitch(const Expr& width) { return round_up(width, tiles::kRowColumns); }
+  /// Vectors along the first dimension of each update's domain.
+  static void schedule_runs(Func& f, const std::vector<RDom>& runs, int lanes) {
+    for (size_t k = 0; k < runs.size(); k++) {
+      f.update(static_cast<int>(k))
+          .allow_race_conditions()
+          .vectorize(runs[k].x, lanes, Halide::TailStrategy::GuardWithIf);
+    }
+  }
+
+  Var D_{"D"}, n_{"n"}, j_{"j"};
+  Func phi_{"phi"};
+  std::vector<RDom> runs_;  ///< of phi_'s updates, in their order
+};
+
+}  // namespace luna

@@ -1,0 +1,95 @@
+// Random Fourier features (Rahimi 2007; Peng 2021): phi_i(x) = a e^(g |x|^2 - M) cos(w_i x + b_i), a
+// sine being the cosine with b = -pi/2. g is 0 where there is no norm factor, and in the values of
+// queries, whose M is their own g |x|^2; gradients take g from `growth`.
+#include "generators/common/numeric.h"
+#include "generators/feature_map/projected.h"
+
+namespace luna {
+namespace {
+
+using Halide::Float;
+using Halide::MemoryType;
+
+/// cos(x - quarters pi/2) in float32, to about two units in the last place up to |x| of some 10^4.
+/// Reduced to [-pi/4, pi/4] with pi/2 in three parts, of which whole multiples are exact.
+Expr cosine(const Expr& x, int quarters) {
+  constexpr float kTwoOverPi = 0.636619772f;
+  constexpr float kPart1 = 1.5703125f, kPart2 = 4.83751296997e-4f, kPart3 = 7.54978995489e-8f;
+  const Expr whole = Halide::round(x * kTwoOverPi);
+  const Expr r = Halide::strict_float(((x - whole * kPart1) - whole * kPart2) - whole * kPart3);
+  const Expr s = r * r;
+  const Expr sine =
+      r + r * s * (-1.6666654611e-1f + s * (8.3321608736e-3f + s * -1.9515295891e-4f));
+  const Expr even = s * s * (4.166664568298827e-2f +
+                             s * (-1.388731625493765e-3f + s * 2.443315711809948e-5f));
+  const Expr cosine = 1.0f - 0.5f * s + even;
+  const Expr turn = (Halide::cast<int>(whole) - quarters) & 3;
+  const Expr value = Halide::select((turn & 1) == 0, cosine, sine);
+  return Halide::select(turn == 1 || turn == 2, -value, value);
+}
+
+class Fourier : public Projected {
+ public:
+  using Projected::Projected;
+
+  std::vector<Argument> inputs() const override {
+    auto list = Projected::inputs();
+    list.push_back({"amplitude", Float(32), 0});   // a
+    list.push_back({"growth", Float(32), 0});      // g of the gradient
+    list.push_back({"grows", Float(32), 0});       // g of the value
+    list.push_back({"stabiliser", Float(32), 0});  // M of this (b, h)
+    return list;
+  }
+
+  Func features(const Arguments& arguments, const TokenTile& tile) override {
+    project(arguments, tile);
+    growth_ = arguments.scalars.at("growth");
+    over_square_ = RDom(0, tile.d, "over_d_square");
+    square_(n_) = 0.0f;
+    square_(n_) += tile.x(over_square_, n_) * tile.x(over_square_, n_);
+    const Expr exponent =
+        arguments.scalars.at("grows") * square_(n_) - arguments.scalars.at("stabiliser");
+    factor_(n_) = arguments.scalars.at("amplitude") * exp_nan(exponent);
+    phi_(D_, n_) = factor_(n_) * cosine(t_(D_, n_), 0);
+    return phi_;
+  }
+
+  Gradient gradient(const Arguments& arguments, const Func& dphi) override {
+    // cos' = -sin; the norm factor adds 2 g x sum_i dphi_i phi_i.
+    const Func phi = given_features(arguments, phi_);
+    dt_(i_, n_) = -dphi(i_, n_) * factor_(n_) * cosine(t_(i_, n_), 1);
+    const Gradient projected = project_back(arguments);
+    over_i_sum_ = RDom(0, projections_, "over_i_sum");
+    power_(n_) = 0.0f;
+    power_(n_) += dphi(over_i_sum_, n_) * phi(over_i_sum_, n_);
+    dx_fourier_(j_, n_) = projected.x(j_, n_) + 2.0f * growth_ * tile_.x(j_, n_) * power_(n_);
+    return {dx_fourier_, projected.sums};
+  }
+
+  void schedule_features(const Halide::Target& target, Func out) override {
+    Projected::schedule_features(target, out);
+    schedule_factor();
+  }
+  void schedule_gradient(const Halide::Target& target, const GradientLoops& at) override {
+    Projected::schedule_gradient(target, at);
+    schedule_dt(target);
+    schedule_factor();
+    power_.compute_root().store_in(MemoryType::Stack);
+  }
+
+ private:
+  void schedule_factor() {
+    for (Func* f : {&square_, &factor_}) {
+      f->compute_root().store_in(MemoryType::Stack);
+    }
+  }
+
+  Expr growth_;
+  RDom over_square_, over_i_sum_;
+  Func square_{"square"}, factor_{"factor"}, power_{"power"}, dx_fourier_{"dx_fourier"};
+};
+
+const RegisterMap<Fourier> kFourier("fourier");
+
+}  // namespace
+}  // namespace luna
