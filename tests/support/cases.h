@@ -21,6 +21,7 @@ struct Case {
   Shape shape{};
   ops::Spec spec;
   bool separate = false;  ///< L separate scalar MLPs instead of a shared one
+  bool per_head = false;  ///< of a fixed map: params of each key head's own, where it takes them
   Layout layout = Layout::contiguous;
   MaskKind mask = MaskKind::none;
   bool expanded_grad = false;  ///< grad_output is one number, expanded
@@ -30,6 +31,9 @@ struct Case {
 /// All of it in one line, for failure messages.
 std::string describe(const Case& c);
 void PrintTo(const Case& c, std::ostream* out);
+
+/// The fixed maps, with every option, that the fused operators have kernels for.
+std::vector<std::string> fused_map_names();
 
 /// count cases drawn from shapes.h's values with every option appearing many times; the same for
 /// the same seed.
