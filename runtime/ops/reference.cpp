@@ -82,22 +82,30 @@ Sums whole_sums(const Mapped& x) {
   return {at::matmul(score, x.v), score.sum(-1, true)};
 }
 
-/// Query t over keys 0..t, by halves: the later queries meet all of the earlier keys at once, so
-/// that no product, not even 0 * NaN, joins a token with a later one.
+/// Query t over keys 0..t. For every power of two s, the later half of each 2 s queries meets the
+/// earlier half of the 2 s keys: no product, not even 0 * NaN, joins a token with a later one.
 Sums causal_sums(const Mapped& x) {
-  const int64_t queries = x.phi_q.size(2), keys = x.phi_k.size(2);
-  const auto part = [&](int64_t q, int64_t q_end, int64_t k, int64_t k_end) {
-    k = std::min(k, keys);
-    k_end = std::min(k_end, keys);
-    return Mapped{x.phi_q.narrow(2, q, q_end - q), x.phi_k.narrow(2, k, k_end - k),
-                  x.v.narrow(2, k, k_end - k)};
+  const int64_t queries = x.phi_q.size(2);
+  int64_t tokens = 1;
+  while (tokens < queries) tokens *= 2;
+  const auto padded = [&](const at::Tensor& t) {
+    const at::Tensor seen = t.narrow(2, 0, std::min(t.size(2), queries));
+    return at::constant_pad_nd(seen, {0, 0, 0, tokens - seen.size(2)});
   };
-  if (queries <= 1) return whole_sums(part(0, queries, 0, queries));
-  const int64_t half = queries / 2;
-  const auto [early, early_sum] = causal_sums(part(0, half, 0, half));
-  const auto [late, late_sum] = causal_sums(part(half, queries, half, queries));
-  const auto [past, past_sum] = whole_sums(part(half, queries, 0, half));
-  return {at::cat({early, past + late}, 2), at::cat({early_sum, past_sum + late_sum}, 2)};
+  const Mapped all{padded(x.phi_q), padded(x.phi_k), padded(x.v)};
+  at::Tensor sum = (all.phi_q * all.phi_k).sum(-1, true), numerator = sum * all.v;
+  for (int64_t s = 1; s < tokens; s *= 2) {
+    const auto halves = [&](const at::Tensor& t, int64_t which) {
+      return t.unflatten(2, {tokens / (2 * s), 2, s}).select(3, which);
+    };
+    const Sums past = whole_sums({halves(all.phi_q, 1), halves(all.phi_k, 0), halves(all.v, 0)});
+    const auto in_place = [](const at::Tensor& later) {
+      return at::stack({at::zeros_like(later), later}, 3).flatten(2, 4);
+    };
+    numerator = numerator + in_place(past.first);
+    sum = sum + in_place(past.second);
+  }
+  return {numerator.narrow(2, 0, queries), sum.narrow(2, 0, queries)};
 }
 
 at::Tensor apply_rule(const at::Tensor& den, const Spec& spec) {

@@ -92,8 +92,8 @@ std::vector<Case> random_luna_cases(int count, uint64_t seed) {
   return cases;
 }
 
-std::vector<Case> random_fixed_cases(int count, uint64_t seed) {
-  const std::vector<std::string> maps = fused_map_names();
+std::vector<Case> random_fixed_cases(int count, uint64_t seed,
+                                     const std::vector<std::string>& maps) {
   Draw draw(seed);
   std::vector<Case> cases;
   for (int i = 0; i < count; ++i) {

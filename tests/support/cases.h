@@ -38,7 +38,8 @@ std::vector<std::string> fused_map_names();
 /// count cases drawn from shapes.h's values with every option appearing many times; the same for
 /// the same seed.
 std::vector<Case> random_luna_cases(int count, uint64_t seed);
-std::vector<Case> random_fixed_cases(int count, uint64_t seed);
+std::vector<Case> random_fixed_cases(int count, uint64_t seed,
+                                     const std::vector<std::string>& maps = fused_map_names());
 
 /// A small case with every default; tests change what they need.
 Case small_case(const std::string& feature_map = "luna");
