@@ -57,11 +57,12 @@ at::Tensor rff(const at::Tensor& x, const MapContext& context) {
   return waves * (exponent - stabiliser(exponent, context)).exp();
 }
 
-/// x / |x|, and 0, without a gradient, where |x| = 0.
+/// x / |x|, and 0, without a gradient, where |x| = 0: the root is taken of 1 there, whose
+/// derivatives are finite.
 at::Tensor unit(const at::Tensor& x) {
-  const at::Tensor norm = x.norm(2, -1, true);
-  const at::Tensor zero = norm == 0;
-  return (x / norm.masked_fill(zero, 1.0)).masked_fill(zero, 0.0);
+  const at::Tensor square = x.square().sum(-1, true);
+  const at::Tensor zero = square == 0;
+  return (x / square.masked_fill(zero, 1.0).sqrt()).masked_fill(zero, 0.0);
 }
 
 at::Tensor rfa(const at::Tensor& x, const MapContext& context) {
