@@ -1,4 +1,4 @@
-// The oracle's modes over every map: causal, packed, decoding.
+// The oracle's modes over every map: causal, packed, decoding; where a NaN may go in the usual one.
 #include <gtest/gtest.h>
 
 #include "runtime/ops/reference.h"
@@ -75,6 +75,49 @@ TEST_P(Causal, PrefillAndStepsEqualIt) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Maps, Causal, ::testing::ValuesIn(causal_maps()), map_test_name);
+
+class Whole : public ::testing::TestWithParam<std::string> {
+ protected:
+  Whole() : case_(causal_case(GetParam())) {
+    case_.spec.causal = false;
+    in_ = in_double(make_inputs(case_));
+  }
+  /// The rows [B, H, Nq] of the output that hold a NaN, all of them NaN throughout.
+  at::Tensor nan_rows() const {
+    const at::Tensor nan = ops::reference_attention(in_, case_.spec).isnan();
+    EXPECT_TRUE(nan.any(-1).equal(nan.all(-1)));
+    return nan.any(-1);
+  }
+
+  Case case_;
+  ops::Inputs in_;
+};
+
+TEST_P(Whole, NanOfAQueryStaysInItsRowAndOfAKeyInItsHeads) {
+  at::Tensor expected = at::zeros({2, 4, case_.shape.Nq}, at::kBool);
+  in_.q[1][2][3][1] = NAN;
+  expected[1][2][3] = true;
+  EXPECT_TRUE(nan_rows().equal(expected));
+  in_.k[0][1][5][2] = NAN;  // key head 1 serves query heads 2 and 3
+  expected[0].narrow(0, 2, 2).fill_(true);
+  EXPECT_TRUE(nan_rows().equal(expected));
+}
+
+TEST_P(Whole, NanOfAMaskedKeyGoesNowhere) {
+  in_.key_mask = at::ones({2, case_.shape.N}, at::kBool);
+  in_.key_mask->narrow(1, 2, 3).fill_(false);
+  const at::Tensor grad = make_grad(case_).to(at::kDouble);
+  const Result clean = run(in_, case_.spec, grad, Through::reference, at::kDouble);
+  in_.k.narrow(2, 2, 3).fill_(NAN);
+  in_.v.narrow(2, 2, 3).fill_(NAN);
+  const Result given = run(in_, case_.spec, grad, Through::reference, at::kDouble);
+  for (size_t i = 0; i < clean.names.size(); ++i) {
+    EXPECT_TRUE(same_bits(given.tensors[i], clean.tensors[i])) << clean.names[i];
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Maps, Whole, ::testing::ValuesIn(ops::fixed_map_variants()),
+                         map_test_name);
 
 class Packed : public ::testing::TestWithParam<std::tuple<std::string, bool>> {};
 
