@@ -5,6 +5,7 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <cpuid.h>
 
+#include "runtime/ops/fixed_maps.h"
 #include "runtime/ops/performer.h"
 
 namespace luna {
@@ -64,6 +65,11 @@ at::Tensor fixed_attention(const at::Tensor& q, const at::Tensor& k, const at::T
 
 at::Tensor performer_projection(int64_t m, int64_t d, std::optional<at::Generator> generator) {
   return ops::performer_projection(m, d, std::move(generator));
+}
+
+std::vector<at::Tensor> draw_feature_map(const std::string& feature_map, int64_t m, int64_t d,
+                                         std::optional<at::Generator> generator) {
+  return ops::draw_feature_map(feature_map, m, d, std::move(generator));
 }
 
 }  // namespace luna

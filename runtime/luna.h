@@ -9,6 +9,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace luna {
 
@@ -31,7 +32,7 @@ struct LunaParams {
 };
 
 struct LunaOptions : AttentionOptions {
-  std::string activation = "relu";  ///< relu, gelu (exact), silu
+  std::string activation = "relu";  ///< relu, gelu (exact), silu, leaky_relu (0.01), hardtanh
   bool nonneg = true;               ///< ReLU on psi's output
   std::string envelope = "none";    ///< none, exp (exp(-|x|^2/2)), norm (|x|)
   double ch_rms_target = 0.0;       ///< 0: off
@@ -43,8 +44,8 @@ struct LunaOptions : AttentionOptions {
 at::Tensor luna_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                           const LunaParams& params, const LunaOptions& options = {});
 
-/// Linear attention with a fixed map (`luna list feature-maps`): "elu", "relu", "performer"
-/// (params: W [m, d]).
+/// Linear attention with a fixed map: a name of `luna list feature-maps`, with an option behind a
+/// colon where the map has one ("elu", "performer:hyperbolic", "dpfp:3"); params as listed there.
 at::Tensor fixed_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            const std::string& feature_map, at::TensorList params,
                            const AttentionOptions& options = {});
@@ -52,5 +53,10 @@ at::Tensor fixed_attention(const at::Tensor& q, const at::Tensor& k, const at::T
 /// FAVOR+'s W [m, d]: blocks of d orthogonal rows, each scaled to the norm of an independent N(0,
 /// I_d) draw.
 at::Tensor performer_projection(int64_t m, int64_t d, std::optional<at::Generator> generator = {});
+
+/// The params of a fixed map that a model starts with, float32 on the CPU: drawn ones drawn,
+/// trained ones at their published initial values. m: rows of W, where the map has one.
+std::vector<at::Tensor> draw_feature_map(const std::string& feature_map, int64_t m, int64_t d,
+                                         std::optional<at::Generator> generator = {});
 
 }  // namespace luna

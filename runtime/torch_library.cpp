@@ -3,6 +3,7 @@
 
 #include "runtime/luna.h"
 #include "runtime/ops/checks.h"
+#include "runtime/ops/fixed_maps.h"
 #include "runtime/ops/internal.h"
 #include "runtime/ops/performer.h"
 #include "runtime/ops/reference.h"
@@ -38,12 +39,18 @@ at::Tensor fixed_attention(const at::Tensor& q, const at::Tensor& k, const at::T
 at::Tensor reference(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                      std::string feature_map, at::TensorList params, std::string activation,
                      bool nonneg, std::string envelope, double ch_rms_target, bool causal,
-                     Mask key_mask, std::string denominator, double eps, double feature_eps) {
+                     Mask key_mask, std::string denominator, double eps, double feature_eps,
+                     Mask cu_seqlens) {
   const Spec spec{feature_map, activation,  nonneg, envelope,    ch_rms_target,
                   "dense",     denominator, eps,    feature_eps, causal};
-  const Inputs in{q, k, v, params.vec(), key_mask};
+  const Inputs in{q, k, v, params.vec(), key_mask, cu_seqlens};
   check("reference_attention", in, spec);
   return reference_attention(in, spec);
+}
+
+std::vector<at::Tensor> draw_initial_params(std::string feature_map, int64_t m, int64_t d,
+                                            std::optional<at::Generator> generator) {
+  return draw_feature_map(feature_map, m, d, std::move(generator));
 }
 
 const std::string kOptions =
@@ -70,10 +77,13 @@ TORCH_LIBRARY(luna, library) {
       "reference_attention(Tensor q, Tensor k, Tensor v, str feature_map, Tensor[] params, *, "
       "str activation=\"relu\", bool nonneg=True, str envelope=\"none\", float ch_rms_target=0.0, "
       "bool causal=False, Tensor? key_mask=None, str denominator=\"add_eps\", float eps=1e-6, "
-      "float feature_eps=0.0) -> Tensor",
+      "float feature_eps=0.0, Tensor? cu_seqlens=None) -> Tensor",
       &reference);
   library.def("performer_projection(int m, int d, *, Generator? generator=None) -> Tensor",
               &performer_projection);
+  library.def(
+      "draw_feature_map(str feature_map, int m, int d, *, Generator? generator=None) -> Tensor[]",
+      &draw_initial_params);
   const std::string forward =
       "_attention_forward(Tensor q, Tensor k, Tensor v, Tensor[] params, Tensor? key_mask, " +
       kOptions + ") -> (Tensor o, Tensor den, Tensor S, Tensor z)";

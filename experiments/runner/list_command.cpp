@@ -23,13 +23,26 @@ void list_tasks(const Places&) {
   for (const TaskEntry& entry : task_registry()) print_row(entry.name, entry.description);
 }
 
+/// "W [m, d] drawn, b [m] trained".
+std::string params_text(const ops::FixedMap& map) {
+  std::vector<std::string> params;
+  for (const ops::MapParam& param : map.params) {
+    params.push_back(fmt::format("{} {} {}", param.name, ops::shape_text(ops::shapes(param)),
+                                 param.kind == ops::ParamKind::drawn ? "drawn" : "trained"));
+  }
+  return params.empty() ? "none" : fmt::format("{}", fmt::join(params, ", "));
+}
+
 void list_feature_maps(const Places&) {
   print_row("luna",
-            "phi = h(x)/sqrt(m) [psi_l(w_i x + b_i)]; learned: proj_weight [m, d], "
-            "proj_bias [m], w1 [hid], b1 [hid], w2 [L, hid], b2 [L]; separate psi: "
+            "phi = h(x)/sqrt(m) [psi_l(w_i x + b_i)]; D = m L; params: proj_weight [m, d], "
+            "proj_bias [m], w1 [hid], b1 [hid], w2 [L, hid], b2 [L], trained; separate psi: "
             "w1, b1 [L, hid]");
   for (const ops::FixedMap& map : ops::fixed_maps()) {
-    print_row(map.name, fmt::format("{}; {}", map.formula, map.params));
+    const std::string names = ops::accepted_names(map);
+    print_row(map.name,
+              fmt::format("{} ({}); D = {}; params: {}{}", map.formula, map.source, map.features,
+                          params_text(map), names == map.name ? "" : "; names: " + names));
   }
 }
 

@@ -10,17 +10,20 @@ using nlohmann::json;
 
 constexpr int64_t kMany = int64_t{1} << 40;
 
+/// redraw only where it is on, so that folders of models without it keep their configuration.
 json to_json(const ModelConfig& m) {
-  return {{"attention", m.attention},
-          {"layers", m.layers},
-          {"width", m.width},
-          {"heads", m.heads},
-          {"ffn", m.ffn},
-          {"dropout", m.dropout},
-          {"m", m.m},
-          {"L", m.L},
-          {"hid", m.hid},
-          {"features", m.features}};
+  json object = {{"attention", m.attention},
+                 {"layers", m.layers},
+                 {"width", m.width},
+                 {"heads", m.heads},
+                 {"ffn", m.ffn},
+                 {"dropout", m.dropout},
+                 {"m", m.m},
+                 {"L", m.L},
+                 {"hid", m.hid},
+                 {"features", m.features}};
+  if (m.redraw > 0) object["redraw"] = m.redraw;
+  return object;
 }
 
 json to_json(const TrainConfig& t) {
@@ -65,6 +68,7 @@ ModelConfig model_from(const json& object) {
   m.L = reader.integer("L", m.L, 1, 1 << 16);
   m.hid = reader.integer("hid", m.hid, 1, 1 << 16);
   m.features = reader.integer("features", m.features, 1, 1 << 20);
+  m.redraw = reader.integer("redraw", m.redraw, 0, kMany);
   reader.finish();
   if (m.width % m.heads != 0) {
     throw UsageError("model.heads is " + std::to_string(m.heads) +

@@ -13,11 +13,12 @@
 namespace luna::experiments {
 
 struct ModelConfig {
-  std::string attention = "softmax";  ///< a name of nn::attention_registry()
+  std::string attention = "softmax";  ///< a name that nn::find_attention() knows
   int64_t layers = 2, width = 64, heads = 2, ffn = 128;
   double dropout = 0.0;
   int64_t m = 16, L = 8, hid = 64;  ///< luna
-  int64_t features = 128;           ///< performer
+  int64_t features = 128;           ///< fixed maps: rows of W
+  int64_t redraw = 0;               ///< steps between draws of a fixed map's W; 0: never
 };
 
 struct TrainConfig {

@@ -36,6 +36,7 @@ nn::EncoderConfig encoder_config(const ModelConfig& model, const TaskShape& shap
   config.map.L = model.L;
   config.map.hid = model.hid;
   config.map.features = model.features;
+  config.map.redraw = model.redraw;
   return config;
 }
 

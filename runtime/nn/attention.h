@@ -17,7 +17,8 @@ namespace luna::nn {
 struct AttentionConfig {
   int64_t head_size = 32;           ///< d
   int64_t m = 16, L = 8, hid = 64;  ///< luna
-  int64_t features = 128;           ///< performer: rows of W
+  int64_t features = 128;           ///< m of the fixed maps: rows of W
+  int64_t redraw = 0;  ///< training passes between draws of a fixed map's drawn params; 0: never
 };
 
 /// State of a linear attention on one input, without gradients.
@@ -48,10 +49,10 @@ struct AttentionEntry {
   std::function<std::shared_ptr<Attention>(const AttentionConfig&)> make;
 };
 
-/// softmax, the fixed maps (elu, relu, performer), luna, luna-eps, luna-separate, mean.
+/// softmax, the fixed maps (elu, relu, performer, ...), luna, luna-eps, luna-separate, mean.
 const std::vector<AttentionEntry>& attention_registry();
 
-/// The entry of that name, or nullptr.
-const AttentionEntry* find_attention(const std::string& name);
+/// The entry of that name; a fixed map's with its option behind a colon too ("dpfp:3").
+std::optional<AttentionEntry> find_attention(const std::string& name);
 
 }  // namespace luna::nn

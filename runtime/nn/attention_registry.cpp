@@ -1,7 +1,5 @@
 // The attentions by name. A new attention is one file and one line here; a new fixed map needs
 // none.
-#include <algorithm>
-
 #include "runtime/nn/linear_attention.h"
 #include "runtime/nn/plain_attention.h"
 #include "runtime/ops/fixed_maps.h"
@@ -16,9 +14,10 @@ AttentionEntry plain(const char* name, const char* description) {
   return {name, description, [](const AttentionConfig&) { return std::make_shared<Module>(); }};
 }
 
-AttentionEntry fixed(const ops::FixedMap& map) {
-  return {map.name, std::string("linear attention, ") + map.formula,
-          [name = map.name](const AttentionConfig& config) {
+/// name: the map's, with or without an option.
+AttentionEntry fixed(const std::string& name, const ops::FixedMap& map) {
+  return {name, c10::str("linear attention, ", map.formula, " (", map.source, ")"),
+          [name](const AttentionConfig& config) {
             return std::make_shared<FixedAttention>(name, config);
           }};
 }
@@ -32,7 +31,7 @@ AttentionEntry luna(const char* name, const char* description, PsiKind kind, dou
 std::vector<AttentionEntry> all_attentions() {
   std::vector<AttentionEntry> all = {
       plain<SoftmaxAttention>("softmax", "softmax attention (torch's SDPA)")};
-  for (const ops::FixedMap& map : ops::fixed_maps()) all.push_back(fixed(map));
+  for (const ops::FixedMap& map : ops::fixed_maps()) all.push_back(fixed(map.name, map));
   const std::vector<AttentionEntry> others = {
       luna("luna", "LUNA, shared psi, as the paper's Listing 1", PsiKind::shared, 0),
       luna("luna-eps", "LUNA with 1e-2 added to every psi: no zero denominators", PsiKind::shared,
@@ -51,11 +50,13 @@ const std::vector<AttentionEntry>& attention_registry() {
   return registry;
 }
 
-const AttentionEntry* find_attention(const std::string& name) {
-  const auto& registry = attention_registry();
-  const auto found = std::find_if(registry.begin(), registry.end(),
-                                  [&](const AttentionEntry& entry) { return entry.name == name; });
-  return found == registry.end() ? nullptr : &*found;
+std::optional<AttentionEntry> find_attention(const std::string& name) {
+  for (const AttentionEntry& entry : attention_registry()) {
+    if (entry.name == name) return entry;
+  }
+  const ops::NamedMap map = ops::find_fixed_map(name);
+  if (map) return fixed(name, *map.map);
+  return std::nullopt;
 }
 
 }  // namespace luna::nn

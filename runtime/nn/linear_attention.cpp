@@ -5,9 +5,15 @@
 #include <limits>
 
 #include "runtime/luna.h"
+#include "runtime/ops/fixed_maps.h"
 #include "runtime/ops/internal.h"
 
 namespace luna::nn {
+namespace {
+
+constexpr int64_t kSeeds = int64_t{1} << 62;
+
+}  // namespace
 
 std::optional<AttentionHealth> LinearAttention::health(const at::Tensor& q, const at::Tensor& k,
                                                        const at::Tensor& v,
@@ -26,18 +32,47 @@ std::optional<AttentionHealth> LinearAttention::health(const at::Tensor& q, cons
 }
 
 FixedAttention::FixedAttention(const std::string& feature_map, const AttentionConfig& config)
-    : LinearAttention({}) {
+    : LinearAttention({}), config_(config) {
   spec_.feature_map = feature_map;
-  if (feature_map == "performer") {
-    params_ = {register_buffer("W", performer_projection(config.features, config.head_size))};
+  const ops::NamedMap map = ops::find_fixed_map(feature_map);
+  const std::vector<at::Tensor> initial =
+      draw_feature_map(feature_map, config.features, config.head_size);
+  bool any_drawn = false;
+  for (size_t i = 0; i < initial.size(); ++i) {
+    const bool drawn = map->params[i].kind == ops::ParamKind::drawn;
+    any_drawn = any_drawn || drawn;
+    params_.push_back(drawn ? register_buffer(map->params[i].name, initial[i])
+                            : register_parameter(map->params[i].name, initial[i]));
   }
+  if (config.redraw <= 0 || !any_drawn) return;
+  redraw_seed_ = register_buffer("redraw_seed", at::randint(kSeeds, {}, at::kLong));
+  passes_ = register_buffer("passes", at::zeros({}, at::kLong));
 }
 
 at::Tensor FixedAttention::forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                    const std::optional<at::Tensor>& key_mask) {
+  if (passes_.defined() && is_training()) count_pass();
   AttentionOptions options;
   options.key_mask = key_mask;
   return fixed_attention(q, k, v, spec_.feature_map, params_, options);
+}
+
+void FixedAttention::count_pass() {
+  const int64_t passes = passes_.item<int64_t>();
+  if (passes > 0 && passes % config_.redraw == 0) {
+    draw_anew(static_cast<uint64_t>(redraw_seed_.item<int64_t>() + passes));
+  }
+  passes_.fill_(passes + 1);
+}
+
+void FixedAttention::draw_anew(uint64_t seed) {
+  const at::NoGradGuard no_grad;
+  const ops::NamedMap map = ops::find_fixed_map(spec_.feature_map);
+  const std::vector<at::Tensor> drawn = draw_feature_map(
+      spec_.feature_map, config_.features, config_.head_size, at::detail::createCPUGenerator(seed));
+  for (size_t i = 0; i < params_.size(); ++i) {
+    if (map->params[i].kind == ops::ParamKind::drawn) params_[i].copy_(drawn[i]);
+  }
 }
 
 }  // namespace luna::nn

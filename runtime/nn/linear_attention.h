@@ -20,7 +20,10 @@ class LinearAttention : public Attention {
   ops::Spec spec_;
 };
 
-/// Attention with a fixed map; performer has its drawn W [features, d] as a buffer.
+/// Attention with a fixed map. Its trained params are parameters, its drawn ones buffers, by their
+/// names, from draw_feature_map(). With config.redraw > 0 the drawn ones are drawn anew after every
+/// redraw training passes, from the buffers redraw_seed and passes alone: a module whose buffers
+/// are restored goes on with the same bits.
 class FixedAttention : public LinearAttention {
  public:
   FixedAttention(const std::string& feature_map, const AttentionConfig& config);
@@ -29,7 +32,12 @@ class FixedAttention : public LinearAttention {
 
  private:
   std::vector<at::Tensor> params() const override { return params_; }
+  void count_pass();
+  void draw_anew(uint64_t seed);
+
   std::vector<at::Tensor> params_;
+  AttentionConfig config_;
+  at::Tensor redraw_seed_, passes_;  ///< int64 []; undefined where nothing is drawn anew
 };
 
 /// How LUNA's psi is built: one MLP 1 -> hid -> L, or L MLPs 1 -> hid -> 1 (the Listing's

@@ -2,8 +2,11 @@
 
 #include <c10/util/Exception.h>
 
-#include "runtime/kernels/kernels.h"
+#include <algorithm>
+
 #include "runtime/ops/fixed_maps.h"
+#include "runtime/ops/packed.h"
+#include "runtime/ops/param_checks.h"
 
 namespace luna::ops {
 namespace {
@@ -21,18 +24,21 @@ void check_name(const char* op, const char* argument, const std::string& given,
 }
 
 /// others: names that are accepted beside the fixed maps'.
-void check_fixed_map(const char* op, const std::string& name, Names others) {
-  const Names fixed = fixed_map_names();
-  others.insert(others.end(), fixed.begin(), fixed.end());
-  check_name(op, "feature_map", name, others);
+void check_fixed_map(const char* op, const std::string& name, const std::string& others) {
+  std::string why;
+  TORCH_CHECK_VALUE(find_fixed_map(name, &why, others), op, ": ", why, ".");
 }
 
 void check_names(const char* op, const Spec& spec) {
-  check_fixed_map(op, spec.feature_map, {"luna"});
-  check_name(op, "activation", spec.activation, {"relu", "gelu", "silu"});
+  if (!spec.learned()) check_fixed_map(op, spec.feature_map, "luna");
+  check_name(op, "activation", spec.activation, {"relu", "gelu", "silu", "leaky_relu", "hardtanh"});
   check_name(op, "envelope", spec.envelope, {"none", "exp", "norm"});
   check_name(op, "psi", spec.psi, {"auto", "dense", "pwl"});
   check_name(op, "denominator", spec.denominator, {"add_eps", "clamp_min"});
+}
+
+bool piecewise_linear(const std::string& activation) {
+  return activation == "relu" || activation == "leaky_relu" || activation == "hardtanh";
 }
 
 void check_numbers(const char* op, const Spec& spec) {
@@ -41,9 +47,10 @@ void check_numbers(const char* op, const Spec& spec) {
                     spec.ch_rms_target, ".");
   TORCH_CHECK_VALUE(std::isfinite(spec.feature_eps), op, ": feature_eps must be finite, got ",
                     spec.feature_eps, ".");
-  TORCH_CHECK_VALUE(spec.psi != "pwl" || spec.activation == "relu", op,
-                    ": psi \"pwl\" needs activation \"relu\", got \"", spec.activation,
-                    "\", which is not piecewise linear; use psi \"dense\" or \"auto\".");
+  TORCH_CHECK_VALUE(
+      spec.psi != "pwl" || piecewise_linear(spec.activation), op,
+      ": psi \"pwl\" needs activation \"relu\", \"leaky_relu\" or \"hardtanh\", got \"",
+      spec.activation, "\", which is not piecewise linear; use psi \"dense\" or \"auto\".");
   TORCH_CHECK_VALUE(
       !spec.causal || spec.ch_rms_target == 0, op,
       ": causal with ch_rms_target > 0 is refused: the RMS over all tokens would show a token "
@@ -91,54 +98,6 @@ void check_qkv(const char* op, const Inputs& in) {
                     ".");
 }
 
-void check_shape(const char* op, const char* name, const char* letters, const at::Tensor& x,
-                 c10::SymIntArrayRef expected) {
-  TORCH_CHECK_VALUE(x.sym_sizes() == expected, op, ": ", name, " must be ", letters, " = ",
-                    expected, ", got ", x.sym_sizes(), ".");
-}
-
-void check_luna_params(const char* op, const Inputs& in, const Spec& spec) {
-  const at::Tensor &proj = in.params[kProjWeight], &w1 = in.params[kW1], &w2 = in.params[kW2];
-  const c10::SymInt d = in.q.sym_size(3);
-  TORCH_CHECK_VALUE(proj.dim() == 2 && proj.sym_size(0) > 0 && proj.sym_size(1) == d, op,
-                    ": proj_weight must be [m, d] with d = ", d, ", got ", proj.sym_sizes(), ".");
-  check_shape(op, "proj_bias", "[m]", in.params[kProjBias], {proj.sym_size(0)});
-  TORCH_CHECK_VALUE(w2.dim() == 2 && w2.sym_size(0) > 0, op, ": w2 must be [L, hid], got ",
-                    w2.sym_sizes(), ".");
-  const bool shared = w1.dim() == 1 && w1.sym_size(0) == w2.sym_size(1);
-  TORCH_CHECK_VALUE(
-      shared || w1.sym_sizes() == w2.sym_sizes(), op,
-      ": w1 must be [hid] (shared psi) or [L, hid] (separate psi) as w2 = [L, hid] = ",
-      w2.sym_sizes(), ", got ", w1.sym_sizes(), ".");
-  check_shape(op, "b1", "as w1", in.params[kB1], w1.sym_sizes());
-  check_shape(op, "b2", "[L]", in.params[kB2], {w2.sym_size(0)});
-  TORCH_CHECK_VALUE(spec.psi != "pwl" || w1.sym_numel() <= kernels::kMaxKnots, op,
-                    ": psi \"pwl\" takes at most ", kernels::kMaxKnots,
-                    " hidden units (one knot each), got ", w1.sym_numel(),
-                    "; use psi \"dense\" or \"auto\".");
-}
-
-void check_params(const char* op, const Inputs& in, const Spec& spec) {
-  const bool projected = !spec.learned() && !find_fixed_map(spec.feature_map)->elementwise();
-  const size_t expected = spec.learned() ? kLunaParams : projected ? 1 : 0;
-  TORCH_CHECK_VALUE(in.params.size() == expected, op, ": feature map \"", spec.feature_map,
-                    "\" takes ", expected, " parameters", projected ? " (W [m, d])" : "", ", got ",
-                    in.params.size(), ".");
-  if (spec.learned()) return check_luna_params(op, in, spec);
-  if (expected == 0) return;
-  const at::Tensor& w = in.params[0];
-  TORCH_CHECK_VALUE(w.dim() == 2 && w.sym_size(0) > 0 && w.sym_size(1) == in.q.sym_size(3), op,
-                    ": performer's W must be [m, d] with d = ", in.q.sym_size(3), ", got ",
-                    w.sym_sizes(), ".");
-  TORCH_CHECK_VALUE(!w.requires_grad(), op,
-                    ": performer's W is a fixed draw and gets no gradient; pass W.detach().");
-}
-
-const char* param_name(const Spec& spec, size_t i) {
-  static constexpr const char* kNames[] = {"proj_weight", "proj_bias", "w1", "b1", "w2", "b2"};
-  return spec.learned() ? kNames[i] : "W";
-}
-
 void check_same(const char* op, const char* name, const at::Tensor& q, const at::Tensor& x) {
   TORCH_CHECK_TYPE(x.scalar_type() == q.scalar_type(), op, ": ", name, " must have q's dtype ",
                    q.scalar_type(), ", got ", x.scalar_type(), ".");
@@ -150,14 +109,34 @@ void check_mask(const char* op, const Inputs& in) {
   if (!in.key_mask) return;
   TORCH_CHECK_TYPE(in.key_mask->scalar_type() == at::kBool, op,
                    ": key_mask must be bool (true = keep), got ", in.key_mask->scalar_type(), ".");
-  check_shape(op, "key_mask", "[B, N]", *in.key_mask, {in.k.sym_size(0), in.k.sym_size(2)});
+  const auto expected = std::vector<c10::SymInt>{in.k.sym_size(0), in.k.sym_size(2)};
+  TORCH_CHECK_VALUE(in.key_mask->sym_sizes() == c10::SymIntArrayRef(expected), op,
+                    ": key_mask must be [B, N] = ", c10::SymIntArrayRef(expected), ", got ",
+                    in.key_mask->sym_sizes(), ".");
   TORCH_CHECK_VALUE(in.key_mask->device() == in.q.device(), op, ": key_mask must be on q's device ",
                     in.q.device(), ", got ", in.key_mask->device(), ".");
 }
 
+void check_refusal(const char* op, const Inputs& in, const Spec& spec) {
+  if (spec.learned()) return;
+  const NamedMap map = find_fixed_map(spec.feature_map);
+  const std::string why = map->refusal ? map->refusal(in, spec, map.option) : "";
+  TORCH_CHECK_VALUE(why.empty(), op, ": ", why, ".");
+}
+
+constexpr int64_t kMostElements = (int64_t{1} << 31) - 1;
+
+void check_elements(const char* op, const char* name, const c10::SymInt& count) {
+  TORCH_CHECK_VALUE(count <= kMostElements, op, ": ", name, " may have at most ", kMostElements,
+                    " elements, got ", count, "; split the batch or the heads.");
+}
+
+/// Maps with kernels; the others have the reference alone.
+constexpr const char* kBuilt[] = {"luna", "elu", "relu", "performer"};
+
 }  // namespace
 
-void check_fixed_map(const char* op, const std::string& name) { check_fixed_map(op, name, {}); }
+void check_fixed_map(const char* op, const std::string& name) { check_fixed_map(op, name, ""); }
 
 void check(const char* op, const Inputs& inputs, const Spec& spec) {
   check_names(op, spec);
@@ -173,15 +152,34 @@ void check(const char* op, const Inputs& inputs, const Spec& spec) {
     check_same(op, param_name(spec, i), inputs.q, inputs.params[i]);
   }
   check_mask(op, inputs);
+  check_packed(op, inputs);
+  check_refusal(op, inputs, spec);
+}
+
+bool is_built(const std::string& feature_map) {
+  return std::any_of(std::begin(kBuilt), std::end(kBuilt),
+                     [&](const char* name) { return feature_map == name; });
 }
 
 void check_built(const char* op, const Inputs& inputs, const Spec& spec) {
   TORCH_CHECK_NOT_IMPLEMENTED(
       inputs.q.scalar_type() == at::kFloat, op, ": dtype ", inputs.q.scalar_type(),
       " is not built yet, only Float; cast the inputs, or ", "use luna::reference_attention.");
-  TORCH_CHECK_NOT_IMPLEMENTED(!spec.causal || inputs.q.is_cpu(), op,
-                              ": causal=True is not built yet on ", inputs.q.device(),
-                              "; use luna::reference_attention.");
+  const auto check_one = [&](bool built, const std::string& what) {
+    TORCH_CHECK_NOT_IMPLEMENTED(built, op, ": ", what,
+                                " is not built yet; use luna::reference_attention.");
+  };
+  check_one(!spec.causal || inputs.q.is_cpu(), c10::str("causal=True on ", inputs.q.device()));
+  check_one(!inputs.cu_seqlens, "cu_seqlens");
+  check_one(is_built(spec.feature_map), "feature map \"" + spec.feature_map + "\"");
+  const std::string& activation = spec.activation;
+  check_one(activation != "leaky_relu" && activation != "hardtanh",
+            "activation \"" + activation + "\"");
+  const at::Tensor &q = inputs.q, &v = inputs.v;
+  check_elements(op, "q", q.sym_numel());
+  check_elements(op, "k", inputs.k.sym_numel());
+  check_elements(op, "v", v.sym_numel());
+  check_elements(op, "the output", q.sym_size(0) * q.sym_size(1) * q.sym_size(2) * v.sym_size(3));
 }
 
 }  // namespace luna::ops

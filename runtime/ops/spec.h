@@ -12,7 +12,7 @@ namespace luna::ops {
 
 struct Spec {
   std::string feature_map = "luna";  ///< luna or a fixed map (fixed_maps.h)
-  std::string activation = "relu";
+  std::string activation = "relu";   ///< relu, gelu (exact), silu, leaky_relu, hardtanh
   bool nonneg = true;
   std::string envelope = "none";
   double ch_rms_target = 0.0;
@@ -26,12 +26,14 @@ struct Spec {
   bool has_envelope() const { return envelope != "none"; }
 };
 
-/// Tensors of one call. params: proj_weight, proj_bias, w1, b1, w2, b2 for luna; W for performer;
-/// else none.
+/// Tensors of one call. params: proj_weight, proj_bias, w1, b1, w2, b2 for luna; a fixed map's as
+/// FixedMap::params lists them. cu_seqlens: int32 [S + 1], where each of S sequences that lie in
+/// one row begins, and where the last ends (packed.h).
 struct Inputs {
   at::Tensor q, k, v;
   std::vector<at::Tensor> params;
   std::optional<at::Tensor> key_mask;
+  std::optional<at::Tensor> cu_seqlens = {};
 };
 
 /// Positions in Inputs::params of LUNA's parameters.
@@ -39,5 +41,8 @@ enum LunaParam { kProjWeight, kProjBias, kW1, kB1, kW2, kB2, kLunaParams };
 
 /// Performer's feature eps (baselines: 1e-4, added to every exponential).
 inline constexpr double kPerformerEps = 1e-4;
+
+/// leaky_relu(t) = t where t > 0, else this times t.
+inline constexpr double kLeakySlope = 0.01;
 
 }  // namespace luna::ops

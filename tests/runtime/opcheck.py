@@ -89,6 +89,18 @@ def check_all_bounds(d, dv):
                      qkv(d, dv))
 
 
+def check_reference():
+    """Every fixed map from its name and draw_feature_map alone, packed sequences too."""
+    offsets = torch.tensor([0, 4, N], dtype=torch.int32)
+    for feature_map in ("elu", "relu2", "identity", "performer:hyperbolic", "rff:norm", "rfa", "cosformer", "dpfp:2",
+                        "taylor2", "t2r", "hedgehog:exp", "polaformer"):
+        params = luna.draw_feature_map(feature_map, 16, D)
+        q, k, v = qkv()
+        assert luna.reference_attention(q, k, v, feature_map, params).shape == (B, H, NQ, DV)
+        packed = luna.reference_attention(torch.randn(1, H, N, D), k[:1], v[:1], feature_map, params, cu_seqlens=offsets)
+        assert packed.shape == (1, H, N, DV)
+
+
 def check_once_differentiable():
     inputs = (*qkv(), *params(False))
     gradient, = torch.autograd.grad(luna.luna_attention(*inputs).sum(), inputs[0], create_graph=True)
@@ -112,5 +124,6 @@ else:
     check_public()
     check_internal()
     check_all_bounds(D, DV)
+    check_reference()
     check_once_differentiable()
     print("all operators: opcheck clean, inside the error bounds, differentiable once")

@@ -1,8 +1,10 @@
 #include "tests/support/cases.h"
 
+#include <algorithm>
 #include <random>
 #include <sstream>
 
+#include "runtime/ops/checks.h"
 #include "runtime/ops/fixed_maps.h"
 #include "tests/support/shapes.h"
 
@@ -53,7 +55,22 @@ void draw_common(Draw& draw, Case& c) {
   c.spec.eps = draw.from<double>({1e-6, 1e-6, 1e-3, 0.5});
 }
 
+bool takes_heads(const std::string& name) {
+  const auto& params = ops::find_fixed_map(name)->params;
+  return std::any_of(params.begin(), params.end(), [](const ops::MapParam& param) {
+    return param.heads == ops::ParamHeads::any;
+  });
+}
+
 }  // namespace
+
+std::vector<std::string> fused_map_names() {
+  std::vector<std::string> names;
+  for (const std::string& name : ops::fixed_map_variants()) {
+    if (ops::is_built(name)) names.push_back(name);
+  }
+  return names;
+}
 
 std::vector<Case> random_luna_cases(int count, uint64_t seed) {
   Draw draw(seed);
@@ -75,8 +92,8 @@ std::vector<Case> random_luna_cases(int count, uint64_t seed) {
   return cases;
 }
 
-std::vector<Case> random_fixed_cases(int count, uint64_t seed) {
-  const auto maps = ops::fixed_map_names();
+std::vector<Case> random_fixed_cases(int count, uint64_t seed,
+                                     const std::vector<std::string>& maps) {
   Draw draw(seed);
   std::vector<Case> cases;
   for (int i = 0; i < count; ++i) {
@@ -84,6 +101,9 @@ std::vector<Case> random_fixed_cases(int count, uint64_t seed) {
     c.shape = draw_shape(draw, i / static_cast<int>(maps.size()));
     draw_common(draw, c);
     c.spec.feature_map = maps[i % maps.size()];
+    const ops::NamedMap map = ops::find_fixed_map(c.spec.feature_map);
+    if (map->columns == ops::ValueColumns::by_polarity) c.shape.dv += c.shape.dv % 2;
+    c.per_head = takes_heads(c.spec.feature_map) && draw.chance(2);
     cases.push_back(c);
   }
   return cases;
@@ -118,10 +138,9 @@ std::string describe(const Case& c) {
         << " envelope=" << c.spec.envelope << " ch_rms=" << c.spec.ch_rms_target
         << " feature_eps=" << c.spec.feature_eps;
   }
-  out << " " << c.spec.denominator << "=" << c.spec.eps
-      << " layout=" << kLayouts[static_cast<int>(c.layout)]
-      << " mask=" << kMasks[static_cast<int>(c.mask)] << (c.expanded_grad ? " expanded_grad" : "")
-      << (c.spec.causal ? " causal" : "");
+  out << (c.per_head ? " per_head " : " ") << (c.spec.causal ? "causal " : "") << c.spec.denominator
+      << "=" << c.spec.eps << " layout=" << kLayouts[static_cast<int>(c.layout)]
+      << " mask=" << kMasks[static_cast<int>(c.mask)] << (c.expanded_grad ? " expanded_grad" : "");
   return out.str();
 }
 

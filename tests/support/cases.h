@@ -21,6 +21,7 @@ struct Case {
   Shape shape{};
   ops::Spec spec;
   bool separate = false;  ///< L separate scalar MLPs instead of a shared one
+  bool per_head = false;  ///< of a fixed map: params of each key head's own, where it takes them
   Layout layout = Layout::contiguous;
   MaskKind mask = MaskKind::none;
   bool expanded_grad = false;  ///< grad_output is one number, expanded
@@ -31,10 +32,14 @@ struct Case {
 std::string describe(const Case& c);
 void PrintTo(const Case& c, std::ostream* out);
 
+/// The fixed maps, with every option, that the fused operators have kernels for.
+std::vector<std::string> fused_map_names();
+
 /// count cases drawn from shapes.h's values with every option appearing many times; the same for
 /// the same seed.
 std::vector<Case> random_luna_cases(int count, uint64_t seed);
-std::vector<Case> random_fixed_cases(int count, uint64_t seed);
+std::vector<Case> random_fixed_cases(int count, uint64_t seed,
+                                     const std::vector<std::string>& maps = fused_map_names());
 
 /// A small case with every default; tests change what they need.
 Case small_case(const std::string& feature_map = "luna");

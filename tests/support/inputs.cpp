@@ -1,10 +1,7 @@
 #include "tests/support/inputs.h"
 
-#include <torch/csrc/autograd/autograd.h>
-
 #include "runtime/luna.h"
 #include "runtime/ops/fixed_maps.h"
-#include "runtime/ops/performer.h"
 #include "runtime/ops/reference.h"
 
 namespace luna::test {
@@ -22,26 +19,47 @@ at::Tensor dull_distance(const at::Tensor& y) {  // y: features [B, heads, token
   return (total == 0).logical_or(total > kSmallShare * total.mean()).to(at::kDouble);
 }
 
+/// What a fixed map has a kink at 0 of, [B, heads, tokens, n] float64; none where it is smooth.
+std::optional<at::Tensor> kinked(const ops::NamedMap& map, const at::Tensor& x,
+                                 const ops::MapContext& context) {
+  const std::string name = map->name;
+  if (name == "t2r") {  // of W x + b = relu(W x + b) - relu(-(W x + b))
+    ops::MapContext negative = context;
+    for (at::Tensor& p : negative.params) p = -p;
+    return ops::map_features(map, x, context) - ops::map_features(map, x, negative);
+  }
+  if (name == "cosformer" || name == "dpfp" || name == "polaformer" || map->elementwise()) return x;
+  return std::nullopt;
+}
+
+at::Tensor fixed_kink_distance(const at::Tensor& x, const ops::Inputs& in, const ops::Spec& spec) {
+  const ops::NamedMap map = ops::find_fixed_map(spec.feature_map);
+  ops::MapContext context;
+  for (const at::Tensor& p : in.params) context.params.push_back(p.to(at::kDouble));
+  context.option = map.option;
+  context.length = x.size(2);
+  const std::optional<at::Tensor> arguments = kinked(map, x, context);
+  if (!arguments) return at::ones({x.size(0), x.size(1), x.size(2)}, x.options());
+  return arguments->abs().amin(-1).minimum(dull_distance(ops::map_features(map, x, context)));
+}
+
 /// Distance of every token of x [B, heads, tokens, d] to the nearest kink of the map, float64.
 at::Tensor kink_distance(const at::Tensor& x, const ops::Inputs& in, const ops::Spec& spec) {
   const at::Tensor xd = x.to(at::kDouble);
-  if (const auto* map = ops::find_fixed_map(spec.feature_map); map && map->elementwise()) {
-    return xd.abs().amin(-1).minimum(dull_distance(map->phi(xd)));  // a kink, if any, is at 0
-  }
-  const at::Tensor far = at::ones({x.size(0), x.size(1), x.size(2)}, xd.options());
-  if (!spec.learned()) return far;
+  if (!spec.learned()) return fixed_kink_distance(xd, in, spec);
   const auto param = [&](int i) { return in.params[i].to(at::kDouble); };
   at::Tensor t = at::matmul(xd, param(ops::kProjWeight).t()) + param(ops::kProjBias);
   const at::Tensor flat = t.unsqueeze(-1) * param(ops::kW1).flatten() + param(ops::kB1).flatten();
-  at::Tensor distance = far;
-  if (spec.activation == "relu") {  // a unit with w1 = 0 is constant: no t is near its kink
+  at::Tensor distance = at::ones({x.size(0), x.size(1), x.size(2)}, xd.options());
+  const bool at_zero = spec.activation == "relu" || spec.activation == "leaky_relu";
+  if (at_zero || spec.activation == "hardtanh") {
+    // A unit with w1 = 0 is constant: no t is near its kink.
     const at::Tensor constant = param(ops::kW1).flatten() == 0;
-    distance = flat.abs().masked_fill(constant, 1.0).flatten(3).amin(-1);
+    const at::Tensor to_kink = at_zero ? flat.abs() : (flat.abs() - 1).abs();
+    distance = to_kink.masked_fill(constant, 1.0).flatten(3).amin(-1);
   }
   if (!spec.nonneg) return distance;
-  const at::Tensor act = spec.activation == "relu"   ? flat.relu()
-                         : spec.activation == "gelu" ? at::gelu(flat)
-                                                     : at::silu(flat);
+  const at::Tensor act = ops::activate(flat, spec.activation);
   const at::Tensor w2 = param(ops::kW2);
   const at::Tensor y = (in.params[ops::kW1].dim() == 1
                             ? at::matmul(act, w2.t())
@@ -50,24 +68,50 @@ at::Tensor kink_distance(const at::Tensor& x, const ops::Inputs& in, const ops::
   return distance.minimum(y.abs().flatten(3).amin(-1)).minimum(dull_distance(y.relu()));
 }
 
+/// Standard normal tokens, moved to where the map's denominator is far from zero.
+at::Tensor usual_tokens(const at::Tensor& normal, const ops::Spec& spec) {
+  const auto d = static_cast<double>(normal.size(-1));
+  const std::string name = spec.feature_map.substr(0, spec.feature_map.find(':'));
+  // exp(-|x|^2/2) of a standard normal token underflows at large d: such tokens are made shorter.
+  if (spec.envelope == "exp") return normal * (1.5 / std::sqrt(d));
+  if (name == "identity") return normal.abs();
+  if (name == "rff") return normal * (0.3 * std::pow(d, -0.25));  // cos(w (q - k)) > 0 mostly
+  if (name == "rfa") return normal * 0.3 + 1.0;                   // likewise, of unit vectors
+  return normal;
+}
+
 at::Tensor draw_tokens(int64_t B, int64_t heads, int64_t tokens, int64_t d, const ops::Inputs& in,
                        const ops::Spec& spec) {
-  // exp(-|x|^2/2) of a standard normal token underflows at large d: such tokens are made shorter.
-  const double scale = spec.envelope == "exp" ? 1.5 / std::sqrt(static_cast<double>(d)) : 1.0;
-  at::Tensor x = at::randn({B, heads, tokens, d}) * scale;
+  const auto fresh = [&] { return usual_tokens(at::randn({B, heads, tokens, d}), spec); };
+  at::Tensor x = fresh();
   if (x.numel() == 0) return x;
   for (int attempt = 0; attempt < 100; ++attempt) {
     const at::Tensor close = kink_distance(x, in, spec) < kKink;
     if (!close.any().item<bool>()) return x;
-    x = at::where(close.unsqueeze(-1), at::randn_like(x) * scale, x);
+    x = at::where(close.unsqueeze(-1), fresh(), x);
   }
   TORCH_CHECK(false, "no inputs away from every kink: a kink holds for every input");
 }
 
+/// A fixed map's initial params, the trained ones moved away from their special values.
+std::vector<at::Tensor> draw_fixed_params(const Case& c) {
+  const auto& rows = ops::find_fixed_map(c.spec.feature_map)->params;
+  std::vector<at::Tensor> params = draw_feature_map(c.spec.feature_map, c.shape.m, c.shape.d);
+  for (size_t i = 0; i < params.size(); ++i) {
+    if (rows[i].kind == ops::ParamKind::drawn) continue;
+    const std::vector<int64_t> shared = params[i].sizes().vec();
+    if (c.per_head && rows[i].heads == ops::ParamHeads::any) {
+      params[i] = params[i].unsqueeze(0).repeat_interleave(c.shape.Hk, 0);
+    }
+    const double spread = shared.size() > 1 ? 0.3 / std::sqrt(static_cast<double>(shared[1])) : 0.3;
+    params[i] = params[i] + at::randn_like(params[i]) * spread;
+  }
+  return params;
+}
+
 std::vector<at::Tensor> draw_params(const Case& c) {
   const Shape& s = c.shape;
-  if (c.spec.feature_map == "performer") return {ops::performer_projection(s.m, s.d, {})};
-  if (!c.spec.learned()) return {};
+  if (!c.spec.learned()) return draw_fixed_params(c);
   const std::vector<int64_t> units =
       c.separate ? std::vector<int64_t>{s.L, s.hid} : std::vector<int64_t>{s.hid};
   // Signed features: an offset keeps most of them positive, and so the denominator away from zero.
@@ -132,70 +176,6 @@ at::Tensor make_grad(const Case& c) {
   at::manual_seed(c.seed + 1);
   if (c.expanded_grad) return at::randn({1, 1, 1, 1}).expand({s.B, s.H, s.Nq, s.dv});
   return at::randn({s.B, s.H, s.Nq, s.dv});
-}
-
-ops::Inputs move_to(const ops::Inputs& inputs, c10::Device device) {
-  ops::Inputs out = inputs;
-  for (at::Tensor* x : {&out.q, &out.k, &out.v}) *x = x->to(device);
-  for (at::Tensor& parameter : out.params) parameter = parameter.to(device);
-  if (out.key_mask) out.key_mask = out.key_mask->to(device);
-  return out;
-}
-
-c10::Device fused_device() {
-  const char* name = std::getenv("LUNA_TEST_DEVICE");
-  return name && *name ? c10::Device(std::string(name)) : c10::Device(c10::kCPU);
-}
-
-at::Tensor run_forward(const ops::Inputs& in, const ops::Spec& spec, Through through) {
-  if (through == Through::fused && in.q.is_cpu() && !fused_device().is_cpu()) {
-    return run_forward(move_to(in, fused_device()), spec, through).to(c10::kCPU);
-  }
-  if (through == Through::reference) return ops::reference_attention(in, spec);
-  if (through == Through::numerator) {
-    const auto [numerator, denominator] = ops::reference_quotient(in, spec);
-    return numerator / denominator.detach();
-  }
-  AttentionOptions common;
-  common.causal = spec.causal;
-  common.key_mask = in.key_mask;
-  common.denominator = spec.denominator;
-  common.eps = spec.eps;
-  if (!spec.learned())
-    return fixed_attention(in.q, in.k, in.v, spec.feature_map, in.params, common);
-  LunaOptions options;
-  static_cast<AttentionOptions&>(options) = common;
-  options.activation = spec.activation;
-  options.nonneg = spec.nonneg;
-  options.envelope = spec.envelope;
-  options.ch_rms_target = spec.ch_rms_target;
-  options.psi = spec.psi;
-  options.feature_eps = spec.feature_eps;
-  const auto& p = in.params;
-  return luna_attention(in.q, in.k, in.v, {p[0], p[1], p[2], p[3], p[4], p[5]}, options);
-}
-
-Result run(const ops::Inputs& inputs, const ops::Spec& spec, const at::Tensor& grad,
-           Through through, at::ScalarType dtype) {
-  const auto leaf = [&](const at::Tensor& x) { return x.detach().to(dtype).requires_grad_(true); };
-  ops::Inputs in{leaf(inputs.q), leaf(inputs.k), leaf(inputs.v), {}, inputs.key_mask};
-  Result result{{"out", "dq", "dk", "dv"}, {}};
-  torch::autograd::variable_list leaves{in.q, in.k, in.v};
-  static const char* const kNames[] = {"dproj_weight", "dproj_bias", "dw1", "db1", "dw2", "db2"};
-  for (size_t i = 0; i < inputs.params.size(); ++i) {
-    in.params.push_back(spec.learned() ? leaf(inputs.params[i]) : inputs.params[i].to(dtype));
-    if (!spec.learned()) continue;
-    leaves.push_back(in.params.back());
-    result.names.push_back(kNames[i]);
-  }
-  const at::Tensor out = run_forward(in, spec, through);
-  result.tensors =
-      torch::autograd::grad({out}, leaves, {grad.to(dtype)}, {}, false, /*allow_unused=*/true);
-  for (size_t i = 0; i < leaves.size(); ++i) {
-    if (!result.tensors[i].defined()) result.tensors[i] = at::zeros_like(leaves[i]);
-  }
-  result.tensors.insert(result.tensors.begin(), out.detach());
-  return result;
 }
 
 }  // namespace luna::test

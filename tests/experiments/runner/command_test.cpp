@@ -72,6 +72,22 @@ TEST(Command, ListNamesEveryRegistry) {
   }
 }
 
+TEST(Command, ListPrintsWhatAFixedMapTakes) {
+  const Outcome outcome = run_luna({"list", "feature-maps"});
+  EXPECT_EQ(outcome.code, 0);
+  for (const char* text :
+       {"  elu             phi(x) = elu(x) + 1 (Katharopoulos 2020, eq. 7); D = d; params: none\n",
+        "; D = m, hyperbolic 2m; params: W [m, d] drawn; names: performer, performer:positive, "
+        "performer:hyperbolic\n",
+        "; D = 2m; params: W [m, d] drawn, sigma [d] trained\n",
+        "(DPFP-nu, Schlag 2021); D = 2 d nu; params: none; names: dpfp, dpfp:<nu>\n",
+        "; D = 1 + d + d(d+1)/2; params: none\n",
+        "; D = m; params: W [m, d] or [Hk, m, d] trained, b [m] or [Hk, m] trained\n",
+        "; D = 2d; params: power [d] trained\n"}) {
+    EXPECT_THAT(outcome.output, HasSubstr(text));
+  }
+}
+
 TEST(Command, TimingOnCudaIsNotBuilt) {
   const Outcome outcome = run_luna({"bench", "--device", "cuda"});
   EXPECT_EQ(outcome.code, 3);

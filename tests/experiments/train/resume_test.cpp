@@ -22,6 +22,7 @@ namespace fs = std::filesystem;
 int train(const fs::path& folder, const std::string& attention, int die_at) {
   CellConfig cell = test::copy_cell(attention);
   cell.model.dropout = 0.1;
+  cell.model.redraw = 5;              // of performer: in a step that a later start takes
   cell.train.checkpoint_seconds = 0;  // after every step
   int calls = 0;
   const test::CopyTask task([&] {

@@ -1,7 +1,6 @@
 // The CUDA pipelines and launchers against float64 without a GPU: tensors on the stand-in device,
 // kernels executed by the PTX interpreter, the whole operator with its gradients held to the bound
 // of every fused operator. Run with LUNA_TEST_DEVICE=cuda:0.
-#include "runtime/ops/fixed_maps.h"
 #include "tests/support/compare.h"
 #include "tests/support/poison.h"
 #include "tests/support/ptx/driver.h"
@@ -45,7 +44,7 @@ std::vector<ops::Spec> every_map() {
     maps.back().psi = "dense";
     maps.back().activation = activation;
   }
-  for (const char* name : ops::fixed_map_names()) {
+  for (const std::string& name : fused_map_names()) {
     maps.emplace_back();
     maps.back().feature_map = name;
   }

@@ -4,7 +4,6 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "runtime/ops/attention.h"
-#include "runtime/ops/fixed_maps.h"
 #include "tests/support/compare.h"
 #include "tests/support/ptx/driver.h"
 #include "tests/support/stand_in_device.h"
@@ -25,7 +24,7 @@ ops::Spec spec_of(const std::string& map) {
   return spec;
 }
 
-class CudaLaunch : public ::testing::TestWithParam<const char*> {};
+class CudaLaunch : public ::testing::TestWithParam<std::string> {};
 
 /// The host waits for psi's parameters (its table is built there), once a call, and backward for
 /// each side's sums, of which their gradients are made; for ch_rms also for each side's power.
@@ -130,7 +129,7 @@ TEST_P(CudaLaunch, NamesTheHeadsThatAreTooMany) {
             "luna: CUDA takes at most 65535 heads a call, got 65536; split the heads");
 }
 
-INSTANTIATE_TEST_SUITE_P(Fixed, CudaLaunch, ::testing::ValuesIn(ops::fixed_map_names()));
+INSTANTIATE_TEST_SUITE_P(Fixed, CudaLaunch, ::testing::ValuesIn(fused_map_names()));
 INSTANTIATE_TEST_SUITE_P(Psi, CudaLaunch, ::testing::Values("pwl", "dense"));
 
 }  // namespace

@@ -1,5 +1,4 @@
 // Every attention of the registry: shapes, gradients, masks, its formula, its health.
-#include "runtime/ops/fixed_maps.h"
 #include "runtime/ops/reference.h"
 #include "tests/runtime/nn/registry_names.h"
 #include "tests/support/compare.h"
@@ -45,8 +44,16 @@ class EveryAttention : public ::testing::TestWithParam<std::string> {
   ops::Inputs inputs(const std::optional<at::Tensor>& mask) const {
     const auto exact = [](const at::Tensor& x) { return x.detach().to(at::kDouble); };
     ops::Inputs in{exact(q_), exact(k_), exact(v_), {}, mask};
-    for (const at::Tensor& p : module_->parameters()) in.params.push_back(exact(p));
-    for (const at::Tensor& p : module_->buffers()) in.params.push_back(exact(p));
+    const ops::NamedMap map = ops::find_fixed_map(name());
+    if (!map) {
+      for (const at::Tensor& p : module_->parameters()) in.params.push_back(exact(p));
+      return in;
+    }
+    for (const ops::MapParam& row : map->params) {
+      in.params.push_back(exact(row.kind == ops::ParamKind::trained
+                                    ? module_->named_parameters()[row.name]
+                                    : module_->named_buffers()[row.name]));
+    }
     return in;
   }
   at::Tensor formula(const std::optional<at::Tensor>& mask) const {
@@ -88,7 +95,7 @@ TEST_P(EveryAttention, GivesOneVectorAQuery) {
 
 TEST_P(EveryAttention, PassesGradientsToInputsAndParameters) {
   const std::vector<at::Tensor> results = run(mask_);
-  EXPECT_EQ(results.size(), learned() ? 10u : 4u);
+  EXPECT_EQ(results.size(), 4 + module_->parameters().size());
   for (size_t i = 0; i < results.size(); ++i) {
     if (name() == "mean" && (i == 1 || i == 2)) continue;  // q and k do not matter
     ASSERT_TRUE(results[i].defined()) << i;
@@ -143,7 +150,7 @@ TEST_P(EveryAttention, ReportsTheSmallestDenominatorOfUnmaskedQueries) {
 /// phi(k) > floor for some unmasked key: [H, D].
 at::Tensor alive_by_formula(const std::string& name, const ops::Inputs& in) {
   at::Tensor above;  // [B, H, N, D]
-  if (const auto* map = ops::find_fixed_map(name); map && map->elementwise()) {
+  if (const ops::NamedMap map = ops::find_fixed_map(name); map && map->elementwise()) {
     above = map->phi(in.k) > 0;
   } else if (in.params.size() == ops::kLunaParams) {
     const auto& p = in.params;
@@ -207,11 +214,22 @@ INSTANTIATE_TEST_SUITE_P(Registry, EveryAttention, ::testing::ValuesIn(registry_
                          test_name);
 
 TEST(Registry, HoldsTheDocumentedNames) {
-  std::vector<std::string> documented{"softmax"};
+  std::vector<std::string> documented{"softmax"}, given;
   for (const char* map : ops::fixed_map_names()) documented.push_back(map);
   for (const char* name : {"luna", "luna-eps", "luna-separate", "mean"}) documented.push_back(name);
-  EXPECT_EQ(registry_names(), documented);
-  EXPECT_EQ(find_attention("lunar"), nullptr);
+  for (const AttentionEntry& entry : attention_registry()) given.push_back(entry.name);
+  EXPECT_EQ(given, documented);
+  EXPECT_FALSE(find_attention("lunar"));
+}
+
+TEST(Registry, FindsFixedMapsWithTheirOptions) {
+  for (const std::string& name : ops::fixed_map_variants()) {
+    const auto entry = find_attention(name);
+    ASSERT_TRUE(entry) << name;
+    EXPECT_EQ(entry->name, name);
+  }
+  EXPECT_FALSE(find_attention("dpfp:0"));
+  EXPECT_FALSE(find_attention("luna:1"));
 }
 
 }  // namespace

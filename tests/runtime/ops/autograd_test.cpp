@@ -6,7 +6,6 @@
 #include <torch/csrc/autograd/forward_grad.h>
 
 #include "runtime/ops/attention.h"
-#include "runtime/ops/fixed_maps.h"
 #include "tests/support/compare.h"
 #include "tests/support/poison.h"
 #include "tests/support/torch_error.h"
@@ -98,7 +97,7 @@ INSTANTIATE_TEST_SUITE_P(Maps, Autograd, ::testing::ValuesIn(autograd_cases()));
 
 TEST(AutogradFixed, RepeatsBitForBitOnOneAndTwoThreads) {
   const int threads = at::get_num_threads();
-  for (const char* map : ops::fixed_map_names()) {
+  for (const std::string& map : fused_map_names()) {
     Case c = small_case(map);
     c.shape.N = 1000;
     const ops::Inputs in = make_inputs(c);

@@ -1,29 +1,14 @@
 // Exact texts of what the operators refuse: each names the argument, what was given and what is
 // accepted.
 #include "runtime/ops/fixed_maps.h"
-#include "tests/support/compare.h"
-#include "tests/support/torch_error.h"
+#include "tests/runtime/ops/refusal.h"
 
 namespace luna::test {
 namespace {
 
-struct Refusal {
-  const char* name;
-  std::string message;
-  std::function<void(ops::Inputs&, ops::Spec&)> change;
-  const char* feature_map = "luna";
-};
-
-void PrintTo(const Refusal& refusal, std::ostream* out) { *out << refusal.name; }
-
 class Refused : public ::testing::TestWithParam<Refusal> {};
 
-TEST_P(Refused, WithThisMessage) {
-  Case c = small_case(GetParam().feature_map);
-  ops::Inputs in = make_inputs(c);
-  GetParam().change(in, c.spec);
-  EXPECT_EQ(torch_error_of([&] { run_forward(in, c.spec, Through::fused); }), GetParam().message);
-}
+TEST_P(Refused, WithThisMessage) { expect_fused_refusal(GetParam()); }
 
 std::string known_fixed_maps() {
   std::string names;
@@ -32,11 +17,9 @@ std::string known_fixed_maps() {
   return names;
 }
 
-using In = ops::Inputs&;
-using Options = ops::Spec&;
-
 const std::vector<Refusal> kNames{
-    {"activation", "luna_attention: unknown activation \"rel\"; known: relu, gelu, silu.",
+    {"activation",
+     "luna_attention: unknown activation \"rel\"; known: relu, gelu, silu, leaky_relu, hardtanh.",
      [](In, Options o) { o.activation = "rel"; }},
     {"envelope", "luna_attention: unknown envelope \"gauss\"; known: none, exp, norm.",
      [](In, Options o) { o.envelope = "gauss"; }},
@@ -47,10 +30,13 @@ const std::vector<Refusal> kNames{
     {"feature_map",
      "fixed_attention: unknown feature_map \"tanh\"; known: " + known_fixed_maps() + ".",
      [](In, Options o) { o.feature_map = "tanh"; }, "elu"},
+    {"option",
+     "fixed_attention: unknown option in feature_map \"performer:foo\"; accepted: performer, "
+     "performer:positive, performer:hyperbolic.",
+     [](In, Options o) { o.feature_map = "performer:foo"; }, "performer"},
     {"pwl_gelu",
-     "luna_attention: psi \"pwl\" needs activation \"relu\", got \"gelu\", which is not piecewise "
-     "linear; use "
-     "psi \"dense\" or \"auto\".",
+     "luna_attention: psi \"pwl\" needs activation \"relu\", \"leaky_relu\" or \"hardtanh\", got "
+     "\"gelu\", which is not piecewise linear; use psi \"dense\" or \"auto\".",
      [](In, Options o) { o.psi = "pwl", o.activation = "gelu"; }},
 };
 
@@ -153,13 +139,11 @@ const std::vector<Refusal> kTypes{
      [](In in, Options) { in.v = in.v.to(at::kMeta); }},
 };
 
-std::string name_of(const ::testing::TestParamInfo<Refusal>& info) { return info.param.name; }
-
-INSTANTIATE_TEST_SUITE_P(Names, Refused, ::testing::ValuesIn(kNames), name_of);
-INSTANTIATE_TEST_SUITE_P(Numbers, Refused, ::testing::ValuesIn(kNumbers), name_of);
-INSTANTIATE_TEST_SUITE_P(Shapes, Refused, ::testing::ValuesIn(kShapes), name_of);
-INSTANTIATE_TEST_SUITE_P(Params, Refused, ::testing::ValuesIn(kParams), name_of);
-INSTANTIATE_TEST_SUITE_P(Types, Refused, ::testing::ValuesIn(kTypes), name_of);
+INSTANTIATE_TEST_SUITE_P(Names, Refused, ::testing::ValuesIn(kNames), refusal_name);
+INSTANTIATE_TEST_SUITE_P(Numbers, Refused, ::testing::ValuesIn(kNumbers), refusal_name);
+INSTANTIATE_TEST_SUITE_P(Shapes, Refused, ::testing::ValuesIn(kShapes), refusal_name);
+INSTANTIATE_TEST_SUITE_P(Params, Refused, ::testing::ValuesIn(kParams), refusal_name);
+INSTANTIATE_TEST_SUITE_P(Types, Refused, ::testing::ValuesIn(kTypes), refusal_name);
 
 }  // namespace
 }  // namespace luna::test

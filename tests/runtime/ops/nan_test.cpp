@@ -1,6 +1,5 @@
 // Where a NaN may go: a query's stays in its row, a key's or value's reaches its (b, h), a masked
 // token's nowhere.
-#include "runtime/ops/fixed_maps.h"
 #include "tests/support/compare.h"
 
 namespace luna::test {
@@ -88,11 +87,7 @@ INSTANTIATE_TEST_SUITE_P(Maps, Nan,
                          ::testing::Values("luna", "luna dense", "luna gelu", "luna signed",
                                            "luna exp", "luna norm", "luna clamp", "luna separate",
                                            "luna segments"));
-std::vector<std::string> fixed_maps() {
-  const auto names = ops::fixed_map_names();
-  return {names.begin(), names.end()};
-}
-INSTANTIATE_TEST_SUITE_P(Fixed, Nan, ::testing::ValuesIn(fixed_maps()));
+INSTANTIATE_TEST_SUITE_P(Fixed, Nan, ::testing::ValuesIn(fused_map_names()));
 
 TEST(NanChRms, OfMaskedKeysGoesNowhere) {
   Case c = small_case();

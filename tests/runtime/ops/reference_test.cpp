@@ -1,12 +1,12 @@
-// The oracle itself: against the formula written as loops, against finite differences, and where it
-// is causal.
+// The oracle of LUNA: against the formula written as loops, against finite differences, and where
+// it is causal. The fixed maps: fixed_maps_test.cpp; causal, packed and decoding: modes_test.cpp.
 #include "runtime/ops/reference.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "tests/support/inputs.h"
+#include "tests/runtime/ops/map_cases.h"
 
 namespace luna::test {
 namespace {
@@ -15,18 +15,14 @@ using Row = std::vector<double>;
 
 double activate(double x, const std::string& name) {
   if (name == "relu") return std::max(x, 0.0);
+  if (name == "leaky_relu") return x > 0 ? x : 0.01 * x;
+  if (name == "hardtanh") return std::min(std::max(x, -1.0), 1.0);
   return name == "gelu" ? 0.5 * x * (1.0 + std::erf(x / std::sqrt(2.0))) : x / (1.0 + std::exp(-x));
 }
 
-/// phi of one token by its formula, LUNA without ch_rms, elu and relu.
+/// phi of one token by its formula, without ch_rms.
 Row features(const Row& x, const ops::Inputs& in, const ops::Spec& spec) {
   Row phi;
-  if (!spec.learned()) {
-    for (const double e : x) {
-      phi.push_back(spec.feature_map == "relu" ? std::max(e, 0.0) : e > 0 ? e + 1 : std::exp(e));
-    }
-    return phi;
-  }
   const auto& p = in.params;
   const int64_t m = p[0].size(0), L = p[4].size(0), hid = p[4].size(1);
   double square = 0;
@@ -83,28 +79,17 @@ at::Tensor by_loops(const ops::Inputs& in, const ops::Spec& spec) {
   return out;
 }
 
-ops::Inputs in_double(const Case& c) {
-  ops::Inputs in = make_inputs(c);
-  in.q = in.q.to(at::kDouble);
-  in.k = in.k.to(at::kDouble);
-  in.v = in.v.to(at::kDouble);
-  for (at::Tensor& p : in.params) p = p.to(at::kDouble);
-  return in;
-}
-
 std::vector<Case> oracle_cases() {
   std::vector<Case> cases;
-  for (const char* map : {"luna", "elu", "relu"}) {
-    for (const bool causal : {false, true}) {
-      Case c = small_case(map);
-      c.shape = {2, 4, 2, 5, 5, 3, 4, 3, 2, 5};
-      c.spec.causal = causal;
-      c.mask = causal ? MaskKind::none : MaskKind::random;
-      c.spec.denominator = causal ? "clamp_min" : "add_eps";
-      cases.push_back(c);
-    }
+  for (const bool causal : {false, true}) {
+    Case c = small_case();
+    c.shape = {2, 4, 2, 5, 5, 3, 4, 3, 2, 5};
+    c.spec.causal = causal;
+    c.mask = causal ? MaskKind::none : MaskKind::random;
+    c.spec.denominator = causal ? "clamp_min" : "add_eps";
+    cases.push_back(c);
   }
-  for (const char* activation : {"relu", "gelu", "silu"}) {
+  for (const char* activation : {"relu", "gelu", "silu", "leaky_relu", "hardtanh"}) {
     for (const char* envelope : {"exp", "norm"}) {
       Case c = cases.front();
       c.spec.activation = activation;
@@ -121,7 +106,7 @@ std::vector<Case> oracle_cases() {
 class Reference : public ::testing::TestWithParam<Case> {};
 
 TEST_P(Reference, EqualsTheFormulaWrittenAsLoops) {
-  const ops::Inputs in = in_double(GetParam());
+  const ops::Inputs in = in_double(make_inputs(GetParam()));
   const at::Tensor given = ops::reference_attention(in, GetParam().spec);
   const at::Tensor expected = by_loops(in, GetParam().spec);
   EXPECT_TRUE(at::allclose(given, expected, 1e-11, 1e-12)) << describe(GetParam());
@@ -129,7 +114,7 @@ TEST_P(Reference, EqualsTheFormulaWrittenAsLoops) {
 
 TEST_P(Reference, GradientsEqualFiniteDifferences) {
   const Case& c = GetParam();
-  ops::Inputs in = in_double(c);
+  ops::Inputs in = in_double(make_inputs(c));
   const at::Tensor grad = make_grad(c).to(at::kDouble);
   const Result result = run(in, c.spec, grad, Through::reference, at::kDouble);
   std::vector<at::Tensor*> leaves{&in.q, &in.k, &in.v};
@@ -168,31 +153,11 @@ TEST(ReferenceChRms, EqualsTheListing) {
   Case c = small_case();
   c.shape.Hk = c.shape.H;
   c.spec.ch_rms_target = 0.05;
-  const ops::Inputs in = in_double(c);
+  const ops::Inputs in = in_double(make_inputs(c));
   const at::Tensor q = listing_features(in.q, in, 0.05), k = listing_features(in.k, in, 0.05);
   const at::Tensor score = at::matmul(q, k.transpose(-1, -2));
   const at::Tensor expected = at::matmul(score, in.v) / (score.sum(-1, true) + c.spec.eps);
   EXPECT_TRUE(at::allclose(ops::reference_attention(in, c.spec), expected, 1e-10, 1e-12));
-}
-
-TEST(ReferencePerformer, ApproximatesSoftmaxAttention) {
-  at::manual_seed(3);
-  const int64_t d = 8, m = 4096;
-  ops::Inputs in{at::randn({1, 2, 4, d}) * 0.5,
-                 at::randn({1, 2, 6, d}) * 0.5,
-                 at::randn({1, 2, 6, 5}),
-                 {},
-                 {}};
-  ops::Spec spec;
-  spec.feature_map = "performer";
-  Case c = small_case("performer");
-  c.shape = {1, 2, 2, 4, 6, d, 5, m, 1, 1};
-  in.params = make_inputs(c).params;
-  const at::Tensor softmax = at::matmul(
-      (at::matmul(in.q, in.k.transpose(-1, -2)) / std::sqrt(static_cast<double>(d))).softmax(-1),
-      in.v);
-  const at::Tensor given = ops::reference_attention(in, spec);
-  EXPECT_LT((given - softmax).norm().item<double>() / softmax.norm().item<double>(), 0.15);
 }
 
 }  // namespace

@@ -1,0 +1,50 @@
+// cosFormer: ReLU features that fade with the distance of two tokens,
+// phi(q_i) phi(k_j) = relu(q_i) relu(k_j) cos(theta_i - theta_j).
+#include "runtime/ops/maps/maps.h"
+
+namespace luna::ops {
+namespace {
+
+constexpr double kQuarterTurn = 1.57079632679489661923;
+
+/// theta_i = pi/2 i / length, i from 1; length: the option, else the longer side's.
+at::Tensor cosformer(const at::Tensor& x, const MapContext& context) {
+  const int64_t tokens = x.size(2), length = context.option > 0 ? context.option : context.length;
+  const at::Tensor i = at::arange(context.position + 1, context.position + tokens + 1,
+                                  x.options().dtype(at::kDouble));
+  const at::Tensor theta = (i * (kQuarterTurn / static_cast<double>(length))).unsqueeze(-1);
+  const at::Tensor y = x.relu();
+  return at::cat({y * theta.sin().to(x.scalar_type()), y * theta.cos().to(x.scalar_type())}, -1);
+}
+
+std::string refusal(const Inputs& in, const Spec& spec, int64_t option) {
+  if (option == 0) {
+    return spec.causal
+               ? "causal with feature_map \"cosformer\" is refused: its angles would change with "
+                 "every later token; name the largest length, as in \"cosformer:4096\""
+               : "";
+  }
+  const c10::SymInt longest = in.q.sym_size(2).max(in.k.sym_size(2));
+  if (longest <= option) return "";
+  return c10::str("feature_map \"", spec.feature_map, "\" takes at most ", option, " tokens, got ",
+                  longest, "; name a larger length");
+}
+
+}  // namespace
+
+FixedMap cosformer_map() {
+  FixedMap map{
+      "cosformer",
+      "phi(x_i) = [relu(x_i) sin(theta_i), relu(x_i) cos(theta_i)], theta_i = pi/2 i/M for "
+      "token i = 1, 2, ...; M = max_length, or max(Nq, N) where it is not named (not "
+      "causal)",
+      "cosFormer, Qin 2022", "2d",
+      [](const c10::SymInt& d, const c10::SymInt&, int64_t) { return 2 * d; }};
+  map.option.number = "max_length";
+  map.option.example = 4096;
+  map.map = cosformer;
+  map.refusal = refusal;
+  return map;
+}
+
+}  // namespace luna::ops

@@ -1,0 +1,51 @@
+#include "runtime/ops/packed.h"
+
+namespace luna::ops {
+namespace {
+
+/// Not while a graph is traced, nor of a meta tensor.
+bool readable(const at::Tensor& x) {
+  return !x.is_meta() && !x.key_set().has(c10::DispatchKey::Python);
+}
+
+/// Offsets that begin at 0, never fall and end at N, as far as they can be read.
+void check_offsets(const char* op, const at::Tensor& cu_seqlens, const c10::SymInt& N) {
+  if (!readable(cu_seqlens)) return;
+  const std::vector<int64_t> begins = offsets(cu_seqlens);
+  TORCH_CHECK_VALUE(begins.front() == 0 && N == begins.back(), op,
+                    ": cu_seqlens must begin with 0 and end with N = ", N, ", got ", begins.front(),
+                    " and ", begins.back(), ".");
+  for (size_t s = 1; s < begins.size(); ++s) {
+    TORCH_CHECK_VALUE(begins[s - 1] <= begins[s], op, ": cu_seqlens must not fall, got ", begins[s],
+                      " behind ", begins[s - 1], ".");
+  }
+}
+
+}  // namespace
+
+void check_packed(const char* op, const Inputs& in) {
+  if (!in.cu_seqlens) return;
+  const at::Tensor& x = *in.cu_seqlens;
+  TORCH_CHECK_TYPE(x.scalar_type() == at::kInt, op, ": cu_seqlens must be int32, got ",
+                   x.scalar_type(), ".");
+  TORCH_CHECK_VALUE(x.dim() == 1 && x.sym_size(0) >= 2, op,
+                    ": cu_seqlens must be [S + 1] for S > 0 sequences, got ", x.sym_sizes(), ".");
+  TORCH_CHECK_VALUE(x.is_cpu() || x.device() == in.q.device(), op,
+                    ": cu_seqlens must be on the host or on q's device ", in.q.device(), ", got ",
+                    x.device(), ".");
+  TORCH_CHECK_VALUE(
+      in.q.sym_size(0) == 1, op,
+      ": cu_seqlens needs B = 1, all sequences in one row, got B = ", in.q.sym_size(0), ".");
+  TORCH_CHECK_VALUE(in.q.sym_size(2) == in.k.sym_size(2), op,
+                    ": cu_seqlens needs as many queries as keys, got Nq = ", in.q.sym_size(2),
+                    " and N = ", in.k.sym_size(2), ".");
+  check_offsets(op, x, in.k.sym_size(2));
+}
+
+std::vector<int64_t> offsets(const at::Tensor& cu_seqlens) {
+  const at::Tensor host = cu_seqlens.to(c10::kCPU, at::kLong).contiguous();
+  const int64_t* first = host.const_data_ptr<int64_t>();
+  return {first, first + host.numel()};
+}
+
+}  // namespace luna::ops

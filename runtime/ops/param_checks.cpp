@@ -1,0 +1,119 @@
+#include "runtime/ops/param_checks.h"
+
+#include <map>
+
+#include "runtime/kernels/kernels.h"
+#include "runtime/ops/fixed_maps.h"
+
+namespace luna::ops {
+namespace {
+
+void check_shape(const char* op, const char* name, const char* letters, const at::Tensor& x,
+                 c10::SymIntArrayRef expected) {
+  TORCH_CHECK_VALUE(x.sym_sizes() == expected, op, ": ", name, " must be ", letters, " = ",
+                    expected, ", got ", x.sym_sizes(), ".");
+}
+
+void check_luna_params(const char* op, const Inputs& in, const Spec& spec) {
+  const at::Tensor &proj = in.params[kProjWeight], &w1 = in.params[kW1], &w2 = in.params[kW2];
+  const c10::SymInt d = in.q.sym_size(3);
+  TORCH_CHECK_VALUE(proj.dim() == 2 && proj.sym_size(0) > 0 && proj.sym_size(1) == d, op,
+                    ": proj_weight must be [m, d] with d = ", d, ", got ", proj.sym_sizes(), ".");
+  check_shape(op, "proj_bias", "[m]", in.params[kProjBias], {proj.sym_size(0)});
+  TORCH_CHECK_VALUE(w2.dim() == 2 && w2.sym_size(0) > 0, op, ": w2 must be [L, hid], got ",
+                    w2.sym_sizes(), ".");
+  const bool shared = w1.dim() == 1 && w1.sym_size(0) == w2.sym_size(1);
+  TORCH_CHECK_VALUE(
+      shared || w1.sym_sizes() == w2.sym_sizes(), op,
+      ": w1 must be [hid] (shared psi) or [L, hid] (separate psi) as w2 = [L, hid] = ",
+      w2.sym_sizes(), ", got ", w1.sym_sizes(), ".");
+  check_shape(op, "b1", "as w1", in.params[kB1], w1.sym_sizes());
+  check_shape(op, "b2", "[L]", in.params[kB2], {w2.sym_size(0)});
+  TORCH_CHECK_VALUE(spec.psi != "pwl" || w1.sym_numel() <= kernels::kMaxKnots, op,
+                    ": psi \"pwl\" takes at most ", kernels::kMaxKnots,
+                    " hidden units (one knot each), got ", w1.sym_numel(),
+                    "; use psi \"dense\" or \"auto\".");
+}
+
+std::string listed(const std::vector<MapParam>& params) {
+  std::string text;
+  for (const MapParam& param : params) {
+    text +=
+        (text.empty() ? " (" : ", ") + std::string(param.name) + " " + shape_text(shapes(param));
+  }
+  return text.empty() ? "" : text + ")";
+}
+
+/// Sizes that letters stand for: d of q, h the key heads Hk, m whatever the first parameter says.
+class Letters {
+ public:
+  explicit Letters(const Inputs& in) : sizes_{{'h', in.k.sym_size(1)}, {'d', in.q.sym_size(3)}} {}
+
+  /// x has one of the parameter's shapes: the same form, shared or a head's own, as those before.
+  void check(const char* op, const NamedMap& map, const MapParam& param, const at::Tensor& x) {
+    std::vector<std::string> forms = shapes(param);
+    if (form_ && forms.size() > 1) forms = {forms[*form_]};
+    for (size_t i = 0; i < forms.size(); ++i) {
+      if (!fits(forms[i], x)) continue;
+      if (forms.size() > 1) form_ = i;
+      return;
+    }
+    TORCH_CHECK_VALUE(false, op, ": ", map->name, "'s ", param.name, " must be ", shape_text(forms),
+                      known(forms.back()), ", got ", x.sym_sizes(), ".");
+  }
+
+ private:
+  bool fits(const std::string& letters, const at::Tensor& x) {
+    if (x.dim() != static_cast<int64_t>(letters.size())) return false;
+    auto sizes = sizes_;
+    for (size_t i = 0; i < letters.size(); ++i) {
+      const c10::SymInt size = x.sym_size(static_cast<int64_t>(i));
+      if (!(size > 0 && sizes.emplace(letters[i], size).first->second == size)) return false;
+    }
+    sizes_ = sizes;
+    return true;
+  }
+
+  /// " with Hk = 2, d = 16".
+  std::string known(const std::string& letters) const {
+    std::string text;
+    for (const char letter : letters) {
+      const auto size = sizes_.find(letter);
+      if (size == sizes_.end()) continue;
+      text += c10::str(text.empty() ? " with " : ", ", letter_text(letter), " = ", size->second);
+    }
+    return text;
+  }
+
+  std::map<char, c10::SymInt> sizes_;
+  std::optional<size_t> form_;
+};
+
+void check_fixed_params(const char* op, const Inputs& in, const NamedMap& map) {
+  Letters letters(in);
+  for (size_t i = 0; i < in.params.size(); ++i) {
+    const MapParam& param = map->params[i];
+    letters.check(op, map, param, in.params[i]);
+    TORCH_CHECK_VALUE(param.kind == ParamKind::trained || !in.params[i].requires_grad(), op, ": ",
+                      map->name, "'s ", param.name, " is a fixed draw and gets no gradient; pass ",
+                      param.name, ".detach().");
+  }
+}
+
+}  // namespace
+
+void check_params(const char* op, const Inputs& in, const Spec& spec) {
+  const NamedMap map = spec.learned() ? NamedMap{} : find_fixed_map(spec.feature_map);
+  const size_t expected = map ? map->params.size() : size_t{kLunaParams};
+  TORCH_CHECK_VALUE(in.params.size() == expected, op, ": feature map \"", spec.feature_map,
+                    "\" takes ", expected, " parameters", map ? listed(map->params) : "", ", got ",
+                    in.params.size(), ".");
+  return map ? check_fixed_params(op, in, map) : check_luna_params(op, in, spec);
+}
+
+const char* param_name(const Spec& spec, size_t i) {
+  static constexpr const char* kNames[] = {"proj_weight", "proj_bias", "w1", "b1", "w2", "b2"};
+  return spec.learned() ? kNames[i] : find_fixed_map(spec.feature_map)->params[i].name;
+}
+
+}  // namespace luna::ops

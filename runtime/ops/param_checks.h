@@ -1,0 +1,15 @@
+// Checks of a feature map's parameters, learned and fixed.
+#pragma once
+
+#include "runtime/ops/spec.h"
+
+namespace luna::ops {
+
+/// Their number, shapes, and that a drawn one needs no gradient. The map's name and q, k, v have
+/// been checked. op: the name messages begin with.
+void check_params(const char* op, const Inputs& inputs, const Spec& spec);
+
+/// The i-th parameter's name in messages.
+const char* param_name(const Spec& spec, size_t i);
+
+}  // namespace luna::ops
