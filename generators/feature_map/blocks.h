@@ -1,5 +1,5 @@
-// Base of the maps whose features are written block by block, functions of several coordinates or of
-// one more than once: phi is defined by updates that each write one contiguous run.
+// Base of the maps whose features are written block by block, functions of several coordinates or
+// of one more than once: phi is defined by updates that each write one contiguous run.
 #pragma once
 
 #include "generators/common/numeric.h"

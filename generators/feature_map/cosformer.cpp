@@ -1,5 +1,5 @@
-// cosFormer (Qin 2022): phi(x) = [relu(x) sin(theta_n), relu(x) cos(theta_n)], theta_n by the token's
-// position.
+// cosFormer (Qin 2022): phi(x) = [relu(x) sin(theta_n), relu(x) cos(theta_n)], theta_n by the
+// token's position.
 #include "generators/feature_map/blocks.h"
 
 namespace luna {
@@ -27,8 +27,7 @@ class CosFormer : public Blocks {
   }
   Gradient gradient(const Arguments& arguments, const Func& dphi) override {
     const Func angles = arguments.buffers.at("angles");
-    const Expr sum =
-        angles(0, n_) * dphi(j_, n_) + angles(1, n_) * dphi(j_ + pitch(tile_.d), n_);
+    const Expr sum = angles(0, n_) * dphi(j_, n_) + angles(1, n_) * dphi(j_ + pitch(tile_.d), n_);
     dx_(j_, n_) = floor_gradient(tile_.x(j_, n_), 0.0f, sum);
     return {dx_, {}};
   }

@@ -1,5 +1,5 @@
-// DPFP-nu (Schlag 2021): r = relu([x, -x]), phi_v,i = r_i r_(i + v) mod 2 d for v = 1 .. nu; D = 2 d
-// nu. r is kept with its first nu values once more behind it, so that i + v needs no modulus.
+// DPFP-nu (Schlag 2021): r = relu([x, -x]), phi_v,i = r_i r_(i + v) mod 2 d for v = 1 .. nu; D = 2
+// d nu. r is kept with its first nu values once more behind it, so that i + v needs no modulus.
 #include "generators/feature_map/blocks.h"
 
 namespace luna {

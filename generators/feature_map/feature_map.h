@@ -57,8 +57,8 @@ struct GradientSum {
   std::vector<Expr> extents;
 };
 
-/// CPU: the loops in which a gradient is stored, over blocks of kGradTokens tokens and, inside, over
-/// blocks of kRowColumns columns.
+/// CPU: the loops in which a gradient is stored, over blocks of kGradTokens tokens and, inside,
+/// over blocks of kRowColumns columns.
 struct GradientLoops {
   Halide::LoopLevel tokens, columns;
 };

@@ -1,6 +1,7 @@
-// Random Fourier features (Rahimi 2007; Peng 2021): phi_i(x) = a e^(g |x|^2 - M) cos(w_i x + b_i), a
-// sine being the cosine with b = -pi/2. g is 0 where there is no norm factor, and in the values of
-// queries, whose M is their own g |x|^2; gradients take g from `growth`.
+// Random Fourier features (Rahimi 2007; Peng 2021): phi_i(x) = a e^(g |x|^2 - M) cos(w_i x), or the
+// sine: one of the two in the first half of the projections, the other in the second. g is 0 where
+// there is no norm factor, and in the values of queries, whose M is their own g |x|^2; gradients
+// take g from `growth`.
 #include "generators/common/numeric.h"
 #include "generators/feature_map/projected.h"
 
@@ -10,9 +11,10 @@ namespace {
 using Halide::Float;
 using Halide::MemoryType;
 
-/// cos(x - quarters pi/2) in float32, to about two units in the last place up to |x| of some 10^4.
-/// Reduced to [-pi/4, pi/4] with pi/2 in three parts, of which whole multiples are exact.
-Expr cosine(const Expr& x, int quarters) {
+/// cos(x - quarters pi/2), a whole number of quarters, in float32, to about two units in the last
+/// place up to |x| of some 10^4. Reduced to [-pi/4, pi/4] with pi/2 in three parts, of which whole
+/// multiples are exact.
+Expr cosine(const Expr& x, const Expr& quarters) {
   constexpr float kTwoOverPi = 0.636619772f;
   constexpr float kPart1 = 1.5703125f, kPart2 = 4.83751296997e-4f, kPart3 = 7.54978995489e-8f;
   const Expr whole = Halide::round(x * kTwoOverPi);
@@ -20,8 +22,8 @@ Expr cosine(const Expr& x, int quarters) {
   const Expr s = r * r;
   const Expr sine =
       r + r * s * (-1.6666654611e-1f + s * (8.3321608736e-3f + s * -1.9515295891e-4f));
-  const Expr even = s * s * (4.166664568298827e-2f +
-                             s * (-1.388731625493765e-3f + s * 2.443315711809948e-5f));
+  const Expr even =
+      s * s * (4.166664568298827e-2f + s * (-1.388731625493765e-3f + s * 2.443315711809948e-5f));
   const Expr cosine = 1.0f - 0.5f * s + even;
   const Expr turn = (Halide::cast<int>(whole) - quarters) & 3;
   const Expr value = Halide::select((turn & 1) == 0, cosine, sine);
@@ -34,15 +36,19 @@ class Fourier : public Projected {
 
   std::vector<Argument> inputs() const override {
     auto list = Projected::inputs();
-    list.push_back({"amplitude", Float(32), 0});   // a
-    list.push_back({"growth", Float(32), 0});      // g of the gradient
-    list.push_back({"grows", Float(32), 0});       // g of the value
-    list.push_back({"stabiliser", Float(32), 0});  // M of this (b, h)
+    list.push_back({"half", Halide::Int(32), 0});         // projections of the first half
+    list.push_back({"sines_first", Halide::Int(32), 0});  // 1, else 0
+    list.push_back({"amplitude", Float(32), 0});          // a
+    list.push_back({"growth", Float(32), 0});             // g of the gradient
+    list.push_back({"grows", Float(32), 0});              // g of the value
+    list.push_back({"stabiliser", Float(32), 0});         // M of this (b, h)
     return list;
   }
 
   Func features(const Arguments& arguments, const TokenTile& tile) override {
     project(arguments, tile);
+    half_ = arguments.scalars.at("half");
+    sines_first_ = arguments.scalars.at("sines_first");
     growth_ = arguments.scalars.at("growth");
     over_square_ = RDom(0, tile.d, "over_d_square");
     square_(n_) = 0.0f;
@@ -50,14 +56,15 @@ class Fourier : public Projected {
     const Expr exponent =
         arguments.scalars.at("grows") * square_(n_) - arguments.scalars.at("stabiliser");
     factor_(n_) = arguments.scalars.at("amplitude") * exp_nan(exponent);
-    phi_(D_, n_) = factor_(n_) * cosine(t_(D_, n_), 0);
+    phi_(D_, n_) = factor_(n_) * cosine(t_(D_, n_), quarters(D_));
     return phi_;
   }
 
   Gradient gradient(const Arguments& arguments, const Func& dphi) override {
-    // cos' = -sin; the norm factor adds 2 g x sum_i dphi_i phi_i.
+    // The derivative is minus the wave a quarter later; the norm factor adds 2 g x sum_i dphi_i
+    // phi_i.
     const Func phi = given_features(arguments, phi_);
-    dt_(i_, n_) = -dphi(i_, n_) * factor_(n_) * cosine(t_(i_, n_), 1);
+    dt_(i_, n_) = -dphi(i_, n_) * factor_(n_) * cosine(t_(i_, n_), quarters(i_) + 1);
     const Gradient projected = project_back(arguments);
     over_i_sum_ = RDom(0, projections_, "over_i_sum");
     power_(n_) = 0.0f;
@@ -84,7 +91,12 @@ class Fourier : public Projected {
     }
   }
 
-  Expr growth_;
+  /// 1 where feature i is a sine.
+  Expr quarters(const Expr& i) const {
+    return Halide::select(i < half_, sines_first_, 1 - sines_first_);
+  }
+
+  Expr half_, sines_first_, growth_;
   RDom over_square_, over_i_sum_;
   Func square_{"square"}, factor_{"factor"}, power_{"power"}, dx_fourier_{"dx_fourier"};
 };

@@ -13,9 +13,7 @@ class PolaFormer : public Blocks {
   std::vector<Argument> inputs() const override {
     return {{"p", Halide::Float(32), 1}, {"exchanged", Halide::Int(32), 0}};
   }
-  std::vector<Argument> gradient_outputs() const override {
-    return {{"dp", Halide::Float(32), 1}};
-  }
+  std::vector<Argument> gradient_outputs() const override { return {{"dp", Halide::Float(32), 1}}; }
   Expr padded_features(const Arguments&, const Expr& d) const override { return 2 * pitch(d); }
 
   Func features(const Arguments& arguments, const TokenTile& tile) override {
@@ -38,8 +36,7 @@ class PolaFormer : public Blocks {
     };
     const Expr x = tile_.x(j_, n_), size = Halide::abs(x);
     const Expr slope = p_(j_) * power(size, p_(j_)) / size * toward(j_, n_, x);
-    dx_(j_, n_) = Halide::strict_float(
-        select(x == 0.0f, 0.0f, x < 0.0f, -slope, slope));
+    dx_(j_, n_) = Halide::strict_float(select(x == 0.0f, 0.0f, x < 0.0f, -slope, slope));
     over_n_ = RDom(0, tile_.tokens, "over_n");
     const Expr y = tile_.x(j_, over_n_), distance = Halide::abs(y);
     const Expr logarithm = select(distance > 0.0f, Halide::log(distance), 0.0f);
@@ -57,8 +54,8 @@ class PolaFormer : public Blocks {
   Expr offset(bool positive) const { return positive ? first_ : pitch(tile_.d) - first_; }
   /// max(y, 0)^p; NaN stays.
   static Expr power(const Expr& y, const Expr& p) {
-    return Halide::strict_float(select(y > 0.0f, Halide::exp(p * Halide::log(y)),
-                                       Halide::is_nan(y), y, 0.0f));
+    return Halide::strict_float(
+        select(y > 0.0f, Halide::exp(p * Halide::log(y)), Halide::is_nan(y), y, 0.0f));
   }
 
   Func p_, dx_{"dx"}, dp_{"dp"};

@@ -1,5 +1,5 @@
-// Hedgehog (Zhang 2024), softmax form: phi = [softmax(y), softmax(-y)]. The projections are those of
-// y, then those of -y: each half of them is normalised by itself.
+// Hedgehog (Zhang 2024), softmax form: phi = [softmax(y), softmax(-y)]. The projections are those
+// of y, then those of -y: each half of them is normalised by itself.
 #include "generators/common/numeric.h"
 #include "generators/feature_map/projected.h"
 

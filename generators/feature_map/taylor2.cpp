@@ -1,5 +1,6 @@
-// Taylor-2 (Based), symmetric and packed: phi(x) = [1, a x_i, b x_i^2, c x_i x_j (i < j, row by row)],
-// a = d^-1/4, b = (2 d)^-1/2, c = d^-1/2, so that phi(q) phi(k) = 1 + s + s^2 / 2, s = q k / sqrt(d).
+// Taylor-2 (Based), symmetric and packed: phi(x) = [1, a x_i, b x_i^2, c x_i x_j (i < j, row by
+// row)], a = d^-1/4, b = (2 d)^-1/2, c = d^-1/2, so that phi(q) phi(k) = 1 + s + s^2 / 2, s = q k /
+// sqrt(d).
 #include "generators/feature_map/blocks.h"
 
 namespace luna {
@@ -33,7 +34,8 @@ class Taylor2 : public Blocks {
     phi_(1 + tile.d + over_square, n_) = square_ * x(over_square) * x(over_square);
     const Expr i = pairs.y, j = i + 1 + pairs.x;
     pairs.where(j < tile.d);
-    phi_(row(i) + pairs.x, n_) = cross_ * x(i) * x(Halide::unsafe_promise_clamped(j, 0, tile.d - 1));
+    phi_(pair(i, pairs.x), n_) =
+        cross_ * x(i) * x(Halide::unsafe_promise_clamped(j, 0, tile.d - 1));
     runs_ = {first, over_linear, over_square, pairs};
     return phi_;
   }
@@ -43,12 +45,12 @@ class Taylor2 : public Blocks {
     const auto x = [&](const Expr& j) { return tile_.x(j, n_); };
     sum_(j_, n_) = 0.0f;
     over_d_ = RDom(0, d, "over_d_back");
-    sum_(over_d_, n_) += linear_ * dphi(1 + over_d_, n_) +
-                         2.0f * square_ * x(over_d_) * dphi(1 + d + over_d_, n_);
+    sum_(over_d_, n_) +=
+        linear_ * dphi(1 + over_d_, n_) + 2.0f * square_ * x(over_d_) * dphi(1 + d + over_d_, n_);
     pairs_ = RDom(0, d, 0, d, "pairs_back");
     pairs_.where(pairs_.y + 1 + pairs_.x < d);
     const Expr i = pairs_.y, j = Halide::unsafe_promise_clamped(i + 1 + pairs_.x, 0, d - 1);
-    const Expr g = cross_ * dphi(row(i) + pairs_.x, n_);
+    const Expr g = cross_ * dphi(pair(i, pairs_.x), n_);
     sum_(j, n_) += g * x(i);
     sum_(i, n_) += g * x(j);
     dx_(j_, n_) = sum_(j_, n_);
@@ -63,9 +65,10 @@ class Taylor2 : public Blocks {
   }
 
  private:
-  /// Where the pairs (i, i + 1), ... begin.
-  Expr row(const Expr& i) const {
-    return 1 + 2 * tile_.d + i * (2 * tile_.d - i - 1) / 2;
+  /// Where the pair (i, i + 1 + k) lies, i + 1 + k < d.
+  Expr pair(const Expr& i, const Expr& k) const {
+    const Expr row = 1 + 2 * tile_.d + i * (2 * tile_.d - i - 1) / 2;
+    return Halide::unsafe_promise_clamped(row + k, 0, tile_.features - 1);
   }
 
   Expr linear_, square_, cross_;

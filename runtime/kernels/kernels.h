@@ -11,20 +11,31 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <variant>
+#include <vector>
 
 namespace luna::kernels {
 
 /// Most knots of a pwl map: what the CPU's search tree holds.
 inline constexpr int64_t kMaxKnots = 16 + 16 * 16 + 16 * 16 * 16;
 
+/// M, which exponents are reduced by: none; 0; of every (b, key head) the largest t of an unmasked
+/// key and projection, or the largest of `stabiliser_scale` |x|^2.
+enum class Stabiliser { absent, zero, projection, square };
+
 /// The feature map of one side (query or key), its parameters folded to what the kernels evaluate.
 struct MapArgs {
   /// "pwl", "dense_relu", "dense_gelu", "dense_silu", or a fixed map (runtime/ops/fixed_maps.h).
   std::string map;
   int64_t L = 1;  ///< channels per projection (psi maps)
-  /// psi maps and performer: t = proj x + bias; proj [m, d], bias [m] (performer: d^-1/4 folded in,
-  /// bias 0).
+  /// Maps of a projection: t = proj x + bias; proj [m, d], bias [m], or [Hk, m, d], [Hk, m]: a key
+  /// head's own, also its queries'.
   at::Tensor proj, bias;
+  /// Maps without one: D features lie in `blocks` equal runs (0: one run of d).
+  int64_t blocks = 0, block_features = 0;
+  at::Tensor coordinates;   ///< [d]: a parameter of every coordinate
+  at::Tensor token_values;  ///< [N, c] float32: what the map reads of a token's position
+  std::vector<std::variant<float, int32_t>> scalars;  ///< further arguments of the pipelines
   /// pwl: phi_l(t) = max(a t + c, floor), (a, c) of the segment that t lies in; segment s = #{knots
   /// <= t}.
   at::Tensor knots;  ///< [K <= kMaxKnots] float32, ascending, +inf allowed
@@ -35,14 +46,18 @@ struct MapArgs {
   at::Tensor w1, b1;  ///< [hid]
   at::Tensor w2, b2;  ///< [L, hid], [L], scale and feature_eps folded in
   float floor = -std::numeric_limits<float>::infinity();
-  /// performer, key side: [B, Hk], the largest t over unmasked keys and features.
-  at::Tensor stabiliser;
+  Stabiliser stabilised_by = Stabiliser::absent;
+  double stabiliser_scale = 0.0;
+  at::Tensor stabiliser;     ///< M [B, heads], key side; undefined: 0
   float feature_eps = 0.0f;  ///< performer: added to every exponential
+
+  bool per_head() const { return proj.defined() && proj.dim() == 3; }
 };
 
 /// Gradients of the folded parameters; undefined where not asked for or not part of the map.
 struct MapGrads {
-  at::Tensor proj, bias;  ///< [m, d], [m] float32
+  at::Tensor proj, bias;   ///< like MapArgs', float32
+  at::Tensor coordinates;  ///< [d] float32
   at::Tensor g0,
       g1;  ///< pwl: [K + 1, L] float64, sums of dphi and of dphi t over a segment (active units)
   at::Tensor w1, b1, w2, b2;  ///< dense: float32, gradients of the folded weights

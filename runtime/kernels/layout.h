@@ -12,7 +12,8 @@ namespace luna::kernels {
 
 /// D, the number of features of a map on heads of size d.
 inline int64_t feature_count(const MapArgs& map, int64_t d) {
-  return map.proj.defined() ? map.proj.size(0) * map.L : d;
+  if (map.proj.defined()) return map.proj.size(-2) * map.L;
+  return map.blocks ? map.blocks * map.block_features : d;
 }
 
 /// Most tokens whose products are summed in float32; such partial sums are added up in float64.

@@ -131,8 +131,8 @@ void check_elements(const char* op, const char* name, const c10::SymInt& count) 
                     " elements, got ", count, "; split the batch or the heads.");
 }
 
-/// Maps with kernels; the others have the reference alone.
-constexpr const char* kBuilt[] = {"luna", "elu", "relu", "performer"};
+/// Maps with CUDA kernels; the others have CPU kernels alone.
+constexpr const char* kOnCuda[] = {"luna", "elu", "relu", "performer"};
 
 }  // namespace
 
@@ -156,9 +156,9 @@ void check(const char* op, const Inputs& inputs, const Spec& spec) {
   check_refusal(op, inputs, spec);
 }
 
-bool is_built(const std::string& feature_map) {
-  return std::any_of(std::begin(kBuilt), std::end(kBuilt),
-                     [&](const char* name) { return feature_map == name; });
+bool is_built(const std::string& feature_map, const c10::Device& device) {
+  return device.is_cpu() || std::any_of(std::begin(kOnCuda), std::end(kOnCuda),
+                                        [&](const char* name) { return feature_map == name; });
 }
 
 void check_built(const char* op, const Inputs& inputs, const Spec& spec) {
@@ -171,7 +171,9 @@ void check_built(const char* op, const Inputs& inputs, const Spec& spec) {
   };
   check_one(!spec.causal || inputs.q.is_cpu(), c10::str("causal=True on ", inputs.q.device()));
   check_one(!inputs.cu_seqlens, "cu_seqlens");
-  check_one(is_built(spec.feature_map), "feature map \"" + spec.feature_map + "\"");
+  const c10::Device device = inputs.q.device();
+  check_one(is_built(spec.feature_map, device),
+            c10::str("feature map \"", spec.feature_map, "\" on ", device));
   const std::string& activation = spec.activation;
   check_one(activation != "leaky_relu" && activation != "hardtanh",
             "activation \"" + activation + "\"");

@@ -105,6 +105,10 @@ NamedMap find_fixed_map(const std::string& name, std::string* why, const std::st
   return {};
 }
 
+bool by_polarity(const Spec& spec) {
+  return !spec.learned() && find_fixed_map(spec.feature_map)->columns == ValueColumns::by_polarity;
+}
+
 at::Tensor map_features(const NamedMap& map, const at::Tensor& x, const MapContext& context) {
   return map->elementwise() ? map->phi(x) : map->map(x, context);
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/kernels/kernels.h"
 #include "runtime/ops/spec.h"
 
 namespace luna::ops {
@@ -20,9 +21,11 @@ struct MapContext {
   int64_t option = 0;
   Side side = Side::query;
   std::optional<at::Tensor> key_mask = {};  ///< bool [B, N] of the keys
-  bool causal = false;   ///< nothing of one token may depend on a later one: no maxima over keys
-  int64_t position = 0;  ///< tokens before the first one of x
-  int64_t length = 0;    ///< max(Nq, N)
+  bool causal = false;     ///< nothing of one token may depend on a later one: no maxima over keys
+  int64_t position = 0;    ///< tokens before the first one of x
+  int64_t length = 0;      ///< max(Nq, N)
+  int64_t tokens = 0;      ///< of this side
+  bool exchanged = false;  ///< by_polarity: the halves of phi change places
 };
 
 enum class ParamKind {
@@ -66,6 +69,13 @@ struct FixedMap {
   /// The parameters a model starts with, float32; nullptr where there are none.
   std::vector<at::Tensor> (*draw)(int64_t m, int64_t d,
                                   const std::optional<at::Generator>& generator) = nullptr;
+  /// One side of the map as the kernels take it, on heads of size d; nullptr: a map of one
+  /// coordinate, whose pipelines have its name.
+  kernels::MapArgs (*fold)(int64_t d, const MapContext& context) = nullptr;
+  /// Gradients of `params` (undefined for drawn ones) from one side's.
+  std::vector<at::Tensor> (*unfold)(const kernels::MapGrads& grads,
+                                    const MapContext& context) = nullptr;
+  bool unit_rows = false;  ///< the kernels get x / |x|
   /// Why these inputs are refused, beyond what `params` says; "" where they are not.
   std::string (*refusal)(const Inputs& inputs, const Spec& spec, int64_t option) = nullptr;
 
@@ -92,6 +102,9 @@ struct NamedMap {
 /// list there.
 NamedMap find_fixed_map(const std::string& name, std::string* why = nullptr,
                         const std::string& others = "");
+
+/// Whether the halves of v's columns are attended apart (ValueColumns).
+bool by_polarity(const Spec& spec);
 
 /// phi of either kind of map, any dtype.
 at::Tensor map_features(const NamedMap& map, const at::Tensor& x, const MapContext& context);

@@ -6,6 +6,7 @@
 
 #include "runtime/kernels/layout.h"
 #include "runtime/ops/checks.h"
+#include "runtime/ops/fixed_maps.h"
 #include "runtime/ops/layout.h"
 
 namespace luna::ops {
@@ -31,7 +32,7 @@ at::Tensor or_empty(const at::Tensor& grad, const at::Tensor& like) {
 /// D: features of one token.
 c10::SymInt features(const Inputs& in, const Spec& spec) {
   if (spec.learned()) return in.params[kProjWeight].sym_size(0) * in.params[kW2].sym_size(0);
-  return spec.feature_map == "performer" ? in.params[0].sym_size(0) : in.q.sym_size(3);
+  return feature_count(find_fixed_map(spec.feature_map), in.q.sym_size(3), in.params);
 }
 
 }  // namespace
@@ -55,8 +56,9 @@ ForwardOut forward_shapes(const at::Tensor& q, const at::Tensor& k, const at::Te
   spec.feature_map = feature_map;
   const c10::SymInt D = features({q, k, v, params.vec(), key_mask}, spec);
   const c10::SymInt B = q.sym_size(0), Hk = k.sym_size(1), dv = v.sym_size(3);
-  return {kernels::empty_in_order_of(q, dv),
-          at::empty_symint({B, q.sym_size(1), q.sym_size(2)}, q.options()),
+  std::vector<c10::SymInt> den{B, q.sym_size(1), q.sym_size(2)};
+  if (by_polarity(spec)) den.insert(den.begin(), 2);
+  return {kernels::empty_in_order_of(q, dv), at::empty_symint(den, q.options()),
           at::empty_symint({B, Hk, D, dv}, q.options()), at::empty_symint({B, Hk, D}, q.options())};
 }
 

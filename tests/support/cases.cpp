@@ -6,6 +6,7 @@
 
 #include "runtime/ops/checks.h"
 #include "runtime/ops/fixed_maps.h"
+#include "tests/support/inputs.h"
 #include "tests/support/shapes.h"
 
 namespace luna::test {
@@ -67,8 +68,14 @@ bool takes_heads(const std::string& name) {
 std::vector<std::string> fused_map_names() {
   std::vector<std::string> names;
   for (const std::string& name : ops::fixed_map_variants()) {
-    if (ops::is_built(name)) names.push_back(name);
+    if (ops::is_built(name, fused_device())) names.push_back(name);
   }
+  return names;
+}
+
+std::vector<std::string> causal_map_names() {
+  std::vector<std::string> names = fused_map_names();
+  names.erase(std::remove(names.begin(), names.end(), "cosformer"), names.end());
   return names;
 }
 
@@ -103,6 +110,7 @@ std::vector<Case> random_fixed_cases(int count, uint64_t seed,
     c.spec.feature_map = maps[i % maps.size()];
     const ops::NamedMap map = ops::find_fixed_map(c.spec.feature_map);
     if (map->columns == ops::ValueColumns::by_polarity) c.shape.dv += c.shape.dv % 2;
+    if (c.spec.feature_map == "dpfp:3") c.shape.d = std::max<int64_t>(c.shape.d, 2);  // 2 d > 3
     c.per_head = takes_heads(c.spec.feature_map) && draw.chance(2);
     cases.push_back(c);
   }

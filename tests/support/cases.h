@@ -34,6 +34,8 @@ void PrintTo(const Case& c, std::ostream* out);
 
 /// The fixed maps, with every option, that the fused operators have kernels for.
 std::vector<std::string> fused_map_names();
+/// Those of them that can be causal: not the ones whose features depend on the number of tokens.
+std::vector<std::string> causal_map_names();
 
 /// count cases drawn from shapes.h's values with every option appearing many times; the same for
 /// the same seed.

@@ -107,13 +107,10 @@ class ExactStep {
   Tile sum_;
 };
 
-/// performer's keys: a maximum over all of them would show a token the future.
-constexpr float kStabiliser = 0.0f;
-
 /// Tiles of the keys and values of a chunk.
 struct KeyTiles {
   KeyTiles(const Problem& p, const PackedMap& map)
-      : features(map, Side::key, p.k, p.k_weight, kChunk),
+      : features(map, p.k, p.k_weight, kChunk),
         values(augmented_columns(p.v.size(3)), kChunk),
         v(p.v) {}
   void compute(const Task& task, int64_t n, int64_t tokens) {
@@ -157,7 +154,7 @@ TaskStates states_before(const Problem& p, const PackedMap& map, const Tasks& st
     for (int64_t index = begin; index < end; index++) {
       const Task task = strips[index];
       if (task.slot == strips.slots() - 1) continue;  // no strip comes after
-      keys.features.start(task, kStabiliser);
+      keys.features.start(task, task.h);
       for_each_chunk(task, [&](int64_t n, int64_t tokens) {
         keys.compute(task, n, tokens);
         state_add(keys.features.phi(), by_token(keys.values, keys.features.padded(), p.v.size(3)),
@@ -176,14 +173,14 @@ class ChunkOutputs {
       : rule_(p.denominator),
         o_(result.o),
         den_(result.den),
-        queries_(map, Side::query, p.q, p.q_weight, kChunk),
+        queries_(map, p.q, p.q_weight, kChunk),
         scores_(map.layout().padded),
         sums_(p.v.size(3), kChunk),
         before_(p.v.size(3), kChunk),
         exact_(p.v.size(3)),
         factor_(kChunk) {}
 
-  void start(const Task& task) { queries_.start(task, 0.0f); }
+  void start(const Task& task, int64_t key_head) { queries_.start(task, key_head); }
 
   void compute(const Task& task, int64_t n, int64_t tokens, const KeyTiles& keys,
                const RunningState& state) {
@@ -233,12 +230,12 @@ void causal_forward(const Problem& p, const PackedMap& q_map, const PackedMap& k
     for (int64_t index = begin; index < end; index++) {
       const Task task = strips[index];
       const int64_t head = task.b * Hk + task.h;
-      keys.features.start(task, kStabiliser);
+      keys.features.start(task, task.h);
       state.start(before.of(index));
       for_each_chunk(task, [&](int64_t n, int64_t tokens) {
         keys.compute(task, n, tokens);
         for_each_query_head(p, task, [&](int64_t, const Task& queries) {
-          outputs.start(queries);
+          outputs.start(queries, task.h);
           outputs.compute(queries, n, tokens, keys, state);
         });
         state.add(keys.features.phi(), keys.values, keys.features.padded());
@@ -259,7 +256,11 @@ class ParameterSums {
   ParameterSums(const PackedMap& map, int64_t tasks)
       : map_(map), sums_(at::zeros({tasks, map.sum_size()}, at::kFloat)) {}
   float* of(int64_t task) const { return sums_.data_ptr<float>() + task * sums_.size(1); }
-  MapGrads total() const { return map_.unpack(sum_tasks(sums_)); }
+  /// Tasks are those of k's heads.
+  MapGrads total(const at::Tensor& k) const {
+    return map_.unpack(map_.heads() > 1 ? sum_tasks(sums_, k.size(0), k.size(1))
+                                        : sum_tasks(sums_, 1, 1));
+  }
 
  private:
   const PackedMap& map_;
@@ -277,20 +278,20 @@ void query_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& 
   const bool through_map = dq.defined() || wants_params;
   strips.run([&](int64_t begin, int64_t end) {
     KeyTiles keys(p, k_map);
-    FeatureTiles queries(q_map, Side::query, p.q, p.q_weight, kChunk);
+    FeatureTiles queries(q_map, p.q, p.q_weight, kChunk);
     QuotientColumns quotient(grad, saved.o, saved.den, p.denominator, kChunk);
     RunningState state(k_map.layout(), dv);
     Scores scores(keys.values.width());
     const Tile dphi(q_map.layout().padded, kChunk);
     for (int64_t index = begin; index < end; index++) {
       const Task task = strips[index];
-      keys.features.start(task, kStabiliser);
+      keys.features.start(task, task.h);
       state.start(before.of(index));
       for_each_chunk(task, [&](int64_t n, int64_t tokens) {
         keys.compute(task, n, tokens);
         const int64_t padded = keys.features.padded();
         for_each_query_head(p, task, [&](int64_t, const Task& own) {
-          queries.start_gradient(own, 0.0f, params.of(index));
+          queries.start_gradient(own, task.h, params.of(index));
           queries.compute(n, tokens);
           const Tile& columns = quotient.compute(own.b, own.h, n, tokens, queries.weight());
           state_add(queries.phi(), by_token(columns, padded, dv), R.of(index));
@@ -306,7 +307,7 @@ void query_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& 
       });
     }
   });
-  if (wants_params) result.q_map = params.total();
+  if (wants_params) result.q_map = params.total(p.k);
 }
 
 /// Gradients of keys and values, last token to first.
@@ -320,7 +321,7 @@ void key_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& k_
   const Rows powers(power, nullptr);
   strips.run([&](int64_t begin, int64_t end) {
     KeyTiles keys(p, k_map);
-    FeatureTiles queries(q_map, Side::query, p.q, p.q_weight, kChunk);
+    FeatureTiles queries(q_map, p.q, p.q_weight, kChunk);
     QuotientColumns quotient(grad, saved.o, saved.den, p.denominator, kChunk);
     RunningState state(k_map.layout(), width);
     Scores phi_scores(k_map.layout().padded), value_scores(keys.values.width());
@@ -328,7 +329,7 @@ void key_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& k_
     std::vector<float> products(kChunk);
     for (int64_t index = begin; index < end; index++) {
       const Task task = strips[index];
-      keys.features.start_gradient(task, kStabiliser, params.of(index));
+      keys.features.start_gradient(task, task.h, params.of(index));
       state.start(after.of(index));
       for_each_chunk_reversed(task, [&](int64_t n, int64_t tokens) {
         keys.compute(task, n, tokens);
@@ -338,7 +339,7 @@ void key_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& k_
         product(state.columns().first1(width + 1), v, out);
         product(state.rows(), phi, dvalues.matrix(padded));
         for_each_query_head(p, task, [&](int64_t, const Task& own) {
-          queries.start(own, 0.0f);
+          queries.start(own, task.h);
           queries.compute(n, tokens);
           const Tile& columns = quotient.compute(own.b, own.h, n, tokens, queries.weight());
           value_scores.compute(v, columns.matrix(padded).first0(width + 1), padded);
@@ -363,7 +364,7 @@ void key_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& k_
       });
     }
   });
-  if (wants_params) result.k_map = params.total();
+  if (wants_params) result.k_map = params.total(p.k);
 }
 
 }  // namespace

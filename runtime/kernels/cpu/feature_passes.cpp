@@ -8,18 +8,6 @@
 namespace luna::kernels::cpu {
 namespace {
 
-/// performer's M of every (b, key head); 0 for other maps.
-class Stabilisers {
- public:
-  explicit Stabilisers(const MapArgs& map) : values_(map.stabiliser) {}
-  float of(int64_t head) const {
-    return values_.defined() ? values_.const_data_ptr<float>()[head] : 0.0f;
-  }
-
- private:
-  at::Tensor values_;
-};
-
 /// A contiguous tensor [heads..., outer, inner] as one (inner, outer) matrix a head.
 Matrix of_head(const at::Tensor& t, int64_t head) {
   const int64_t inner = t.size(-1), outer = t.size(-2);
@@ -28,20 +16,24 @@ Matrix of_head(const at::Tensor& t, int64_t head) {
 
 Tasks tasks_of(const at::Tensor& x) { return {x.size(0), x.size(1), x.size(2)}; }
 
+/// Totals [map.heads(), count] of every task's sums, queries' tasks by their key heads.
+at::Tensor parameter_sums(const at::Tensor& sums, const PackedMap& map, const at::Tensor& k) {
+  return map.heads() > 1 ? sum_tasks(sums, k.size(0), k.size(1)) : sum_tasks(sums, 1, 1);
+}
+
 }  // namespace
 
 void feature_state(const Problem& p, const PackedMap& map, at::Tensor& S, at::Tensor& z) {
-  const int64_t Hk = p.k.size(1), dv = p.v.size(3), tile = tile_tokens(map.layout().padded);
+  const int64_t dv = p.v.size(3), tile = tile_tokens(map.layout().padded);
   const Tasks tasks = tasks_of(p.k);
   const TaskStates states(tasks.count(), map.layout(), dv);
   const TokenRows v(p.v);
-  const Stabilisers stabilisers(p.k_map);
   tasks.run([&](int64_t begin, int64_t end) {
-    FeatureTiles keys(map, Side::key, p.k, p.k_weight, tile);
+    FeatureTiles keys(map, p.k, p.k_weight, tile);
     const Tile values(augmented_columns(dv), tile);
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
-      keys.start(task, stabilisers.of(task.b * Hk + task.h));
+      keys.start(task, task.h);
       for_each_tile(task, tile, [&](int64_t n, int64_t tokens) {
         keys.compute(n, tokens);
         v.load(task.b, task.h, n, tokens, keys.weight(), 1.0f, values);
@@ -61,7 +53,7 @@ void feature_apply(const Problem& p, const PackedMap& map, Forward& result) {
   const Rows den(result.den);
   const Tasks tasks = tasks_of(p.q);
   tasks.run([&](int64_t begin, int64_t end) {
-    FeatureTiles queries(map, Side::query, p.q, p.q_weight, tile);
+    FeatureTiles queries(map, p.q, p.q_weight, tile);
     const Tile sums(dv, tile);
     std::vector<float> factor(padded_tokens(tile));
     for (int64_t index = begin; index < end; index++) {
@@ -69,7 +61,7 @@ void feature_apply(const Problem& p, const PackedMap& map, Forward& result) {
       const int64_t head = task.b * Hk + task.h * Hk / H;
       Matrix z = of_head(normalisers, head);
       z.stride1 = 0;
-      queries.start(task, 0.0f);
+      queries.start(task, task.h * Hk / H);
       for_each_tile(task, tile, [&](int64_t n, int64_t tokens) {
         queries.compute(n, tokens);
         product(of_head(states, head), queries.phi(), sums.matrix(queries.padded()));
@@ -95,13 +87,14 @@ void feature_query_gradients(const Problem& p, const PackedMap& map, const Forwa
   const at::Tensor sums = at::zeros({tasks.count(), map.sum_size()}, at::kFloat);
   const TokenRows dq(result.q);
   tasks.run([&](int64_t begin, int64_t end) {
-    FeatureTiles queries(map, Side::query, p.q, p.q_weight, tile);
+    FeatureTiles queries(map, p.q, p.q_weight, tile);
     QuotientColumns quotient(grad, saved.o, saved.den, p.denominator, tile);
     const Tile dphi(map.layout().padded, tile);
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
       const Matrix S = of_head(state, task.b * Hk + task.h * Hk / H);
-      queries.start_gradient(task, 0.0f, sums.data_ptr<float>() + index * map.sum_size());
+      queries.start_gradient(task, task.h * Hk / H,
+                             sums.data_ptr<float>() + index * map.sum_size());
       for_each_tile(task, tile, [&](int64_t n, int64_t tokens) {
         queries.compute(n, tokens);
         const int64_t padded = queries.padded();
@@ -114,7 +107,7 @@ void feature_query_gradients(const Problem& p, const PackedMap& map, const Forwa
       });
     }
   });
-  if (wants_params) result.q_map = map.unpack(sum_tasks(sums));
+  if (wants_params) result.q_map = map.unpack(parameter_sums(sums, map, p.k));
   states.reduce(state_gradient.R, state_gradient.u);
 }
 
@@ -128,18 +121,16 @@ void feature_key_gradients(const Problem& p, const PackedMap& map,
   const at::Tensor sums = at::zeros({tasks.count(), map.sum_size()}, at::kFloat);
   const TokenRows v(p.v), dk(result.k), dv(result.v);
   const Rows powers(power, nullptr);
-  const Stabilisers stabilisers(p.k_map);
   const bool through_map = dk.defined() || wants_params || power.defined();
   tasks.run([&](int64_t begin, int64_t end) {
-    FeatureTiles keys(map, Side::key, p.k, p.k_weight, tile);
+    FeatureTiles keys(map, p.k, p.k_weight, tile);
     const Tile values(augmented_columns(width), tile), dphi(map.layout().padded, tile);
     const Tile dvalues(width, tile);
     std::vector<float> products(padded_tokens(tile));
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
       const int64_t head = task.b * Hk + task.h;
-      keys.start_gradient(task, stabilisers.of(head),
-                          sums.data_ptr<float>() + index * map.sum_size());
+      keys.start_gradient(task, task.h, sums.data_ptr<float>() + index * map.sum_size());
       for_each_tile(task, tile, [&](int64_t n, int64_t tokens) {
         keys.compute(n, tokens);
         const int64_t padded = keys.padded();
@@ -162,7 +153,7 @@ void feature_key_gradients(const Problem& p, const PackedMap& map,
       });
     }
   });
-  if (wants_params) result.k_map = map.unpack(sum_tasks(sums));
+  if (wants_params) result.k_map = map.unpack(parameter_sums(sums, map, p.k));
 }
 
 }  // namespace luna::kernels::cpu

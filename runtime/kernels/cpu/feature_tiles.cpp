@@ -12,10 +12,9 @@ size_t add_tile(TileCall& call, const Tile& tile, int64_t width) {
 
 }  // namespace
 
-FeatureTiles::FeatureTiles(const PackedMap& map, Side side, const at::Tensor& x,
-                           const at::Tensor& weight, int64_t tokens)
+FeatureTiles::FeatureTiles(const PackedMap& map, const at::Tensor& x, const at::Tensor& weight,
+                           int64_t tokens)
     : map_(map),
-      side_(side),
       rows_(x),
       weights_(weight, tokens),
       x_(x.size(3), tokens),
@@ -28,24 +27,35 @@ void FeatureTiles::begin(TileCall& call) {
   call.add(static_cast<int32_t>(rows_.width()));
 }
 
-void FeatureTiles::start(const Task& task, float stabiliser) {
+float FeatureTiles::stabiliser(const Task& task) const {
+  const at::Tensor& values = map_.args().stabiliser;
+  return values.defined() ? values.const_data_ptr<float>()[task.b * values.size(1) + task.h] : 0.0f;
+}
+
+void FeatureTiles::start(const Task& task, int64_t key_head) {
   task_ = task;
   features_.emplace("features_" + map_.variant());
   begin(*features_);
   features_->add(map_.real_features().const_data_ptr<float>(), {{phi_.width(), 1}});
-  map_.add_inputs(*features_, side_, false, stabiliser);
+  values_at_ = map_.add_inputs(*features_, false, key_head, stabiliser(task));
   phi_at_ = add_tile(*features_, phi_, phi_.width());
 }
 
-void FeatureTiles::start_gradient(const Task& task, float stabiliser, float* sums) {
-  start(task, stabiliser);
+void FeatureTiles::start_gradient(const Task& task, int64_t key_head, float* sums) {
+  start(task, key_head);
   grad_.emplace("features_grad_" + map_.variant());
   begin(*grad_);
   add_tile(*grad_, phi_, phi_.width());
   add_tile(*grad_, phi_, phi_.width());  // dphi, placed by gradient()
-  map_.add_inputs(*grad_, side_, true, stabiliser);
+  grad_values_at_ = map_.add_inputs(*grad_, true, key_head, stabiliser(task));
   dx_at_ = add_tile(*grad_, dx_, dx_.width());
   map_.add_sums(*grad_, sums);
+}
+
+void FeatureTiles::point_values(TileCall& call, int at) const {
+  if (at < 0) return;
+  const at::Tensor& values = map_.token_values();
+  call.point(at, values.const_data_ptr<float>() + first_ * values.size(1), padded_);
 }
 
 void FeatureTiles::compute(int64_t n, int64_t tokens) {
@@ -55,6 +65,8 @@ void FeatureTiles::compute(int64_t n, int64_t tokens) {
   features_->point(kX, x_.data(), padded_);
   features_->point(kWeight, weight, padded_);
   features_->point(phi_at_, phi_.data(), padded_);
+  first_ = n;
+  point_values(*features_, values_at_);
   features_->run();
 }
 
@@ -64,6 +76,7 @@ const Tile& FeatureTiles::gradient(const Tile& dphi) {
   grad_->point(kPhi, phi_.data(), padded_);
   grad_->point(kDphi, dphi.data(), padded_);
   grad_->point(dx_at_, dx_.data(), padded_);
+  point_values(*grad_, grad_values_at_);
   grad_->run();
   return dx_;
 }

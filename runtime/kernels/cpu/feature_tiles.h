@@ -12,13 +12,12 @@ class FeatureTiles {
  public:
   /// x [B, heads, N, d], weight [B, heads, N] float32 or undefined (= 1); tiles of at most
   /// `tokens`.
-  FeatureTiles(const PackedMap& map, Side side, const at::Tensor& x, const at::Tensor& weight,
-               int64_t tokens);
+  FeatureTiles(const PackedMap& map, const at::Tensor& x, const at::Tensor& weight, int64_t tokens);
 
-  /// What follows is of this task. stabiliser: performer's M of the (b, h), key side.
-  void start(const Task& task, float stabiliser);
+  /// What follows is of this task. key_head: whose parameters the map takes.
+  void start(const Task& task, int64_t key_head);
   /// The same, gradients included; sums: where the parameters' are added, PackedMap::sum_size().
-  void start_gradient(const Task& task, float stabiliser, float* sums);
+  void start_gradient(const Task& task, int64_t key_head, float* sums);
 
   /// Features of the tokens n, ... .
   void compute(int64_t n, int64_t tokens);
@@ -33,16 +32,18 @@ class FeatureTiles {
  private:
   /// Appends what both pipelines begin with.
   void begin(TileCall& call);
+  void point_values(TileCall& call, int at) const;
 
   const PackedMap& map_;
-  Side side_;
   TokenRows rows_;
   TokenWeights weights_;
   Task task_{};
-  int64_t padded_ = 0;
+  int64_t first_ = 0, padded_ = 0;
   Tile x_, phi_, dx_;
   std::optional<TileCall> features_, grad_;
-  size_t phi_at_ = 0, dx_at_ = 0;  ///< arguments that are written
+  float stabiliser(const Task& task) const;
+  size_t phi_at_ = 0, dx_at_ = 0;             ///< arguments that are written
+  int values_at_ = -1, grad_values_at_ = -1;  ///< MapArgs::token_values, where there are some
 };
 
 }  // namespace luna::kernels

@@ -24,10 +24,7 @@ class FlushedSums {
       from[k] = 0.0f;
     }
   }
-  std::vector<double> total() const {
-    const at::Tensor sum = total_.sum(0);
-    return {sum.const_data_ptr<double>(), sum.const_data_ptr<double>() + sum.numel()};
-  }
+  at::Tensor total() const { return total_.sum(0); }
 
  private:
   at::Tensor tile_, total_;
@@ -45,10 +42,10 @@ at::Tensor power_sum(const at::Tensor& x, const MapArgs& args) {
   const int64_t tile = tile_tokens(layout.padded);
   const FlushedSums sums(tasks.count(), layout.padded);
   tasks.run([&](int64_t begin, int64_t end) {
-    FeatureTiles tiles(map, Side::key, x, {}, tile);
+    FeatureTiles tiles(map, x, {}, tile);
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
-      tiles.start(task, 0.0f);
+      tiles.start(task, 0);
       for_each_tile(task, tile, [&](int64_t n, int64_t tokens) {
         tiles.compute(n, tokens);
         add_squares(tiles.phi(), sums.tile(index));
@@ -56,7 +53,8 @@ at::Tensor power_sum(const at::Tensor& x, const MapArgs& args) {
       });
     }
   });
-  const std::vector<double> total = sums.total();
+  const at::Tensor sum = sums.total();
+  const double* total = sum.const_data_ptr<double>();
   at::Tensor result = at::zeros({layout.L}, at::kDouble);
   double* channels = result.data_ptr<double>();
   for (int64_t i = 0; i < layout.m; i++) {
@@ -78,11 +76,11 @@ std::pair<at::Tensor, MapGrads> power_grad(const at::Tensor& x, const MapArgs& a
   at::Tensor result = at::empty_like(x);
   const TokenRows dx(result);
   tasks.run([&](int64_t begin, int64_t end) {
-    FeatureTiles tiles(map, Side::key, x, {}, kGradTokens);
+    FeatureTiles tiles(map, x, {}, kGradTokens);
     const Tile dphi(layout.padded, kGradTokens);
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
-      tiles.start_gradient(task, 0.0f, sums.tile(index));
+      tiles.start_gradient(task, 0, sums.tile(index));
       for_each_tile(task, kGradTokens, [&](int64_t n, int64_t tokens) {
         tiles.compute(n, tokens);
         weigh(tiles.phi(), features.const_data_ptr<float>(), dphi.matrix(tiles.padded()));
@@ -91,7 +89,7 @@ std::pair<at::Tensor, MapGrads> power_grad(const at::Tensor& x, const MapArgs& a
       });
     }
   });
-  return {result, map.unpack(sums.total())};
+  return {result, map.unpack(sums.total().unsqueeze(0))};
 }
 
 at::Tensor key_maximum(const at::Tensor& x, const MapArgs& args, const at::Tensor& weight) {

@@ -16,8 +16,6 @@ constexpr int kMaxSearchLevels = 3;  // the levels of the pipelines _big
 
 bool is_pwl(const std::string& map) { return map == "pwl"; }
 bool is_dense(const std::string& map) { return map.rfind("dense_", 0) == 0; }
-bool is_elementwise(const MapArgs& args) { return !args.proj.defined(); }
-
 static_assert(tree_knots(kMaxSearchLevels) == kMaxKnots);
 
 const float* floats(const at::Tensor& t) { return t.const_data_ptr<float>(); }
@@ -35,10 +33,13 @@ PackedMap::PackedMap(const MapArgs& args, int64_t d) : args_(args), d_(d) {
     tile_ = tiles::kChannels;
     groups_ = {args.L, tile_};
   }
-  if (is_elementwise(args)) {
-    layout_ = {d, 1, 1, round_up(std::max<int64_t>(d, 1), tiles::feature_block(true))};
-  } else {
+  if (args.proj.defined()) {
     pack_projection(args.proj, args.bias);
+  } else {
+    const int64_t run = args.blocks ? args.block_features : d,
+                  count = std::max<int64_t>(args.blocks, 1);
+    const int64_t stride = round_up(std::max<int64_t>(run, 1), tiles::kRowColumns);
+    layout_ = {count, run, stride, count * stride};
   }
   real_features_ = zeros({layout_.padded});
   true_features(real_features_, 0, layout_).fill_(1.0f);
@@ -47,20 +48,29 @@ PackedMap::PackedMap(const MapArgs& args, int64_t d) : args_(args), d_(d) {
   } else if (is_dense(args.map)) {
     pack_dense();
   }
+  if (args.coordinates.defined()) {
+    coordinates_ = at::constant_pad_nd(args.coordinates, {0, padded_d_ - d});
+    add_sum(padded_d_, 0);
+  }
+  if (args.token_values.defined()) {  // a tile's last tokens may only pad
+    token_values_ = at::constant_pad_nd(args.token_values, {0, 0, 0, tiles::kTokenBlock});
+  }
 }
 
 void PackedMap::pack_projection(const at::Tensor& proj, const at::Tensor& bias) {
-  m_ = proj.size(0);
-  const int64_t step = tiles::projection_block(static_cast<int>(tile_));
-  projections_ = round_up(m_ * groups_.count, step);
+  m_ = proj.size(-2);
+  const int64_t step = tiles::projection_block(static_cast<int>(tile_)), used = m_ * groups_.count;
+  projections_ = round_up(used, step);
   layout_ = {m_, args_.L, groups_.count * tile_, projections_ * tile_};
-  proj_rows_ = zeros({projections_, padded_d_});
-  bias_ = zeros({projections_});
-  if (m_ > 0) {
-    proj_rows_.narrow(0, 0, m_ * groups_.count).narrow(1, 0, d_).copy_(groups_.repeat(proj));
-    bias_.narrow(0, 0, m_ * groups_.count).copy_(groups_.repeat(bias));
+  proj_rows_ = zeros({heads(), projections_, padded_d_});
+  bias_ = zeros({heads(), projections_});
+  for (int64_t head = 0; head < heads(); head++) {
+    const at::Tensor own = args_.per_head() ? proj[head] : proj;
+    const at::Tensor own_bias = args_.per_head() ? bias[head] : bias;
+    proj_rows_[head].narrow(0, 0, used).narrow(1, 0, d_).copy_(groups_.repeat(own));
+    bias_[head].narrow(0, 0, used).copy_(groups_.repeat(own_bias));
   }
-  proj_ = proj_rows_.t().contiguous();
+  proj_ = proj_rows_.transpose(1, 2).contiguous();
   add_sum(padded_d_, projections_);
   add_sum(projections_, 0);
 }
@@ -112,16 +122,18 @@ void PackedMap::add_sum(int64_t inner, int64_t outer) {
   sum_size_ += round_up(inner * std::max<int64_t>(outer, 1), tiles::kLanes);
 }
 
-void PackedMap::add_inputs(TileCall& call, Side side, bool with_gradient, float stabiliser) const {
-  if (is_elementwise(args_)) {
-    return;
-  }
+int PackedMap::add_inputs(TileCall& call, bool with_gradient, int64_t head,
+                          float stabiliser) const {
   const auto matrix = [&](const at::Tensor& t) {
     call.add(floats(t), {{t.size(-1), 1}, {t.numel() / t.size(-1), t.size(-1)}});
   };
   const auto vector = [&](const at::Tensor& t) { call.add(floats(t), {{t.numel(), 1}}); };
-  matrix(proj_);
-  vector(bias_);
+  const int64_t own = heads() > 1 ? head : 0;
+  int of_tokens = -1;
+  if (args_.proj.defined()) {
+    matrix(proj_[own]);
+    vector(bias_[own]);
+  }
   if (is_pwl(args_.map)) {
     call.add(first_.const_data_ptr<int32_t>(), {{projections_, 1}});
     matrix(search_);
@@ -135,21 +147,23 @@ void PackedMap::add_inputs(TileCall& call, Side side, bool with_gradient, float 
     matrix(w2_);
     vector(b2_);
     call.add(finite_floor(args_.floor));
-  } else {
-    const auto amplitude = static_cast<float>(1.0 / std::sqrt(static_cast<double>(m_)));
-    call.add(static_cast<float>(0.5 / std::sqrt(static_cast<double>(d_))));
-    call.add(amplitude);
-    call.add(amplitude * args_.feature_eps);
-    call.add(static_cast<int32_t>(side == Side::query ? m_ : 0));
-    // -inf: no key is kept, and their features only have to be finite.
-    call.add(stabiliser == -std::numeric_limits<float>::infinity() ? 0.0f : stabiliser);
   }
-  if (with_gradient) {
-    matrix(proj_rows_);
-    if (is_dense(args_.map)) {
-      matrix(w2_rows_);
-    }
+  if (coordinates_.defined()) vector(coordinates_);
+  if (token_values_.defined()) {
+    const int64_t width = token_values_.size(1);
+    of_tokens = static_cast<int>(call.add(floats(token_values_), {{width, 1}, {0, width}}));
   }
+  for (const auto& scalar : args_.scalars) {
+    std::visit([&](auto value) { call.add(value); }, scalar);
+  }
+  // -inf: no key is kept, and their features only have to be finite.
+  if (args_.stabilised_by != Stabiliser::absent)
+    call.add(std::isinf(stabiliser) && stabiliser < 0 ? 0.0f : stabiliser);
+  if (with_gradient && args_.proj.defined()) {
+    matrix(proj_rows_[own]);
+    if (is_dense(args_.map)) matrix(w2_rows_);
+  }
+  return of_tokens;
 }
 
 void PackedMap::add_sums(TileCall& call, float* data) const {
@@ -162,36 +176,42 @@ void PackedMap::add_sums(TileCall& call, float* data) const {
   }
 }
 
-at::Tensor PackedMap::view_of(const Sum& sum, const at::Tensor& flat) const {
+at::Tensor PackedMap::view_of(const Sum& sum, const at::Tensor& sums) const {
   const int64_t outer = std::max<int64_t>(sum.outer, 1);
-  return flat.narrow(0, sum.offset, outer * sum.inner).view({outer, sum.inner});
+  return sums.narrow(1, sum.offset, outer * sum.inner).view({sums.size(0), outer, sum.inner});
 }
 
-MapGrads PackedMap::unpack(const std::vector<double>& sums) const {
+MapGrads PackedMap::unpack(const at::Tensor& sums) const {
   MapGrads grads;
-  if (sums_.empty()) {
-    return grads;
+  if (args_.coordinates.defined()) {
+    grads.coordinates = view_of(sums_[0], sums)[0][0].narrow(0, 0, d_).to(at::kFloat);
   }
-  const at::Tensor flat = at::from_blob(const_cast<double*>(sums.data()),
-                                        {static_cast<int64_t>(sums.size())}, at::kDouble);
+  if (!args_.proj.defined()) return grads;
   const int64_t used = m_ * groups_.count;
-  const auto matrix = [&](int k, int64_t rows) {
-    return view_of(sums_[k], flat).narrow(0, 0, rows);
-  };
-  const at::Tensor bias = view_of(sums_[1], flat)[0].narrow(0, 0, used);
-  grads.proj = groups_.sum_repeated(matrix(0, used).narrow(1, 0, d_)).to(at::kFloat);
-  grads.bias = groups_.sum_repeated(bias).to(at::kFloat);
+  std::vector<at::Tensor> proj, bias;
+  for (int64_t head = 0; head < heads(); head++) {
+    const at::Tensor rows = view_of(sums_[0], sums)[head].narrow(0, 0, used).narrow(1, 0, d_);
+    proj.push_back(groups_.sum_repeated(rows));
+    bias.push_back(groups_.sum_repeated(view_of(sums_[1], sums)[head][0].narrow(0, 0, used)));
+  }
+  grads.proj = (args_.per_head() ? at::stack(proj) : proj[0]).to(at::kFloat);
+  grads.bias = (args_.per_head() ? at::stack(bias) : bias[0]).to(at::kFloat);
+  unpack_psi(sums, grads);
+  return grads;
+}
+
+void PackedMap::unpack_psi(const at::Tensor& sums, MapGrads& grads) const {
+  const auto of = [&](int k) { return view_of(sums_[k], sums)[0]; };
   if (is_pwl(args_.map)) {
-    grads.g0 = groups_.merge_segments(view_of(sums_[2], flat));
-    grads.g1 = groups_.merge_segments(view_of(sums_[3], flat));
+    grads.g0 = groups_.merge_segments(of(2));
+    grads.g1 = groups_.merge_segments(of(3));
   } else if (is_dense(args_.map)) {
     const int64_t hid = args_.w1.numel();
-    grads.w1 = view_of(sums_[2], flat)[0].narrow(0, 0, hid).to(at::kFloat);
-    grads.b1 = view_of(sums_[3], flat)[0].narrow(0, 0, hid).to(at::kFloat);
-    grads.w2 = matrix(4, args_.L).narrow(1, 0, hid).to(at::kFloat);
-    grads.b2 = view_of(sums_[5], flat)[0].narrow(0, 0, args_.L).to(at::kFloat);
+    grads.w1 = of(2)[0].narrow(0, 0, hid).to(at::kFloat);
+    grads.b1 = of(3)[0].narrow(0, 0, hid).to(at::kFloat);
+    grads.w2 = of(4).narrow(0, 0, args_.L).narrow(1, 0, hid).to(at::kFloat);
+    grads.b2 = of(5)[0].narrow(0, 0, args_.L).to(at::kFloat);
   }
-  return grads;
 }
 
 }  // namespace luna::kernels

@@ -13,29 +13,34 @@
 
 namespace luna::kernels {
 
-enum class Side { query, key };
-
 class PackedMap {
  public:
   PackedMap(const MapArgs& args, int64_t d);
 
   /// Suffix of the pipelines' names.
   const std::string& variant() const { return variant_; }
-  /// Projections as the pipelines take them, (i, j): t = x proj.
+  /// Heads with parameters of their own; 1: shared by all.
+  int64_t heads() const { return args_.per_head() ? args_.proj.size(0) : 1; }
+  const MapArgs& args() const { return args_; }
+  /// Projections of the first head as the pipelines take them, (i, j): t = x proj.
   Matrix projection() const;
   /// Where the D features lie after padding; layout().padded is every state's D extent.
   const FeatureLayout& layout() const { return layout_; }
   /// [layout().padded]: 1 for a feature of the map, 0 where it only pads.
   const at::Tensor& real_features() const { return real_features_; }
+  /// MapArgs', for tokens that only pad too.
+  const at::Tensor& token_values() const { return token_values_; }
 
-  /// Appends the map's inputs in pipeline order. stabiliser: performer's M of the (b, h), key side.
-  void add_inputs(TileCall& call, Side side, bool with_gradient, float stabiliser) const;
+  /// Appends the map's inputs in pipeline order; head: the key head, stabiliser: M of this (b, h).
+  /// Returns the index of the argument that moves with the tokens, token_values of MapArgs, or -1.
+  int add_inputs(TileCall& call, bool with_gradient, int64_t head, float stabiliser) const;
 
   /// Floats in one task's parameter sums, and those sums as pipeline outputs over `data`.
   int64_t sum_size() const { return sum_size_; }
   void add_sums(TileCall& call, float* data) const;
-  /// The gradients of MapArgs' parameters from the sums over all tasks.
-  MapGrads unpack(const std::vector<double>& sums) const;
+  /// The gradients of MapArgs' parameters from the sums over all tasks, [heads(), sum_size()]
+  /// float64.
+  MapGrads unpack(const at::Tensor& sums) const;
 
  private:
   struct Sum {
@@ -46,7 +51,9 @@ class PackedMap {
   void pack_pwl();
   void pack_dense();
   void add_sum(int64_t inner, int64_t outer);
-  at::Tensor view_of(const Sum& sum, const at::Tensor& flat) const;
+  void unpack_psi(const at::Tensor& sums, MapGrads& grads) const;
+  /// [heads, outer or 1, inner].
+  at::Tensor view_of(const Sum& sum, const at::Tensor& sums) const;
 
   MapArgs args_;
   std::string variant_;
@@ -58,6 +65,7 @@ class PackedMap {
   at::Tensor real_features_, proj_, proj_rows_, bias_, first_;
   at::Tensor search_, table_;
   at::Tensor w1_, b1_, w2_, w2_rows_, b2_;
+  at::Tensor coordinates_, token_values_;
   std::vector<Sum> sums_;
   int64_t sum_size_ = 0;
 };

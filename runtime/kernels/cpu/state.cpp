@@ -72,16 +72,19 @@ at::Tensor state_columns(const at::Tensor& S, const at::Tensor& z, const Feature
   return columns;
 }
 
-std::vector<double> sum_tasks(const at::Tensor& partial) {
+at::Tensor sum_tasks(const at::Tensor& partial, int64_t B, int64_t heads) {
   const int64_t tasks = partial.size(0), count = partial.size(1);
-  std::vector<double> sum(count, 0.0);
+  const int64_t slots = B * heads > 0 ? tasks / (B * heads) : 0;
+  const at::Tensor result = at::zeros({heads, count}, at::kDouble);
+  double* sums = result.data_ptr<double>();
   const float* data = partial.const_data_ptr<float>();
   for (int64_t task = 0; task < tasks; task++) {
+    double* sum = sums + task / slots % heads * count;
     for (int64_t k = 0; k < count; k++) {
       sum[k] += data[task * count + k];
     }
   }
-  return sum;
+  return result;
 }
 
 }  // namespace luna::kernels

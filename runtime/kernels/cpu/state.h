@@ -43,7 +43,8 @@ at::Tensor normaliser_row(const at::Tensor& z, const FeatureLayout& layout);
 /// layout.padded].
 at::Tensor state_columns(const at::Tensor& S, const at::Tensor& z, const FeatureLayout& layout);
 
-/// Sum over tasks of `count` floats each, in float64.
-std::vector<double> sum_tasks(const at::Tensor& partial);
+/// Sums of floats [tasks, count] in float64, [heads, count]: tasks are ordered by batch entry, then
+/// head, whose own tasks are adjacent.
+at::Tensor sum_tasks(const at::Tensor& partial, int64_t B, int64_t heads);
 
 }  // namespace luna::kernels

@@ -28,6 +28,32 @@ at::Tensor hedgehog(const at::Tensor& x, const MapContext& context) {
   return at::cat({y.softmax(-1), (-y).softmax(-1)}, -1);
 }
 
+/// [rows, -rows] along the projections, [m, d] or [Hk, m, d] (bias: one dimension less).
+at::Tensor mirrored(const at::Tensor& rows, int64_t dim) { return at::cat({rows, -rows}, dim); }
+
+kernels::MapArgs fold_hedgehog(int64_t, const MapContext& context) {
+  kernels::MapArgs args;
+  args.proj = mirrored(context.params[0], -2);
+  args.bias = mirrored(context.params[1], -1);
+  if (context.option == kSoftmax) {
+    args.map = "softmax_halves";
+    args.scalars = {static_cast<int32_t>(args.proj.size(-2) / 2)};
+  } else {  // FAVOR+'s exponential without a norm, a scale, or an eps
+    args.map = "performer";
+    args.scalars = {0.0f, 1.0f, 0.0f, 0};
+    args.stabilised_by = kernels::Stabiliser::zero;
+  }
+  return args;
+}
+
+std::vector<at::Tensor> unfold_hedgehog(const kernels::MapGrads& grads, const MapContext&) {
+  const auto halves = [](const at::Tensor& x, int64_t dim) {
+    const auto parts = x.chunk(2, dim);
+    return parts[0] - parts[1];
+  };
+  return {halves(grads.proj, -2), halves(grads.bias, -1)};
+}
+
 /// As torch's Linear begins: U(-r, r), r = 1/sqrt(d), W and b.
 std::vector<at::Tensor> linear(int64_t m, int64_t d,
                                const std::optional<at::Generator>& generator) {
@@ -57,6 +83,16 @@ FixedMap t2r_map() {
     return affine(x, context).relu();
   };
   map.draw = linear;
+  map.fold = [](int64_t, const MapContext& context) {
+    kernels::MapArgs args;
+    args.map = "projected_relu";
+    args.proj = context.params[0];
+    args.bias = context.params[1];
+    return args;
+  };
+  map.unfold = [](const kernels::MapGrads& grads, const MapContext&) {
+    return std::vector<at::Tensor>{grads.proj, grads.bias};
+  };
   return map;
 }
 
@@ -69,6 +105,8 @@ FixedMap hedgehog_map() {
   map.params = kAffine;
   map.map = hedgehog;
   map.draw = identity;
+  map.fold = fold_hedgehog;
+  map.unfold = unfold_hedgehog;
   return map;
 }
 

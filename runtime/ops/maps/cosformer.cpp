@@ -7,12 +7,17 @@ namespace {
 
 constexpr double kQuarterTurn = 1.57079632679489661923;
 
-/// theta_i = pi/2 i / length, i from 1; length: the option, else the longer side's.
-at::Tensor cosformer(const at::Tensor& x, const MapContext& context) {
-  const int64_t tokens = x.size(2), length = context.option > 0 ? context.option : context.length;
+/// theta_i = pi/2 i / length, i from 1, float64 [tokens, 1]; length: the option, else the longer
+/// side's.
+at::Tensor angles(int64_t tokens, const MapContext& context, c10::Device device) {
+  const int64_t length = context.option > 0 ? context.option : context.length;
   const at::Tensor i = at::arange(context.position + 1, context.position + tokens + 1,
-                                  x.options().dtype(at::kDouble));
-  const at::Tensor theta = (i * (kQuarterTurn / static_cast<double>(length))).unsqueeze(-1);
+                                  at::TensorOptions(device).dtype(at::kDouble));
+  return (i * (kQuarterTurn / static_cast<double>(length))).unsqueeze(-1);
+}
+
+at::Tensor cosformer(const at::Tensor& x, const MapContext& context) {
+  const at::Tensor theta = angles(x.size(2), context, x.device());
   const at::Tensor y = x.relu();
   return at::cat({y * theta.sin().to(x.scalar_type()), y * theta.cos().to(x.scalar_type())}, -1);
 }
@@ -43,6 +48,15 @@ FixedMap cosformer_map() {
   map.option.number = "max_length";
   map.option.example = 4096;
   map.map = cosformer;
+  map.fold = [](int64_t d, const MapContext& context) {
+    kernels::MapArgs args;
+    args.map = "cosformer";
+    args.blocks = 2;
+    args.block_features = d;
+    const at::Tensor theta = angles(context.tokens, context, at::kCPU);
+    args.token_values = at::cat({theta.sin(), theta.cos()}, 1).to(at::kFloat);
+    return args;
+  };
   map.refusal = refusal;
   return map;
 }

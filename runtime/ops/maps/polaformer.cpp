@@ -12,8 +12,12 @@ at::Tensor power_of_positive(const at::Tensor& x, const at::Tensor& p) {
   return x.masked_fill(off, 1.0).pow(p).masked_fill(off, 0.0);
 }
 
+constexpr double kRange = 4.0;  ///< p lies between 1 and 1 + this
+
+at::Tensor power(const MapContext& context) { return 1 + kRange * context.params[0].sigmoid(); }
+
 at::Tensor polaformer(const at::Tensor& x, const MapContext& context) {
-  const at::Tensor p = 1 + 4 * context.params[0].sigmoid();
+  const at::Tensor p = power(context);
   return at::cat({power_of_positive(x, p), power_of_positive(-x, p)}, -1);
 }
 
@@ -35,6 +39,19 @@ FixedMap polaformer_map() {
   map.params = {{"power", "d", ParamKind::trained}};
   map.columns = ValueColumns::by_polarity;
   map.map = polaformer;
+  map.fold = [](int64_t d, const MapContext& context) {
+    kernels::MapArgs args;
+    args.map = "polaformer";
+    args.blocks = 2;
+    args.block_features = d;
+    args.coordinates = power(context);
+    args.scalars = {static_cast<int32_t>(context.exchanged)};
+    return args;
+  };
+  map.unfold = [](const kernels::MapGrads& grads, const MapContext& context) {
+    const at::Tensor s = context.params[0].sigmoid();
+    return std::vector<at::Tensor>{grads.coordinates * kRange * s * (1 - s)};
+  };
   map.draw = [](int64_t, int64_t d, const std::optional<at::Generator>&) {
     return std::vector<at::Tensor>{at::zeros({d}, at::kFloat)};
   };

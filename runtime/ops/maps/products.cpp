@@ -45,6 +45,14 @@ FixedMap dpfp_map() {
   map.option.unset = 1;  // the default of the listing in the paper's appendix
   map.option.example = 3;
   map.map = dpfp;
+  map.fold = [](int64_t d, const MapContext& context) {
+    kernels::MapArgs args;
+    args.map = "dpfp";
+    args.blocks = context.option;
+    args.block_features = 2 * d;
+    args.scalars = {static_cast<int32_t>(context.option)};
+    return args;
+  };
   map.refusal = dpfp_refusal;
   return map;
 }
@@ -57,6 +65,16 @@ FixedMap taylor2_map() {
       "Based, Arora 2024", "1 + d + d(d+1)/2",
       [](const c10::SymInt& d, const c10::SymInt&, int64_t) { return 1 + d + d * (d + 1) / 2; }};
   map.map = taylor2;
+  map.fold = [](int64_t d, const MapContext&) {
+    const double root = std::sqrt(static_cast<double>(d));
+    kernels::MapArgs args;
+    args.map = "taylor2";
+    args.blocks = 1;
+    args.block_features = 1 + d + d * (d + 1) / 2;
+    args.scalars = {static_cast<float>(1 / std::sqrt(root)),
+                    static_cast<float>(std::sqrt(0.5) / root), static_cast<float>(1 / root)};
+    return args;
+  };
   return map;
 }
 

@@ -71,6 +71,51 @@ at::Tensor rfa(const at::Tensor& x, const MapContext& context) {
   return at::cat({t.sin(), t.cos()}, -1) / root(w.size(0));
 }
 
+float as_float(double x) { return static_cast<float>(x); }
+
+/// exp(t - |xs|^2/2 - M): FAVOR+.
+kernels::MapArgs fold_performer(int64_t d, const MapContext& context) {
+  const at::Tensor w = context.params[0] * std::pow(static_cast<double>(d), -0.25);
+  kernels::MapArgs args;
+  args.map = "performer";
+  args.proj = context.option == kHyperbolic ? at::cat({w, -w}) : w;
+  const int64_t m = args.proj.size(0);
+  args.bias = at::zeros({m}, args.proj.options());
+  args.feature_eps = kPerformerEps;
+  args.scalars = {as_float(0.5 / root(d)), as_float(1 / root(m)), as_float(kPerformerEps / root(m)),
+                  static_cast<int32_t>(context.side == Side::query ? m : 0)};
+  args.stabilised_by = kernels::Stabiliser::projection;
+  return args;
+}
+
+/// Further arguments of the pipelines "fourier", in their order.
+enum Wave { kHalf, kSinesFirst, kAmplitude, kGrowth, kGrows };
+
+/// Cosines and sines of w x.
+kernels::MapArgs waves(const at::Tensor& w, bool sines_first) {
+  const int64_t m = w.size(0);
+  kernels::MapArgs args;
+  args.map = "fourier";
+  args.proj = at::cat({w, w});
+  args.bias = at::zeros({2 * m}, w.options());
+  args.scalars = {static_cast<int32_t>(m), static_cast<int32_t>(sines_first), as_float(1 / root(m)),
+                  0.0f, 0.0f};
+  args.stabilised_by = kernels::Stabiliser::zero;
+  return args;
+}
+
+kernels::MapArgs fold_rff(int64_t d, const MapContext& context) {
+  kernels::MapArgs args =
+      waves(context.params[0] * std::pow(static_cast<double>(d), -0.25), /*sines_first=*/false);
+  if (context.option == kNorm) {  // a query's own exponent is its M: its value does not grow
+    args.stabiliser_scale = 0.5 / root(d);
+    args.scalars[kGrowth] = as_float(args.stabiliser_scale);
+    args.scalars[kGrows] = context.side == Side::query ? 0.0f : as_float(args.stabiliser_scale);
+    args.stabilised_by = kernels::Stabiliser::square;
+  }
+  return args;
+}
+
 at::Tensor normal(int64_t m, int64_t d, const std::optional<at::Generator>& generator) {
   return at::randn({m, d}, generator, at::TensorOptions().dtype(at::kFloat));
 }
@@ -91,6 +136,7 @@ FixedMap performer_map() {
   map.draw = [](int64_t m, int64_t d, const std::optional<at::Generator>& generator) {
     return std::vector<at::Tensor>{performer_projection(m, d, generator)};
   };
+  map.fold = fold_performer;
   return map;
 }
 
@@ -106,6 +152,7 @@ FixedMap rff_map() {
   map.draw = [](int64_t m, int64_t d, const std::optional<at::Generator>& generator) {
     return std::vector<at::Tensor>{normal(m, d, generator)};
   };
+  map.fold = fold_rff;
   return map;
 }
 
@@ -117,6 +164,14 @@ FixedMap rfa_map() {
   map.map = rfa;
   map.draw = [](int64_t m, int64_t d, const std::optional<at::Generator>& generator) {
     return std::vector<at::Tensor>{normal(m, d, generator), at::ones({d}, at::kFloat)};
+  };
+  map.unit_rows = true;
+  map.fold = [](int64_t, const MapContext& context) {
+    return waves(context.params[0] * context.params[1], /*sines_first=*/true);
+  };
+  map.unfold = [](const kernels::MapGrads& grads, const MapContext& context) {
+    const auto halves = grads.proj.chunk(2, 0);
+    return std::vector<at::Tensor>{{}, ((halves[0] + halves[1]) * context.params[0]).sum(0)};
   };
   return map;
 }

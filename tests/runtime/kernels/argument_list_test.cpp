@@ -9,7 +9,7 @@ namespace {
 
 std::string error_of(const Dim& dim) {
   const float x = 0.0f;
-  TileCall call("kv_state_elu_0");
+  TileCall call("features_elu");
   return test::torch_error_of([&] { call.add(&x, {{1, 1}, dim}); });
 }
 
@@ -17,8 +17,8 @@ TEST(ArgumentList, NamesTheExtentOrStrideBeyond32Bits) {
   const std::string cure =
       " elements is beyond 32-bit indexing; pass contiguous tensors, or split the batch";
   EXPECT_EQ(error_of({2147483647, 2147483647}), "no error");
-  EXPECT_EQ(error_of({2147483648, 1}), "luna: kv_state_elu_0: an extent of 2147483648" + cure);
-  EXPECT_EQ(error_of({2, 2147483648}), "luna: kv_state_elu_0: a stride of 2147483648" + cure);
+  EXPECT_EQ(error_of({2147483648, 1}), "luna: features_elu: an extent of 2147483648" + cure);
+  EXPECT_EQ(error_of({2, 2147483648}), "luna: features_elu: a stride of 2147483648" + cure);
 }
 
 }  // namespace

@@ -11,11 +11,10 @@
 
 namespace luna::nn {
 
-/// Those that can run.
 inline std::vector<std::string> registry_names() {
   std::vector<std::string> names;
   for (const AttentionEntry& entry : attention_registry()) {
-    if (!ops::find_fixed_map(entry.name) || ops::is_built(entry.name)) names.push_back(entry.name);
+    names.push_back(entry.name);
   }
   return names;
 }

@@ -8,8 +8,8 @@
 namespace luna::test {
 namespace {
 
-constexpr int kLunaCases = 120, kFixedCases = 36, kLongCases = 16;
-constexpr int kCausalLunaCases = 40, kCausalFixedCases = 24;
+constexpr int kLunaCases = 120, kFixedCases = 200, kLongCases = 16;
+constexpr int kCausalLunaCases = 40, kCausalFixedCases = 130;
 
 [[maybe_unused]] const bool kPrinted = print_worst_at_end();
 
@@ -46,7 +46,7 @@ std::vector<Case> long_cases() {
 std::vector<Case> causal_cases() {
   const std::vector<int64_t> tokens = {0, 1, 7, 31, 63, 64, 65, 100, 130, 300};
   std::vector<Case> cases = random_luna_cases(kCausalLunaCases, 4);
-  const std::vector<Case> fixed = random_fixed_cases(kCausalFixedCases, 5);
+  const std::vector<Case> fixed = random_fixed_cases(kCausalFixedCases, 5, causal_map_names());
   cases.insert(cases.end(), fixed.begin(), fixed.end());
   for (size_t k = 0; k < cases.size(); k++) {
     cases[k].shape.N = cases[k].shape.Nq = tokens[k % tokens.size()];

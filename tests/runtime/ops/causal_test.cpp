@@ -2,7 +2,6 @@
 // bits for any number of threads.
 #include <ATen/Parallel.h>
 
-#include "runtime/ops/fixed_maps.h"
 #include "tests/support/compare.h"
 
 namespace luna::test {
@@ -72,8 +71,8 @@ TEST_P(Causal, SameBitsForAnyNumberOfThreads) {
 }
 
 std::vector<std::string> maps() {
-  std::vector<std::string> names = {"luna"};
-  for (const char* name : ops::fixed_map_names()) names.emplace_back(name);
+  std::vector<std::string> names = causal_map_names();
+  names.insert(names.begin(), "luna");
   return names;
 }
 INSTANTIATE_TEST_SUITE_P(Maps, Causal, ::testing::ValuesIn(maps()));

@@ -57,7 +57,11 @@ const std::vector<Refusal> kMaps{
     {"causal_cosformer",
      "fixed_attention: causal with feature_map \"cosformer\" is refused: its angles would change "
      "with every later token; name the largest length, as in \"cosformer:4096\".",
-     [](In, Options o) { o.causal = true; }, "cosformer"},
+     [](In in, Options o) {
+       o.causal = true;
+       in.q = at::ones({2, 4, 37, 16});
+     },
+     "cosformer"},
     {"cosformer_length",
      "fixed_attention: feature_map \"cosformer:36\" takes at most 36 tokens, got 37; name a larger "
      "length.",
@@ -65,9 +69,6 @@ const std::vector<Refusal> kMaps{
 };
 
 const std::vector<Refusal> kUnbuilt{
-    {"map",
-     "fixed_attention: feature map \"dpfp:3\" is not built yet; use luna::reference_attention.",
-     [](In, Options o) { o.feature_map = "dpfp:3"; }, "dpfp"},
     {"activation",
      "luna_attention: activation \"hardtanh\" is not built yet; use luna::reference_attention.",
      [](In, Options o) { o.activation = "hardtanh"; }},
