@@ -4,6 +4,7 @@ SHELL := /bin/bash
 BUILD ?= build
 TIER ?= quick
 SANITIZE ?=
+MINUTES ?= 30
 # Cells side by side: the runner's own choice unless JOBS was given.
 CELLS := $(if $(filter command line environment,$(origin JOBS)),--jobs $(JOBS))
 JOBS ?= $(shell nproc)
@@ -47,8 +48,8 @@ reproduce: build ## train every cell of TIER (quick, cpu, paper), time the opera
 report: build ## write reports/out/report.md and report.html from the results of TIER
 	@$(LUNA) report --tier $(TIER)
 
-bench: build ## time every operator again, alone (a minute)
-	@$(LUNA) bench --tier $(TIER) --force
+bench: build ## time every operator and its peers over all sizes, alone (MINUTES=30; goes on where it stopped)
+	@$(LUNA) bench --tier $(TIER) --full --minutes $(MINUTES)
 
 data: build ## make and verify the data sets of TIER
 	@$(LUNA) data make --tier $(TIER) && $(LUNA) data verify --tier $(TIER)
