@@ -9,6 +9,7 @@
 
 #include "experiments/bench/admission.h"
 #include "experiments/bench/bench.h"
+#include "experiments/bench/budget.h"
 #include "experiments/bench/clock.h"
 #include "experiments/bench/interleaved.h"
 #include "experiments/bench/memory.h"
@@ -20,10 +21,9 @@ namespace {
 using nlohmann::json;
 
 constexpr uint64_t kSeed = 1;
-constexpr int64_t kFewest = 5, kMost = 30;  // samples a row
-constexpr double kSampleSeconds = 0.01;     // a sample is the mean of calls of this long
-constexpr double kCeilingSeconds = 1.5;     // for either ceiling
-constexpr double kGib = 1 << 30;
+constexpr double kSampleSeconds = 0.01;  // a sample is the mean of calls of this long
+constexpr double kCeilingSeconds = 1.5;  // for either ceiling
+constexpr double kGib = 1 << 30, kMib = 1 << 20;
 constexpr const char* kMethod =
     "All operators of one size, number of threads and causal or not run in one process, float32, "
     "on "
@@ -49,7 +49,7 @@ class FullRun {
         admission_(limits_),
         groups_(sweep_groups(options.sizes, options.threads, options.filter)) {}
 
-  void run() {
+  std::vector<std::string> run() {
     announce();
     drop_settled();
     gate();
@@ -67,6 +67,7 @@ class FullRun {
                        group.size.name, group.size.d, group.causal ? ", causal" : "", group.threads,
                        group.threads == 1 ? "" : "s", seconds_now() - begin_, eta()));
     }
+    return over_limit_;
   }
 
  private:
@@ -166,12 +167,22 @@ class FullRun {
         1e-9 * std::max(work.flops / ceilings.gflops, work.bytes / ceilings.gb_s);
     TimedTask task{row.facts.key(), pass_task(*row.op, leaves, upstream, row.pass), 1, {}};
     row.facts.peak_bytes = static_cast<double>(peak_bytes(task.run));
+    check_memory(row, group.size);
     const double begin = seconds_now();
     task.run();
     const double call_s = seconds_now() - begin;
     task.calls = row.facts.calls = std::max<int64_t>(1, std::llround(kSampleSeconds / call_s));
     round_s += call_s * static_cast<double>(task.calls);
     return task;
+  }
+
+  void check_memory(const SweepRow& row, const Size& size) {
+    const double limit = fused_peak_limit(size, row.facts.D, row.pass);
+    if (row.op->kind != OperatorKind::kFused || *row.facts.peak_bytes <= limit) return;
+    over_limit_.push_back(
+        fmt::format("{} holds {:.1f} MiB, more than the {:.1f} of an operator that "
+                    "keeps no features",
+                    row.facts.key(), *row.facts.peak_bytes / kMib, limit / kMib));
   }
 
   void time(const Group& group, double seconds) {
@@ -207,29 +218,15 @@ class FullRun {
   Admission admission_;
   std::vector<Group> groups_;  // still to be timed
   std::set<std::string> said_;
+  std::vector<std::string> over_limit_;
   double begin_ = 0;
 };
 
-double weight(const Group& group) {
-  return static_cast<double>(group.rows.size()) * std::pow(static_cast<double>(group.size.N), 0.25);
-}
-
 }  // namespace
 
-double share_of(const Group& group, const std::vector<Group>& left, double seconds) {
-  double all = 0;
-  for (const Group& other : left) all += weight(other);
-  return seconds * weight(group) / all;
-}
-
-int64_t repetitions_for(double seconds, double round_s) {
-  if (!(round_s > 0) || seconds <= 0) return kFewest;
-  return static_cast<int64_t>(
-      std::clamp(seconds / round_s, static_cast<double>(kFewest), static_cast<double>(kMost)));
-}
-
-void run_full(const FullOptions& options, const std::function<void(const std::string&)>& say) {
-  FullRun(options, say).run();
+std::vector<std::string> run_full(const FullOptions& options,
+                                  const std::function<void(const std::string&)>& say) {
+  return FullRun(options, say).run();
 }
 
 }  // namespace luna::bench

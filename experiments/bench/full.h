@@ -23,16 +23,10 @@ struct FullOptions {
 };
 
 /// Gate, ceilings, memory, timing; the file is replaced after every group of rows, and rows that it
-/// has from the same library, processor and options are kept. `say` gets one line a step. Throws
-/// std::runtime_error, with nothing timed, where an operator is wrong or a fused one keeps
-/// features.
-void run_full(const FullOptions& options, const std::function<void(const std::string&)>& say);
-
-/// What remains of a budget, shared among groups by weight: rows * N^(1/4), so that large sizes get
-/// more and small ones enough.
-double share_of(const Group& group, const std::vector<Group>& left, double seconds);
-
-/// Samples a row of a group in so many seconds, one round of all of them taking round_s.
-int64_t repetitions_for(double seconds, double round_s);
+/// has from the same library, processor and options are kept. `say` gets one line a step. Returns
+/// the fused rows that hold more than fused_peak_limit(), a line each. Throws std::runtime_error,
+/// with nothing timed, where an operator is wrong.
+std::vector<std::string> run_full(const FullOptions& options,
+                                  const std::function<void(const std::string&)>& say);
 
 }  // namespace luna::bench

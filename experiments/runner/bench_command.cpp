@@ -73,13 +73,14 @@ int run_full(const BenchCommandOptions& options, const fs::path& file) {
   wanted.call_seconds = options.call_seconds;
   wanted.file = file;
   wanted.anew = options.force;
-  bench::run_full(wanted, say);
+  const std::vector<std::string> over_limit = bench::run_full(wanted, say);
   const fs::path page = fs::path(file).replace_extension(".md");
   const std::string table = reports::bench_table(reports::read_bench_file(file));
   io::write_file_atomically(page, table);
   say(table);
   say(fmt::format("{} and {}", file.string(), page.string()));
-  return 0;
+  for (const std::string& line : over_limit) fmt::print(stderr, "memory: {}\n", line);
+  return over_limit.empty() ? 0 : 1;
 }
 
 }  // namespace

@@ -40,19 +40,22 @@ TEST(PeakBytes, RestoresTheAllocatorAfterAnError) {
 
 constexpr int64_t kHeads = 2, kTokens = 8192, kHeadSize = 32, kProjections = 16;
 
-double peak_of(const Operator& op, Pass pass, int64_t tokens, int64_t channels) {
-  const Size size{"", 1, kHeads, tokens, kHeadSize, kProjections, channels, 16};
+Size size_of(int64_t tokens, int64_t channels) {
+  return {"", 1, kHeads, tokens, kHeadSize, kProjections, channels, 16};
+}
+
+double peak_of(const Operator& op, Pass pass, const Size& size) {
   const Inputs leaves = draw_inputs(op, size, 1).want_gradients();
   const auto task = pass_task(op, leaves, at::ones_like(leaves.q), pass);
   task();
   return static_cast<double>(peak_bytes(task));
 }
 
-/// Floats that each further token of a head takes. State and tables, the same for every N, fall
+/// Floats that each further token of a head takes; state and tables, the same for every N, fall
 /// out.
 double floats_a_token(const Operator& op, Pass pass, int64_t channels) {
-  const double more =
-      peak_of(op, pass, 2 * kTokens, channels) - peak_of(op, pass, kTokens, channels);
+  const double more = peak_of(op, pass, size_of(2 * kTokens, channels)) -
+                      peak_of(op, pass, size_of(kTokens, channels));
   return more / static_cast<double>(sizeof(float) * kHeads * kTokens);
 }
 
@@ -62,13 +65,17 @@ class FusedMemory : public ::testing::TestWithParam<Pass> {};
 /// projection each. The sums of a block of tokens, D (dv + 1) floats a block, are a small part of a
 /// feature.
 TEST_P(FusedMemory, KeepsNoFeatures) {
-  const double accepted = (GetParam() == Pass::kForward ? 1 : 3) * 2.0 * kHeadSize;
   for (const Operator& op : all_operators()) {
     if (op.kind != OperatorKind::kFused) continue;
-    const double few = floats_a_token(op, GetParam(), 8);    // LUNA: D 128
-    const double many = floats_a_token(op, GetParam(), 32);  // D 512
-    EXPECT_LE(few, accepted) << op.name;
-    EXPECT_NEAR(many, few, 0.1 * kProjections * (32 - 8)) << op.name;
+    for (const int64_t channels : {8, 32}) {  // LUNA: D 128 and 512
+      const Size size = size_of(kTokens, channels);
+      const int64_t features = features_of(op, draw_inputs(op, size_of(1, channels), 1));
+      EXPECT_LE(peak_of(op, GetParam(), size), fused_peak_limit(size, features, GetParam()))
+          << op.name;
+    }
+    EXPECT_NEAR(floats_a_token(op, GetParam(), 32), floats_a_token(op, GetParam(), 8),
+                0.1 * kProjections * (32 - 8))
+        << op.name;
   }
 }
 
@@ -82,6 +89,8 @@ TEST(EagerMemory, GrowsWithFeatures) {
     if (op.name != "listing1") continue;
     EXPECT_GT(floats_a_token(op, Pass::kForward, 32) - floats_a_token(op, Pass::kForward, 8),
               kProjections * (32 - 8));
+    const Size size = size_of(kTokens, 8);
+    EXPECT_GT(peak_of(op, Pass::kForward, size), fused_peak_limit(size, 128, Pass::kForward));
   }
 }
 

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "experiments/bench/admission.h"
-#include "experiments/bench/full.h"
+#include "experiments/bench/budget.h"
 #include "experiments/config/options.h"
 #include "runtime/ops/fixed_maps.h"
 #include "tests/support/error_of.h"
