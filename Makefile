@@ -13,7 +13,7 @@ ifneq ($(SANITIZE),)
 override BUILD := build-sanitize
 endif
 
-.PHONY: help setup configure build test reproduce report bench data learning-rates tidy clean
+.PHONY: help setup configure build test reproduce report bench bench-peers data learning-rates tidy clean
 
 help: ## print this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -50,6 +50,11 @@ report: build ## write reports/out/report.md and report.html from the results of
 
 bench: build ## time every operator and its peers over all sizes, alone (MINUTES=30; goes on where it stopped)
 	@$(LUNA) bench --tier $(TIER) --full --minutes $(MINUTES)
+
+bench-peers: build ## the same against torch.compile and flash-linear-attention, from Python (MINUTES=30)
+	@.venv/bin/python experiments/bench/peers.py --luna $(LUNA) --library $(BUILD)/libluna.so \
+	  --out results/$(TIER)/bench-peers.json --minutes $(MINUTES) && \
+	$(LUNA) table results/$(TIER)/bench-peers.json | tee results/$(TIER)/bench-peers.md
 
 data: build ## make and verify the data sets of TIER
 	@$(LUNA) data make --tier $(TIER) && $(LUNA) data verify --tier $(TIER)

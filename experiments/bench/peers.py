@@ -13,122 +13,15 @@ import re
 import statistics
 import subprocess
 import time
-from dataclasses import dataclass
-from typing import Callable
 
 import torch
+from peer_operators import HID, L, M, gate, leaves_of, operators
 
-M, L, HID, EPS = 16, 8, 64, 1e-6
 NAMED = {"A": (4, 2, 2048, 32), "B": (1, 8, 4096, 64)}  # B, H, N, d
 SWEEP = ["A", "B", "64", "256", "1k", "4k", "16k", "64k"]
 HEAD_SIZES = (32, 64, 128)
 PASSES = ("forward", "forward_backward")
 SAMPLE_SECONDS, FEWEST, MOST = 0.01, 5, 30
-
-
-def features(x, w, b, w1, b1, w2, b2):
-    """Listing 1 as a user writes it, for the compiler to fuse: [B, H, N, d] -> [B, H, N, m L]."""
-    u = torch.nn.functional.linear(x, w, b).unsqueeze(-1)  # [B, H, N, m, 1]
-    hidden = torch.relu(torch.nn.functional.linear(u, w1.unsqueeze(-1), b1))
-    psi = torch.relu(torch.nn.functional.linear(hidden, w2, b2))
-    return psi.flatten(-2) / w.shape[0] ** 0.5
-
-
-def normalized(phi_q, phi_k, v, causal=False):
-    if causal:
-        score = (phi_q @ phi_k.transpose(-1, -2)).tril()
-        return score @ v / (score.sum(-1, keepdim=True) + EPS)
-    state, total = phi_k.transpose(-1, -2) @ v, phi_k.sum(-2).unsqueeze(-1)
-    return phi_q @ state / (phi_q @ total + EPS)
-
-
-def listing1(q, k, v, *params):
-    return normalized(features(q, *params), features(k, *params), v)
-
-
-def elu_features(x):
-    return torch.nn.functional.elu(x) + 1
-
-
-def flash_linear_attention(q, k, v):
-    """Causal, elu + 1, normalised by the library's own kernels; its tensors are [B, N, H, d]."""
-    from fla.ops.linear_attn import chunk_linear_attn
-
-    q, k, v = (x.transpose(1, 2) for x in (elu_features(q), elu_features(k), v))
-    return chunk_linear_attn(q, k, v, scale=1.0, normalize=True)[0].transpose(1, 2)
-
-
-@dataclass
-class Operator:
-    name: str
-    label: str
-    map: str
-    kind: str
-    causal: bool
-    apply: Callable
-    reference: Callable
-    learned: bool = True
-
-
-def operators():
-    fused = lambda *tensors: torch.ops.luna.luna_attention(*tensors)
-    elu = lambda q, k, v: torch.ops.luna.fixed_attention(q, k, v, "elu", [])
-    by_elu = lambda causal: lambda q, k, v: normalized(elu_features(q), elu_features(k), v, causal)
-    compiled = torch.compile(listing1, dynamic=False, fullgraph=True)
-    yield Operator("luna", "LUNA, fused (this library)", "luna", "fused", False, fused, listing1)
-    yield Operator("elu", "elu+1, fused (this library)", "elu", "fused", False, elu, by_elu(False), False)
-    yield Operator("listing1", "LUNA, eager Python, Listing 1", "luna", "eager", False, listing1, listing1)
-    yield Operator("compiled_listing1", "LUNA, torch.compile of Listing 1", "luna", "compiled", False,
-                   compiled, listing1)
-    yield Operator("fla_elu", "elu+1, flash-linear-attention", "elu", "fla", True,
-                   flash_linear_attention, by_elu(True), False)
-
-
-def draw_tokens(size, seed):
-    """The numbers of draw_tokens() of experiments/bench/operators.cpp."""
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(size, generator=generator) for _ in range(3)]
-
-
-def draw_params(d, seed):
-    """The numbers of luna_params() there."""
-    generator = torch.Generator().manual_seed(seed)
-    uniform = lambda shape, r: torch.empty(shape).uniform_(-r, r, generator=generator)
-    w = torch.randn(M, d, generator=generator) / d**0.5
-    return [w, torch.zeros(M), uniform((HID,), 1), uniform((HID,), 1),
-            uniform((L, HID), HID**-0.5), uniform((L,), HID**-0.5)]
-
-
-def leaves_of(operator, size, seed, dtype=torch.float32):
-    tensors = draw_tokens(size, seed) + (draw_params(size[3], seed + 1) if operator.learned else [])
-    return [tensor.to(dtype).requires_grad_() for tensor in tensors]
-
-
-def results(function, leaves, upstream):
-    out = function(*leaves)
-    return [x.double() for x in [out.detach(), *torch.autograd.grad(out, leaves, upstream)]]
-
-
-def gate(operator, d):
-    """Output and every gradient against float64, bounded as in experiments/bench/gate.h."""
-    size = (1, 2, 512, d)
-    upstream = torch.randn(size, generator=torch.Generator().manual_seed(12), dtype=torch.float64)
-    run = lambda function, dtype: results(
-        function, leaves_of(operator, size, 11, dtype), upstream.to(dtype))
-    exact = run(operator.reference, torch.float64)
-    formula, given = run(operator.reference, torch.float32), run(operator.apply, torch.float32)
-    error = lambda x, y: ((x - y).abs().max() / y.abs().max()).item()
-    worst = None
-    for i, expected in enumerate(exact):
-        limit = max(3 * error(formula[i], expected), 3e-6 if i < 4 else 3e-4)
-        found = error(given[i], expected)
-        if not found <= limit:
-            raise SystemExit(f"peers: {operator.name} is wrong at d {d} (error {found:.2g}, accepted "
-                             f"{limit:.2g}); nothing was timed")
-        if worst is None or found / limit > worst["max_error"] / worst["limit"]:
-            worst = {"operator": operator.name, "d": d, "causal": operator.causal,
-                     "max_error": found, "limit": limit}
-    return worst
 
 
 def task_of(operator, leaves, upstream, which):
@@ -175,22 +68,22 @@ def sizes_of(names):
             continue
         number = re.fullmatch(r"([1-9][0-9]{0,7})(k?)", name)
         if not number:
-            raise SystemExit(f"peers: unknown size '{name}'; known: A, B and numbers of tokens such "
-                             "as 64 or 4k")
+            raise SystemExit(f"peers: unknown size '{name}'; known: A, B and numbers of tokens "
+                             "such as 64 or 4k")
         tokens = int(number[1]) * (1024 if number[2] else 1)
         yield from ((1, 8, tokens, d) for d in HEAD_SIZES)
 
 
 class Bench:
     def __init__(self, options):
-        self.options, self.begin = options, time.perf_counter()
+        self.options = options
         environment = json.loads(
             subprocess.run([options.luna, "bench", "--environment"], check=True,
                            capture_output=True, text=True).stdout)
         self.content = {
             "schema": 1, "kind": "rows", "environment": environment,
-            "method": "One process, float32; repetitions of all operators of a size in random order; "
-                      "a sample is the mean of calls that take 10 ms together.",
+            "method": "One process, float32; repetitions of all operators of a size in random "
+                      "order; a sample is the mean of calls that take 10 ms together.",
             "options": {"minutes": options.minutes, "call_seconds": options.call_seconds},
             "ceilings": [], "gate": [], "left_out": [], "rows": []}
         self.memory = environment["memory_gib"] / 2 * 2**30
@@ -227,7 +120,7 @@ class Bench:
     def rows_of(self, listed, size, threads):
         for operator, which in itertools.product(listed, PASSES):
             row = facts(operator, size, which, threads)
-            if not re.search(self.options.filter, key_of(row)):
+            if not self.wanted(row):
                 continue
             reason = self.refusal(row)
             if reason:
@@ -262,16 +155,34 @@ class Bench:
         part.write_text(json.dumps(self.content, indent=1) + "\n")
         part.replace(out)
 
-    def run(self):
-        sizes = list(sizes_of(self.options.sizes.split(",")))
+    def groups(self):
+        """Size and number of threads of those groups that have a row under the filter."""
         threads = [int(number) for number in self.options.threads.split(",")]
-        listed = list(self.usable(operators(), sorted({size[3] for size in sizes})))
+        found = [(size, count)
+                 for size in sizes_of(self.options.sizes.split(",")) for count in threads
+                 if any(self.has_rows(operator, size, count) for operator in operators())]
+        if not found:
+            raise SystemExit(f"peers: --filter '{self.options.filter}' leaves no row")
+        return found
+
+    def wanted(self, row):
+        return re.search(self.options.filter, key_of(row))
+
+    def has_rows(self, operator, size, threads):
+        return any(self.wanted(facts(operator, size, which, threads)) for which in PASSES)
+
+    def run(self):
+        groups = self.groups()
+        wanted = [operator for operator in operators()
+                  if any(self.has_rows(operator, size, count) for size, count in groups)]
+        listed = list(self.usable(wanted, sorted({size[3] for size, _ in groups})))
         print(f"gate passed: {', '.join(operator.name for operator in listed)}", flush=True)
-        groups = list(itertools.product(sizes, threads))
+        self.begin = time.perf_counter()
         for i, (size, count) in enumerate(groups):
             left = 60 * self.options.minutes - (time.perf_counter() - self.begin)
             if left <= 0:
-                self.leave_out(f"B {size[0]}, H {size[1]}, N {size[2]}, d {size[3]}, {count} threads",
+                B, H, N, d = size
+                self.leave_out(f"B {B}, H {H}, N {N}, d {d}, {count} threads",
                                f"the {self.options.minutes:g} minutes were over")
                 continue
             self.time_size(listed, size, count, left / (len(groups) - i) / 2)
@@ -286,7 +197,8 @@ def main():
     parser.add_argument("--luna", required=True, help="the program luna")
     parser.add_argument("--library", required=True, help="libluna.so")
     parser.add_argument("--out", required=True, help="file of rows")
-    parser.add_argument("--sizes", default=",".join(SWEEP), help="A, B or numbers of tokens, by comma")
+    parser.add_argument("--sizes", default=",".join(SWEEP),
+                        help="A, B or numbers of tokens, by comma")
     parser.add_argument("--threads", default="1,2", help="numbers of threads, by comma")
     parser.add_argument("--filter", default="", help="regular expression on rows")
     parser.add_argument("--minutes", type=float, default=30, help="for everything together")
