@@ -31,12 +31,15 @@ std::vector<at::Tensor> luna_params(const Size& size, at::Generator generator) {
   auto uniform = [&](at::IntArrayRef shape, double r) {
     return at::empty(shape, at::kFloat).uniform_(-r, r, generator);
   };
-  return {normal({size.m, size.d}, generator).div_(std::sqrt(static_cast<double>(size.d))),
-          at::zeros({size.m}),
-          uniform({size.hid}, 1),
-          uniform({size.hid}, 1),
-          uniform({size.L, size.hid}, r2),
-          uniform({size.L}, r2)};
+  std::vector<at::Tensor> params = {
+      normal({size.m, size.d}, generator).div_(std::sqrt(static_cast<double>(size.d))),
+      at::zeros({size.m}),
+      uniform({size.hid}, 1),
+      uniform({size.hid}, 1),
+      uniform({size.L, size.hid}, r2),
+      uniform({size.L}, r2)};
+  for (const at::Tensor& param : params) param.set_requires_grad(true);
+  return params;
 }
 
 std::vector<at::Tensor> performer_params(const Size& size, at::Generator generator) {
@@ -65,10 +68,13 @@ at::Tensor fused_fixed(const std::string& map, const Inputs& in) {
 
 Operator fixed(const std::string& name, const std::string& map, OperatorKind kind,
                const std::string& label, std::function<at::Tensor(const Inputs&)> apply) {
-  return {name,  map,
-          kind,  label,
-          false, map == "performer" ? performer_params : no_params,
-          apply, [map](const Inputs& in) { return by_formula(map, in); }};
+  return {name,
+          map,
+          kind,
+          label,
+          map == "performer" ? performer_params : no_params,
+          apply,
+          [map](const Inputs& in) { return by_formula(map, in); }};
 }
 
 Operator fused(const std::string& map, const std::string& label) {
@@ -111,19 +117,21 @@ at::Tensor sdpa_by(OperatorKind kernel, const Inputs& in) {
 
 Operator softmax(const std::string& name, OperatorKind kind, const std::string& label,
                  std::function<at::Tensor(const Inputs&)> apply) {
-  return {name, "softmax", kind, label, false, no_params, apply, softmax_by_formula};
+  return {name, "softmax", kind, label, no_params, apply, softmax_by_formula};
 }
 
 }  // namespace
 
 std::vector<at::Tensor> Inputs::leaves() const {
   std::vector<at::Tensor> tensors = {q, k, v};
-  if (learned) tensors.insert(tensors.end(), params.begin(), params.end());
+  for (const at::Tensor& param : params) {
+    if (param.requires_grad()) tensors.push_back(param);
+  }
   return tensors;
 }
 
 Inputs& Inputs::want_gradients() {
-  for (const at::Tensor& leaf : leaves()) leaf.set_requires_grad(true);
+  for (const at::Tensor& x : {q, k, v}) x.set_requires_grad(true);
   return *this;
 }
 
@@ -131,19 +139,20 @@ Inputs Inputs::copy(at::ScalarType dtype, bool gradients) const {
   auto leaf = [&](const at::Tensor& t, bool wanted) {
     return t.detach().to(dtype, /*non_blocking=*/false, /*copy=*/true).set_requires_grad(wanted);
   };
-  Inputs copied{leaf(q, gradients), leaf(k, gradients), leaf(v, gradients), {}, learned, causal};
-  for (const at::Tensor& param : params) copied.params.push_back(leaf(param, gradients && learned));
+  Inputs copied{leaf(q, gradients), leaf(k, gradients), leaf(v, gradients), {}, causal};
+  for (const at::Tensor& param : params)
+    copied.params.push_back(leaf(param, gradients && param.requires_grad()));
   return copied;
 }
 
 const std::vector<Operator>& operators() {
   static const std::vector<Operator> all = {
-      {"luna", "luna", OperatorKind::kFused, "LUNA, fused (this library)", true, luna_params,
-       fused_luna, [](const Inputs& in) { return by_formula("luna", in); }},
+      {"luna", "luna", OperatorKind::kFused, "LUNA, fused (this library)", luna_params, fused_luna,
+       [](const Inputs& in) { return by_formula("luna", in); }},
       fused("elu", "elu+1"),
       fused("relu", "ReLU"),
       fused("performer", "Performer, 128 features"),
-      {"listing1", "luna", OperatorKind::kEager, "LUNA, eager torch, Listing 1", true, luna_params,
+      {"listing1", "luna", OperatorKind::kEager, "LUNA, eager torch, Listing 1", luna_params,
        eager_listing1, [](const Inputs& in) { return by_formula("luna", in); }},
       softmax("sdpa", OperatorKind::kFlash, "softmax, torch SDPA", sdpa),
       fixed("eager_elu", "elu", OperatorKind::kEager, "elu+1, eager torch", eager_elu),
@@ -183,7 +192,6 @@ Inputs draw_tokens(const Size& size, uint64_t seed) {
 Inputs with_params(const Inputs& tokens, const Operator& op, const Size& size, uint64_t seed) {
   Inputs in = tokens;
   in.params = op.draw_params(size, at::detail::createCPUGenerator(seed));
-  in.learned = op.learned;
   return in;
 }
 

@@ -16,16 +16,16 @@ struct Size {
   int64_t B, H, N, d, m, L, hid;
 };
 
-/// q, k, v [B, H, N, d] and the parameters of the operator's feature map.
+/// q, k, v [B, H, N, d] and the parameters of the operator's feature map; learned ones require
+/// gradients, a fixed draw does not.
 struct Inputs {
   at::Tensor q, k, v;
   std::vector<at::Tensor> params;
-  bool learned = false;  ///< params get gradients (LUNA); else they are a fixed draw
-  bool causal = false;   ///< token t sees keys 0..t
+  bool causal = false;  ///< token t sees keys 0..t
 
   /// q, k, v and the learned parameters.
   std::vector<at::Tensor> leaves() const;
-  /// Makes q, k, v and the learned parameters leaves of autograd.
+  /// Makes q, k, v leaves of autograd as learned parameters are.
   Inputs& want_gradients();
   /// Copies in another dtype, leaves of their own, with or without gradients.
   Inputs copy(at::ScalarType dtype, bool gradients) const;
@@ -46,8 +46,7 @@ struct Operator {
   std::string map;   ///< feature map: luna, a fixed map, softmax
   OperatorKind kind;
   std::string label;  ///< in the report
-  bool learned;       ///< its feature map has learned parameters
-  /// Draws the parameters of the feature map; empty list where it has none.
+  /// Draws the parameters of the feature map, Inputs::params; empty list where it has none.
   std::function<std::vector<at::Tensor>(const Size&, at::Generator)> draw_params;
   std::function<at::Tensor(const Inputs&)> apply;
   /// The same function by its formula, in any dtype.
