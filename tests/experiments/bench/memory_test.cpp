@@ -4,7 +4,7 @@
 #include <c10/core/CPUAllocator.h>
 #include <gtest/gtest.h>
 
-#include "experiments/bench/interleaved.h"
+#include "experiments/bench/admission.h"
 #include "experiments/bench/operators.h"
 #include "experiments/bench/work.h"
 
@@ -44,33 +44,50 @@ Size size_of(int64_t tokens, int64_t channels) {
   return {"", 1, kHeads, tokens, kHeadSize, kProjections, channels, 16};
 }
 
-double peak_of(const Operator& op, Pass pass, const Size& size) {
-  const Inputs leaves = draw_inputs(op, size, 1).want_gradients();
-  const auto task = pass_task(op, leaves, at::ones_like(leaves.q), pass);
+struct Mode {
+  Pass pass;
+  bool causal;
+};
+
+double peak_of(const Operator& op, Mode mode, const Size& size) {
+  Inputs leaves = draw_inputs(op, size, 1).want_gradients();
+  leaves.causal = mode.causal;
+  const auto task = pass_task(op, leaves, at::ones_like(leaves.q), mode.pass);
   task();
   return static_cast<double>(peak_bytes(task));
 }
 
 /// Floats that each further token of a head takes; state and tables, the same for every N, fall
 /// out.
-double floats_a_token(const Operator& op, Pass pass, int64_t channels) {
-  const double more = peak_of(op, pass, size_of(2 * kTokens, channels)) -
-                      peak_of(op, pass, size_of(kTokens, channels));
+double floats_a_token(const Operator& op, Mode mode, int64_t channels) {
+  const double more = peak_of(op, mode, size_of(2 * kTokens, channels)) -
+                      peak_of(op, mode, size_of(kTokens, channels));
   return more / static_cast<double>(sizeof(float) * kHeads * kTokens);
 }
 
-class FusedMemory : public ::testing::TestWithParam<Pass> {};
+/// The fused operators that take the mode at all.
+std::vector<Operator> fused_operators(Mode mode) {
+  Admission admission({1, 1});
+  std::vector<Operator> fused;
+  for (const Operator& op : all_operators()) {
+    const bool taken = op.kind == OperatorKind::kFused &&
+                       admission.refused(op, size_of(64, 8), mode.causal).empty();
+    if (taken) fused.push_back(op);
+  }
+  return fused;
+}
+
+class FusedMemory : public ::testing::TestWithParam<Mode> {};
 
 /// A token takes c (d + dv) floats whatever D is: outputs, gradients, and LUNA's sites, a
 /// projection each. The sums of a block of tokens, D (dv + 1) floats a block, are a small part of a
 /// feature.
 TEST_P(FusedMemory, KeepsNoFeatures) {
-  for (const Operator& op : all_operators()) {
-    if (op.kind != OperatorKind::kFused) continue;
+  for (const Operator& op : fused_operators(GetParam())) {
     for (const int64_t channels : {8, 32}) {  // LUNA: D 128 and 512
       const Size size = size_of(kTokens, channels);
       const int64_t features = features_of(op, draw_inputs(op, size_of(1, channels), 1));
-      EXPECT_LE(peak_of(op, GetParam(), size), fused_peak_limit(size, features, GetParam()))
+      EXPECT_LE(peak_of(op, GetParam(), size), fused_peak_limit(size, features, GetParam().pass))
           << op.name;
     }
     EXPECT_NEAR(floats_a_token(op, GetParam(), 32), floats_a_token(op, GetParam(), 8),
@@ -79,18 +96,23 @@ TEST_P(FusedMemory, KeepsNoFeatures) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Passes, FusedMemory,
-                         ::testing::Values(Pass::kForward, Pass::kForwardBackward),
-                         [](const auto& info) { return name_of(info.param); });
+INSTANTIATE_TEST_SUITE_P(
+    Modes, FusedMemory,
+    ::testing::Values(Mode{Pass::kForward, false}, Mode{Pass::kForwardBackward, false},
+                      Mode{Pass::kForward, true}, Mode{Pass::kForwardBackward, true}),
+    [](const auto& info) {
+      return std::string(info.param.causal ? "causal_" : "") + name_of(info.param.pass);
+    });
 
 /// What the promise is about: an operator with its features in memory breaks it.
 TEST(EagerMemory, GrowsWithFeatures) {
   for (const Operator& op : all_operators()) {
     if (op.name != "listing1") continue;
-    EXPECT_GT(floats_a_token(op, Pass::kForward, 32) - floats_a_token(op, Pass::kForward, 8),
+    const Mode forward{Pass::kForward, false};
+    EXPECT_GT(floats_a_token(op, forward, 32) - floats_a_token(op, forward, 8),
               kProjections * (32 - 8));
     const Size size = size_of(kTokens, 8);
-    EXPECT_GT(peak_of(op, Pass::kForward, size), fused_peak_limit(size, 128, Pass::kForward));
+    EXPECT_GT(peak_of(op, forward, size), fused_peak_limit(size, 128, Pass::kForward));
   }
 }
 
