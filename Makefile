@@ -4,6 +4,7 @@ SHELL := /bin/bash
 BUILD ?= build
 TIER ?= quick
 SANITIZE ?=
+MINUTES ?= 30
 # Cells side by side: the runner's own choice unless JOBS was given.
 CELLS := $(if $(filter command line environment,$(origin JOBS)),--jobs $(JOBS))
 JOBS ?= $(shell nproc)
@@ -12,7 +13,7 @@ ifneq ($(SANITIZE),)
 override BUILD := build-sanitize
 endif
 
-.PHONY: help setup configure build test reproduce report bench data learning-rates tidy clean
+.PHONY: help setup configure build test reproduce report bench bench-peers data learning-rates tidy clean
 
 help: ## print this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -47,8 +48,13 @@ reproduce: build ## train every cell of TIER (quick, cpu, paper), time the opera
 report: build ## write reports/out/report.md and report.html from the results of TIER
 	@$(LUNA) report --tier $(TIER)
 
-bench: build ## time every operator again, alone (a minute)
-	@$(LUNA) bench --tier $(TIER) --force
+bench: build ## time every operator and its peers over all sizes, alone (MINUTES=30; goes on where it stopped)
+	@$(LUNA) bench --tier $(TIER) --full --minutes $(MINUTES)
+
+bench-peers: build ## the same against torch.compile and flash-linear-attention, from Python (MINUTES=30)
+	@.venv/bin/python experiments/bench/peers.py --luna $(LUNA) --library $(BUILD)/libluna.so \
+	  --out results/$(TIER)/bench-peers.json --minutes $(MINUTES) && \
+	$(LUNA) table results/$(TIER)/bench-peers.json | tee results/$(TIER)/bench-peers.md
 
 data: build ## make and verify the data sets of TIER
 	@$(LUNA) data make --tier $(TIER) && $(LUNA) data verify --tier $(TIER)

@@ -1,10 +1,8 @@
 #include "experiments/bench/bench.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 #include <stdlib.h>
-#include <torch/csrc/autograd/autograd.h>
 
 #include <stdexcept>
 
@@ -29,43 +27,13 @@ constexpr const char* kMethod =
     "the minimum "
     "divided by B H N, tokens/s is B N by the minimum; ratios are of minima.";
 
-json environment() {
-  json result = experiments::capture_environment();
-  result.erase("threads");  // every size has its own
-  double load = -1;
-  if (getloadavg(&load, 1) != 1) load = -1;
-  result["load_before"] = load;
-  return result;
-}
-
 std::vector<GateResult> pass_gate(const Size& size) {
   std::vector<GateResult> results;
   for (const Operator& op : operators()) {
     results.push_back(check(op, size));
-    const GateResult& result = results.back();
-    if (!result.passed()) {
-      throw std::runtime_error(
-          fmt::format("bench: {} is wrong at d {} (error {:.2g}, accepted {:.2g}); nothing was "
-                      "timed. Run `make "
-                      "test` to see where.",
-                      result.name, size.d, result.max_error, result.limit));
-    }
+    if (!results.back().passed()) throw std::runtime_error(gate_failure(results.back(), size));
   }
   return results;
-}
-
-std::function<void()> forward_task(const Operator& op, const Inputs& in) {
-  return [&op, in] {
-    const at::NoGradGuard no_grad;
-    op.apply(in);
-  };
-}
-
-std::function<void()> both_task(const Operator& op, const Inputs& in, const at::Tensor& upstream) {
-  const Inputs leaves = in.copy(at::kFloat, /*gradients=*/true);
-  return [&op, leaves, upstream] {
-    torch::autograd::grad({op.apply(leaves)}, leaves.leaves(), {upstream});
-  };
 }
 
 json times(const Samples& samples) {
@@ -84,9 +52,10 @@ json time_size(const Size& size, int threads, double budget_s) {
   std::vector<std::function<void()>> tasks;
   const at::Tensor upstream = at::randn({size.B, size.H, size.N, size.d});
   for (const Operator& op : operators()) {
-    const Inputs in = draw_inputs(op, size, kSeed);
-    tasks.push_back(forward_task(op, in));
-    tasks.push_back(both_task(op, in, upstream));
+    const Inputs leaves = draw_inputs(op, size, kSeed).want_gradients();
+    for (const Pass pass : {Pass::kForward, Pass::kForwardBackward}) {
+      tasks.push_back(pass_task(op, leaves, upstream, pass));
+    }
   }
   TimerOptions timer;
   timer.budget_s = budget_s;
@@ -104,6 +73,15 @@ json time_size(const Size& size, int threads, double budget_s) {
 }
 
 }  // namespace
+
+json bench_environment() {
+  json result = experiments::capture_environment();
+  result.erase("threads");  // every size has its own
+  double load = -1;
+  if (getloadavg(&load, 1) != 1) load = -1;
+  result["load_before"] = load;
+  return result;
+}
 
 const std::vector<Size>& standard_sizes() {
   static const std::vector<Size> sizes = {{"A", 4, 2, 2048, 32, 16, 8, 64},
@@ -126,7 +104,7 @@ bool is_current(const json& result, const BenchOptions& options) {
 }
 
 json run_bench(const BenchOptions& options, const std::function<void(const std::string&)>& say) {
-  json result = {{"schema", 1}, {"method", kMethod}, {"environment", environment()}};
+  json result = {{"schema", 1}, {"method", kMethod}, {"environment", bench_environment()}};
   for (const Size& size : options.sizes) {
     for (const GateResult& gate : pass_gate(size)) {
       result["gate"].push_back({{"operator", gate.name},

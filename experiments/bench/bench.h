@@ -22,6 +22,9 @@ struct BenchOptions {
   double seconds = 60;  ///< time for all sizes and thread counts together
 };
 
+/// capture_environment() without "threads", of which every size has its own, with "load_before".
+nlohmann::json bench_environment();
+
 /// A = B 4, H 2, N 2048, d 32 and B = B 1, H 8, N 4096, d 64; m 16, L 8, hid 64.
 const std::vector<Size>& standard_sizes();
 

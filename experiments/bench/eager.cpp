@@ -26,8 +26,13 @@ at::Tensor listing1_features(const at::Tensor& x, const std::vector<at::Tensor>&
   return phi / std::sqrt(static_cast<double>(m));
 }
 
-/// phi(q) (phi(k)^T v) / (phi(q) sum phi(k) + eps).
-at::Tensor normalized(const at::Tensor& phi_q, const at::Tensor& phi_k, const at::Tensor& v) {
+/// phi(q) (phi(k)^T v) / (phi(q) sum phi(k) + eps); causal by its definition, N x N scores.
+at::Tensor normalized(const at::Tensor& phi_q, const at::Tensor& phi_k, const at::Tensor& v,
+                      bool causal) {
+  if (causal) {
+    const at::Tensor score = at::matmul(phi_q, phi_k.transpose(-1, -2)).tril();
+    return at::matmul(score, v) / (score.sum(-1, true) + kEps);
+  }
   const at::Tensor state = at::einsum("bhnf,bhne->bhfe", {phi_k, v});
   const at::Tensor numerator = at::einsum("bhnf,bhfe->bhne", {phi_q, state});
   const at::Tensor denominator = at::einsum("bhnf,bhf->bhn", {phi_q, phi_k.sum(-2)});
@@ -37,11 +42,12 @@ at::Tensor normalized(const at::Tensor& phi_q, const at::Tensor& phi_k, const at
 }  // namespace
 
 at::Tensor eager_listing1(const Inputs& in) {
-  return normalized(listing1_features(in.q, in.params), listing1_features(in.k, in.params), in.v);
+  return normalized(listing1_features(in.q, in.params), listing1_features(in.k, in.params), in.v,
+                    in.causal);
 }
 
 at::Tensor eager_elu(const Inputs& in) {
-  return normalized(at::elu(in.q) + 1, at::elu(in.k) + 1, in.v);
+  return normalized(at::elu(in.q) + 1, at::elu(in.k) + 1, in.v, in.causal);
 }
 
 }  // namespace luna::bench

@@ -1,5 +1,6 @@
 #include "experiments/bench/gate.h"
 
+#include <fmt/format.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
@@ -39,12 +40,13 @@ double error(const at::Tensor& given, const at::Tensor& expected) {
 
 }  // namespace
 
-GateResult check(const Operator& op, const Size& size) {
+GateResult check(const Operator& op, const Size& size, bool causal) {
   Size small = size;
   small.B = 1;
   small.H = 2;
   small.N = std::min(size.N, kTokens);
-  const Inputs drawn = draw_inputs(op, small, kSeed);
+  Inputs drawn = draw_inputs(op, small, kSeed);
+  drawn.causal = causal;
   const auto exact = results(op.reference, drawn, at::kDouble);
   const auto formula = results(op.reference, drawn, at::kFloat);
   const auto given = results(op.apply, drawn, at::kFloat);
@@ -56,6 +58,13 @@ GateResult check(const Operator& op, const Size& size) {
     if (found / limit >= worst.max_error / worst.limit) worst = {op.name, found, limit};
   }
   return worst;
+}
+
+std::string gate_failure(const GateResult& result, const Size& size) {
+  return fmt::format(
+      "bench: {} is wrong at d {} (error {:.2g}, accepted {:.2g}); nothing was timed. Run `make "
+      "test` to see where.",
+      result.name, size.d, result.max_error, result.limit);
 }
 
 }  // namespace luna::bench

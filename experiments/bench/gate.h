@@ -18,6 +18,9 @@ struct GateResult {
 };
 
 /// Compares one operator on a small input of the given head size. NaN anywhere fails.
-GateResult check(const Operator& op, const Size& size);
+GateResult check(const Operator& op, const Size& size, bool causal = false);
+
+/// The error for a result that has not passed.
+std::string gate_failure(const GateResult& result, const Size& size);
 
 }  // namespace luna::bench

@@ -1,9 +1,16 @@
 #include "experiments/bench/operators.h"
 
+#include <ATen/core/grad_mode.h>
+#include <c10/util/ScopeExit.h>
+#include <torch/csrc/autograd/autograd.h>
+
 #include <cmath>
+#include <limits>
+#include <set>
 
 #include "experiments/bench/eager.h"
 #include "runtime/luna.h"
+#include "runtime/ops/fixed_maps.h"
 #include "runtime/ops/reference.h"
 
 namespace luna::bench {
@@ -24,12 +31,15 @@ std::vector<at::Tensor> luna_params(const Size& size, at::Generator generator) {
   auto uniform = [&](at::IntArrayRef shape, double r) {
     return at::empty(shape, at::kFloat).uniform_(-r, r, generator);
   };
-  return {normal({size.m, size.d}, generator).div_(std::sqrt(static_cast<double>(size.d))),
-          at::zeros({size.m}),
-          uniform({size.hid}, 1),
-          uniform({size.hid}, 1),
-          uniform({size.L, size.hid}, r2),
-          uniform({size.L}, r2)};
+  std::vector<at::Tensor> params = {
+      normal({size.m, size.d}, generator).div_(std::sqrt(static_cast<double>(size.d))),
+      at::zeros({size.m}),
+      uniform({size.hid}, 1),
+      uniform({size.hid}, 1),
+      uniform({size.L, size.hid}, r2),
+      uniform({size.L}, r2)};
+  for (const at::Tensor& param : params) param.set_requires_grad(true);
+  return params;
 }
 
 std::vector<at::Tensor> performer_params(const Size& size, at::Generator generator) {
@@ -39,70 +49,167 @@ std::vector<at::Tensor> performer_params(const Size& size, at::Generator generat
 at::Tensor by_formula(const std::string& map, const Inputs& in) {
   ops::Spec spec;
   spec.feature_map = map;
+  spec.causal = in.causal;
   return ops::reference_attention({in.q, in.k, in.v, in.params, {}}, spec);
 }
 
 at::Tensor fused_luna(const Inputs& in) {
   const auto& p = in.params;
-  return luna_attention(in.q, in.k, in.v, {p[0], p[1], p[2], p[3], p[4], p[5]});
+  LunaOptions options;
+  options.causal = in.causal;
+  return luna_attention(in.q, in.k, in.v, {p[0], p[1], p[2], p[3], p[4], p[5]}, options);
 }
 
-Operator fused_fixed(const std::string& map, const std::string& label) {
-  return {map,
+at::Tensor fused_fixed(const std::string& map, const Inputs& in) {
+  AttentionOptions options;
+  options.causal = in.causal;
+  return fixed_attention(in.q, in.k, in.v, map, in.params, options);
+}
+
+Operator fixed(const std::string& name, const std::string& map, OperatorKind kind,
+               const std::string& label, std::function<at::Tensor(const Inputs&)> apply) {
+  return {name,
+          map,
+          kind,
           label,
-          false,
           map == "performer" ? performer_params : no_params,
-          [map](const Inputs& in) { return fixed_attention(in.q, in.k, in.v, map, in.params); },
+          apply,
           [map](const Inputs& in) { return by_formula(map, in); }};
+}
+
+Operator fused(const std::string& map, const std::string& label) {
+  return fixed(map, map, OperatorKind::kFused, label + ", fused (this library)",
+               [map](const Inputs& in) { return fused_fixed(map, in); });
+}
+
+/// Features by the registry's formula, then two products: what a user writes for any map.
+Operator plain(const std::string& map) {
+  return fixed("plain_" + map, map, OperatorKind::kEager, map + ", plain ATen",
+               [map](const Inputs& in) { return by_formula(map, in); });
 }
 
 at::Tensor softmax_by_formula(const Inputs& in) {
   const double scale = 1.0 / std::sqrt(static_cast<double>(in.q.size(-1)));
-  return (in.q.matmul(in.k.transpose(-1, -2)) * scale).softmax(-1).matmul(in.v);
+  at::Tensor score = in.q.matmul(in.k.transpose(-1, -2)) * scale;
+  if (in.causal) {
+    const at::Tensor later = at::ones_like(score, at::kBool).triu(1);
+    score = score.masked_fill(later, -std::numeric_limits<double>::infinity());
+  }
+  return score.softmax(-1).matmul(in.v);
+}
+
+at::Tensor sdpa(const Inputs& in) {
+  return at::scaled_dot_product_attention(in.q, in.k, in.v, {}, 0.0, in.causal);
+}
+
+/// SDPA by that kernel alone: an error where torch has no such kernel for the inputs.
+at::Tensor sdpa_by(OperatorKind kernel, const Inputs& in) {
+  at::Context& context = at::globalContext();
+  const bool flash = context.userEnabledFlashSDP(), math = context.userEnabledMathSDP();
+  const auto restore = c10::make_scope_exit([&] {
+    context.setSDPUseFlash(flash);
+    context.setSDPUseMath(math);
+  });
+  context.setSDPUseFlash(kernel == OperatorKind::kFlash);
+  context.setSDPUseMath(kernel == OperatorKind::kScores);
+  return sdpa(in);
+}
+
+Operator softmax(const std::string& name, OperatorKind kind, const std::string& label,
+                 std::function<at::Tensor(const Inputs&)> apply) {
+  return {name, "softmax", kind, label, no_params, apply, softmax_by_formula};
 }
 
 }  // namespace
 
 std::vector<at::Tensor> Inputs::leaves() const {
   std::vector<at::Tensor> tensors = {q, k, v};
-  if (learned) tensors.insert(tensors.end(), params.begin(), params.end());
+  for (const at::Tensor& param : params) {
+    if (param.requires_grad()) tensors.push_back(param);
+  }
   return tensors;
+}
+
+Inputs& Inputs::want_gradients() {
+  for (const at::Tensor& x : {q, k, v}) x.set_requires_grad(true);
+  return *this;
 }
 
 Inputs Inputs::copy(at::ScalarType dtype, bool gradients) const {
   auto leaf = [&](const at::Tensor& t, bool wanted) {
     return t.detach().to(dtype, /*non_blocking=*/false, /*copy=*/true).set_requires_grad(wanted);
   };
-  Inputs copied{leaf(q, gradients), leaf(k, gradients), leaf(v, gradients), {}, learned};
-  for (const at::Tensor& param : params) copied.params.push_back(leaf(param, gradients && learned));
+  Inputs copied{leaf(q, gradients), leaf(k, gradients), leaf(v, gradients), {}, causal};
+  for (const at::Tensor& param : params)
+    copied.params.push_back(leaf(param, gradients && param.requires_grad()));
   return copied;
 }
 
 const std::vector<Operator>& operators() {
   static const std::vector<Operator> all = {
-      {"luna", "LUNA, fused (this library)", true, luna_params, fused_luna,
+      {"luna", "luna", OperatorKind::kFused, "LUNA, fused (this library)", luna_params, fused_luna,
        [](const Inputs& in) { return by_formula("luna", in); }},
-      fused_fixed("elu", "elu+1, fused (this library)"),
-      fused_fixed("relu", "ReLU, fused (this library)"),
-      fused_fixed("performer", "Performer, 128 features, fused (this library)"),
-      {"listing1", "LUNA, eager torch, Listing 1", true, luna_params, eager_listing1,
-       [](const Inputs& in) { return by_formula("luna", in); }},
-      {"sdpa", "softmax, torch SDPA", false, no_params,
-       [](const Inputs& in) { return at::scaled_dot_product_attention(in.q, in.k, in.v); },
-       softmax_by_formula},
-      {"eager_elu", "elu+1, eager torch", false, no_params, eager_elu,
-       [](const Inputs& in) { return by_formula("elu", in); }},
+      fused("elu", "elu+1"),
+      fused("relu", "ReLU"),
+      fused("performer", "Performer, 128 features"),
+      {"listing1", "luna", OperatorKind::kEager, "LUNA, eager torch, Listing 1", luna_params,
+       eager_listing1, [](const Inputs& in) { return by_formula("luna", in); }},
+      softmax("sdpa", OperatorKind::kFlash, "softmax, torch SDPA", sdpa),
+      fixed("eager_elu", "elu", OperatorKind::kEager, "elu+1, eager torch", eager_elu),
   };
   return all;
 }
 
-Inputs draw_inputs(const Operator& op, const Size& size, uint64_t seed) {
+const std::vector<Operator>& all_operators() {
+  static const std::vector<Operator> all = [] {
+    std::vector<Operator> list;
+    std::set<std::string> there = {"sdpa"};  // in its two kernels below
+    for (const Operator& op : operators()) {
+      if (there.insert(op.name).second) list.push_back(op);
+    }
+    for (const ops::FixedMap& map : ops::fixed_maps()) {
+      if (there.insert(map.name).second) list.push_back(fused(map.name, map.name));
+      list.push_back(plain(map.name));
+    }
+    for (const OperatorKind kind : {OperatorKind::kFlash, OperatorKind::kScores}) {
+      const std::string name = kind == OperatorKind::kFlash ? "flash" : "math";
+      list.push_back(softmax("sdpa_" + name, kind, "softmax, torch SDPA " + name,
+                             [kind](const Inputs& in) { return sdpa_by(kind, in); }));
+    }
+    return list;
+  }();
+  return all;
+}
+
+Inputs draw_tokens(const Size& size, uint64_t seed) {
   const at::Generator generator = at::detail::createCPUGenerator(seed);
   const std::vector<int64_t> shape = {size.B, size.H, size.N, size.d};
-  Inputs in{
-      normal(shape, generator), normal(shape, generator), normal(shape, generator), {}, op.learned};
-  in.params = op.draw_params(size, generator);
+  Inputs tokens;
+  for (at::Tensor* x : {&tokens.q, &tokens.k, &tokens.v}) *x = normal(shape, generator);
+  return tokens;
+}
+
+Inputs with_params(const Inputs& tokens, const Operator& op, const Size& size, uint64_t seed) {
+  Inputs in = tokens;
+  in.params = op.draw_params(size, at::detail::createCPUGenerator(seed));
   return in;
+}
+
+Inputs draw_inputs(const Operator& op, const Size& size, uint64_t seed) {
+  return with_params(draw_tokens(size, seed), op, size, seed + 1);
+}
+
+std::function<void()> pass_task(const Operator& op, const Inputs& leaves,
+                                const at::Tensor& upstream, Pass pass) {
+  if (pass == Pass::kForward) {
+    return [&op, leaves] {
+      const at::NoGradGuard no_grad;
+      op.apply(leaves);
+    };
+  }
+  return [&op, leaves, upstream] {
+    torch::autograd::grad({op.apply(leaves)}, leaves.leaves(), {upstream});
+  };
 }
 
 }  // namespace luna::bench

@@ -16,23 +16,37 @@ struct Size {
   int64_t B, H, N, d, m, L, hid;
 };
 
-/// q, k, v [B, H, N, d] and the parameters of the operator's feature map.
+/// q, k, v [B, H, N, d] and the parameters of the operator's feature map; learned ones require
+/// gradients, a fixed draw does not.
 struct Inputs {
   at::Tensor q, k, v;
   std::vector<at::Tensor> params;
-  bool learned = false;  ///< params get gradients (LUNA); else they are a fixed draw
+  bool causal = false;  ///< token t sees keys 0..t
 
   /// q, k, v and the learned parameters.
   std::vector<at::Tensor> leaves() const;
+  /// Makes q, k, v leaves of autograd as learned parameters are.
+  Inputs& want_gradients();
   /// Copies in another dtype, leaves of their own, with or without gradients.
   Inputs copy(at::ScalarType dtype, bool gradients) const;
 };
 
+enum class Pass { kForward, kForwardBackward };
+
+/// How an operator computes, for the model of its work (work.h).
+enum class OperatorKind {
+  kFused,   ///< this library
+  kEager,   ///< features in memory
+  kFlash,   ///< softmax, scores in cache
+  kScores,  ///< softmax, scores in memory
+};
+
 struct Operator {
-  std::string name;   ///< key in bench.json
+  std::string name;  ///< key in bench.json
+  std::string map;   ///< feature map: luna, a fixed map, softmax
+  OperatorKind kind;
   std::string label;  ///< in the report
-  bool learned;       ///< its feature map has learned parameters
-  /// Draws the parameters of the feature map; empty list where it has none.
+  /// Draws the parameters of the feature map, Inputs::params; empty list where it has none.
   std::function<std::vector<at::Tensor>(const Size&, at::Generator)> draw_params;
   std::function<at::Tensor(const Inputs&)> apply;
   /// The same function by its formula, in any dtype.
@@ -42,7 +56,20 @@ struct Operator {
 /// In the order of the report's table. "listing1" and "sdpa" are what ratios refer to.
 const std::vector<Operator>& operators();
 
-/// q, k, v ~ N(0, 1) and the operator's parameters, float32, from a seed of its own.
+/// Every operator of the full benchmark: those above with each fixed map of the registry fused and
+/// in plain ATen, and SDPA by its flash and its math kernel each.
+const std::vector<Operator>& all_operators();
+
+/// q, k, v ~ N(0, 1), float32, no parameters. Seed by seed the numbers of peers.py.
+Inputs draw_tokens(const Size& size, uint64_t seed);
+/// The same tokens with parameters of the operator, float32, from a seed of their own.
+Inputs with_params(const Inputs& tokens, const Operator& op, const Size& size, uint64_t seed);
+/// Both.
 Inputs draw_inputs(const Operator& op, const Size& size, uint64_t seed);
+
+/// One call of one pass on leaves that want gradients: forward without recording them, or forward
+/// and the gradients of q, k, v and every learned parameter for `upstream` [B, H, N, d].
+std::function<void()> pass_task(const Operator& op, const Inputs& leaves,
+                                const at::Tensor& upstream, Pass pass);
 
 }  // namespace luna::bench

@@ -1,21 +1,18 @@
 #include "experiments/bench/timer.h"
 
 #include <algorithm>
-#include <chrono>
+
+#include "experiments/bench/clock.h"
 
 namespace luna::bench {
 namespace {
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
 void visit(const std::function<void()>& task, double visit_s, Samples& samples) {
-  const double begin = now();
+  const double begin = seconds_now();
   double before = begin;
   do {
     task();
-    const double after = now();
+    const double after = seconds_now();
     samples.seconds.push_back(after - before);
     before = after;
   } while (before - begin < visit_s);
@@ -36,8 +33,9 @@ std::vector<Samples> time_interleaved(const std::vector<std::function<void()>>& 
                                       const TimerOptions& options) {
   for (const auto& task : tasks) task();
   std::vector<Samples> samples(tasks.size());
-  const double begin = now();
-  for (int round = 0; round < options.min_rounds || now() - begin < options.budget_s; ++round) {
+  const double begin = seconds_now();
+  for (int round = 0; round < options.min_rounds || seconds_now() - begin < options.budget_s;
+       ++round) {
     for (size_t i = 0; i < tasks.size(); ++i) visit(tasks[i], options.visit_s, samples[i]);
   }
   return samples;

@@ -5,9 +5,11 @@
 #include <cmath>
 
 #include "experiments/bench/bench.h"
+#include "experiments/bench/full.h"
 #include "experiments/config/options.h"
 #include "experiments/runner/commands.h"
 #include "experiments/train/cell_folder.h"
+#include "reports/bench/table.h"
 #include "runtime/io/atomic_file.h"
 
 namespace luna::experiments {
@@ -16,6 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kNotRun = 3;  // exit code
+const std::vector<std::string> kQuickSizes = {"A", "B"};
 
 std::vector<bench::Size> sizes_of(const std::vector<std::string>& names) {
   std::vector<bench::Size> sizes;
@@ -40,6 +43,46 @@ bool keep(const fs::path& file, const bench::BenchOptions& wanted) {
   return current;
 }
 
+void check_finite(double number, const char* option) {
+  if (!std::isfinite(number)) throw UsageError(fmt::format("{} must be a finite number", option));
+}
+
+void say(const std::string& line) {
+  fmt::print("{}\n", line);
+  std::fflush(stdout);
+}
+
+int run_quick(const BenchCommandOptions& options, const fs::path& file) {
+  if (!options.filter.empty()) throw UsageError("--filter goes with --full");
+  const bench::BenchOptions wanted{sizes_of(options.sizes), options.threads, options.seconds};
+  if (!options.force && keep(file, wanted)) return 0;
+  io::AtomicFile written(file);  // refused before anything is timed, not after
+  const nlohmann::json result = bench::run_bench(wanted, say);
+  written.append(result.dump(1) + "\n");
+  written.commit();
+  say(file.string());
+  return 0;
+}
+
+int run_full(const BenchCommandOptions& options, const fs::path& file) {
+  bench::FullOptions wanted;
+  wanted.sizes = bench::sweep_sizes(options.sizes);
+  wanted.threads = options.threads;
+  wanted.filter = options.filter;
+  wanted.minutes = options.minutes;
+  wanted.call_seconds = options.call_seconds;
+  wanted.file = file;
+  wanted.anew = options.force;
+  const std::vector<std::string> over_limit = bench::run_full(wanted, say);
+  const fs::path page = fs::path(file).replace_extension(".md");
+  const std::string table = reports::bench_table(reports::read_bench_file(file));
+  io::write_file_atomically(page, table);
+  say(table);
+  say(fmt::format("{} and {}", file.string(), page.string()));
+  for (const std::string& line : over_limit) fmt::print(stderr, "memory: {}\n", line);
+  return over_limit.empty() ? 0 : 1;
+}
+
 }  // namespace
 
 int run(const BenchCommandOptions& options) {
@@ -47,22 +90,21 @@ int run(const BenchCommandOptions& options) {
     fmt::print(stderr, "not run: timing on CUDA is not built yet; --device cpu times on the CPU\n");
     return kNotRun;
   }
+  if (options.environment) {
+    say(bench::bench_environment().dump(1));
+    return 0;
+  }
+  BenchCommandOptions given = options;
+  if (given.sizes.empty()) given.sizes = options.full ? bench::usual_sweep() : kQuickSizes;
+  check_list(given.sizes, "--sizes");
+  check_list(given.threads, "--threads");
+  check_finite(given.seconds, "--seconds");
+  check_finite(given.minutes, "--minutes");
+  check_finite(given.call_seconds, "--call-seconds");
+  const char* const name = options.full ? "bench-full.json" : "bench.json";
   const fs::path folder = options.places.results / options.places.tier;
-  const fs::path file = options.out.empty() ? folder / "bench.json" : options.out;
-  check_list(options.sizes, "--sizes");
-  check_list(options.threads, "--threads");
-  if (!std::isfinite(options.seconds)) throw UsageError("--seconds must be a finite number");
-  const bench::BenchOptions wanted{sizes_of(options.sizes), options.threads, options.seconds};
-  if (!options.force && keep(file, wanted)) return 0;
-  io::AtomicFile written(file);  // refused before anything is timed, not after
-  const nlohmann::json result = bench::run_bench(wanted, [](const std::string& line) {
-    fmt::print("{}\n", line);
-    std::fflush(stdout);
-  });
-  written.append(result.dump(1) + "\n");
-  written.commit();
-  fmt::print("{}\n", file.string());
-  return 0;
+  const fs::path file = options.out.empty() ? folder / name : options.out;
+  return options.full ? run_full(given, file) : run_quick(given, file);
 }
 
 }  // namespace luna::experiments

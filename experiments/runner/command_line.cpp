@@ -106,7 +106,9 @@ Command bench_command(CLI::App& root) {
       root.add_subcommand("bench", "time every operator against torch's own; run alone");
   add_tier(*app, options->places);
   add_results(*app, options->places);
-  app->add_option("--sizes", options->sizes, "by comma: A (N 2048, d 32), B (N 4096, d 64)")
+  app->add_option("--sizes", options->sizes,
+                  "by comma: A (N 2048, d 32), B (N 4096, d 64); with --full also numbers of "
+                  "tokens, 64 to 64k, at d 32, 64 and 128; default: all of them")
       ->delimiter(',');
   options->threads = usual_threads();
   app->add_option("--threads", options->threads, "numbers of threads, by comma")
@@ -115,11 +117,47 @@ Command bench_command(CLI::App& root) {
   app->add_option("--seconds", options->seconds, "time for everything together")
       ->capture_default_str()
       ->check(CLI::Range(0.01, 1e5));
-  app->add_option("--out", options->out, "file; default: bench.json in the tier's results");
+  app->add_option("--out", options->out,
+                  "file; default: bench.json, with --full bench-full.json, in the tier's results");
   app->add_option("--device", options->device, "cpu or cuda")
       ->capture_default_str()
       ->check(CLI::IsMember({"cpu", "cuda"}));
   app->add_flag("--force", options->force, "time again even if the file is there");
+  app->add_flag("--environment", options->environment, "print the machine as JSON, and stop");
+  CLI::App* full = app->add_option_group("The full benchmark");
+  full->add_flag("--full", options->full,
+                 "every operator and peer over all sizes, causal and not, forward and training; "
+                 "goes on where it was interrupted");
+  full->add_option("--minutes", options->minutes, "with --full: time for everything together")
+      ->capture_default_str()
+      ->check(CLI::Range(0.001, 1e4));
+  full->add_option("--filter", options->filter,
+                   "with --full: regular expression on rows such as "
+                   "luna/B:1/H:8/N:4096/d:64/causal/forward/threads:1");
+  full->add_option("--call-seconds", options->call_seconds,
+                   "with --full: rows whose call would take longer are left out")
+      ->capture_default_str()
+      ->check(CLI::Range(0.001, 1e4));
+  return command(app, options);
+}
+
+Command compare_command(CLI::App& root) {
+  const auto options = std::make_shared<CompareOptions>();
+  CLI::App* app = root.add_subcommand(
+      "compare", "two files of bench --full row by row: which are faster or slower, and how sure");
+  app->add_option("old", options->before, "file")->required();
+  app->add_option("new", options->after, "file")->required();
+  app->add_flag("--force", options->force, "compare files of different machines, too");
+  app->add_option("--fail-on-slower", options->fail_on_slower,
+                  "exit code 1 where a row is significantly slower by more than so many percent")
+      ->check(CLI::Range(0.0, 1e6));
+  return command(app, options);
+}
+
+Command table_command(CLI::App& root) {
+  const auto options = std::make_shared<TableOptions>();
+  CLI::App* app = root.add_subcommand("table", "print a file of bench --full as markdown");
+  app->add_option("file", options->file, "file")->required();
   return command(app, options);
 }
 
@@ -197,9 +235,10 @@ int run_command_line(int count, char** arguments) {
                "luna");
   app.set_version_flag("--version", LUNA_VERSION);
   app.require_subcommand(1);
-  const std::vector<Command> commands = {run_command(app),  bench_command(app), report_command(app),
-                                         list_command(app), data_command(app),  tune_command(app),
-                                         cell_command(app)};
+  const std::vector<Command> commands = {
+      run_command(app),   bench_command(app),  compare_command(app),
+      table_command(app), report_command(app), list_command(app),
+      data_command(app),  tune_command(app),   cell_command(app)};
   check_command(commands, count, arguments);
   for (const Command& command : commands) command.app->allow_extras();
   try {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,14 +46,32 @@ int run(const CellOptions& options);
 /// Checks every operator, times them alone on this machine.
 struct BenchCommandOptions {
   Places places;
-  std::vector<std::string> sizes = {"A", "B"};
+  std::vector<std::string> sizes;  ///< empty: A and B; full: those and the sweep of N
   std::vector<int> threads;
   double seconds = 60;
   std::string device = "cpu";
-  std::filesystem::path out;  ///< empty: bench.json in the tier's results
+  std::filesystem::path out;  ///< empty: bench.json, full: bench-full.json, in the tier's results
   bool force = false;
+  bool environment = false;  ///< print the machine as JSON, and stop
+  bool full = false;
+  std::string filter;  ///< of the full benchmark, as minutes and call_seconds
+  double minutes = 30, call_seconds = 2;
 };
 int run(const BenchCommandOptions& options);
+
+/// Two benchmark files row by row.
+struct CompareOptions {
+  std::filesystem::path before, after;
+  bool force = false;                    ///< of different machines, too
+  std::optional<double> fail_on_slower;  ///< percent: exit code 1 where a row is slower by more
+};
+int run(const CompareOptions& options);
+
+/// A benchmark file as markdown.
+struct TableOptions {
+  std::filesystem::path file;
+};
+int run(const TableOptions& options);
 
 /// Result files in, pages out.
 struct PageOptions {

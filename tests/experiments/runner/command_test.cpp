@@ -28,7 +28,9 @@ TEST_P(UsageErrors, OneLineAndCodeTwo) {
 INSTANTIATE_TEST_SUITE_P(
     Texts, UsageErrors,
     ::testing::Values(
-        Usage{"no_command", {}, "name a command: run, bench, report, list, data, tune\n"},
+        Usage{"no_command",
+              {},
+              "name a command: run, bench, compare, table, report, list, data, tune\n"},
         Usage{"command", {"rum"}, "unknown command 'rum'; did you mean 'run'? Known: run, "},
         Usage{"option",
               {"run", "--tierr=x"},
@@ -57,6 +59,18 @@ INSTANTIATE_TEST_SUITE_P(
         Usage{"config", {"run", "--config", "absent.toml"}, "absent.toml: no such file\n"},
         Usage{
             "size", {"bench", "--sizes", "C"}, "unknown size 'C'; did you mean 'A'? Known: A, B\n"},
+        Usage{"size_full",
+              {"bench", "--full", "--sizes", "C"},
+              "unknown size 'C'; known: A, B and numbers of tokens such as 64 or 4k\n"},
+        Usage{"filter", {"bench", "--full", "--filter", "lnua"}, "--filter 'lnua' leaves no row\n"},
+        Usage{"filter_quick", {"bench", "--filter", "luna"}, "--filter goes with --full\n"},
+        Usage{"minutes",
+              {"bench", "--full", "--minutes", "nan"},
+              "--minutes must be a finite number\n"},
+        Usage{"compare_nothing", {"compare", "a.json"}, "new is required\n"},
+        Usage{
+            "compare_absent", {"compare", "absent.json", "b.json"}, "absent.json: no such file\n"},
+        Usage{"table_absent", {"table", "absent.json"}, "absent.json: no such file\n"},
         Usage{"list", {"list", "task"}, "unknown list 'task'; did you mean 'tasks'? Known: "},
         Usage{"task",
               {"data", "make", "--task", "listop"},

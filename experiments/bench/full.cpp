@@ -1,0 +1,232 @@
+#include "experiments/bench/full.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "experiments/bench/admission.h"
+#include "experiments/bench/bench.h"
+#include "experiments/bench/budget.h"
+#include "experiments/bench/clock.h"
+#include "experiments/bench/interleaved.h"
+#include "experiments/bench/memory.h"
+#include "experiments/bench/store.h"
+
+namespace luna::bench {
+namespace {
+
+using nlohmann::json;
+
+constexpr uint64_t kSeed = 1;
+constexpr double kSampleSeconds = 0.01;  // a sample is the mean of calls of this long
+constexpr double kCeilingSeconds = 1.5;  // for either ceiling
+constexpr double kGib = 1 << 30, kMib = 1 << 20;
+constexpr const char* kMethod =
+    "All operators of one size, number of threads and causal or not run in one process, float32, "
+    "on "
+    "the same q, k, v; Google Benchmark runs their repetitions in one random order. A sample is "
+    "the "
+    "mean of so many calls in a row as take 10 ms, one where a call takes longer. Forward is "
+    "without "
+    "gradients; forward + backward gives gradients to q, k, v and every parameter of the feature "
+    "map. Output allocation and, for LUNA, building the table of psi are inside the time. "
+    "Roofline: "
+    "the longer of operations by the FMA peak and bytes by the triad bandwidth, as modelled for "
+    "each "
+    "operator in experiments/bench/work.h; data that stay in cache can be quicker than that. Peak "
+    "bytes: tensors beyond q, k, v and parameters during one call.";
+
+class FullRun {
+ public:
+  FullRun(const FullOptions& options, std::function<void(const std::string&)> say)
+      : options_(options),
+        say_(std::move(say)),
+        limits_(limits(options)),
+        store_(options.file, head(), options.anew),
+        admission_(limits_),
+        groups_(sweep_groups(options.sizes, options.threads, options.filter)) {}
+
+  std::vector<std::string> run() {
+    announce();
+    drop_settled();
+    gate();
+    measure_ceilings_once();
+    store_.save();
+    begin_ = seconds_now();
+    const size_t all = groups_.size();
+    while (!groups_.empty()) {
+      const Group group = groups_.front();
+      const double seconds = share_of(group, groups_, budget_left());
+      groups_.erase(groups_.begin());
+      time(group, seconds);
+      store_.save();
+      say_(fmt::format("[{}/{}] {}, d {}{}, {} thread{}: {:.0f} s; {}", all - groups_.size(), all,
+                       group.size.name, group.size.d, group.causal ? ", causal" : "", group.threads,
+                       group.threads == 1 ? "" : "s", seconds_now() - begin_, eta()));
+    }
+    return over_limit_;
+  }
+
+ private:
+  static Limits limits(const FullOptions& options) {
+    const double half = bench_environment().at("memory_gib").get<double>() / 2;
+    return {options.call_seconds, kGib * (options.memory_gib > 0 ? options.memory_gib : half)};
+  }
+
+  json head() const {
+    return {{"method", kMethod},
+            {"environment", bench_environment()},
+            {"options",
+             {{"minutes", options_.minutes},
+              {"call_seconds", limits_.call_seconds},
+              {"memory_gib", limits_.bytes / kGib}}}};
+  }
+
+  void announce() {
+    if (store_.found() == Store::Found::kOwn) {
+      say_(fmt::format("{} has {} rows of this library, processor and options: they are kept",
+                       options_.file.string(), store_.rows()));
+    }
+    if (store_.found() == Store::Found::kForeign) {
+      say_(fmt::format("{} is of another library, processor or choice of options: timing again",
+                       options_.file.string()));
+    }
+    say_(
+        fmt::format("{:g} minutes; Ctrl-C keeps what is timed, the same command goes on. Left out "
+                    "is what takes more than {:g} s or {:.1f} GiB a call.",
+                    options_.minutes, limits_.call_seconds, limits_.bytes / kGib));
+  }
+
+  void drop_settled() {
+    for (Group& group : groups_) {
+      const auto settled = [&](const SweepRow& row) { return store_.has(row.facts.key()); };
+      group.rows.erase(std::remove_if(group.rows.begin(), group.rows.end(), settled),
+                       group.rows.end());
+    }
+    const auto empty = [](const Group& group) { return group.rows.empty(); };
+    groups_.erase(std::remove_if(groups_.begin(), groups_.end(), empty), groups_.end());
+  }
+
+  void gate() {
+    for (const Group& group : groups_) {
+      for (const SweepRow& row : group.rows) admission_.refused(*row.op, group.size, group.causal);
+    }
+    for (const auto& [result, d, causal] : admission_.passed()) {
+      store_.add_gate({{"operator", result.name},
+                       {"d", d},
+                       {"causal", causal},
+                       {"max_error", result.max_error},
+                       {"limit", result.limit}});
+    }
+    say_(fmt::format("gate passed: {} operators and modes against float64",
+                     admission_.passed().size()));
+  }
+
+  void measure_ceilings_once() {
+    std::set<int> threads;
+    for (const Group& group : groups_) threads.insert(group.threads);
+    for (const int count : threads) {
+      if (store_.ceilings(count) == nullptr) store_.add(measure_ceilings(count, kCeilingSeconds));
+      const Ceilings& found = *store_.ceilings(count);
+      say_(fmt::format("{} thread{}: {:.0f} GFLOP/s ({}), {:.1f} GB/s", count,
+                       count == 1 ? "" : "s", found.gflops, found.isa, found.gb_s));
+    }
+  }
+
+  /// The rows that are timed; the others are noted, an operator's own refusal said once.
+  std::vector<SweepRow> admitted(const Group& group) {
+    std::vector<SweepRow> rows;
+    for (const SweepRow& row : group.rows) {
+      const std::string reason = admission_.reason(row, group);
+      if (reason.empty()) {
+        rows.push_back(row);
+        continue;
+      }
+      store_.leave_out(row.facts.key(), reason);
+      const bool own = !admission_.refused(*row.op, group.size, group.causal).empty();
+      const std::string subject = own ? row.op->name : row.facts.key();
+      if (said_.insert(subject + reason).second) say_("not timed: " + subject + ": " + reason);
+    }
+    return rows;
+  }
+
+  /// Fills what is known before timing, calling the task twice; adds the seconds of a sample to
+  /// round_s.
+  TimedTask prepare(SweepRow& row, const Group& group, const Inputs& tokens,
+                    const at::Tensor& upstream, double& round_s) {
+    const Inputs leaves = with_params(tokens, *row.op, group.size, kSeed + 1).want_gradients();
+    const Work work = work_of(*row.op, group.size, leaves, row.pass);
+    const Ceilings& ceilings = *store_.ceilings(group.threads);
+    row.facts.D = features_of(*row.op, leaves);
+    row.facts.flops = work.flops;
+    row.facts.bytes = work.bytes;
+    row.facts.roofline_s =
+        1e-9 * std::max(work.flops / ceilings.gflops, work.bytes / ceilings.gb_s);
+    TimedTask task{row.facts.key(), pass_task(*row.op, leaves, upstream, row.pass), 1, {}};
+    row.facts.peak_bytes = static_cast<double>(peak_bytes(task.run));
+    check_memory(row, group.size);
+    const double begin = seconds_now();
+    task.run();
+    const double call_s = seconds_now() - begin;
+    task.calls = row.facts.calls = std::max<int64_t>(1, std::llround(kSampleSeconds / call_s));
+    round_s += call_s * static_cast<double>(task.calls);
+    return task;
+  }
+
+  void check_memory(const SweepRow& row, const Size& size) {
+    const double limit = fused_peak_limit(size, row.facts.D, row.pass);
+    if (row.op->kind != OperatorKind::kFused || *row.facts.peak_bytes <= limit) return;
+    over_limit_.push_back(
+        fmt::format("{} holds {:.1f} MiB, more than the {:.1f} of an operator that "
+                    "keeps no features",
+                    row.facts.key(), *row.facts.peak_bytes / kMib, limit / kMib));
+  }
+
+  void time(const Group& group, double seconds) {
+    at::set_num_threads(group.threads);
+    std::vector<SweepRow> rows = admitted(group);
+    Inputs tokens = draw_tokens(group.size, kSeed);
+    tokens.causal = group.causal;
+    const at::Tensor upstream = at::randn_like(tokens.q);
+    tokens.want_gradients();
+    std::vector<TimedTask> tasks;
+    double round_s = 0;
+    for (SweepRow& row : rows) {
+      tasks.push_back(prepare(row, group, tokens, upstream, round_s));
+    }
+    sample_interleaved(tasks, repetitions_for(seconds, round_s));
+    for (size_t i = 0; i < rows.size(); ++i) {
+      rows[i].facts.samples = std::move(tasks[i].samples);
+      store_.add(rows[i].facts);
+    }
+  }
+
+  double budget_left() const { return 60 * options_.minutes - (seconds_now() - begin_); }
+
+  std::string eta() const {
+    const double left = groups_.empty() ? 0 : budget_left();
+    return left >= 0 ? fmt::format("at most {:.0f} s to go", left) : "beyond the budget";
+  }
+
+  FullOptions options_;
+  std::function<void(const std::string&)> say_;
+  Limits limits_;
+  Store store_;
+  Admission admission_;
+  std::vector<Group> groups_;  // still to be timed
+  std::set<std::string> said_;
+  std::vector<std::string> over_limit_;
+  double begin_ = 0;
+};
+
+}  // namespace
+
+std::vector<std::string> run_full(const FullOptions& options,
+                                  const std::function<void(const std::string&)>& say) {
+  return FullRun(options, say).run();
+}
+
+}  // namespace luna::bench

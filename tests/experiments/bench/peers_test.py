@@ -1,0 +1,114 @@
+"""The peers from Python: their formulas, gate and rows, and that `luna` reads what they write.
+
+Usage: peers_test.py path/to/experiments/bench path/to/luna path/to/libluna.so
+"""
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import torch
+
+FOLDER, LUNA, LIBRARY = sys.argv[1:4]
+sys.path.insert(0, FOLDER)
+import peer_operators  # noqa: E402
+import peers  # noqa: E402
+
+torch.ops.load_library(LIBRARY)
+FILTER = "^(luna|elu|listing1)/.*d:32/forward/"
+
+
+def run_peers(out, *extra):
+    command = [sys.executable, f"{FOLDER}/peers.py", "--luna", LUNA, "--library", LIBRARY, "--out",
+               str(out), "--minutes", "0.01", "--threads", "1", "--sizes", "64", *extra]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def run_luna(*arguments):
+    return subprocess.run([LUNA, *map(str, arguments)], capture_output=True, text=True)
+
+
+def bench(call_seconds=2.0):
+    options = argparse.Namespace(luna=LUNA, minutes=1, call_seconds=call_seconds, filter="")
+    return peers.Bench(options)
+
+
+def operator_named(name):
+    return next(operator for operator in peer_operators.operators() if operator.name == name)
+
+
+class Peers(unittest.TestCase):
+    def test_listing1_is_the_formula(self):
+        leaves = peer_operators.leaves_of(operator_named("listing1"), (1, 2, 20, 8), 1, torch.float64)
+        expected = torch.ops.luna.reference_attention(*leaves[:3], "luna", leaves[3:])
+        torch.testing.assert_close(peer_operators.listing1(*leaves), expected, rtol=1e-11, atol=1e-12)
+
+    def test_gate_passes_the_fused_operators(self):
+        for name in ("luna", "elu"):
+            result = peer_operators.gate(operator_named(name), 32)
+            self.assertLessEqual(result["max_error"], result["limit"])
+
+    def test_gate_stops_a_wrong_operator(self):
+        operator = operator_named("elu")
+        right = operator.apply
+        operator.apply = lambda *tensors: right(*tensors) * 1.001
+        with self.assertRaisesRegex(SystemExit, "peers: elu is wrong at d 32 .*; nothing was timed"):
+            peer_operators.gate(operator, 32)
+
+    def test_what_cannot_run_takes_nothing_from_the_others(self):
+        def absent(*_):
+            raise ModuleNotFoundError("No module named 'fla'", name="fla")
+
+        def broken(*_):
+            raise RuntimeError("no compiler\nsecond line")
+
+        missing, failing = operator_named("fla_elu"), operator_named("compiled_listing1")
+        missing.apply, failing.apply = absent, broken
+        run = bench()
+        self.assertEqual([o.name for o in run.usable([missing, failing, operator_named("elu")], [32])],
+                         ["elu"])
+        self.assertEqual(run.content["left_out"],
+                         [{"row": "compiled_listing1", "reason": "no compiler"}])
+
+    def test_slow_or_large_calls_are_left_out(self):
+        run = bench()
+        row = peers.facts(operator_named("listing1"), (1, 8, 4096, 64), "forward", 1)
+        run.memory = 2**40
+        self.assertIsNone(run.refusal(row))
+        run.slow["listing1", "forward", 64] = 1e-3
+        self.assertEqual(run.refusal(row), "one call would take 32.8 s (limit 2)")
+        run.slow.clear()
+        run.memory = 2**28
+        self.assertEqual(run.refusal(row), "one call would take 0.5 GiB (limit 0.2)")
+
+    def test_sizes(self):
+        self.assertEqual(list(peers.sizes_of(["A", "1k"])),
+                         [(4, 2, 2048, 32)] + [(1, 8, 1024, d) for d in (32, 64, 128)])
+        with self.assertRaisesRegex(SystemExit, "unknown size 'C'"):
+            list(peers.sizes_of(["C"]))
+
+    def test_luna_reads_the_rows(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out, full = pathlib.Path(folder) / "peers.json", pathlib.Path(folder) / "full.json"
+            done = run_peers(out, "--filter", FILTER)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            content = json.loads(out.read_text())
+            self.assertEqual([row["operator"] for row in content["rows"]], ["luna", "elu", "listing1"])
+            self.assertIn("| 64 | LUNA, eager Python, Listing 1 |", run_luna("table", out).stdout)
+            run_luna("bench", "--full", "--sizes", "64", "--threads", "1", "--minutes", "0.01",
+                     "--filter", FILTER, "--out", full)
+            compared = run_luna("compare", full, out)
+            self.assertEqual(compared.returncode, 0, compared.stderr)
+            self.assertIn("3 rows compared", compared.stdout)
+
+    def test_a_filter_that_leaves_nothing(self):
+        done = run_peers("unused.json", "--filter", "lnua")
+        self.assertEqual((done.returncode, done.stderr.strip().split("\n")[-1]),
+                         (1, "peers: --filter 'lnua' leaves no row"))
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
