@@ -1,4 +1,5 @@
 // Schemas and registrations of torch.ops.luna.*: the same operators for C++ and Python.
+#include <ATen/autocast_mode.h>
 #include <torch/library.h>
 
 #include "runtime/luna.h"
@@ -20,7 +21,7 @@ at::Tensor luna_attention(const at::Tensor& q, const at::Tensor& k, const at::Te
   const Spec spec{"luna", activation,  nonneg, envelope,    ch_rms_target,
                   psi,    denominator, eps,    feature_eps, causal};
   const Inputs in{q, k, v, {proj_weight, proj_bias, w1, b1, w2, b2}, key_mask};
-  return std::get<0>(fused_forward("luna_attention", in, spec));
+  return std::get<0>(fused_forward("luna_attention", in, spec)).to(q.scalar_type());
 }
 
 at::Tensor fixed_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -33,7 +34,37 @@ at::Tensor fixed_attention(const at::Tensor& q, const at::Tensor& k, const at::T
   spec.eps = eps;
   check_fixed_map("fixed_attention", feature_map);
   const Inputs in{q, k, v, params.vec(), key_mask};
-  return std::get<0>(fused_forward("fixed_attention", in, spec));
+  return std::get<0>(fused_forward("fixed_attention", in, spec)).to(q.scalar_type());
+}
+
+/// Under autocast q, k and v arrive in its dtype; the maps' parameters stay as they are.
+at::Tensor luna_attention_autocast(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                   const at::Tensor& proj_weight, const at::Tensor& proj_bias,
+                                   const at::Tensor& w1, const at::Tensor& b1, const at::Tensor& w2,
+                                   const at::Tensor& b2, std::string activation, bool nonneg,
+                                   std::string envelope, double ch_rms_target, std::string psi,
+                                   bool causal, Mask key_mask, std::string denominator, double eps,
+                                   double feature_eps) {
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::DispatchKey::AutocastCPU);
+  const at::ScalarType dtype = at::autocast::get_autocast_dtype(at::kCPU);
+  const auto cast = [&](const at::Tensor& x) {
+    return at::autocast::cached_cast(dtype, x, at::kCPU);
+  };
+  return luna_attention(cast(q), cast(k), cast(v), proj_weight, proj_bias, w1, b1, w2, b2,
+                        activation, nonneg, envelope, ch_rms_target, psi, causal, key_mask,
+                        denominator, eps, feature_eps);
+}
+
+at::Tensor fixed_attention_autocast(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                    std::string feature_map, at::TensorList params, bool causal,
+                                    Mask key_mask, std::string denominator, double eps) {
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::DispatchKey::AutocastCPU);
+  const at::ScalarType dtype = at::autocast::get_autocast_dtype(at::kCPU);
+  const auto cast = [&](const at::Tensor& x) {
+    return at::autocast::cached_cast(dtype, x, at::kCPU);
+  };
+  return fixed_attention(cast(q), cast(k), cast(v), feature_map, params, causal, key_mask,
+                         denominator, eps);
 }
 
 at::Tensor reference(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -98,6 +129,11 @@ TORCH_LIBRARY(luna, library) {
 TORCH_LIBRARY_IMPL(luna, CPU, library) {
   library.impl("_attention_forward", &forward_kernel);
   library.impl("_attention_backward", &backward_kernel);
+}
+
+TORCH_LIBRARY_IMPL(luna, AutocastCPU, library) {
+  library.impl("luna_attention", &luna_attention_autocast);
+  library.impl("fixed_attention", &fixed_attention_autocast);
 }
 
 TORCH_LIBRARY_IMPL(luna, CUDA, library) {

@@ -1,5 +1,6 @@
 // The fused linear-attention passes as functions on torch tensors: what the operators (runtime/ops)
-// call and what the Halide pipelines (generators/) compute. float32, CPU or CUDA. No gradient is
+// call and what the Halide pipelines (generators/) compute. On the CPU q, k, v and their gradients
+// are float32, bfloat16 or float16, on CUDA float32; everything else is float32. No gradient is
 // recorded here.
 //
 // Shapes: q [B, H, Nq, d], k [B, Hk, N, d], v [B, Hk, N, dv]; every last stride is 1.
@@ -80,7 +81,7 @@ struct Problem {
 };
 
 struct Forward {
-  at::Tensor o;    ///< [B, H, Nq, dv], in q's memory order
+  at::Tensor o;    ///< [B, H, Nq, dv] float32, in q's memory order: gradients need its digits
   at::Tensor den;  ///< [B, H, Nq]: phi(q) z, before the denominator rule
   at::Tensor S;    ///< [B, Hk, D, dv]; causal: after the last token
   at::Tensor z;    ///< [B, Hk, D]

@@ -15,7 +15,7 @@ at::Tensor empty_in_order_of(const at::Tensor& q, const c10::SymInt& width) {
     inverse[order[place]] = place;
   }
   sizes.push_back(width);
-  return at::empty_symint(sizes, q.options()).permute(inverse);
+  return at::empty_symint(sizes, q.options().dtype(at::kFloat)).permute(inverse);
 }
 
 }  // namespace luna::kernels

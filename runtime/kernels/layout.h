@@ -10,6 +10,12 @@
 
 namespace luna::kernels {
 
+/// The problem with q, k and v in float32.
+inline Problem in_float32(Problem p) {
+  for (at::Tensor* x : {&p.q, &p.k, &p.v}) *x = x->to(at::kFloat);
+  return p;
+}
+
 /// D, the number of features of a map on heads of size d.
 inline int64_t feature_count(const MapArgs& map, int64_t d) {
   if (map.proj.defined()) return map.proj.size(-2) * map.L;
@@ -23,7 +29,7 @@ inline constexpr int64_t kSlotTokens = 1024;
 inline constexpr float kLowest = std::numeric_limits<float>::lowest();
 inline float finite_floor(float x) { return std::max(x, kLowest); }
 
-/// Uninitialised [B, H, N, width] whose dimensions lie in memory in the order of q's (width
+/// Uninitialised float32 [B, H, N, width] whose dimensions lie in memory in the order of q's (width
 /// innermost).
 at::Tensor empty_in_order_of(const at::Tensor& q, const c10::SymInt& width);
 

@@ -20,31 +20,39 @@ at::Tensor key_stabiliser(const kernels::Problem& problem) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   const at::Tensor& k = problem.k;
   const kernels::MapArgs& map = problem.k_map;
-  if (k.numel() == 0) return at::zeros({k.size(0), k.size(1)}, k.options());
+  if (k.numel() == 0) return at::zeros({k.size(0), k.size(1)}, k.options().dtype(at::kFloat));
   at::Tensor largest;
   if (map.stabilised_by == kernels::Stabiliser::projection) {
     largest = kernels::key_maximum(k, map, problem.k_weight);
   } else {
-    at::Tensor squares = k.square().sum(-1).mul_(map.stabiliser_scale);
+    at::Tensor squares = k.to(at::kFloat).square().sum(-1).mul_(map.stabiliser_scale);
     if (problem.k_weight.defined()) squares.masked_fill_(problem.k_weight == 0, -kInfinity);
     largest = squares.amax(2);
   }
   return largest.masked_fill_(largest == -kInfinity, 0.0);
 }
 
-/// x / |x|, 0 where x is 0, and the gradient back through it.
-at::Tensor unit_rows(const at::Tensor& x) {
+/// x / |x| in float32, 0 where x is 0, and the gradient back through it.
+at::Tensor unit_rows(const at::Tensor& given) {
+  const at::Tensor x = given.to(at::kFloat);
   const at::Tensor size = x.norm(2, -1, true);
   return (x / size).masked_fill_(size == 0, 0.0);
 }
 at::Tensor unit_rows_gradient(const at::Tensor& x, const at::Tensor& grad) {
-  const at::Tensor size = x.norm(2, -1, true), unit = unit_rows(x);
+  const at::Tensor size = x.norm(2, -1, true, at::kFloat), unit = unit_rows(x);
   return ((grad - unit * (unit * grad).sum(-1, true)) / size).masked_fill_(size == 0, 0.0);
 }
 
 /// A masked token's row, NaN or not, is not looked at.
 at::Tensor drop_masked(const at::Tensor& k, const std::optional<at::Tensor>& mask) {
   return mask ? k.masked_fill(mask->logical_not().unsqueeze(1).unsqueeze(-1), 0.0) : k;
+}
+
+/// The kernels take parameters in float32.
+std::vector<at::Tensor> wide(const std::vector<at::Tensor>& params) {
+  std::vector<at::Tensor> out;
+  for (const at::Tensor& param : params) out.push_back(param.to(at::kFloat));
+  return out;
 }
 
 /// Everything one call hands to the kernels, the same in both directions.
@@ -71,7 +79,7 @@ Call::Call(const Inputs& in, const Spec& spec, bool exchanged) {
     fold_fixed(in, spec, exchanged);
     return;
   }
-  luna = std::make_unique<LunaMap>(in.params, spec);
+  luna = std::make_unique<LunaMap>(wide(in.params), spec);
   q_side = luna->side(problem.q);
   k_side = spec.ch_rms_target > 0 ? luna->side(problem.k) : q_side;
   problem.q_map = q_side.args;
@@ -80,7 +88,7 @@ Call::Call(const Inputs& in, const Spec& spec, bool exchanged) {
 
 void Call::fold_fixed(const Inputs& in, const Spec& spec, bool exchanged) {
   fixed = find_fixed_map(spec.feature_map);
-  q_context = {in.params, fixed.option, Side::query, in.key_mask, spec.causal};
+  q_context = {wide(in.params), fixed.option, Side::query, in.key_mask, spec.causal};
   q_context.length = std::max(in.q.size(2), in.k.size(2));
   k_context = q_context;
   k_context.side = Side::key;
@@ -108,6 +116,17 @@ bool any(const std::vector<bool>& flags) {
 
 void add(at::Tensor& sum, const at::Tensor& more) {
   if (more.defined()) sum = sum.defined() ? sum + more : more;
+}
+
+/// Gradients in the dtypes of what they are of.
+void narrow(Gradients& grads, const Inputs& in) {
+  const auto to = [](at::Tensor& grad, const at::Tensor& x) {
+    if (grad.defined()) grad = grad.to(x.scalar_type());
+  };
+  to(grads.q, in.q);
+  to(grads.k, in.k);
+  to(grads.v, in.v);
+  for (size_t i = 0; i < grads.params.size(); ++i) to(grads.params[i], in.params[i]);
 }
 
 /// Adds the gradients of LUNA's parameters, and to q's and k's what ch_rms sends back.
@@ -222,8 +241,11 @@ kernels::Forward attention_forward(const Inputs& inputs, const Spec& spec) {
 Gradients attention_backward(const at::Tensor& grad, const Inputs& inputs,
                              const kernels::Forward& saved, const Spec& spec,
                              const WantedGradients& wanted) {
-  if (by_polarity(spec)) return polar_backward(grad, inputs, saved, spec, wanted);
-  return backward_of(Call(inputs, spec, false), grad, inputs, saved, spec, wanted);
+  Gradients grads = by_polarity(spec)
+                        ? polar_backward(grad, inputs, saved, spec, wanted)
+                        : backward_of(Call(inputs, spec, false), grad, inputs, saved, spec, wanted);
+  narrow(grads, inputs);
+  return grads;
 }
 
 }  // namespace luna::ops

@@ -105,6 +105,14 @@ void check_same(const char* op, const char* name, const at::Tensor& q, const at:
                     ", got ", x.device(), ".");
 }
 
+/// Beside half precision parameters may stay float32.
+void check_param_type(const char* op, const char* name, const at::Tensor& q, const at::Tensor& x) {
+  const bool half = q.scalar_type() == at::kBFloat16 || q.scalar_type() == at::kHalf;
+  if (!half || x.scalar_type() != at::kFloat) return check_same(op, name, q, x);
+  TORCH_CHECK_VALUE(x.device() == q.device(), op, ": ", name, " must be on q's device ", q.device(),
+                    ", got ", x.device(), ".");
+}
+
 void check_mask(const char* op, const Inputs& in) {
   if (!in.key_mask) return;
   TORCH_CHECK_TYPE(in.key_mask->scalar_type() == at::kBool, op,
@@ -149,7 +157,7 @@ void check(const char* op, const Inputs& inputs, const Spec& spec) {
   check_same(op, "v", inputs.q, inputs.v);
   check_params(op, inputs, spec);
   for (size_t i = 0; i < inputs.params.size(); ++i) {
-    check_same(op, param_name(spec, i), inputs.q, inputs.params[i]);
+    check_param_type(op, param_name(spec, i), inputs.q, inputs.params[i]);
   }
   check_mask(op, inputs);
   check_packed(op, inputs);
@@ -162,9 +170,12 @@ bool is_built(const std::string& feature_map, const c10::Device& device) {
 }
 
 void check_built(const char* op, const Inputs& inputs, const Spec& spec) {
-  TORCH_CHECK_NOT_IMPLEMENTED(
-      inputs.q.scalar_type() == at::kFloat, op, ": dtype ", inputs.q.scalar_type(),
-      " is not built yet, only Float; cast the inputs, or ", "use luna::reference_attention.");
+  const at::ScalarType dtype = inputs.q.scalar_type();
+  const bool half = dtype == at::kBFloat16 || dtype == at::kHalf;
+  TORCH_CHECK_NOT_IMPLEMENTED(dtype == at::kFloat || (half && inputs.q.is_cpu()), op, ": dtype ",
+                              dtype, " is not built on ", inputs.q.device(), ", only Float",
+                              inputs.q.is_cpu() ? ", BFloat16 and Half" : "",
+                              "; cast the inputs, or use luna::reference_attention.");
   const auto check_one = [&](bool built, const std::string& what) {
     TORCH_CHECK_NOT_IMPLEMENTED(built, op, ": ", what,
                                 " is not built yet; use luna::reference_attention.");

@@ -58,8 +58,9 @@ ForwardOut forward_shapes(const at::Tensor& q, const at::Tensor& k, const at::Te
   const c10::SymInt B = q.sym_size(0), Hk = k.sym_size(1), dv = v.sym_size(3);
   std::vector<c10::SymInt> den{B, q.sym_size(1), q.sym_size(2)};
   if (by_polarity(spec)) den.insert(den.begin(), 2);
-  return {kernels::empty_in_order_of(q, dv), at::empty_symint(den, q.options()),
-          at::empty_symint({B, Hk, D, dv}, q.options()), at::empty_symint({B, Hk, D}, q.options())};
+  const auto sums = q.options().dtype(at::kFloat);
+  return {kernels::empty_in_order_of(q, dv), at::empty_symint(den, sums),
+          at::empty_symint({B, Hk, D, dv}, sums), at::empty_symint({B, Hk, D}, sums)};
 }
 
 BackwardOut backward_kernel(const at::Tensor& grad, const at::Tensor& q, const at::Tensor& k,
@@ -88,7 +89,7 @@ BackwardOut backward_shapes(const at::Tensor&, const at::Tensor& q, const at::Te
   };
   std::vector<at::Tensor> dparams;
   for (size_t i = 0; i < params.size(); ++i) {
-    dparams.push_back(want.params[i] ? at::empty_symint(params[i].sym_sizes(), q.options())
+    dparams.push_back(want.params[i] ? at::empty_symint(params[i].sym_sizes(), params[i].options())
                                      : at::empty({0}, q.options()));
   }
   return {like(q, want.q), like(k, want.k), like(v, want.v), dparams};

@@ -1,8 +1,8 @@
 // The internal operators luna::_attention_forward and luna::_attention_backward, which the public
 // ones call:
-//   forward  -> (o [B, H, Nq, dv], den [B, H, Nq], S [B, Hk, D, dv], z [B, Hk, D])
-//   backward -> (dq, dk, dv, dparams), zero-element tensors where `wanted` (q, k, v, then params)
-//   is false
+//   forward  -> (o [B, H, Nq, dv] float32 whatever q is, den [B, H, Nq], S [B, Hk, D, dv], z [B,
+//   Hk, D]) backward -> (dq, dk, dv, dparams), zero-element tensors where `wanted` (q, k, v, then
+//   params) is false
 // One signature each for the kernels' implementation, the shape function and the autograd wiring.
 #pragma once
 

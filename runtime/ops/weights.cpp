@@ -9,7 +9,7 @@ at::Tensor token_weight(const at::Tensor& x, const std::string& envelope,
   if (envelope == "exp") {
     weight = x.square().sum(-1, false, at::kDouble).mul_(-0.5).exp_().to(at::kFloat);
   }
-  if (envelope == "norm") weight = x.norm(2, -1);
+  if (envelope == "norm") weight = x.norm(2, -1, false, at::kFloat);
   if (!mask) return weight.defined() ? weight.contiguous() : weight;
   const at::Tensor keep = mask->unsqueeze(1).expand({x.size(0), x.size(1), x.size(2)});
   if (weight.defined()) weight.masked_fill_(keep.logical_not(), 0.0);

@@ -7,6 +7,26 @@
 namespace luna::kernels::cpu {
 namespace {
 
+/// Whether a side takes the segment form, which reads float32 alone.
+bool in_segments(const Problem& p) {
+  const int64_t dv = p.v.size(3);
+  return !p.causal && (SegmentMap::where_it_pays(p.q_map, p.q.size(2), dv) ||
+                       SegmentMap::where_it_pays(p.k_map, p.k.size(2), dv));
+}
+
+/// The backward of other dtypes in segment form.
+Backward widened(const Problem& p, const Forward& saved, const at::Tensor& grad,
+                 const Wanted& wanted) {
+  Backward result = cpu::backward(in_float32(p), saved, grad.to(at::kFloat), wanted);
+  const auto narrow = [](at::Tensor& x, const at::Tensor& like) {
+    if (x.defined()) x = x.to(like.scalar_type());
+  };
+  narrow(result.q, p.q);
+  narrow(result.k, p.k);
+  narrow(result.v, p.v);
+  return result;
+}
+
 /// Through totals: queries leave the state's gradient, keys read it.
 void backward_of_all(const Problem& p, const Forward& saved, const at::Tensor& grad, bool keys,
                      bool params, const at::Tensor& power, Backward& result) {
@@ -34,6 +54,7 @@ void backward_of_all(const Problem& p, const Forward& saved, const at::Tensor& g
 
 Backward backward(const Problem& p, const Forward& saved, const at::Tensor& grad,
                   const Wanted& wanted) {
+  if (p.v.scalar_type() != at::kFloat && in_segments(p)) return widened(p, saved, grad, wanted);
   const int64_t d = p.q.size(3);
   const bool keys = wanted.k || wanted.v || wanted.k_weight || wanted.params;
   Backward result;
@@ -42,7 +63,7 @@ Backward backward(const Problem& p, const Forward& saved, const at::Tensor& grad
   if (wanted.v) result.v = at::empty_like(p.v);
   at::Tensor power;  // phi . dphi of every key
   if (wanted.k_weight) {
-    power = at::empty({p.k.size(0), p.k.size(1), p.k.size(2)}, p.k.options());
+    power = at::empty({p.k.size(0), p.k.size(1), p.k.size(2)}, at::kFloat);
   }
   if (p.causal) {
     causal_backward(p, PackedMap(p.q_map, d), PackedMap(p.k_map, d), saved, grad, wanted.params,

@@ -11,21 +11,26 @@ Forward forward(const Problem& p) {
   const int64_t Hk = p.k.size(1), dv = p.v.size(3);
   const int64_t D = feature_count(p.k_map, d);
   Forward result;
-  result.S = at::empty({B, Hk, D, dv}, p.q.options());
-  result.z = at::empty({B, Hk, D}, p.q.options());
+  result.S = at::empty({B, Hk, D, dv}, at::kFloat);
+  result.z = at::empty({B, Hk, D}, at::kFloat);
   result.o = empty_in_order_of(p.q, dv);
-  result.den = at::empty({B, H, Nq}, p.q.options());
+  result.den = at::empty({B, H, Nq}, at::kFloat);
   if (p.causal) {
     causal_forward(p, PackedMap(p.q_map, d), PackedMap(p.k_map, d), result);
     return result;
   }
-  if (const auto map = SegmentMap::where_it_pays(p.k_map, p.k.size(2), dv)) {
-    segment_state(p, *map, result.S, result.z);
+  const auto q_segments = SegmentMap::where_it_pays(p.q_map, Nq, dv);
+  const auto k_segments = SegmentMap::where_it_pays(p.k_map, p.k.size(2), dv);
+  if ((q_segments || k_segments) && p.v.scalar_type() != at::kFloat) {  // they read float32 alone
+    return cpu::forward(in_float32(p));
+  }
+  if (k_segments) {
+    segment_state(p, *k_segments, result.S, result.z);
   } else {
     feature_state(p, PackedMap(p.k_map, d), result.S, result.z);
   }
-  if (const auto map = SegmentMap::where_it_pays(p.q_map, Nq, dv)) {
-    segment_apply(p, *map, result);
+  if (q_segments) {
+    segment_apply(p, *q_segments, result);
   } else {
     feature_apply(p, PackedMap(p.q_map, d), result);
   }

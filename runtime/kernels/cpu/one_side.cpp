@@ -99,7 +99,7 @@ at::Tensor key_maximum(const at::Tensor& x, const MapArgs& args, const at::Tenso
   const int64_t tile = tile_tokens(padded);
   const Tasks tasks = tasks_of(x);
   const at::Tensor partial =
-      at::full({tasks.count(), padded}, -std::numeric_limits<float>::infinity(), x.options());
+      at::full({tasks.count(), padded}, -std::numeric_limits<float>::infinity(), at::kFloat);
   tasks.run([&](int64_t begin, int64_t end) {
     const TokenRows rows(x);
     TokenWeights weights(weight, tile);

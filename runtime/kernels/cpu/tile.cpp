@@ -4,6 +4,8 @@
 
 #include "runtime/halide/error.h"
 #include "tile_dot.h"
+#include "tile_load_bf16.h"
+#include "tile_load_f16.h"
 #include "tile_load_f32.h"
 #include "tile_maximum.h"
 #include "tile_product.h"
@@ -11,6 +13,8 @@
 #include "tile_scale.h"
 #include "tile_squares.h"
 #include "tile_state_add.h"
+#include "tile_store_bf16.h"
+#include "tile_store_f16.h"
 #include "tile_store_f32.h"
 #include "tile_weigh.h"
 
@@ -57,6 +61,21 @@ class View {
   halide_dimension_t dims_[2];
 };
 
+/// A storage dtype's edge pipelines; bfloat16 travels as its bits.
+struct Storage {
+  halide_type_t type;
+  decltype(&tile_load_f32) load;
+  decltype(&tile_store_f32) store;
+};
+
+const Storage& storage_of(at::ScalarType dtype) {
+  static const Storage f32{kFloat32, tile_load_f32, tile_store_f32};
+  static const Storage bf16{{halide_type_uint, 16}, tile_load_bf16, tile_store_bf16};
+  static const Storage f16{{halide_type_float, 16}, tile_load_f16, tile_store_f16};
+  TORCH_INTERNAL_ASSERT(dtype == at::kFloat || dtype == at::kBFloat16 || dtype == at::kHalf);
+  return dtype == at::kFloat ? f32 : dtype == at::kBFloat16 ? bf16 : f16;
+}
+
 void check(int code, const char* name) {
   if (code) halide::fail(code, name);
 }
@@ -87,17 +106,19 @@ TokenRows::TokenRows(const at::Tensor& t) {
 
 void TokenRows::load(int64_t b, int64_t h, int64_t n, int64_t tokens, const float* weight,
                      float beyond, const Tile& tile) const {
-  View x(at(b, h, n), kFloat32, width_, 1, tokens, row_);
-  check(tile_load_f32(View(weight, tokens), beyond, x, View(tile.matrix(padded_tokens(tokens)))),
+  const Storage& storage = storage_of(dtype_);
+  View x(at(b, h, n), storage.type, width_, 1, tokens, row_);
+  check(storage.load(View(weight, tokens), beyond, x, View(tile.matrix(padded_tokens(tokens)))),
         "tile_load");
 }
 
 void TokenRows::store(int64_t b, int64_t h, int64_t n, int64_t tokens, const Tile& tile,
                       const float* factor, bool selects) const {
   static const float one = 1.0f;
-  View out(at(b, h, n), kFloat32, width_, 1, tokens, row_);
-  check(tile_store_f32(View(tile.matrix(padded_tokens(tokens))),
-                       View(factor ? factor : &one, tokens, factor ? 1 : 0), selects, out),
+  const Storage& storage = storage_of(dtype_);
+  View out(at(b, h, n), storage.type, width_, 1, tokens, row_);
+  check(storage.store(View(tile.matrix(padded_tokens(tokens))),
+                      View(factor ? factor : &one, tokens, factor ? 1 : 0), selects, out),
         "tile_store");
 }
 

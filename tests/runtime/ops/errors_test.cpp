@@ -123,8 +123,8 @@ const std::vector<Refusal> kParams{
 
 const std::vector<Refusal> kTypes{
     {"dtype",
-     "luna_attention: dtype Double is not built yet, only Float; cast the inputs, or use "
-     "luna::reference_attention.",
+     "luna_attention: dtype Double is not built on cpu, only Float, BFloat16 and Half; cast the "
+     "inputs, or use luna::reference_attention.",
      [](In in, Options) {
        for (at::Tensor* x : {&in.q, &in.k, &in.v}) *x = x->to(at::kDouble);
        for (at::Tensor& x : in.params) x = x.to(at::kDouble);

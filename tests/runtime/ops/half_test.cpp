@@ -1,0 +1,82 @@
+// Half precision: bfloat16 and float16 storage, float32 inside. Every result against the float64
+// reference on the rounded inputs.
+#include <ATen/autocast_mode.h>
+
+#include "runtime/luna.h"
+#include "runtime/ops/fixed_maps.h"
+#include "tests/support/compare.h"
+
+namespace luna::test {
+namespace {
+
+constexpr double kLimit = 4e-3;  // rms, relative: bfloat16 itself rounds by 1.7e-3
+
+ops::Inputs rounded(const ops::Inputs& given, at::ScalarType dtype) {
+  ops::Inputs in = given;
+  const auto round = [&](const at::Tensor& x) { return x.to(dtype).to(at::kFloat); };
+  for (at::Tensor* x : {&in.q, &in.k, &in.v}) *x = round(*x);
+  for (at::Tensor& param : in.params) param = round(param);
+  return in;
+}
+
+class Half
+    : public ::testing::TestWithParam<std::tuple<std::string, at::ScalarType, bool, int64_t>> {};
+
+TEST_P(Half, IsTheReferenceOfTheRoundedInputs) {
+  const auto& [map, dtype, causal, tokens] = GetParam();
+  if (causal && map == "cosformer") return;
+  Case c = small_case(map);
+  c.shape.N = c.shape.Nq = tokens;
+  c.shape.hid = 5;
+  c.spec.causal = causal;
+  c.spec.eps = 0.5;
+  c.layout = Layout::tokens_first;
+  const ops::Inputs in = rounded(make_inputs(c), dtype);
+  const at::Tensor grad = make_grad(c).to(dtype).to(at::kFloat);
+  const Result given = run(in, c.spec, grad, Through::fused, dtype);
+  const Result exact = run(in, c.spec, grad, Through::reference, at::kDouble);
+  const Result scale = run(in, c.spec, grad, Through::numerator, at::kDouble);
+  for (size_t i = 0; i < given.names.size(); ++i) {
+    EXPECT_EQ(given.tensors[i].scalar_type(), dtype) << given.names[i];
+    EXPECT_LE(error(given.tensors[i], exact.tensors[i], scale.tensors[i]).rms, kLimit)
+        << describe(c) << " " << given.names[i];
+  }
+}
+
+std::vector<std::string> maps() {
+  std::vector<std::string> names = fused_map_names();
+  names.insert(names.begin(), "luna");
+  return names;
+}
+
+// 37 tokens go feature by feature, 160 of LUNA's in segment form.
+INSTANTIATE_TEST_SUITE_P(Maps, Half,
+                         ::testing::Combine(::testing::ValuesIn(maps()),
+                                            ::testing::Values(at::kBFloat16, at::kHalf),
+                                            ::testing::Bool(), ::testing::Values(37, 160)));
+
+TEST(HalfPrecision, KeepsFloat32ParametersAndTheirGradients) {
+  Case c = small_case();
+  ops::Inputs in = make_inputs(c);
+  const auto half = [](const at::Tensor& x) { return x.to(at::kBFloat16); };
+  at::Tensor w1 = in.params[ops::kW1].clone().requires_grad_(true);
+  const at::Tensor out =
+      luna_attention(half(in.q), half(in.k), half(in.v),
+                     {in.params[0], in.params[1], w1, in.params[3], in.params[4], in.params[5]});
+  EXPECT_EQ(out.scalar_type(), at::kBFloat16);
+  out.sum().backward();
+  EXPECT_EQ(w1.grad().scalar_type(), at::kFloat);
+}
+
+TEST(HalfPrecision, IsWhatAutocastAsksFor) {
+  const ops::Inputs in = make_inputs(small_case("elu"));
+  at::autocast::set_autocast_enabled(at::kCPU, true);
+  const at::Tensor out = fixed_attention(in.q, in.k, in.v, "elu", {});
+  at::autocast::set_autocast_enabled(at::kCPU, false);
+  at::autocast::clear_cache();
+  EXPECT_EQ(out.scalar_type(), at::autocast::get_autocast_dtype(at::kCPU));
+  EXPECT_LE(error(out, fixed_attention(in.q, in.k, in.v, "elu", {})).rms, 1e-2);
+}
+
+}  // namespace
+}  // namespace luna::test
