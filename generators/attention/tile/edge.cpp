@@ -44,12 +44,12 @@ Expr narrowed(const Expr& x, Storage storage) {
 
 }  // namespace
 
-/// tile(j, n) = x(j, n), `beyond` at j = d, 0 from there on and past the last token; all of it 0
-/// where the token's weight is 0, NaN or not.
+/// tile(j, n) = x(j, n) factor(n), `beyond` at j = d, 0 from there on and past the last token; all of
+/// it 0 where the token's weight is 0, NaN or not.
 class TileLoad : public TilePipeline<TileLoad> {
  public:
   Halide::GeneratorParam<Storage> storage{"storage", Storage::f32, storages()};
-  Input<Buffer1> weight{"weight"};  // (N)
+  Input<Buffer1> weight{"weight"}, factor{"factor"};  // (N)
   Input<float> beyond{"beyond"};
   Output<Buffer2> tile{"tile"};
 
@@ -63,11 +63,13 @@ class TileLoad : public TilePipeline<TileLoad> {
     const RDom tail(0, width, tokens, rows - tokens, "tail");
     tile(j_, n_) = Halide::undef<float>();
     tile(real.x, real.y) =
-        Halide::select(is_kept(weight(real.y)), widened(x(real.x, real.y), storage), 0.0f);
+        Halide::select(is_kept(weight(real.y)),
+                       widened(x(real.x, real.y), storage) * factor(real.y), 0.0f);
     tile(rest.x, rest.y) = Halide::select(rest.x == d && is_kept(weight(rest.y)), beyond, 0.0f);
     tile(tail.x, tail.y) = 0.0f;
     bind_tile(tile);
     bind_scalars(weight);
+    bind_scalars(factor);
     x.dim(0).set_min(0).set_stride(1);
     x.dim(1).set_min(0);
     const RDom* parts[] = {&real, &rest, &tail};

@@ -27,7 +27,8 @@ class FeaturesPass : public MapPass<Pass> {
  protected:
   /// The map's features of the tile; sets features_, D after padding.
   Func features(const Arguments& args) {
-    align(x);
+    x.dim(0).set_min(0);  // rows of a tile or of a user's tensor
+    x.dim(1).set_min(0);
     align(weight);
     this->features_ = feature_map_->padded_features(args, d);
     return feature_map_->features(args, {x, d, x.dim(1).extent(), this->features_});

@@ -28,7 +28,7 @@ class TileDot : public TilePipeline<TileDot> {
       partial.resize(partial.size() / 2);
     }
     sum(n_) = partial[0];
-    bind_tile(a);
+    bind_rows(a);
     bind_tile(b);
     b.dim(0).set_bounds(0, a.dim(0).extent());
     b.dim(1).set_stride(Expr());
@@ -36,24 +36,6 @@ class TileDot : public TilePipeline<TileDot> {
     by_lane.compute_at(Func(sum), n_).store_in(Halide::MemoryType::Stack);
     by_lane.bound(lane, 0, tiles::kLanes).vectorize(lane, lanes()).unroll(lane);
     by_lane.update().reorder(lane, over_block, n_).vectorize(lane, lanes()).unroll(lane);
-  }
-};
-
-/// rows(j, n) *= factor(n), in place.
-class TileScale : public TilePipeline<TileScale> {
- public:
-  Input<Buffer1> factor{"factor"};
-  Output<Buffer2> rows{"rows"};
-
-  void generate() {
-    Func result("scaled");
-    result(j_, n_) = Halide::undef<float>();
-    result(j_, n_) *= factor(n_);
-    rows = result;
-    bind_tile(rows);
-    bind_scalars(factor);
-    result.vectorize(j_, lanes(), kRoundUp);
-    result.update().vectorize(j_, lanes(), kRoundUp);
   }
 };
 
@@ -113,6 +95,5 @@ class TileMaximum : public TilePipeline<TileMaximum> {
 
 HALIDE_REGISTER_GENERATOR(luna::TileDot, tile_dot)
 HALIDE_REGISTER_GENERATOR(luna::TileMaximum, tile_maximum)
-HALIDE_REGISTER_GENERATOR(luna::TileScale, tile_scale)
 HALIDE_REGISTER_GENERATOR(luna::TileSquares, tile_squares)
 HALIDE_REGISTER_GENERATOR(luna::TileWeigh, tile_weigh)

@@ -32,6 +32,11 @@ class TilePipeline : public Halide::Generator<Pass> {
   template <typename Packed>
   static void bind_tile(Packed& buffer) {
     buffer.set_host_alignment(64);
+    bind_rows(buffer);
+  }
+  /// Rows of a tile or of a user's tensor.
+  template <typename Packed>
+  static void bind_rows(Packed& buffer) {
     buffer.dim(0).set_min(0).set_stride(1);
     buffer.dim(1).set_min(0);
   }

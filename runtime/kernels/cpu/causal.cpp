@@ -293,7 +293,7 @@ void query_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& 
         for_each_query_head(p, task, [&](int64_t, const Task& own) {
           queries.start_gradient(own, task.h, params.of(index));
           queries.compute(n, tokens);
-          const Tile& columns = quotient.compute(own.b, own.h, n, tokens, queries.weight());
+          const Tile& columns = quotient.compute(own.b, own.h, n, tokens, queries.weight(), queries.weight_is_one());
           state_add(queries.phi(), by_token(columns, padded, dv), R.of(index));
           if (!through_map) return;
           const Matrix w = columns.matrix(padded).first0(dv + 1), out = dphi.matrix(padded);
@@ -341,7 +341,7 @@ void key_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& k_
         for_each_query_head(p, task, [&](int64_t, const Task& own) {
           queries.start(own, task.h);
           queries.compute(n, tokens);
-          const Tile& columns = quotient.compute(own.b, own.h, n, tokens, queries.weight());
+          const Tile& columns = quotient.compute(own.b, own.h, n, tokens, queries.weight(), queries.weight_is_one());
           value_scores.compute(v, columns.matrix(padded).first0(width + 1), padded);
           value_scores.add_later(queries.phi(), out);
           phi_scores.compute(phi, queries.phi(), padded);

@@ -61,8 +61,8 @@ void FeatureTiles::point_values(TileCall& call, int at) const {
 void FeatureTiles::compute(int64_t n, int64_t tokens) {
   padded_ = padded_tokens(tokens);
   const float* weight = weights_.of(task_, n, tokens);
-  rows_.load(task_.b, task_.h, n, tokens, weight, 0.0f, x_);
-  features_->point(kX, x_.data(), padded_);
+  x_rows_ = rows_.rows(task_.b, task_.h, n, tokens, weight, weights_.are_one(), x_);
+  features_->point(kX, x_rows_.data, padded_, x_rows_.stride1);
   features_->point(kWeight, weight, padded_);
   features_->point(phi_at_, phi_.data(), padded_);
   first_ = n;
@@ -71,7 +71,7 @@ void FeatureTiles::compute(int64_t n, int64_t tokens) {
 }
 
 const Tile& FeatureTiles::gradient(const Tile& dphi) {
-  grad_->point(kX, x_.data(), padded_);
+  grad_->point(kX, x_rows_.data, padded_, x_rows_.stride1);
   grad_->point(kWeight, weights_.data(), padded_);
   grad_->point(kPhi, phi_.data(), padded_);
   grad_->point(kDphi, dphi.data(), padded_);

@@ -24,6 +24,7 @@ class FeatureTiles {
   /// phi(D, n), weights included, of the last compute().
   Matrix phi() const { return phi_.matrix(padded_); }
   const float* weight() const { return weights_.data(); }
+  bool weight_is_one() const { return weights_.are_one(); }
   int64_t padded() const { return padded_; }
 
   /// dx of the last compute()'s tokens from the gradient at phi, and the parameters' sums.
@@ -39,6 +40,7 @@ class FeatureTiles {
   TokenWeights weights_;
   Task task_{};
   int64_t first_ = 0, padded_ = 0;
+  Matrix x_rows_{};  ///< of the last compute(): in x_, or where the tokens lie
   Tile x_, phi_, dx_;
   std::optional<TileCall> features_, grad_;
   float stabiliser(const Task& task) const;

@@ -21,7 +21,8 @@ class QuotientColumns {
   QuotientColumns(const at::Tensor& grad, const at::Tensor& o, const at::Tensor& den,
                   const Denominator& rule, int64_t tokens);
   /// Of the tokens n, ... of (b, h); `weight` (zeros where a token only pads) selects.
-  const Tile& compute(int64_t b, int64_t h, int64_t n, int64_t tokens, const float* weight);
+  const Tile& compute(int64_t b, int64_t h, int64_t n, int64_t tokens, const float* weight,
+                      bool weight_is_one);
 
  private:
   TokenRows grad_, o_;

@@ -10,7 +10,6 @@
 #include "tile_maximum.h"
 #include "tile_product.h"
 #include "tile_product_add.h"
-#include "tile_scale.h"
 #include "tile_squares.h"
 #include "tile_state_add.h"
 #include "tile_store_bf16.h"
@@ -26,6 +25,7 @@ constexpr int64_t kTileFloats = 8192;
 constexpr int64_t kMinTokens = 64, kMaxTokens = 256;
 
 constexpr halide_type_t kFloat32(halide_type_float, 32);
+constexpr float kOne = 1.0f;
 
 int32_t narrow(int64_t value) {
   TORCH_CHECK_VALUE(value <= std::numeric_limits<int32_t>::max(), "luna: a stride of ", value,
@@ -105,21 +105,31 @@ TokenRows::TokenRows(const at::Tensor& t) {
 }
 
 void TokenRows::load(int64_t b, int64_t h, int64_t n, int64_t tokens, const float* weight,
-                     float beyond, const Tile& tile) const {
+                     float beyond, const Tile& tile, const float* factor) const {
   const Storage& storage = storage_of(dtype_);
   View x(at(b, h, n), storage.type, width_, 1, tokens, row_);
-  check(storage.load(View(weight, tokens), beyond, x, View(tile.matrix(padded_tokens(tokens)))),
+  check(storage.load(View(weight, tokens), View(factor ? factor : &kOne, tokens, factor ? 1 : 0),
+                     beyond, x, View(tile.matrix(padded_tokens(tokens)))),
         "tile_load");
 }
 
 void TokenRows::store(int64_t b, int64_t h, int64_t n, int64_t tokens, const Tile& tile,
                       const float* factor, bool selects) const {
-  static const float one = 1.0f;
   const Storage& storage = storage_of(dtype_);
   View out(at(b, h, n), storage.type, width_, 1, tokens, row_);
   check(storage.store(View(tile.matrix(padded_tokens(tokens))),
-                      View(factor ? factor : &one, tokens, factor ? 1 : 0), selects, out),
+                      View(factor ? factor : &kOne, tokens, factor ? 1 : 0), selects, out),
         "tile_store");
+}
+
+Matrix TokenRows::rows(int64_t b, int64_t h, int64_t n, int64_t tokens, const float* weight,
+                       bool weight_is_one, const Tile& tile) const {
+  if (weight_is_one && dtype_ == at::kFloat && width_ == tile.width() &&
+      tokens == padded_tokens(tokens) && row_ > 0) {
+    return {reinterpret_cast<float*>(at(b, h, n)), width_, 1, tokens, row_};
+  }
+  load(b, h, n, tokens, weight, 0.0f, tile);
+  return tile.matrix(padded_tokens(tokens));
 }
 
 const float* TokenWeights::of(const Task& task, int64_t n, int64_t tokens) {
@@ -144,10 +154,6 @@ void state_add(const Matrix& phi, const Matrix& columns, const Matrix& state) {
 
 void dot(const Matrix& a, const Matrix& b, float* sum) {
   check(tile_dot(View(a), View(b), View(sum, a.extent1)), "tile_dot");
-}
-
-void scale(const Matrix& rows, const float* factor) {
-  check(tile_scale(View(factor, rows.extent1), View(rows)), "tile_scale");
 }
 
 void weigh(const Matrix& phi, const float* c, const Matrix& out) {

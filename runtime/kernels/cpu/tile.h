@@ -56,10 +56,15 @@ class TokenRows {
   bool defined() const { return data_ != nullptr; }
   int64_t width() const { return width_; }
 
-  /// Tokens n, ... of (b, h) into the tile, widened to float32: `beyond` in column `width`, zeros
-  /// from there on; zeros where weight[token] is 0 and in tokens that only pad.
+  /// Tokens n, ... of (b, h) times factor[token] (nullptr: 1) into the tile, widened to float32:
+  /// `beyond` in column `width`, zeros from there on; zeros where weight[token] is 0 and in tokens
+  /// that only pad.
   void load(int64_t b, int64_t h, int64_t n, int64_t tokens, const float* weight, float beyond,
-            const Tile& tile) const;
+            const Tile& tile, const float* factor = nullptr) const;
+  /// The tokens as a tile would have them: where they lie, if nothing has to be padded, widened or
+  /// selected, else loaded into `tile`. weight_is_one: no token is selected out.
+  Matrix rows(int64_t b, int64_t h, int64_t n, int64_t tokens, const float* weight,
+              bool weight_is_one, const Tile& tile) const;
   /// The tile's tokens times factor[token] (nullptr: 1) into tokens n, ...; `selects`: 0 where the
   /// factor is 0.
   void store(int64_t b, int64_t h, int64_t n, int64_t tokens, const Tile& tile,
@@ -82,6 +87,8 @@ class TokenWeights {
   TokenWeights(const TokenWeights&) = delete;
   /// Of the task's tokens n, ...; valid until the next call.
   const float* of(const Task& task, int64_t n, int64_t tokens);
+  /// Whether every weight is 1.
+  bool are_one() const { return rows_.data == &one_; }
   const float* data() const { return values_.data(); }
 
  private:
@@ -98,8 +105,6 @@ void product_add(const Matrix& rows, const Matrix& c, const Matrix& out);
 void state_add(const Matrix& phi, const Matrix& columns, const Matrix& state);
 /// sum[n] = sum_k a(k, n) b(k, n); stride1 of b may be 0.
 void dot(const Matrix& a, const Matrix& b, float* sum);
-/// rows(j, n) *= factor[n].
-void scale(const Matrix& rows, const float* factor);
 /// out(D, n) = c[D] phi(D, n).
 void weigh(const Matrix& phi, const float* c, const Matrix& out);
 /// sum[D] += sum_n phi(D, n)^2.

@@ -35,4 +35,10 @@ void TileCall::point(size_t index, const float* data, int64_t tokens) {
   place(tile, data, name());
 }
 
+void TileCall::point(size_t index, const float* data, int64_t tokens, int64_t stride) {
+  halide_buffer_t& tile = buffer(index);
+  tile.dim[tile.dimensions - 1] = dimension(tokens, stride);
+  place(tile, data, name());
+}
+
 }  // namespace luna::kernels

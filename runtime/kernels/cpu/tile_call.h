@@ -23,6 +23,8 @@ class TileCall : public ArgumentList {
 
   /// Points buffer `index` at a tile; its outermost dimension is the token's.
   void point(size_t index, const float* data, int64_t tokens);
+  /// The same, with another distance between tokens.
+  void point(size_t index, const float* data, int64_t tokens, int64_t stride);
 
  private:
   size_t add_host(const void* data, halide_type_t type, std::initializer_list<Dim> dims);
