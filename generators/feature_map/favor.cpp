@@ -36,9 +36,9 @@ Func Favor::features(const Arguments& arguments, const TokenTile& tile) {
     largest = arguments.buffers.at("stabiliser")(at(n_));
   } else {
     const Expr projections = arguments.scalars.at("projections");
-    const RDom over_m(0, projections, "over_m");
+    over_m_ = RDom(0, projections, "over_m");
     maximum_(n_) = Halide::Float(32).min();
-    maximum_(n_) = Halide::max(maximum_(n_), t_(over_m, n_));
+    maximum_(n_) = Halide::max(maximum_(n_), t_(over_m_, n_));
     largest = Halide::select(projections == 0, arguments.scalars.at("stabiliser"), maximum_(n_));
   }
   const Expr exponent = t_(at(D_, n_)) - half_scale_ * square_(at(n_)) - largest;
@@ -54,18 +54,17 @@ FeatureMap::Gradient Favor::gradient(const Arguments& arguments, const Func& dph
   if (options_.batched) {
     return projected;
   }
-  const RDom over_i(0, projections_, "over_i_sum");
+  over_i_sum_ = RDom(0, projections_, "over_i_sum");
   sum_dt_(n_) = 0.0f;
-  sum_dt_(n_) += dt_(over_i, n_);
+  sum_dt_(n_) += dt_(over_i_sum_, n_);
   dx_(j_, n_) = projected.x(j_, n_) - 2.0f * half_scale_ * tile_.x(j_, n_) * sum_dt_(n_);
   return {dx_, projected.sums};
 }
 
 void Favor::schedule_features(const Halide::Target& target, Func out) {
   Projected::schedule_features(target, out);
-  for (Func* f : {&square_, &maximum_}) {
-    f->compute_root().store_in(MemoryType::Stack);
-  }
+  reduce_by_lanes(square_, over_square_, target);
+  reduce_by_lanes(maximum_, over_m_, target);
 }
 
 void Favor::schedule_shared(const SharedTile& tile) {
@@ -78,7 +77,7 @@ void Favor::schedule_shared(const SharedTile& tile) {
 void Favor::schedule_gradient(const Halide::Target& target, const GradientLoops& at) {
   Projected::schedule_gradient(target, at);
   schedule_dt(target);
-  sum_dt_.compute_root().store_in(MemoryType::Stack);
+  reduce_by_lanes(sum_dt_, over_i_sum_, target);
 }
 
 const RegisterMap<Favor> kPerformer("performer");

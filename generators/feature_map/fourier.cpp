@@ -75,20 +75,19 @@ class Fourier : public Projected {
 
   void schedule_features(const Halide::Target& target, Func out) override {
     Projected::schedule_features(target, out);
-    schedule_factor();
+    schedule_factor(target);
   }
   void schedule_gradient(const Halide::Target& target, const GradientLoops& at) override {
     Projected::schedule_gradient(target, at);
     schedule_dt(target);
-    schedule_factor();
-    power_.compute_root().store_in(MemoryType::Stack);
+    schedule_factor(target);
+    reduce_by_lanes(power_, over_i_sum_, target);
   }
 
  private:
-  void schedule_factor() {
-    for (Func* f : {&square_, &factor_}) {
-      f->compute_root().store_in(MemoryType::Stack);
-    }
+  void schedule_factor(const Halide::Target& target) {
+    reduce_by_lanes(square_, over_square_, target);
+    factor_.compute_root().store_in(MemoryType::Stack);
   }
 
   /// 1 where feature i is a sine.

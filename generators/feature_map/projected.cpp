@@ -81,19 +81,21 @@ void Projected::schedule_features(const Halide::Target& target, Func out) {
 }
 
 void Projected::schedule_projection(const Halide::Target& target) {
-  // Register block: one vector of projections x 8 tokens, W read once for 8 tokens.
+  // Register block: two vectors of projections (one where L channels leave fewer) x 8 tokens, W
+  // read once for 8 tokens.
   const int lanes = target.natural_vector_size<float>();
-  const Var no("no"), ni("ni"), io("io"), iv("iv");
+  const int width = channels() == 1 ? 2 * lanes : lanes;
+  const Var no("no"), ni("ni"), io("io"), ii("ii");
   per_tile(t_)
       .align_bounds(n_, 8)
       .split(n_, no, ni, 8, TailStrategy::RoundUp)
-      .split(i_, io, iv, lanes, TailStrategy::RoundUp)
-      .reorder(iv, ni, io, no)
-      .vectorize(iv)
+      .split(i_, io, ii, width, TailStrategy::RoundUp)
+      .reorder(ii, ni, no, io)
+      .vectorize(ii, lanes)
       .unroll(ni);
-  t_block_.compute_at(t_, io).store_in(MemoryType::Register);
-  t_block_.bound_extent(i_, lanes).bound_extent(n_, 8).vectorize(i_, lanes).unroll(n_);
-  t_block_.update().reorder(i_, n_, over_d_).vectorize(i_, lanes).unroll(n_);
+  t_block_.compute_at(t_, no).store_in(MemoryType::Register);
+  t_block_.bound_extent(i_, width).bound_extent(n_, 8).vectorize(i_, lanes).unroll(i_).unroll(n_);
+  t_block_.update().reorder(i_, n_, over_d_).vectorize(i_, lanes).unroll(i_).unroll(n_);
 }
 
 void Projected::schedule_gradient(const Halide::Target& target, const GradientLoops& at) {
@@ -120,6 +122,12 @@ void Projected::schedule_gradient(const Halide::Target& target, const GradientLo
   dproj_block_.update().reorder(j_, i_, over_n_).vectorize(j_, lanes).unroll(i_);
   dbias_.vectorize(i_, lanes, round_up);
   dbias_.update().reorder(i_, over_n_bias_).vectorize(i_, lanes, round_up);
+}
+
+void Projected::reduce_by_lanes(Func& f, const Halide::RVar& over, const Halide::Target& target) {
+  f.compute_root().store_in(MemoryType::Stack);
+  f.update().atomic().vectorize(over, target.natural_vector_size<float>(),
+                                TailStrategy::GuardWithIf);
 }
 
 void Projected::schedule_dt(const Halide::Target& target) {

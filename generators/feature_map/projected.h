@@ -27,6 +27,8 @@ class Projected : public FeatureMap {
   virtual bool reads_projection() const { return true; }
   /// CPU: the projection, once per tile.
   void schedule_projection(const Halide::Target& target);
+  /// CPU: f(n), a sum or a maximum over `over` and once per tile, by lanes.
+  static void reduce_by_lanes(Func& f, const Halide::RVar& over, const Halide::Target& target);
   /// CPU: dt_, once per tile.
   void schedule_dt(const Halide::Target& target);
   /// Defines t_(i, n).

@@ -47,13 +47,15 @@ class SoftmaxHalves : public Projected {
     Projected::schedule_features(target, out);
     per_tile(power_).vectorize(i_, lanes, Halide::TailStrategy::RoundUp);
     for (Func* f : {&largest_, &total_}) {
-      f->compute_root().store_in(MemoryType::Stack).bound(h_, 0, 2);
+      reduce_by_lanes(*f, over_half_, target);
+      f->bound(h_, 0, 2);
     }
   }
   void schedule_gradient(const Halide::Target& target, const GradientLoops& at) override {
     Projected::schedule_gradient(target, at);
     schedule_dt(target);
-    dot_.compute_root().store_in(MemoryType::Stack).bound(h_, 0, 2);
+    reduce_by_lanes(dot_, over_back_, target);
+    dot_.bound(h_, 0, 2);
   }
 
  protected:

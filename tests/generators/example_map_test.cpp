@@ -1,0 +1,27 @@
+// The feature map that CONTRIBUTING.md writes as an example, taken from that page and compiled.
+#include <HalideBuffer.h>
+#include <gtest/gtest.h>
+
+#include "features_grad_square.h"
+#include "features_square.h"
+
+namespace {
+
+constexpr int kSize = 32, kTokens = 8;
+
+TEST(ExampleMap, IsTheSquareAndItsGradient) {
+  Halide::Runtime::Buffer<float> x(kSize, kTokens), phi(kSize, kTokens), dphi(kSize, kTokens),
+      dx(kSize, kTokens), weight(kTokens), real(kSize);
+  x.for_each_element([&](int j, int n) { x(j, n) = 0.25f * static_cast<float>(j - 3 * n); });
+  dphi.for_each_element([&](int j, int n) { dphi(j, n) = static_cast<float>(j + n); });
+  weight.fill(1.0f);
+  real.fill(1.0f);
+  ASSERT_EQ(features_square(x, weight, kSize, real, phi), 0);
+  ASSERT_EQ(features_grad_square(x, weight, kSize, phi, dphi, dx), 0);
+  x.for_each_element([&](int j, int n) {
+    EXPECT_EQ(phi(j, n), x(j, n) * x(j, n));
+    EXPECT_EQ(dx(j, n), 2 * x(j, n) * dphi(j, n));
+  });
+}
+
+}  // namespace
