@@ -82,29 +82,39 @@ class Scores {
   Tile transposed_, scores_;
 };
 
-/// In step t, ... a key that is not finite made 0 times it a NaN in earlier tokens too: those
-/// tokens again, each from the keys that it sees.
-class ExactStep {
+/// out(i, t) += sum_{s <= t} rows(i, s) a(s, t), where a key that is not finite reaches no earlier
+/// token: 0 times it is NaN, so that a step of tokens whose first one is NaN is computed again,
+/// each token from the keys that it sees.
+class EarlierSums {
  public:
-  explicit ExactStep(int64_t dv) : sum_(dv, tiles::kTokenBlock) {}
+  EarlierSums(int64_t width, int64_t chunk)
+      : before_(width, chunk), sum_(width, tiles::kTokenBlock) {}
 
-  static bool is_needed(const Matrix& out, int64_t t) {
-    const float* row = out.data + t * out.stride1;
-    return std::any_of(row, row + out.extent0, [](float x) { return std::isnan(x); });
-  }
-  /// before(i, t): what out was without these keys.
-  void redo(const Matrix& rows, const Scores& scores, const Tile& before, int64_t t,
-            const Matrix& out) const {
-    const Matrix sum = sum_.matrix(tiles::kTokenBlock);
-    product(rows.first0(sum.extent0).first1(t + 1),
-            {const_cast<float*>(scores.of(t)), t + 1, 1, tiles::kTokenBlock, 0}, sum);
-    for (int64_t i = 0; i < out.extent0; i++) {
-      out.data[t * out.stride1 + i] = before.row(t)[i] + sum.data[i];
+  /// fill(before) gives what out was before.
+  template <typename Fill>
+  void add(const Scores& scores, const Matrix& rows, const Matrix& out, const Fill& fill) const {
+    scores.add_earlier(rows, out);
+    bool filled = false;
+    for (int64_t t = 0; t < out.extent1; t += kStep) {
+      const float* first = out.data + t * out.stride1;
+      if (std::none_of(first, first + out.extent0, [](float x) { return std::isnan(x); })) continue;
+      if (!filled) fill(before_.matrix(out.extent1));
+      filled = true;
+      for (int64_t n = t; n < std::min(t + kStep, out.extent1); n++) redo(scores, rows, n, out);
     }
   }
 
  private:
-  Tile sum_;
+  void redo(const Scores& scores, const Matrix& rows, int64_t t, const Matrix& out) const {
+    const Matrix sum = sum_.matrix(tiles::kTokenBlock);
+    product(rows.first0(sum.extent0).first1(t + 1),
+            {const_cast<float*>(scores.of(t)), t + 1, 1, tiles::kTokenBlock, 0}, sum);
+    for (int64_t i = 0; i < out.extent0; i++) {
+      out.data[t * out.stride1 + i] = before_.row(t)[i] + sum.data[i];
+    }
+  }
+
+  Tile before_, sum_;
 };
 
 /// Tiles of the keys and values of a chunk.
@@ -176,8 +186,7 @@ class ChunkOutputs {
         queries_(map, p.q, p.q_weight, kChunk),
         scores_(map.layout().padded),
         sums_(p.v.size(3), kChunk),
-        before_(p.v.size(3), kChunk),
-        exact_(p.v.size(3)),
+        earlier_(p.v.size(3), kChunk),
         factor_(kChunk) {}
 
   void start(const Task& task, int64_t key_head) { queries_.start(task, key_head); }
@@ -188,13 +197,9 @@ class ChunkOutputs {
     const int64_t padded = queries_.padded();
     const Matrix phi = queries_.phi(), sums = sums_.matrix(padded);
     scores_.compute(keys.features.phi(), phi, padded);
-    product(state.rows(), phi, sums);
-    std::copy_n(sums_.data(), padded * sums_.width(), before_.data());
-    scores_.add_earlier(keys.values.matrix(padded), sums);
-    for (int64_t t = 0; t < tokens; t++) {
-      if (t % kStep == 0) redo_ = ExactStep::is_needed(sums, t);
-      if (redo_) exact_.redo(keys.values.matrix(padded), scores_, before_, t, sums);
-    }
+    const auto of_state = [&](const Matrix& out) { product(state.rows(), phi, out); };
+    of_state(sums);
+    earlier_.add(scores_, keys.values.matrix(padded), sums, of_state);
     dot(phi, state.normaliser(padded), factor_.data());
     scores_.add_sums(tokens, factor_.data());
     for (int64_t t = 0; t < tokens; t++) {
@@ -210,9 +215,8 @@ class ChunkOutputs {
   Rows den_;
   FeatureTiles queries_;
   Scores scores_;
-  Tile sums_, before_;
-  ExactStep exact_;
-  bool redo_ = false;
+  Tile sums_;
+  EarlierSums earlier_;
   std::vector<float> factor_;
 };
 
@@ -282,6 +286,7 @@ void query_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& 
     QuotientColumns quotient(grad, saved.o, saved.den, p.denominator, kChunk);
     RunningState state(k_map.layout(), dv);
     Scores scores(keys.values.width());
+    const EarlierSums earlier(q_map.layout().padded, kChunk);
     const Tile dphi(q_map.layout().padded, kChunk);
     for (int64_t index = begin; index < end; index++) {
       const Task task = strips[index];
@@ -293,13 +298,17 @@ void query_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& 
         for_each_query_head(p, task, [&](int64_t, const Task& own) {
           queries.start_gradient(own, task.h, params.of(index));
           queries.compute(n, tokens);
-          const Tile& columns = quotient.compute(own.b, own.h, n, tokens, queries.weight(), queries.weight_is_one());
+          const Tile& columns =
+              quotient.compute(own.b, own.h, n, tokens, queries.weight(), queries.weight_is_one());
           state_add(queries.phi(), by_token(columns, padded, dv), R.of(index));
           if (!through_map) return;
           const Matrix w = columns.matrix(padded).first0(dv + 1), out = dphi.matrix(padded);
-          product(state.columns().first1(dv + 1), w, out);
+          const auto of_state = [&](const Matrix& into) {
+            product(state.columns().first1(dv + 1), w, into);
+          };
+          of_state(out);
           scores.compute(keys.values.matrix(padded).first0(dv + 1), w, padded);
-          scores.add_earlier(keys.features.phi(), out);
+          earlier.add(scores, keys.features.phi(), out, of_state);
           const Tile& dx = queries.gradient(dphi);
           if (dq.defined()) dq.store(own.b, own.h, n, tokens, dx);
         });
@@ -341,7 +350,8 @@ void key_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& k_
         for_each_query_head(p, task, [&](int64_t, const Task& own) {
           queries.start(own, task.h);
           queries.compute(n, tokens);
-          const Tile& columns = quotient.compute(own.b, own.h, n, tokens, queries.weight(), queries.weight_is_one());
+          const Tile& columns =
+              quotient.compute(own.b, own.h, n, tokens, queries.weight(), queries.weight_is_one());
           value_scores.compute(v, columns.matrix(padded).first0(width + 1), padded);
           value_scores.add_later(queries.phi(), out);
           phi_scores.compute(phi, queries.phi(), padded);

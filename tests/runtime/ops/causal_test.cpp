@@ -43,6 +43,19 @@ TEST_P(Causal, NanReachesNoEarlierToken) {
   }
 }
 
+TEST_P(Causal, NanReachesNoEarlierGradientOfQ) {
+  const at::Tensor grad = make_grad(case_);
+  const at::Tensor clean = run(in_, case_.spec, grad, Through::fused).tensors[1];
+  for (const int64_t t : {5, 40, 63, 64, 100, 149}) {
+    for (at::Tensor ops::Inputs::*which : {&ops::Inputs::k, &ops::Inputs::v}) {
+      ops::Inputs in = in_;
+      in.*which = (in.*which).clone();
+      (in.*which).select(2, t).fill_(kNan);
+      expect_same_before(t, run(in, case_.spec, grad, Through::fused).tensors[1], clean);
+    }
+  }
+}
+
 TEST_P(Causal, LaterTokensDoNotMatter) {
   const at::Tensor clean = forward(in_);
   for (const int64_t t : {1, 63, 64, 100}) {
