@@ -44,8 +44,8 @@ Expr narrowed(const Expr& x, Storage storage) {
 
 }  // namespace
 
-/// tile(j, n) = x(j, n) factor(n), `beyond` at j = d, 0 from there on and past the last token; all of
-/// it 0 where the token's weight is 0, NaN or not.
+/// tile(j, n) = x(j, n) factor(n), `beyond` at j = d, 0 from there on and past the last token; all
+/// of it 0 where the token's weight is 0, NaN or not.
 class TileLoad : public TilePipeline<TileLoad> {
  public:
   Halide::GeneratorParam<Storage> storage{"storage", Storage::f32, storages()};
@@ -62,9 +62,8 @@ class TileLoad : public TilePipeline<TileLoad> {
     const RDom real(0, d, 0, tokens, "real"), rest(d, width - d, 0, tokens, "rest");
     const RDom tail(0, width, tokens, rows - tokens, "tail");
     tile(j_, n_) = Halide::undef<float>();
-    tile(real.x, real.y) =
-        Halide::select(is_kept(weight(real.y)),
-                       widened(x(real.x, real.y), storage) * factor(real.y), 0.0f);
+    tile(real.x, real.y) = Halide::select(
+        is_kept(weight(real.y)), widened(x(real.x, real.y), storage) * factor(real.y), 0.0f);
     tile(rest.x, rest.y) = Halide::select(rest.x == d && is_kept(weight(rest.y)), beyond, 0.0f);
     tile(tail.x, tail.y) = 0.0f;
     bind_tile(tile);

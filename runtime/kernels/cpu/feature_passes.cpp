@@ -98,7 +98,8 @@ void feature_query_gradients(const Problem& p, const PackedMap& map, const Forwa
       for_each_tile(task, tile, [&](int64_t n, int64_t tokens) {
         queries.compute(n, tokens);
         const int64_t padded = queries.padded();
-        const Tile& columns = quotient.compute(task.b, task.h, n, tokens, queries.weight(), queries.weight_is_one());
+        const Tile& columns =
+            quotient.compute(task.b, task.h, n, tokens, queries.weight(), queries.weight_is_one());
         state_add(queries.phi(), by_token(columns, padded, dv), states.of(index));
         if (!dq.defined() && !wants_params) return;
         product(S.first1(dv + 1), columns.matrix(padded).first0(dv + 1), dphi.matrix(padded));
