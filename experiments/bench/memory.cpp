@@ -57,8 +57,7 @@ double fused_peak_limit(const Size& size, int64_t features, Pass pass) {
   const int64_t shares = pass == Pass::kForward ? 1 : 3, states = 8;
   const int64_t head = size.N * shares * 2 * size.d + states * features * (size.d + 1);
   constexpr double kTables = 1 << 20;
-  return kTables +
-         static_cast<double>(sizeof(float)) * static_cast<double>(size.B * size.H * head);
+  return kTables + static_cast<double>(sizeof(float)) * static_cast<double>(size.B * size.H * head);
 }
 
 }  // namespace luna::bench
