@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <regex>
+#include <stdexcept>
 
 #include "experiments/bench/bench.h"
 #include "experiments/config/options.h"
@@ -29,9 +30,11 @@ const char* kind_of(const Operator& op) {
       return "fused";
     case OperatorKind::kEager:
       return "eager";
-    default:
+    case OperatorKind::kFlash:
+    case OperatorKind::kScores:
       return "sdpa";
   }
+  throw std::logic_error("an operator of no kind");
 }
 
 SweepRow row_of(const Operator& op, Pass pass, const Group& group) {

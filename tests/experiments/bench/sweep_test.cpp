@@ -62,6 +62,16 @@ TEST(Sweep, HasEveryOperatorPassModeAndNumberOfThreads) {
   EXPECT_EQ(names, expected);
 }
 
+TEST(Sweep, SaysWhatEachOperatorIs) {
+  for (const SweepRow& row : sweep_groups(sweep_sizes({"A"}), {1}, "").front().rows) {
+    const std::string name = row.facts.name;
+    const bool sdpa = name.rfind("sdpa_", 0) == 0;
+    const bool eager =
+        name == "listing1" || name.rfind("eager_", 0) == 0 || name.rfind("plain_", 0) == 0;
+    EXPECT_EQ(row.facts.kind, sdpa ? "sdpa" : eager ? "eager" : "fused") << name;
+  }
+}
+
 TEST(Sweep, FilterIsARegularExpressionOnKeys) {
   const auto sizes = sweep_sizes({"64", "A"});
   const auto keys = keys_of(sweep_groups(sizes, {1}, "^(luna|sdpa_math)/.*d:32/forward/"));
