@@ -63,7 +63,8 @@ TEST(Sweep, HasEveryOperatorPassModeAndNumberOfThreads) {
 }
 
 TEST(Sweep, SaysWhatEachOperatorIs) {
-  for (const SweepRow& row : sweep_groups(sweep_sizes({"A"}), {1}, "").front().rows) {
+  const std::vector<Group> groups = sweep_groups(sweep_sizes({"A"}), {1}, "");
+  for (const SweepRow& row : groups.front().rows) {
     const std::string name = row.facts.name;
     const bool sdpa = name.rfind("sdpa_", 0) == 0;
     const bool eager =
