@@ -4,11 +4,13 @@
 #include <c10/util/ScopeExit.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>
 
 #include "experiments/bench/eager.h"
+#include "experiments/bench/work.h"
 #include "runtime/luna.h"
 #include "runtime/ops/fixed_maps.h"
 #include "runtime/ops/reference.h"
@@ -64,6 +66,43 @@ at::Tensor fused_fixed(const std::string& map, const Inputs& in) {
   AttentionOptions options;
   options.causal = in.causal;
   return fixed_attention(in.q, in.k, in.v, map, in.params, options);
+}
+
+/// x [B, H, 1, d] as a step takes it.
+at::Tensor token(const at::Tensor& x) { return x.squeeze(2); }
+
+at::Tensor luna_step(const Inputs& in) {
+  const auto& p = in.params;
+  return luna_decode_step(token(in.q), token(in.k), token(in.v), in.state, in.norm,
+                          {p[0], p[1], p[2], p[3], p[4], p[5]})
+      .unsqueeze(2);
+}
+
+at::Tensor elu_step(const Inputs& in) {
+  return fixed_decode_step(token(in.q), token(in.k), token(in.v), in.state, in.norm, "elu", {})
+      .unsqueeze(2);
+}
+
+at::Tensor step_by_formula(const std::string& map, const Inputs& in) {
+  ops::Spec spec;
+  spec.feature_map = map;
+  ops::DecodeState state{in.state, in.norm};
+  const at::Tensor out = ops::reference_decode_step({in.q, in.k, in.v, in.params, {}}, spec, state);
+  in.state.copy_(state.state);
+  in.norm.copy_(state.norm);
+  return out;
+}
+
+Operator step(const Operator& whole, std::function<at::Tensor(const Inputs&)> apply) {
+  const std::string map = whole.map;
+  return {whole.name,
+          map,
+          whole.kind,
+          whole.label,
+          whole.draw_params,
+          std::move(apply),
+          [map](const Inputs& in) { return step_by_formula(map, in); },
+          /*decodes=*/true};
 }
 
 Operator fixed(const std::string& name, const std::string& map, OperatorKind kind,
@@ -139,9 +178,10 @@ Inputs Inputs::copy(at::ScalarType dtype, bool gradients) const {
   auto leaf = [&](const at::Tensor& t, bool wanted) {
     return t.detach().to(dtype, /*non_blocking=*/false, /*copy=*/true).set_requires_grad(wanted);
   };
-  Inputs copied{leaf(q, gradients), leaf(k, gradients), leaf(v, gradients), {}, causal};
+  Inputs copied{leaf(q, gradients), leaf(k, gradients), leaf(v, gradients), {}, causal, {}, {}};
   for (const at::Tensor& param : params)
     copied.params.push_back(leaf(param, gradients && param.requires_grad()));
+  if (state.defined()) copied.state = leaf(state, false), copied.norm = leaf(norm, false);
   return copied;
 }
 
@@ -181,6 +221,20 @@ const std::vector<Operator>& all_operators() {
   return all;
 }
 
+const std::vector<Operator>& decode_operators() {
+  static const std::vector<Operator> all = [] {
+    const auto of = [](const std::string& name) -> const Operator& {
+      const auto found = std::find_if(operators().begin(), operators().end(),
+                                      [&](const Operator& op) { return op.name == name; });
+      return *found;
+    };
+    return std::vector<Operator>{step(of("luna"), luna_step), step(of("elu"), elu_step),
+                                 step(of("listing1"), eager_listing1_step),
+                                 step(of("eager_elu"), eager_elu_step)};
+  }();
+  return all;
+}
+
 Inputs draw_tokens(const Size& size, uint64_t seed) {
   const at::Generator generator = at::detail::createCPUGenerator(seed);
   const std::vector<int64_t> shape = {size.B, size.H, size.N, size.d};
@@ -191,7 +245,13 @@ Inputs draw_tokens(const Size& size, uint64_t seed) {
 
 Inputs with_params(const Inputs& tokens, const Operator& op, const Size& size, uint64_t seed) {
   Inputs in = tokens;
-  in.params = op.draw_params(size, at::detail::createCPUGenerator(seed));
+  const at::Generator generator = at::detail::createCPUGenerator(seed);
+  in.params = op.draw_params(size, generator);
+  if (op.decodes) {
+    const std::vector<int64_t> heads = {size.B, size.H, features_of(op, in)};
+    in.norm = normal(heads, generator).abs();
+    in.state = in.norm.unsqueeze(-1) * normal({size.B, size.H, 1, size.d}, generator);
+  }
   return in;
 }
 
@@ -201,7 +261,7 @@ Inputs draw_inputs(const Operator& op, const Size& size, uint64_t seed) {
 
 std::function<void()> pass_task(const Operator& op, const Inputs& leaves,
                                 const at::Tensor& upstream, Pass pass) {
-  if (pass == Pass::kForward) {
+  if (pass != Pass::kForwardBackward) {
     return [&op, leaves] {
       const at::NoGradGuard no_grad;
       op.apply(leaves);

@@ -181,7 +181,7 @@ void check_built(const char* op, const Inputs& inputs, const Spec& spec) {
                                 " is not built yet; use luna::reference_attention.");
   };
   check_one(!spec.causal || inputs.q.is_cpu(), c10::str("causal=True on ", inputs.q.device()));
-  check_one(!inputs.cu_seqlens, "cu_seqlens");
+  check_one(!inputs.cu_seqlens || inputs.q.is_cpu(), c10::str("cu_seqlens on ", inputs.q.device()));
   const c10::Device device = inputs.q.device();
   check_one(is_built(spec.feature_map, device),
             c10::str("feature map \"", spec.feature_map, "\" on ", device));

@@ -26,6 +26,8 @@ struct MapContext {
   int64_t length = 0;      ///< max(Nq, N)
   int64_t tokens = 0;      ///< of this side
   bool exchanged = false;  ///< by_polarity: the halves of phi change places
+  /// Of a token of every batch, int64 [B], in place of `position`.
+  std::optional<at::Tensor> positions = {};
 };
 
 enum class ParamKind {
@@ -75,7 +77,8 @@ struct FixedMap {
   /// Gradients of `params` (undefined for drawn ones) from one side's.
   std::vector<at::Tensor> (*unfold)(const kernels::MapGrads& grads,
                                     const MapContext& context) = nullptr;
-  bool unit_rows = false;  ///< the kernels get x / |x|
+  bool unit_rows = false;   ///< the kernels get x / |x|
+  bool positional = false;  ///< phi depends on where a token stands
   /// Why these inputs are refused, beyond what `params` says; "" where they are not.
   std::string (*refusal)(const Inputs& inputs, const Spec& spec, int64_t option) = nullptr;
 

@@ -149,6 +149,8 @@ std::string describe(const Case& c) {
   out << (c.per_head ? " per_head " : " ") << (c.spec.causal ? "causal " : "") << c.spec.denominator
       << "=" << c.spec.eps << " layout=" << kLayouts[static_cast<int>(c.layout)]
       << " mask=" << kMasks[static_cast<int>(c.mask)] << (c.expanded_grad ? " expanded_grad" : "");
+  if (!c.begins.empty()) out << " packed";
+  for (const int64_t begin : c.begins) out << "," << begin;
   return out.str();
 }
 

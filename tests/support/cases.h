@@ -24,7 +24,8 @@ struct Case {
   bool per_head = false;  ///< of a fixed map: params of each key head's own, where it takes them
   Layout layout = Layout::contiguous;
   MaskKind mask = MaskKind::none;
-  bool expanded_grad = false;  ///< grad_output is one number, expanded
+  std::vector<int64_t> begins = {};  ///< packed: where sequences begin, and N
+  bool expanded_grad = false;        ///< grad_output is one number, expanded
   uint64_t seed = 0;
 };
 

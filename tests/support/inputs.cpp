@@ -166,6 +166,7 @@ ops::Inputs make_inputs(const Case& c) {
   ops::Inputs in;
   in.params = draw_params(c);
   in.key_mask = draw_mask(c);
+  if (!c.begins.empty()) in.cu_seqlens = at::tensor(c.begins).to(at::kInt);
   redraw_tokens(c, in);
   in.v = lay_out(at::randn({s.B, s.Hk, s.N, s.dv}), c.layout);
   return in;

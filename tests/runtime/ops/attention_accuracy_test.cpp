@@ -10,6 +10,7 @@ namespace {
 
 constexpr int kLunaCases = 120, kFixedCases = 200, kLongCases = 16;
 constexpr int kCausalLunaCases = 40, kCausalFixedCases = 130;
+constexpr int kPackedLunaCases = 20, kPackedFixedCases = 50;
 
 [[maybe_unused]] const bool kPrinted = print_worst_at_end();
 
@@ -59,11 +60,31 @@ std::vector<Case> causal_cases() {
   return cases;
 }
 
+/// A row of sequences, empty and of one token among them; every other case causal.
+std::vector<Case> packed_cases() {
+  const std::vector<std::vector<int64_t>> begins = {{0, 5, 5, 6, 40},      {0, 0, 64, 129},
+                                                    {0, 30, 60, 90, 90},   {0, 3},
+                                                    {0, 64, 65, 150, 160}, {0, 0}};
+  std::vector<Case> cases = random_luna_cases(kPackedLunaCases, 6);
+  const std::vector<Case> fixed = random_fixed_cases(kPackedFixedCases, 7, causal_map_names());
+  cases.insert(cases.end(), fixed.begin(), fixed.end());
+  for (size_t k = 0; k < cases.size(); k++) {
+    Case& c = cases[k];
+    c.begins = begins[k % begins.size()];
+    c.shape.B = 1;
+    c.shape.N = c.shape.Nq = c.begins.back();
+    c.spec.causal = k % 2 == 1;
+    if (c.spec.causal) c.spec.ch_rms_target = 0.0;
+  }
+  return cases;
+}
+
 TEST_P(Accuracy, WithinAMultipleOfEager) { expect_within_bounds(GetParam()); }
 
 INSTANTIATE_TEST_SUITE_P(Luna, Accuracy, ::testing::ValuesIn(random_luna_cases(kLunaCases, 1)));
 INSTANTIATE_TEST_SUITE_P(Long, Accuracy, ::testing::ValuesIn(long_cases()));
 INSTANTIATE_TEST_SUITE_P(Causal, Accuracy, ::testing::ValuesIn(causal_cases()));
+INSTANTIATE_TEST_SUITE_P(Packed, Accuracy, ::testing::ValuesIn(packed_cases()));
 INSTANTIATE_TEST_SUITE_P(Fixed, Accuracy, ::testing::ValuesIn(random_fixed_cases(kFixedCases, 2)));
 
 }  // namespace

@@ -9,17 +9,16 @@ class MapRefused : public ::testing::TestWithParam<Refusal> {};
 
 TEST_P(MapRefused, WithThisMessage) { expect_fused_refusal(GetParam()); }
 
-/// What only the reference takes so far.
-class ReferenceRefused : public ::testing::TestWithParam<Refusal> {};
+/// Of one row of tokens.
+class PackedRefused : public ::testing::TestWithParam<Refusal> {};
 
-TEST_P(ReferenceRefused, WithThisMessage) {
+TEST_P(PackedRefused, WithThisMessage) {
   Case c = small_case(GetParam().feature_map);
   c.shape.B = 1;
   c.shape.Nq = c.shape.N;
   ops::Inputs in = make_inputs(c);
   GetParam().change(in, c.spec);
-  EXPECT_EQ(torch_error_of([&] { ops::check("reference_attention", in, c.spec); }),
-            GetParam().message);
+  EXPECT_EQ(torch_error_of([&] { run_forward(in, c.spec, Through::fused); }), GetParam().message);
 }
 
 const std::vector<Refusal> kMaps{
@@ -98,33 +97,31 @@ const std::vector<Refusal> kPacked{
      [](In in, Options) {
        pack(in, {0, 12, 12, 37});
      }},
-    {"dtype", "reference_attention: cu_seqlens must be int32, got Long.",
+    {"dtype", "luna_attention: cu_seqlens must be int32, got Long.",
      [](In in, Options) {
        in.cu_seqlens = at::tensor({0, 37}, at::kLong);
      }},
-    {"shape", "reference_attention: cu_seqlens must be [S + 1] for S > 0 sequences, got [1].",
+    {"shape", "luna_attention: cu_seqlens must be [S + 1] for S > 0 sequences, got [1].",
      [](In in, Options) { pack(in, {0}); }},
-    {"ends", "reference_attention: cu_seqlens must begin with 0 and end with N = 37, got 0 and 36.",
+    {"ends", "luna_attention: cu_seqlens must begin with 0 and end with N = 37, got 0 and 36.",
      [](In in, Options) {
        pack(in, {0, 36});
      }},
-    {"order", "reference_attention: cu_seqlens must not fall, got 11 behind 12.",
+    {"order", "luna_attention: cu_seqlens must not fall, got 11 behind 12.",
      [](In in, Options) {
        pack(in, {0, 12, 11, 37});
      }},
-    {"device",
-     "reference_attention: cu_seqlens must be on the host or on q's device cpu, got meta.",
+    {"device", "luna_attention: cu_seqlens must be on the host or on q's device cpu, got meta.",
      [](In in, Options) {
        pack(in, {0, 37});
        in.cu_seqlens = in.cu_seqlens->to(at::kMeta);
      }},
-    {"batch", "reference_attention: cu_seqlens needs B = 1, all sequences in one row, got B = 2.",
+    {"batch", "luna_attention: cu_seqlens needs B = 1, all sequences in one row, got B = 2.",
      [](In in, Options) {
        pack(in, {0, 37});
        for (at::Tensor* x : {&in.q, &in.k, &in.v}) *x = x->expand({2, -1, -1, -1});
      }},
-    {"queries",
-     "reference_attention: cu_seqlens needs as many queries as keys, got Nq = 36 and N = 37.",
+    {"queries", "luna_attention: cu_seqlens needs as many queries as keys, got Nq = 36 and N = 37.",
      [](In in, Options) {
        pack(in, {0, 37});
        in.q = in.q.narrow(2, 0, 36);
@@ -133,7 +130,7 @@ const std::vector<Refusal> kPacked{
 
 INSTANTIATE_TEST_SUITE_P(Maps, MapRefused, ::testing::ValuesIn(kMaps), refusal_name);
 INSTANTIATE_TEST_SUITE_P(Unbuilt, MapRefused, ::testing::ValuesIn(kUnbuilt), refusal_name);
-INSTANTIATE_TEST_SUITE_P(Packed, ReferenceRefused, ::testing::ValuesIn(kPacked), refusal_name);
+INSTANTIATE_TEST_SUITE_P(Packed, PackedRefused, ::testing::ValuesIn(kPacked), refusal_name);
 
 }  // namespace
 }  // namespace luna::test
