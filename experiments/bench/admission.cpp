@@ -1,5 +1,6 @@
 #include "experiments/bench/admission.h"
 
+#include <ATen/core/grad_mode.h>
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 
@@ -20,6 +21,7 @@ constexpr double kGib = 1 << 30;
 std::string error_on_few_tokens(const Operator& op, Size size, bool causal) {
   size.B = size.H = 1;
   size.N = std::min<int64_t>(size.N, 8);
+  const at::NoGradGuard no_grad;
   try {
     Inputs in = draw_inputs(op, size, kSeed);
     in.causal = causal;
