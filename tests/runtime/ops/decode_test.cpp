@@ -3,6 +3,7 @@
 #include "tests/support/decode.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/autocast_mode.h>
 
 #include "tests/support/compare.h"
 #include "tests/support/poison.h"
@@ -201,6 +202,25 @@ TEST(DecodeState, CountsItsChangesForAutograd) {
   decode_step(in, c.spec, 3, prompt.state, prompt.norm);
   EXPECT_EQ(prompt.state._version(), before + 1);
   EXPECT_EQ(prompt.norm._version(), before + 1);
+}
+
+TEST(DecodeAutocast, CastsTokensAndKeepsTheState) {
+  Case c = small_case("elu");
+  c.shape.Nq = c.shape.N;
+  const ops::Inputs in = make_inputs(c);
+  at::autocast::set_autocast_enabled(at::kCPU, true);
+  const Prefilled prompt = prefill(in, c.spec, 3);
+  const at::Tensor out = decode_step(in, c.spec, 3, prompt.state, prompt.norm);
+  at::autocast::set_autocast_enabled(at::kCPU, false);
+  at::autocast::clear_cache();
+  const at::ScalarType dtype = at::autocast::get_autocast_dtype(at::kCPU);
+  EXPECT_EQ(prompt.out.scalar_type(), dtype);
+  EXPECT_EQ(out.scalar_type(), dtype);
+  EXPECT_EQ(prompt.state.scalar_type(), at::kFloat);
+  const Prefilled exact = prefill(in, c.spec, 3);
+  const at::Tensor expected = decode_step(in, c.spec, 3, exact.state, exact.norm);
+  EXPECT_LE(error(out, expected).rms, 1e-2);
+  EXPECT_LE(error(prompt.state, exact.state).rms, 1e-2);
 }
 
 TEST(DecodeState, OfNoSequenceIsNothing) {
