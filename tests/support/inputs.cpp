@@ -1,5 +1,7 @@
 #include "tests/support/inputs.h"
 
+#include <map>
+
 #include "runtime/luna.h"
 #include "runtime/ops/fixed_maps.h"
 #include "runtime/ops/reference.h"
@@ -19,6 +21,20 @@ at::Tensor dull_distance(const at::Tensor& y) {  // y: features [B, heads, token
   return (total == 0).logical_or(total > kSmallShare * total.mean()).to(at::kDouble);
 }
 
+/// What LUNA's map with another psi has a kink at 0 of: its units, or distances to its knots; and
+/// psi.
+at::Tensor psi_kinks(const at::Tensor& x, const std::string& name,
+                     const std::vector<at::Tensor>& p) {
+  const at::Tensor t = (at::matmul(x, p[0].t()) + p[1]).unsqueeze(-1);
+  if (name == "luna-spline") return (t - p[2].slice(0, 1, -1)).flatten(3);
+  std::vector<at::Tensor> kinks{t * p[2] + p[3]};
+  for (size_t i = 4; i < p.size(); i += 2) {
+    kinks.push_back(at::matmul(kinks.back().relu(), p[i].t()) + p[i + 1]);
+  }
+  for (at::Tensor& kink : kinks) kink = kink.flatten(3);
+  return at::cat(kinks, -1);
+}
+
 /// What a fixed map has a kink at 0 of, [B, heads, tokens, n] float64; none where it is smooth.
 std::optional<at::Tensor> kinked(const ops::NamedMap& map, const at::Tensor& x,
                                  const ops::MapContext& context) {
@@ -28,6 +44,7 @@ std::optional<at::Tensor> kinked(const ops::NamedMap& map, const at::Tensor& x,
     for (at::Tensor& p : negative.params) p = -p;
     return ops::map_features(map, x, context) - ops::map_features(map, x, negative);
   }
+  if (map->table) return psi_kinks(x, name, context.params);
   if (name == "cosformer" || name == "dpfp" || name == "polaformer" || map->elementwise()) return x;
   return std::nullopt;
 }
@@ -93,9 +110,33 @@ at::Tensor draw_tokens(int64_t B, int64_t heads, int64_t tokens, int64_t d, cons
   TORCH_CHECK(false, "no inputs away from every kink: a kink holds for every input");
 }
 
+/// Of LUNA's map with another psi, of the case's sizes: layers of different widths from hid on,
+/// hid + 1 knots, not equally spaced.
+std::vector<at::Tensor> draw_psi_params(const Case& c) {
+  const Shape& s = c.shape;
+  constexpr int64_t kWidest = 40;
+  const std::map<char, int64_t> sizes{{'m', s.m}, {'d', s.d}, {'L', s.L}, {'K', s.hid + 1}};
+  std::vector<at::Tensor> params;
+  for (const ops::MapParam& row : ops::find_fixed_map(c.spec.feature_map).params()) {
+    std::vector<int64_t> shape;
+    for (const char* letter = row.letters; *letter; ++letter) {
+      shape.push_back(std::isdigit(*letter) ? std::min(s.hid, kWidest) + *letter - '1'
+                                            : sizes.at(*letter));
+    }
+    at::Tensor x = at::randn(shape);
+    if (shape.size() == 2) x = x / std::sqrt(static_cast<double>(shape[1]));
+    if (row.kind == ops::ParamKind::given) {
+      x = at::linspace(-2, 2, shape[0]) + at::rand(shape) * (1.0 / static_cast<double>(shape[0]));
+    }
+    params.push_back(x);
+  }
+  return params;
+}
+
 /// A fixed map's initial params, the trained ones moved away from their special values.
 std::vector<at::Tensor> draw_fixed_params(const Case& c) {
-  const auto& rows = ops::find_fixed_map(c.spec.feature_map)->params;
+  if (ops::find_fixed_map(c.spec.feature_map)->table) return draw_psi_params(c);
+  const auto& rows = ops::find_fixed_map(c.spec.feature_map).params();
   std::vector<at::Tensor> params = draw_feature_map(c.spec.feature_map, c.shape.m, c.shape.d);
   for (size_t i = 0; i < params.size(); ++i) {
     if (rows[i].kind == ops::ParamKind::drawn) continue;

@@ -49,7 +49,7 @@ class EveryAttention : public ::testing::TestWithParam<std::string> {
       for (const at::Tensor& p : module_->parameters()) in.params.push_back(exact(p));
       return in;
     }
-    for (const ops::MapParam& row : map->params) {
+    for (const ops::MapParam& row : map.params()) {
       in.params.push_back(exact(row.kind == ops::ParamKind::trained
                                     ? module_->named_parameters()[row.name]
                                     : module_->named_buffers()[row.name]));

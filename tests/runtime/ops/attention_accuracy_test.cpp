@@ -8,7 +8,7 @@
 namespace luna::test {
 namespace {
 
-constexpr int kLunaCases = 120, kFixedCases = 200, kLongCases = 16;
+constexpr int kLunaCases = 120, kFixedCases = 200, kLongCases = 16, kLongTableCases = 12;
 constexpr int kCausalLunaCases = 40, kCausalFixedCases = 130;
 
 [[maybe_unused]] const bool kPrinted = print_worst_at_end();
@@ -31,7 +31,7 @@ std::vector<Case> long_cases() {
     c.shape.Nq = tokens[k % tokens.size()];
     c.shape.N = tokens[(k + k / tokens.size()) % tokens.size()];
     c.shape.hid = std::min<int64_t>(c.shape.hid, c.separate ? 4 : 48);
-    c.spec.activation = "relu";
+    c.spec.activation = std::vector<const char*>{"relu", "leaky_relu", "hardtanh"}[k % 3];
     c.spec.psi = "pwl";
   }
   // 261 segments: more than the search in registers holds.
@@ -39,6 +39,21 @@ std::vector<Case> long_cases() {
   cases[0].shape.Nq = cases[0].shape.N = 1100;
   cases[0].separate = cases[0].spec.nonneg = false;
   cases[0].mask = MaskKind::random;
+  return cases;
+}
+
+/// LUNA's other psis in segment form, causal and not.
+std::vector<Case> long_table_cases() {
+  std::vector<Case> cases =
+      random_fixed_cases(kLongTableCases, 6, {"luna-deep", "luna-deep:3", "luna-spline"});
+  for (size_t k = 0; k < cases.size(); k++) {
+    Shape& s = cases[k].shape;
+    s.B = s.Hk = 1;
+    s.H = 1 + k % 2;
+    s.Nq = s.N = k % 4 < 2 ? 1025 : 2100;
+    s.hid = std::min<int64_t>(s.hid, 12);
+    cases[k].spec.causal = k / 3 % 2;
+  }
   return cases;
 }
 
@@ -63,6 +78,7 @@ TEST_P(Accuracy, WithinAMultipleOfEager) { expect_within_bounds(GetParam()); }
 
 INSTANTIATE_TEST_SUITE_P(Luna, Accuracy, ::testing::ValuesIn(random_luna_cases(kLunaCases, 1)));
 INSTANTIATE_TEST_SUITE_P(Long, Accuracy, ::testing::ValuesIn(long_cases()));
+INSTANTIATE_TEST_SUITE_P(LongTables, Accuracy, ::testing::ValuesIn(long_table_cases()));
 INSTANTIATE_TEST_SUITE_P(Causal, Accuracy, ::testing::ValuesIn(causal_cases()));
 INSTANTIATE_TEST_SUITE_P(Fixed, Accuracy, ::testing::ValuesIn(random_fixed_cases(kFixedCases, 2)));
 
