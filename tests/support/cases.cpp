@@ -79,7 +79,8 @@ std::vector<std::string> causal_map_names() {
   return names;
 }
 
-std::vector<Case> random_luna_cases(int count, uint64_t seed) {
+std::vector<Case> random_luna_cases(int count, uint64_t seed,
+                                    const std::vector<std::string>& activations) {
   Draw draw(seed);
   std::vector<Case> cases;
   for (int i = 0; i < count; ++i) {
@@ -87,8 +88,7 @@ std::vector<Case> random_luna_cases(int count, uint64_t seed) {
     c.shape = draw_shape(draw, i);
     draw_common(draw, c);
     c.separate = draw.chance(3);
-    c.spec.activation =
-        draw.from<std::string>({"relu", "relu", "relu", "gelu", "silu", "leaky_relu", "hardtanh"});
+    c.spec.activation = draw.from(activations);
     c.spec.nonneg = !draw.chance(4);
     c.spec.envelope = draw.from<std::string>({"none", "none", "none", "exp", "norm"});
     c.spec.ch_rms_target = draw.from<double>({0.0, 0.0, 0.0, 0.1, 10.0});

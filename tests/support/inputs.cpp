@@ -21,17 +21,29 @@ at::Tensor dull_distance(const at::Tensor& y) {  // y: features [B, heads, token
   return (total == 0).logical_or(total > kSmallShare * total.mean()).to(at::kDouble);
 }
 
-/// What LUNA's map with another psi has a kink at 0 of: its units, or distances to its knots; and
-/// psi.
-at::Tensor psi_kinks(const at::Tensor& x, const std::string& name,
-                     const std::vector<at::Tensor>& p) {
-  const at::Tensor t = (at::matmul(x, p[0].t()) + p[1]).unsqueeze(-1);
-  if (name == "luna-spline") return (t - p[2].slice(0, 1, -1)).flatten(3);
-  std::vector<at::Tensor> kinks{t * p[2] + p[3]};
-  for (size_t i = 4; i < p.size(); i += 2) {
-    kinks.push_back(at::matmul(kinks.back().relu(), p[i].t()) + p[i + 1]);
+/// f(x) of a map relu(f(x)), from the params that f is linear in.
+at::Tensor before_relu(const ops::NamedMap& map, const at::Tensor& x,
+                       const ops::MapContext& context, size_t first_linear) {
+  ops::MapContext negative = context;
+  for (size_t i = first_linear; i < negative.params.size(); ++i) {
+    negative.params[i] = -negative.params[i];
   }
-  for (at::Tensor& kink : kinks) kink = kink.flatten(3);
+  return ops::map_features(map, x, context) - ops::map_features(map, x, negative);
+}
+
+/// What LUNA's map with another psi has a kink at 0 of: psi, and its hidden units or its distance
+/// to its inner knots.
+at::Tensor psi_kinks(const ops::NamedMap& map, const at::Tensor& x,
+                     const ops::MapContext& context) {
+  const std::vector<at::Tensor>& p = context.params;
+  const bool spline = std::string(map->name) == "luna-spline";
+  std::vector<at::Tensor> kinks{before_relu(map, x, context, p.size() - (spline ? 1 : 2))};
+  at::Tensor t = (at::matmul(x, p[0].t()) + p[1]).unsqueeze(-1);
+  if (spline) kinks.push_back((t - p[2].slice(0, 1, -1)).flatten(3));
+  for (size_t i = 2; !spline && i + 2 < p.size(); i += 2) {
+    t = i == 2 ? t * p[2] + p[3] : at::matmul(t.relu(), p[i].t()) + p[i + 1];
+    kinks.push_back(t.flatten(3));
+  }
   return at::cat(kinks, -1);
 }
 
@@ -39,12 +51,8 @@ at::Tensor psi_kinks(const at::Tensor& x, const std::string& name,
 std::optional<at::Tensor> kinked(const ops::NamedMap& map, const at::Tensor& x,
                                  const ops::MapContext& context) {
   const std::string name = map->name;
-  if (name == "t2r") {  // of W x + b = relu(W x + b) - relu(-(W x + b))
-    ops::MapContext negative = context;
-    for (at::Tensor& p : negative.params) p = -p;
-    return ops::map_features(map, x, context) - ops::map_features(map, x, negative);
-  }
-  if (map->table) return psi_kinks(x, name, context.params);
+  if (name == "t2r") return before_relu(map, x, context, 0);
+  if (map->table) return psi_kinks(map, x, context);
   if (name == "cosformer" || name == "dpfp" || name == "polaformer" || map->elementwise()) return x;
   return std::nullopt;
 }

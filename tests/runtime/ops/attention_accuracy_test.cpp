@@ -8,8 +8,12 @@
 namespace luna::test {
 namespace {
 
-constexpr int kLunaCases = 120, kFixedCases = 200, kLongCases = 16, kLongTableCases = 12;
-constexpr int kCausalLunaCases = 40, kCausalFixedCases = 130;
+constexpr int kLunaCases = 120, kLinearCases = 40, kFixedCases = 200, kLongCases = 16,
+              kLongTableCases = 12;
+constexpr int kCausalLinearCases = 10, kCausalLunaCases = 40, kCausalFixedCases = 130;
+
+/// Piecewise-linear activations beside relu.
+const std::vector<std::string> kLinear{"leaky_relu", "hardtanh"};
 
 [[maybe_unused]] const bool kPrinted = print_worst_at_end();
 
@@ -61,6 +65,8 @@ std::vector<Case> long_table_cases() {
 std::vector<Case> causal_cases() {
   const std::vector<int64_t> tokens = {0, 1, 7, 31, 63, 64, 65, 100, 130, 300};
   std::vector<Case> cases = random_luna_cases(kCausalLunaCases, 4);
+  const std::vector<Case> linear = random_luna_cases(kCausalLinearCases, 8, kLinear);
+  cases.insert(cases.end(), linear.begin(), linear.end());
   const std::vector<Case> fixed = random_fixed_cases(kCausalFixedCases, 5, causal_map_names());
   cases.insert(cases.end(), fixed.begin(), fixed.end());
   for (size_t k = 0; k < cases.size(); k++) {
@@ -77,6 +83,8 @@ std::vector<Case> causal_cases() {
 TEST_P(Accuracy, WithinAMultipleOfEager) { expect_within_bounds(GetParam()); }
 
 INSTANTIATE_TEST_SUITE_P(Luna, Accuracy, ::testing::ValuesIn(random_luna_cases(kLunaCases, 1)));
+INSTANTIATE_TEST_SUITE_P(PiecewiseLinear, Accuracy,
+                         ::testing::ValuesIn(random_luna_cases(kLinearCases, 7, kLinear)));
 INSTANTIATE_TEST_SUITE_P(Long, Accuracy, ::testing::ValuesIn(long_cases()));
 INSTANTIATE_TEST_SUITE_P(LongTables, Accuracy, ::testing::ValuesIn(long_table_cases()));
 INSTANTIATE_TEST_SUITE_P(Causal, Accuracy, ::testing::ValuesIn(causal_cases()));
