@@ -9,7 +9,7 @@ namespace luna::test {
 namespace {
 
 constexpr int kLunaCases = 120, kLinearCases = 40, kFixedCases = 200, kLongCases = 16,
-              kLongTableCases = 12;
+              kLongTableCases = 9;
 constexpr int kCausalLinearCases = 10, kCausalLunaCases = 40, kCausalFixedCases = 130;
 
 /// Piecewise-linear activations beside relu.
@@ -49,12 +49,12 @@ std::vector<Case> long_cases() {
 /// LUNA's other psis in segment form, causal and not.
 std::vector<Case> long_table_cases() {
   std::vector<Case> cases =
-      random_fixed_cases(kLongTableCases, 6, {"luna-deep", "luna-deep:3", "luna-spline"});
+      random_fixed_cases(kLongTableCases, 9, {"luna-deep", "luna-deep:3", "luna-spline"});
   for (size_t k = 0; k < cases.size(); k++) {
     Shape& s = cases[k].shape;
     s.B = s.Hk = 1;
     s.H = 1 + k % 2;
-    s.Nq = s.N = k % 4 < 2 ? 1025 : 2100;
+    s.Nq = s.N = k % 4 < 2 ? 1025 : 1300;
     s.hid = std::min<int64_t>(s.hid, 12);
     cases[k].spec.causal = k / 3 % 2;
   }
