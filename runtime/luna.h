@@ -40,8 +40,8 @@ struct LunaOptions : AttentionOptions {
   bool nonneg = true;               ///< ReLU on psi's output
   std::string envelope = "none";    ///< none, exp (exp(-|x|^2/2)), norm (|x|)
   double ch_rms_target = 0.0;       ///< 0: off
-  std::string psi = "auto";         ///< auto, dense, pwl
-  double feature_eps = 0.0;         ///< added to every psi output
+  std::string psi = "auto";  ///< auto, dense (relu, gelu, silu), pwl (relu, leaky_relu, hardtanh)
+  double feature_eps = 0.0;  ///< added to every psi output
 };
 
 /// LUNA attention. q [B, H, Nq, d], k [B, Hk, N, d], v [B, Hk, N, dv] -> [B, H, Nq, dv].

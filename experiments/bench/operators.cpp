@@ -18,7 +18,7 @@
 namespace luna::bench {
 namespace {
 
-constexpr int64_t kPerformerFeatures = 128;  // as many features as LUNA at m 16, L 8
+constexpr int64_t kRandomFeatures = 128;  // as many features as LUNA at m 16, L 8
 
 std::vector<at::Tensor> no_params(const Size&, at::Generator) { return {}; }
 
@@ -44,8 +44,21 @@ std::vector<at::Tensor> luna_params(const Size& size, at::Generator generator) {
   return params;
 }
 
-std::vector<at::Tensor> performer_params(const Size& size, at::Generator generator) {
-  return {performer_projection(kPerformerFeatures, size.d, generator)};
+/// A fixed map's, as training begins with them: kRandomFeatures random rows, LUNA's m where
+/// projections have channels, d rows of what is learned.
+std::vector<at::Tensor> fixed_params(const std::string& name, const Size& size,
+                                     const at::Generator& generator) {
+  const ops::NamedMap map = ops::find_fixed_map(name);
+  const std::vector<ops::MapParam> rows = map.params();
+  const bool drawn = std::any_of(rows.begin(), rows.end(), [](const ops::MapParam& row) {
+    return row.kind == ops::ParamKind::drawn;
+  });
+  const int64_t m = ops::has_channels(map) ? size.m : drawn ? kRandomFeatures : size.d;
+  std::vector<at::Tensor> params = draw_feature_map(name, m, size.d, generator);
+  for (size_t i = 0; i < params.size(); ++i) {
+    params[i].set_requires_grad(rows[i].kind == ops::ParamKind::trained);
+  }
+  return params;
 }
 
 at::Tensor by_formula(const std::string& map, const Inputs& in) {
@@ -111,7 +124,9 @@ Operator fixed(const std::string& name, const std::string& map, OperatorKind kin
           map,
           kind,
           label,
-          map == "performer" ? performer_params : no_params,
+          [map](const Size& size, at::Generator generator) {
+            return fixed_params(map, size, generator);
+          },
           apply,
           [map](const Inputs& in) { return by_formula(map, in); }};
 }

@@ -2,6 +2,8 @@
 
 #include <stdexcept>
 
+#include "runtime/ops/fixed_maps.h"
+
 namespace luna::bench {
 namespace {
 
@@ -38,7 +40,8 @@ PerToken map_work(const Size& size, double D, MapWork map) {
 }
 
 MapWork map_of(const Operator& op, const Inputs& in) {
-  if (op.map == "luna") {
+  const ops::NamedMap map = ops::find_fixed_map(op.map);
+  if (op.map == "luna" || (map && map->table)) {
     return op.kind == OperatorKind::kFused ? MapWork::kPiecewiseLinear : MapWork::kDensePsi;
   }
   return in.params.empty() ? MapWork::kCoordinate : MapWork::kProjection;

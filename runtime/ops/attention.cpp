@@ -48,6 +48,16 @@ void add_luna_gradients(const Call& call, const kernels::Backward& back,
   }
 }
 
+/// Of the two sides of one table.
+kernels::MapGrads both_sides(const kernels::Backward& back) {
+  kernels::MapGrads sum = back.q_map;
+  add(sum.proj, back.k_map.proj);
+  add(sum.bias, back.k_map.bias);
+  add(sum.g0, back.k_map.g0);
+  add(sum.g1, back.k_map.g1);
+  return sum;
+}
+
 void add_fixed_gradients(const Call& call, const kernels::Backward& back,
                          const WantedGradients& wanted, Gradients& out) {
   const auto add_side = [&](const kernels::MapGrads& grads, const MapContext& context) {
@@ -56,6 +66,7 @@ void add_fixed_gradients(const Call& call, const kernels::Backward& back,
       if (wanted.params[i]) add(out.params[i], params[i]);
     }
   };
+  if (call.fixed->table) return add_side(both_sides(back), call.q_context);
   add_side(back.q_map, call.q_context);
   add_side(back.k_map, call.k_context);
 }

@@ -94,7 +94,7 @@ void Call::fold_fixed(const Inputs& in, const Spec& spec, bool exchanged) {
     problem.k = unit_rows(drop_masked(problem.k, in.key_mask));
   }
   problem.q_map = fixed->fold(in.q.size(3), q_context);
-  problem.k_map = fixed->fold(in.k.size(3), k_context);
+  problem.k_map = fixed->table ? problem.q_map : fixed->fold(in.k.size(3), k_context);
   const bool reduced = problem.k_map.stabilised_by == kernels::Stabiliser::projection ||
                        problem.k_map.stabilised_by == kernels::Stabiliser::square;
   if (reduced && !spec.causal) problem.k_map.stabiliser = key_stabiliser(problem);

@@ -7,6 +7,7 @@
 #include "runtime/ops/fixed_maps.h"
 #include "runtime/ops/packed.h"
 #include "runtime/ops/param_checks.h"
+#include "runtime/psi/activation.h"
 
 namespace luna::ops {
 namespace {
@@ -37,10 +38,6 @@ void check_names(const char* op, const Spec& spec) {
   check_name(op, "denominator", spec.denominator, {"add_eps", "clamp_min"});
 }
 
-bool piecewise_linear(const std::string& activation) {
-  return activation == "relu" || activation == "leaky_relu" || activation == "hardtanh";
-}
-
 void check_numbers(const char* op, const Spec& spec) {
   TORCH_CHECK_VALUE(spec.eps >= 0, op, ": eps must be >= 0, got ", spec.eps, ".");
   TORCH_CHECK_VALUE(spec.ch_rms_target >= 0, op, ": ch_rms_target must be >= 0 (0: off), got ",
@@ -48,7 +45,7 @@ void check_numbers(const char* op, const Spec& spec) {
   TORCH_CHECK_VALUE(std::isfinite(spec.feature_eps), op, ": feature_eps must be finite, got ",
                     spec.feature_eps, ".");
   TORCH_CHECK_VALUE(
-      spec.psi != "pwl" || piecewise_linear(spec.activation), op,
+      spec.psi != "pwl" || psi::piecewise_linear(spec.activation), op,
       ": psi \"pwl\" needs activation \"relu\", \"leaky_relu\" or \"hardtanh\", got \"",
       spec.activation, "\", which is not piecewise linear; use psi \"dense\" or \"auto\".");
   TORCH_CHECK_VALUE(
@@ -139,7 +136,7 @@ void check_elements(const char* op, const char* name, const c10::SymInt& count) 
                     " elements, got ", count, "; split the batch or the heads.");
 }
 
-/// Maps with CUDA kernels; the others have CPU kernels alone.
+/// Maps with CUDA kernels, beside tables; the others have CPU kernels alone.
 constexpr const char* kOnCuda[] = {"luna", "elu", "relu", "performer"};
 
 }  // namespace
@@ -165,8 +162,10 @@ void check(const char* op, const Inputs& inputs, const Spec& spec) {
 }
 
 bool is_built(const std::string& feature_map, const c10::Device& device) {
-  return device.is_cpu() || std::any_of(std::begin(kOnCuda), std::end(kOnCuda),
-                                        [&](const char* name) { return feature_map == name; });
+  const NamedMap map = find_fixed_map(feature_map);
+  return device.is_cpu() || (map && map->table) ||
+         std::any_of(std::begin(kOnCuda), std::end(kOnCuda),
+                     [&](const char* name) { return feature_map == name; });
 }
 
 void check_built(const char* op, const Inputs& inputs, const Spec& spec) {
@@ -185,9 +184,7 @@ void check_built(const char* op, const Inputs& inputs, const Spec& spec) {
   const c10::Device device = inputs.q.device();
   check_one(is_built(spec.feature_map, device),
             c10::str("feature map \"", spec.feature_map, "\" on ", device));
-  const std::string& activation = spec.activation;
-  check_one(activation != "leaky_relu" && activation != "hardtanh",
-            "activation \"" + activation + "\"");
+  if (spec.learned()) check_psi_built(op, inputs, spec);
   const at::Tensor &q = inputs.q, &v = inputs.v;
   check_elements(op, "q", q.sym_numel());
   check_elements(op, "k", inputs.k.sym_numel());

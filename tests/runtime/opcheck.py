@@ -45,6 +45,8 @@ def check_public():
     for feature_map in ("elu", "relu", "performer"):
         w = [luna.performer_projection(16, D)] if feature_map == "performer" else []
         opcheck(luna.fixed_attention, (*qkv(), feature_map, w), {"key_mask": mask})
+    weights = [x.requires_grad_() for x in luna.draw_feature_map("luna-deep", M, D)]
+    opcheck(luna.fixed_attention, (*qkv(), "luna-deep", weights), {"key_mask": mask})
 
 
 def check_packed():
@@ -117,7 +119,7 @@ def check_reference():
     """Every fixed map from its name and draw_feature_map alone, packed sequences too."""
     offsets = torch.tensor([0, 4, N], dtype=torch.int32)
     for feature_map in ("elu", "relu2", "identity", "performer:hyperbolic", "rff:norm", "rfa", "cosformer", "dpfp:2",
-                        "taylor2", "t2r", "hedgehog:exp", "polaformer"):
+                        "taylor2", "t2r", "hedgehog:exp", "polaformer", "luna-deep:3", "luna-spline"):
         params = luna.draw_feature_map(feature_map, 16, D)
         q, k, v = qkv()
         assert luna.reference_attention(q, k, v, feature_map, params).shape == (B, H, NQ, DV)

@@ -40,7 +40,9 @@ std::vector<std::string> causal_map_names();
 
 /// count cases drawn from shapes.h's values with every option appearing many times; the same for
 /// the same seed.
-std::vector<Case> random_luna_cases(int count, uint64_t seed);
+std::vector<Case> random_luna_cases(int count, uint64_t seed,
+                                    const std::vector<std::string>& activations = {
+                                        "relu", "relu", "relu", "gelu", "silu"});
 std::vector<Case> random_fixed_cases(int count, uint64_t seed,
                                      const std::vector<std::string>& maps = fused_map_names());
 

@@ -68,7 +68,7 @@ Result run(const ops::Inputs& inputs, const ops::Spec& spec, const at::Tensor& g
   Result result{{"out", "dq", "dk", "dv"}, {}};
   torch::autograd::variable_list leaves{in.q, in.k, in.v};
   for (size_t i = 0; i < inputs.params.size(); ++i) {
-    const bool trained = spec.learned() || ops::find_fixed_map(spec.feature_map)->params[i].kind ==
+    const bool trained = spec.learned() || ops::find_fixed_map(spec.feature_map).params()[i].kind ==
                                                ops::ParamKind::trained;
     in.params[i] = trained ? leaf(inputs.params[i]) : inputs.params[i].detach().to(dtype);
     if (!trained) continue;

@@ -37,13 +37,14 @@ const std::vector<Shape> kShapes{
 };
 
 std::vector<ops::Spec> every_map() {
-  std::vector<ops::Spec> maps(1);
-  maps[0].psi = "pwl";
-  for (const char* activation : {"relu", "gelu", "silu"}) {
+  std::vector<ops::Spec> maps;
+  const auto add_psi = [&](const char* psi, const char* activation) {
     maps.emplace_back();
-    maps.back().psi = "dense";
+    maps.back().psi = psi;
     maps.back().activation = activation;
-  }
+  };
+  for (const char* activation : {"relu", "leaky_relu", "hardtanh"}) add_psi("pwl", activation);
+  for (const char* activation : {"relu", "gelu", "silu"}) add_psi("dense", activation);
   for (const std::string& name : fused_map_names()) {
     maps.emplace_back();
     maps.back().feature_map = name;
