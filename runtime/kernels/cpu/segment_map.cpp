@@ -21,13 +21,13 @@ double inner_point(double begin, double end) {
   return 0.5 * (begin + end);
 }
 
-/// Where a segment's line is anchored: its point nearest to 0, around which tokens lie. Close to
-/// them the line's value cancels nothing, also where a floor is cut far out; 0 where that point is
-/// no number to subtract.
+/// Where a segment's line is anchored: its end nearer to 0, close to the segment's tokens, also
+/// where a floor is cut far out. A channel that begins at a cut is exactly 0 there, so that its
+/// small values cancel nothing. 0 where that end is no number to subtract.
 double base_point(double begin, double end) {
   constexpr double kFar = 1e18;
-  const double nearest = std::clamp(0.0, begin, end);
-  return std::abs(nearest) < kFar ? nearest : 0.0;
+  const double nearer = std::abs(begin) <= std::abs(end) ? begin : end;
+  return std::abs(nearer) < kFar ? nearer : 0.0;
 }
 
 /// Tokens per segment from which the segment form is the faster one.
