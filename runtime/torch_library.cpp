@@ -45,10 +45,12 @@ at::Tensor luna_attention_autocast(const at::Tensor& q, const at::Tensor& k, con
                                    std::string envelope, double ch_rms_target, std::string psi,
                                    bool causal, Mask key_mask, std::string denominator, double eps,
                                    double feature_eps) {
-  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::DispatchKey::AutocastCPU);
-  const at::ScalarType dtype = at::autocast::get_autocast_dtype(at::kCPU);
+  const c10::DeviceType device = q.device().type();
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(
+      at::autocast::get_autocast_dispatch_key_from_device_type(device));
+  const at::ScalarType dtype = at::autocast::get_autocast_dtype(device);
   const auto cast = [&](const at::Tensor& x) {
-    return at::autocast::cached_cast(dtype, x, at::kCPU);
+    return at::autocast::cached_cast(dtype, x, device);
   };
   return luna_attention(cast(q), cast(k), cast(v), proj_weight, proj_bias, w1, b1, w2, b2,
                         activation, nonneg, envelope, ch_rms_target, psi, causal, key_mask,
@@ -58,10 +60,12 @@ at::Tensor luna_attention_autocast(const at::Tensor& q, const at::Tensor& k, con
 at::Tensor fixed_attention_autocast(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                     std::string feature_map, at::TensorList params, bool causal,
                                     Mask key_mask, std::string denominator, double eps) {
-  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::DispatchKey::AutocastCPU);
-  const at::ScalarType dtype = at::autocast::get_autocast_dtype(at::kCPU);
+  const c10::DeviceType device = q.device().type();
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(
+      at::autocast::get_autocast_dispatch_key_from_device_type(device));
+  const at::ScalarType dtype = at::autocast::get_autocast_dtype(device);
   const auto cast = [&](const at::Tensor& x) {
-    return at::autocast::cached_cast(dtype, x, at::kCPU);
+    return at::autocast::cached_cast(dtype, x, device);
   };
   return fixed_attention(cast(q), cast(k), cast(v), feature_map, params, causal, key_mask,
                          denominator, eps);
@@ -132,6 +136,11 @@ TORCH_LIBRARY_IMPL(luna, CPU, library) {
 }
 
 TORCH_LIBRARY_IMPL(luna, AutocastCPU, library) {
+  library.impl("luna_attention", &luna_attention_autocast);
+  library.impl("fixed_attention", &fixed_attention_autocast);
+}
+
+TORCH_LIBRARY_IMPL(luna, AutocastCUDA, library) {
   library.impl("luna_attention", &luna_attention_autocast);
   library.impl("fixed_attention", &fixed_attention_autocast);
 }

@@ -14,8 +14,8 @@ std::vector<Argument> Favor::inputs() const {
   list.push_back({"half_scale", Float(32), 0});  // d^-1/2 / 2
   list.push_back({"amplitude", Float(32), 0});   // m^-1/2
   list.push_back({"epsilon", Float(32), 0});     // m^-1/2 eps
-  if (options_.batched) {
-    list.push_back({"stabiliser", Float(32), 3});  // (n, h, b): M of every token
+  if (options_.form != Form::tile) {             // (n, h, b), or (n): M of every token
+    list.push_back({"stabiliser", Float(32), options_.form == Form::batched ? 3 : 1});
   } else {
     list.push_back({"projections", Halide::Int(32), 0});  // m of which M is taken, or 0:
     list.push_back({"stabiliser", Float(32), 0});         // M of this (b, h)
@@ -32,7 +32,7 @@ Func Favor::features(const Arguments& arguments, const TokenTile& tile) {
   square_(at(n_)) = 0.0f;
   square_(at(n_)) += tile.x(at(over_square_, n_)) * tile.x(at(over_square_, n_));
   Expr largest;
-  if (options_.batched) {
+  if (options_.form != Form::tile) {
     largest = arguments.buffers.at("stabiliser")(at(n_));
   } else {
     const Expr projections = arguments.scalars.at("projections");
@@ -51,7 +51,7 @@ FeatureMap::Gradient Favor::gradient(const Arguments& arguments, const Func& dph
   const Func phi = given_features(arguments, phi_);
   dt_(at(i_, n_)) = dphi(at(i_, n_)) * (phi(at(i_, n_)) - epsilon_);
   const Gradient projected = project_back(arguments);
-  if (options_.batched) {
+  if (options_.form != Form::tile) {
     return projected;
   }
   over_i_sum_ = RDom(0, projections_, "over_i_sum");
@@ -72,6 +72,11 @@ void Favor::schedule_shared(const SharedTile& tile) {
   phi_.vectorize(Di_, warp::kVector).unroll(Di_);
   square_.compute_at(phi_, n_).store_in(MemoryType::Register);
   square_.update().unroll(over_square_, warp::kVector);
+}
+
+void Favor::schedule_rows(Func out) {
+  each_by_itself(out);
+  warp::of_token(square_, out);
 }
 
 void Favor::schedule_gradient(const Halide::Target& target, const GradientLoops& at) {

@@ -1,6 +1,6 @@
 // FAVOR+ (Choromanski 2021): phi_i(x) = m^-1/2 [exp(t_i - |x|^2 d^-1/2 / 2 - M) + eps], t = W x
 // d^-1/4. M is a constant to the gradient: max_i t_i of a query token, an input per (b, h) of the
-// keys; in batched form an input per token on both sides.
+// keys; on a GPU an input per token on both sides.
 #pragma once
 
 #include "generators/feature_map/projected.h"
@@ -16,6 +16,7 @@ class Favor : public Projected {
   void schedule_features(const Halide::Target& target, Func out) override;
   void schedule_gradient(const Halide::Target& target, const GradientLoops& at) override;
   void schedule_shared(const SharedTile& tile) override;
+  void schedule_rows(Func out) override;
 
  protected:
   bool reads_projection() const override { return false; }

@@ -26,6 +26,7 @@ struct MapContext {
   int64_t length = 0;      ///< max(Nq, N)
   int64_t tokens = 0;      ///< of this side
   bool exchanged = false;  ///< by_polarity: the halves of phi change places
+  c10::Device device = c10::kCPU;  ///< where the kernels run
 };
 
 enum class ParamKind {
