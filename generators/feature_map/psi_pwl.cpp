@@ -16,13 +16,14 @@ using Halide::MemoryType;
 using Halide::unsafe_promise_clamped;
 
 std::vector<Argument> PsiPwl::inputs() const {
-  auto list = Projected::inputs();
+  std::vector<Argument> list = {{"t", Float(32), 2}, {"segment", Int(32), 2}};  // (n, i)
+  if (!located_) list = Projected::inputs();
   list.push_back(
       {"first_row", Int(32), 1});  // (i): row of projection i's first segment in the table
   if (options_.form != Form::tile) {
     list.push_back({"knots", Float(32), 1});  // ascending, padded with +inf to 2^halvings
     list.push_back({"halvings", Int(32), 0});
-  } else {
+  } else if (!located_) {
     list.push_back({"search", Float(32), 2, tiles::kSearchWidth});  // (16, node), padded with +inf
   }
   // (2 L, row): slopes, then intercepts
@@ -37,6 +38,18 @@ std::vector<Argument> PsiPwl::gradient_outputs() const {
   list.push_back({"g0", Float(32), 2});  // (l, row): sum of dphi
   list.push_back({"g1", Float(32), 2});  // (l, row): sum of dphi t
   return list;
+}
+
+Expr PsiPwl::padded_features(const Arguments& arguments, const Expr&) const {
+  const int step = tiles::projection_block(channels());
+  return arguments.shapes.at("first_row").dim(0).extent() / step * step * channels();
+}
+
+void PsiPwl::take_sites(const Arguments& arguments, const TokenTile& tile) {
+  tile_ = tile;
+  projections_ = tile.features / channels();
+  t_(i_, n_) = arguments.buffers.at("t")(n_, i_);
+  define_row(arguments, arguments.buffers.at("segment")(n_, i_));
 }
 
 /// row_(i, n) = first_row(i) + #{knots <= t(i, n)}.
@@ -65,8 +78,12 @@ void PsiPwl::define_row(const Arguments& arguments, const Expr& segment) {
 }
 
 Func PsiPwl::features(const Arguments& arguments, const TokenTile& tile) {
-  project(arguments, tile);
-  options_.form == Form::tile ? search(arguments) : halve(arguments);
+  if (located_) {
+    take_sites(arguments, tile);
+  } else {
+    project(arguments, tile);
+    options_.form == Form::tile ? search(arguments) : halve(arguments);
+  }
   const int L = tiles::kChannels;
   const Func& table = arguments.buffers.at("table");
   floor_ = arguments.scalars.at("floor");
@@ -106,7 +123,6 @@ FeatureMap::Gradient PsiPwl::gradient(const Arguments& arguments, const Func& dp
 }
 
 void PsiPwl::schedule_features(const Halide::Target& target, Func out) {
-  schedule_projection(target);
   // One projection's search is 2 vector compares and its features one vector. Two at a time: of 8,
   // LLVM gathers the population counts into one emulated vector count, which costs 10 % of forward.
   const Var Do("Do"), Di("Di"), site("site");
@@ -116,6 +132,8 @@ void PsiPwl::schedule_features(const Halide::Target& target, Func out) {
       .vectorize(Di)
       .unroll(site);
   row_.compute_at(out, site).store_in(MemoryType::Register);
+  if (located_) return;
+  schedule_projection(target);
   search_->schedule({out, site});
 }
 
@@ -124,7 +142,7 @@ void PsiPwl::schedule_gradient(const Halide::Target& target, const GradientLoops
   const int lanes = target.natural_vector_size<float>();
   const Var site("site"), io("io");
   per_tile(row_).split(i_, io, site, 2, Halide::TailStrategy::RoundUp).unroll(site);
-  search_->schedule({row_, site});
+  if (!located_) search_->schedule({row_, site});
   per_tile(dpsi_).vectorize(D_, tiles::kChannels, Halide::TailStrategy::RoundUp);
   per_tile(dt_).vectorize(i_, lanes, Halide::TailStrategy::RoundUp);
   dt_.update().reorder(over_l_, i_, n_).atomic().vectorize(over_l_).unroll(i_, 4);
@@ -178,5 +196,6 @@ void PsiPwl::schedule_shared_gradient(const Halide::LoopLevel& site) {
 }
 
 const RegisterMap<PsiPwl> kPwl("pwl");
+const RegisterMap<PsiPwl> kPwlLocated("pwl_located", true);
 
 }  // namespace luna

@@ -11,10 +11,13 @@ namespace luna {
 
 class PsiPwl : public Projected {
  public:
-  using Projected::Projected;
+  /// located: t and the segment of every site are inputs (runtime/kernels/cpu/locate.h).
+  explicit PsiPwl(const MapOptions& options, bool located = false)
+      : Projected(options), located_(located) {}
   int channels() const override { return tiles::kChannels; }
   std::vector<Argument> inputs() const override;
   std::vector<Argument> gradient_outputs() const override;
+  Expr padded_features(const Arguments& arguments, const Expr& d) const override;
   Func features(const Arguments& arguments, const TokenTile& tile) override;
   Gradient gradient(const Arguments& arguments, const Func& dphi) override;
   void schedule_features(const Halide::Target& target, Func out) override;
@@ -30,13 +33,18 @@ class PsiPwl : public Projected {
   /// GPU: row() of a tile of tokens and that many projections in shared memory.
   void share_row(const Halide::LoopLevel& at, int projections);
 
+ protected:
+  bool reads_projection() const override { return !located_; }
+
  private:
+  void take_sites(const Arguments& arguments, const TokenTile& tile);
   void search(const Arguments& arguments);
   void halve(const Arguments& arguments);
   /// GPU: the search of as many projections as one round of that loop reads, side by side.
   void search_in(const Halide::LoopLevel& block);
   void define_row(const Arguments& arguments, const Expr& segment);
 
+  bool located_;
   Func row_{"row"}, psi_{"psi"}, dpsi_{"dpsi"}, g0_{"g0_sum"}, g1_{"g1_sum"};
   std::optional<KnotSearch> search_;
   Func segment_{"segment"};

@@ -28,7 +28,8 @@ class SoftmaxHalves : public Projected {
     power_(i_, n_) = exp_nan(t_(i_, n_) - of_half(largest_, i_));
     total_(h_, n_) = 0.0f;
     total_(h_, n_) += power_(i, n_);
-    phi_(D_, n_) = power_(D_, n_) / of_half(total_, D_);
+    inverse_(h_, n_) = 1.0f / total_(h_, n_);
+    phi_(D_, n_) = power_(D_, n_) * of_half(inverse_, D_);
     return phi_;
   }
 
@@ -50,6 +51,7 @@ class SoftmaxHalves : public Projected {
       reduce_by_lanes(*f, over_half_, target);
       f->bound(h_, 0, 2);
     }
+    inverse_.compute_root().store_in(Halide::MemoryType::Stack).bound(h_, 0, 2);
   }
   void schedule_gradient(const Halide::Target& target, const GradientLoops& at) override {
     Projected::schedule_gradient(target, at);
@@ -61,6 +63,7 @@ class SoftmaxHalves : public Projected {
   void schedule_rows(Func out) override {
     each_by_itself(out);
     for (Func* f : {&largest_, &total_}) of_both(*f, out).update().unroll(h_);
+    of_both(inverse_, out);
   }
   void schedule_rows_gradient(Func out) override {
     each_by_itself(out);
@@ -84,7 +87,7 @@ class SoftmaxHalves : public Projected {
   Var h_{"h"};
   Expr half_;
   RDom over_half_, over_back_;
-  Func largest_{"largest"}, power_{"power"}, total_{"total"}, dot_{"dot"};
+  Func largest_{"largest"}, power_{"power"}, total_{"total"}, inverse_{"inverse"}, dot_{"dot"};
 };
 
 const RegisterMap<SoftmaxHalves> kSoftmaxHalves("softmax_halves");

@@ -1,21 +1,18 @@
 #include "runtime/kernels/cpu/causal.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "runtime/kernels/cpu/feature_tiles.h"
 #include "runtime/kernels/cpu/quotient.h"
 #include "runtime/kernels/cpu/running_state.h"
-#include "runtime/kernels/cpu/transpose.h"
+#include "runtime/kernels/cpu/scan.h"
 
 namespace luna::kernels::cpu {
 namespace {
 
-/// Tokens of a chunk: longer ones cost more scores, shorter ones more passes over the state.
+/// Tokens of a chunk: their features stay in the nearest caches, and blocks of the state in
+/// registers from its first token to its last.
 constexpr int64_t kChunk = 64;
-/// Scores beyond the diagonal are left out in steps of this many tokens.
-constexpr int64_t kStep = tiles::kRowColumns;
-
 /// A head's tokens are cut into strips only where there are fewer heads than this: every strip
 /// costs its state once more.
 constexpr int64_t kEnoughHeads = 8;
@@ -29,92 +26,26 @@ Tasks strips_of(const at::Tensor& k) {
   return {k.size(0), k.size(1), N, tiles::round_up(strip, kChunk)};
 }
 
-/// Scores a(s, t) = rows(s) . c(t) of a chunk, 0 where s > t.
-class Scores {
- public:
-  explicit Scores(int64_t depth) : transposed_(kChunk, depth), scores_(kChunk, kChunk) {}
+enum class Order { forward, reverse };
 
-  /// rows(k, s), c(k, t); both `tokens` long (a multiple of kTokenBlock).
-  void compute(const Matrix& rows, const Matrix& c, int64_t tokens) {
-    transpose(rows, transposed_.data(), kChunk);
-    const Matrix left{transposed_.data(), kChunk, 1, rows.extent0, kChunk};
-    for (int64_t t = 0; t < tokens; t += kStep) {
-      const int64_t count = std::min(kStep, tokens - t);
-      product(left.first0(t + kStep), c.part1(t, count), part(0, t + kStep, t, count));
-    }
-    for (int64_t t = 0; t < tokens; t++) {
-      std::fill(scores_.row(t) + t + 1, scores_.row(t) + kChunk, 0.0f);
-    }
+/// The tokens of m in that order, as scan() takes them.
+ScanRows in_order(const Matrix& m, Order order) {
+  if (order == Order::forward) return {m.data, m.stride1};
+  return {m.data + (m.extent1 - 1) * m.stride1, -m.stride1};
+}
+
+/// y(i, n) = sum_j T(i, j) c(j, n) with T += a(i, n) b(j, n) before it, token after token; T keeps
+/// the sum, unless `after` says that others need what it was. adds: y += instead.
+struct CausalProduct {
+  Matrix a, b, c, y, T;
+  bool adds = false, keeps = true;
+
+  void run(Order order) const {
+    const ScanRows out = in_order(y, order);
+    scan({in_order(a, order), in_order(b, order), in_order(c, order), const_cast<float*>(out.first),
+          out.stride, adds, T.extent0, T.extent1, y.extent1, T.data, T.stride1,
+          keeps ? T.data : nullptr});
   }
-
-  /// out(i, t) += sum_{s <= t} rows(i, s) a(s, t).
-  void add_earlier(const Matrix& rows, const Matrix& out) const {
-    for (int64_t t = 0; t < out.extent1; t += kStep) {
-      const int64_t count = std::min(kStep, out.extent1 - t);
-      const int64_t seen = std::min(t + kStep, out.extent1);
-      product_add(rows.first0(out.extent0).first1(seen), part(0, seen, t, count),
-                  out.part1(t, count));
-    }
-  }
-
-  /// out(i, s) += sum_{t >= s} rows(i, t) a(s, t).
-  void add_later(const Matrix& rows, const Matrix& out) const {
-    for (int64_t s = 0; s < out.extent1; s += kStep) {
-      const int64_t count = std::min(kStep, out.extent1 - s), rest = out.extent1 - s;
-      product_add(rows.first0(out.extent0).part1(s, rest), part(s, count, s, rest).transposed(),
-                  out.part1(s, count));
-    }
-  }
-
-  /// sum[t] += sum_s a(s, t).
-  void add_sums(int64_t tokens, float* sum) const {
-    for (int64_t t = 0; t < tokens; t++) {
-      for (int64_t s = 0; s <= t; s++) sum[t] += scores_.row(t)[s];
-    }
-  }
-
-  const float* of(int64_t t) const { return scores_.row(t); }
-
- private:
-  Matrix part(int64_t s, int64_t s_count, int64_t t, int64_t t_count) const {
-    return {scores_.row(t) + s, s_count, 1, t_count, scores_.width()};
-  }
-  Tile transposed_, scores_;
-};
-
-/// out(i, t) += sum_{s <= t} rows(i, s) a(s, t), where a key that is not finite reaches no earlier
-/// token: 0 times it is NaN, so that a step of tokens whose first one is NaN is computed again,
-/// each token from the keys that it sees.
-class EarlierSums {
- public:
-  EarlierSums(int64_t width, int64_t chunk)
-      : before_(width, chunk), sum_(width, tiles::kTokenBlock) {}
-
-  /// fill(before) gives what out was before.
-  template <typename Fill>
-  void add(const Scores& scores, const Matrix& rows, const Matrix& out, const Fill& fill) const {
-    scores.add_earlier(rows, out);
-    bool filled = false;
-    for (int64_t t = 0; t < out.extent1; t += kStep) {
-      const float* first = out.data + t * out.stride1;
-      if (std::none_of(first, first + out.extent0, [](float x) { return std::isnan(x); })) continue;
-      if (!filled) fill(before_.matrix(out.extent1));
-      filled = true;
-      for (int64_t n = t; n < std::min(t + kStep, out.extent1); n++) redo(scores, rows, n, out);
-    }
-  }
-
- private:
-  void redo(const Scores& scores, const Matrix& rows, int64_t t, const Matrix& out) const {
-    const Matrix sum = sum_.matrix(tiles::kTokenBlock);
-    product(rows.first0(sum.extent0).first1(t + 1),
-            {const_cast<float*>(scores.of(t)), t + 1, 1, tiles::kTokenBlock, 0}, sum);
-    for (int64_t i = 0; i < out.extent0; i++) {
-      out.data[t * out.stride1 + i] = before_.row(t)[i] + sum.data[i];
-    }
-  }
-
-  Tile before_, sum_;
 };
 
 /// Tiles of the keys and values of a chunk.
@@ -132,14 +63,17 @@ struct KeyTiles {
   TokenRows v;
 };
 
-/// Query heads of a key head's task.
+/// Query heads of a key head.
+int64_t group_of(const Problem& p) { return p.q.size(1) / p.k.size(1); }
+
+/// body(whether it is the last, its task) for the query heads of a key head's task.
 template <typename Body>
 void for_each_query_head(const Problem& p, const Task& task, const Body& body) {
-  const int64_t group = p.q.size(1) / p.k.size(1);
+  const int64_t group = group_of(p);
   for (int64_t g = 0; g < group; g++) {
     Task queries = task;
     queries.h = task.h * group + g;
-    body(g, queries);
+    body(g == group - 1, queries);
   }
 }
 
@@ -184,24 +118,26 @@ class ChunkOutputs {
         o_(result.o),
         den_(result.den),
         queries_(map, p.q, p.q_weight, kChunk),
-        scores_(map.layout().padded),
         sums_(p.v.size(3), kChunk),
-        earlier_(p.v.size(3), kChunk),
         factor_(kChunk) {}
 
   void start(const Task& task, int64_t key_head) { queries_.start(task, key_head); }
 
+  /// keeps: the state goes on with the chunk's keys in it.
   void compute(const Task& task, int64_t n, int64_t tokens, const KeyTiles& keys,
-               const RunningState& state) {
+               const Matrix& normalisers, const RunningState& state, bool keeps) {
     queries_.compute(n, tokens);
     const int64_t padded = queries_.padded();
-    const Matrix phi = queries_.phi(), sums = sums_.matrix(padded);
-    scores_.compute(keys.features.phi(), phi, padded);
-    const auto of_state = [&](const Matrix& out) { product(state.rows(), phi, out); };
-    of_state(sums);
-    earlier_.add(scores_, keys.values.matrix(padded), sums, of_state);
-    dot(phi, state.normaliser(padded), factor_.data());
-    scores_.add_sums(tokens, factor_.data());
+    const Matrix phi = queries_.phi();
+    CausalProduct{keys.values.matrix(padded),
+                  keys.features.phi(),
+                  phi,
+                  sums_.matrix(padded),
+                  state.rows(),
+                  /*adds=*/false,
+                  keeps}
+        .run(Order::forward);
+    dot(phi, normalisers, factor_.data());
     for (int64_t t = 0; t < tokens; t++) {
       *den_.at(task.b, task.h, n + t) = factor_[t];
       factor_[t] = 1.0f / denominator_rule(factor_[t], rule_);
@@ -214,10 +150,29 @@ class ChunkOutputs {
   TokenRows o_;
   Rows den_;
   FeatureTiles queries_;
-  Scores scores_;
   Tile sums_;
-  EarlierSums earlier_;
   std::vector<float> factor_;
+};
+
+/// z of every token of a chunk: the sum of its features and of those before it.
+class ChunkNormalisers {
+ public:
+  explicit ChunkNormalisers(const PackedMap& map) : z_(map.layout().padded, kChunk) {}
+  Matrix compute(const KeyTiles& keys, int64_t dv, const RunningState& state) const {
+    static float one = 1.0f;
+    const int64_t padded = keys.features.padded();
+    const Matrix z = z_.matrix(padded);
+    CausalProduct{keys.features.phi(),
+                  keys.values.matrix(padded).part0(dv, 1),
+                  {&one, 1, 1, padded, 0},
+                  z,
+                  state.columns().part1(dv, 1)}
+        .run(Order::forward);
+    return z;
+  }
+
+ private:
+  Tile z_;
 };
 
 }  // namespace
@@ -230,6 +185,7 @@ void causal_forward(const Problem& p, const PackedMap& q_map, const PackedMap& k
   strips.run([&](int64_t begin, int64_t end) {
     KeyTiles keys(p, k_map);
     ChunkOutputs outputs(p, q_map, result);
+    const ChunkNormalisers normalisers(k_map);
     RunningState state(k_map.layout(), dv);
     for (int64_t index = begin; index < end; index++) {
       const Task task = strips[index];
@@ -238,11 +194,11 @@ void causal_forward(const Problem& p, const PackedMap& q_map, const PackedMap& k
       state.start(before.of(index));
       for_each_chunk(task, [&](int64_t n, int64_t tokens) {
         keys.compute(task, n, tokens);
-        for_each_query_head(p, task, [&](int64_t, const Task& queries) {
+        const Matrix z = normalisers.compute(keys, dv, state);
+        for_each_query_head(p, task, [&](bool last, const Task& queries) {
           outputs.start(queries, task.h);
-          outputs.compute(queries, n, tokens, keys, state);
+          outputs.compute(queries, n, tokens, keys, z, state, /*keeps=*/last);
         });
-        state.add(keys.features.phi(), keys.values, keys.features.padded());
       });
       if (task.slot == strips.slots() - 1) {
         state.store(result.S.data_ptr<float>() + head * D * dv,
@@ -284,9 +240,7 @@ void query_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& 
     KeyTiles keys(p, k_map);
     FeatureTiles queries(q_map, p.q, p.q_weight, kChunk);
     QuotientColumns quotient(grad, saved.o, saved.den, p.denominator, kChunk);
-    RunningState state(k_map.layout(), dv);
-    Scores scores(keys.values.width());
-    const EarlierSums earlier(q_map.layout().padded, kChunk);
+    const RunningState state(k_map.layout(), dv);
     const Tile dphi(q_map.layout().padded, kChunk);
     for (int64_t index = begin; index < end; index++) {
       const Task task = strips[index];
@@ -295,24 +249,22 @@ void query_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& 
       for_each_chunk(task, [&](int64_t n, int64_t tokens) {
         keys.compute(task, n, tokens);
         const int64_t padded = keys.features.padded();
-        for_each_query_head(p, task, [&](int64_t, const Task& own) {
+        for_each_query_head(p, task, [&](bool last, const Task& own) {
           queries.start_gradient(own, task.h, params.of(index));
           queries.compute(n, tokens);
           const Tile& columns =
               quotient.compute(own.b, own.h, n, tokens, queries.weight(), queries.weight_is_one());
-          state_add(queries.phi(), by_token(columns, padded, dv), R.of(index));
+          if (strips.slots() > 1) {
+            state_add(queries.phi(), by_token(columns, padded, dv), R.of(index));
+          }
           if (!through_map) return;
-          const Matrix w = columns.matrix(padded).first0(dv + 1), out = dphi.matrix(padded);
-          const auto of_state = [&](const Matrix& into) {
-            product(state.columns().first1(dv + 1), w, into);
-          };
-          of_state(out);
-          scores.compute(keys.values.matrix(padded).first0(dv + 1), w, padded);
-          earlier.add(scores, keys.features.phi(), out, of_state);
+          CausalProduct{keys.features.phi(), keys.values.matrix(padded),     columns.matrix(padded),
+                        dphi.matrix(padded), state.columns().first1(dv + 1), /*adds=*/false,
+                        /*keeps=*/last}
+              .run(Order::forward);
           const Tile& dx = queries.gradient(dphi);
           if (dq.defined()) dq.store(own.b, own.h, n, tokens, dx);
         });
-        state.add(keys.features.phi(), keys.values, padded);
       });
     }
   });
@@ -332,31 +284,36 @@ void key_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& k_
     KeyTiles keys(p, k_map);
     FeatureTiles queries(q_map, p.q, p.q_weight, kChunk);
     QuotientColumns quotient(grad, saved.o, saved.den, p.denominator, kChunk);
-    RunningState state(k_map.layout(), width);
-    Scores phi_scores(k_map.layout().padded), value_scores(keys.values.width());
+    // The states of a key head's query heads: each scan carries its own.
+    std::vector<RunningState> states;
+    for (int64_t g = 0; g < group_of(p); g++) states.emplace_back(k_map.layout(), width);
     const Tile dphi(k_map.layout().padded, kChunk), dvalues(width, kChunk);
     std::vector<float> products(kChunk);
     for (int64_t index = begin; index < end; index++) {
       const Task task = strips[index];
       keys.features.start_gradient(task, task.h, params.of(index));
-      state.start(after.of(index));
+      for (const RunningState& state : states) {
+        &state == &states.front() ? state.start(after.of(index)) : state.clear();
+      }
       for_each_chunk_reversed(task, [&](int64_t n, int64_t tokens) {
         keys.compute(task, n, tokens);
         const int64_t padded = keys.features.padded();
         const Matrix phi = keys.features.phi(), out = dphi.matrix(padded);
-        const Matrix v = keys.values.matrix(padded).first0(width + 1);
-        product(state.columns().first1(width + 1), v, out);
-        product(state.rows(), phi, dvalues.matrix(padded));
-        for_each_query_head(p, task, [&](int64_t, const Task& own) {
+        const Matrix values = keys.values.matrix(padded);
+        auto state = states.begin();
+        for_each_query_head(p, task, [&](bool, const Task& own) {
           queries.start(own, task.h);
           queries.compute(n, tokens);
-          const Tile& columns =
-              quotient.compute(own.b, own.h, n, tokens, queries.weight(), queries.weight_is_one());
-          value_scores.compute(v, columns.matrix(padded).first0(width + 1), padded);
-          value_scores.add_later(queries.phi(), out);
-          phi_scores.compute(phi, queries.phi(), padded);
-          phi_scores.add_later(columns.matrix(padded), dvalues.matrix(padded));
-          state.add(queries.phi(), columns, padded);
+          const Matrix columns =
+              quotient.compute(own.b, own.h, n, tokens, queries.weight(), queries.weight_is_one())
+                  .matrix(padded);
+          const bool adds = state != states.begin();
+          CausalProduct{queries.phi(), columns, values, out, state->columns().first1(width + 1),
+                        adds}
+              .run(Order::reverse);
+          CausalProduct{columns, queries.phi(), phi, dvalues.matrix(padded), state->rows(), adds}
+              .run(Order::reverse);
+          ++state;
         });
         if (dv.defined()) {
           for (int64_t k = 0; k < tokens; k++) {

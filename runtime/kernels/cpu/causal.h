@@ -1,6 +1,7 @@
-// Causal attention in chunks: token t sees keys 0 .. t. A chunk's queries read the state of all
-// chunks before it, and its own keys through a triangle of scores; backward runs the same once
-// forward (queries) and once in reverse (keys).
+// Causal attention: token t sees keys 0 .. t. Features are made chunk by chunk, and a scan (scan.h)
+// takes a chunk's tokens one after the other through the running state; backward runs the same once
+// forward (queries) and once in reverse (keys). Where heads are few, a head's tokens are cut into
+// strips: every strip's own state first, their exclusive sums, then the strips side by side.
 #pragma once
 
 #include "runtime/kernels/cpu/packed_map.h"

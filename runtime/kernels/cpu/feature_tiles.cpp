@@ -19,7 +19,13 @@ FeatureTiles::FeatureTiles(const PackedMap& map, const at::Tensor& x, const at::
       weights_(weight, tokens),
       x_(x.size(3), tokens),
       phi_(map.layout().padded, tokens),
-      dx_(x.size(3), tokens) {}
+      dx_(x.size(3), tokens),
+      t_(tokens, map.located() ? map.projections() : 0),
+      segment_(tokens, map.located() ? map.projections() : 0) {}
+
+Sites FeatureTiles::sites() const {
+  return {t_.data(), reinterpret_cast<int32_t*>(segment_.data()), t_.width()};
+}
 
 void FeatureTiles::begin(TileCall& call) {
   add_tile(call, x_, x_.width());
@@ -37,7 +43,7 @@ void FeatureTiles::start(const Task& task, int64_t key_head) {
   features_.emplace("features_" + map_.variant());
   begin(*features_);
   features_->add(map_.real_features().const_data_ptr<float>(), {{phi_.width(), 1}});
-  values_at_ = map_.add_inputs(*features_, false, key_head, stabiliser(task));
+  values_at_ = map_.add_inputs(*features_, false, key_head, stabiliser(task), sites());
   phi_at_ = add_tile(*features_, phi_, phi_.width());
 }
 
@@ -47,7 +53,7 @@ void FeatureTiles::start_gradient(const Task& task, int64_t key_head, float* sum
   begin(*grad_);
   add_tile(*grad_, phi_, phi_.width());
   add_tile(*grad_, phi_, phi_.width());  // dphi, placed by gradient()
-  grad_values_at_ = map_.add_inputs(*grad_, true, key_head, stabiliser(task));
+  grad_values_at_ = map_.add_inputs(*grad_, true, key_head, stabiliser(task), sites());
   dx_at_ = add_tile(*grad_, dx_, dx_.width());
   map_.add_sums(*grad_, sums);
 }
@@ -62,6 +68,7 @@ void FeatureTiles::compute(int64_t n, int64_t tokens) {
   padded_ = padded_tokens(tokens);
   const float* weight = weights_.of(task_, n, tokens);
   x_rows_ = rows_.rows(task_.b, task_.h, n, tokens, weight, weights_.are_one(), x_);
+  if (map_.located()) map_.locate(x_rows_, sites());
   features_->point(kX, x_rows_.data, padded_, x_rows_.stride1);
   features_->point(kWeight, weight, padded_);
   features_->point(phi_at_, phi_.data(), padded_);

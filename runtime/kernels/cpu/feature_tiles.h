@@ -33,6 +33,7 @@ class FeatureTiles {
  private:
   /// Appends what both pipelines begin with.
   void begin(TileCall& call);
+  Sites sites() const;
   void point_values(TileCall& call, int at) const;
 
   const PackedMap& map_;
@@ -42,6 +43,7 @@ class FeatureTiles {
   int64_t first_ = 0, padded_ = 0;
   Matrix x_rows_{};  ///< of the last compute(): in x_, or where the tokens lie
   Tile x_, phi_, dx_;
+  Tile t_, segment_;  ///< sites of maps that are located first
   std::optional<TileCall> features_, grad_;
   float stabiliser(const Task& task) const;
   size_t phi_at_ = 0, dx_at_ = 0;             ///< arguments that are written

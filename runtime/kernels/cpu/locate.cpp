@@ -126,10 +126,6 @@ void locate(const LocateArgs& a) {
 
 }  // namespace
 
-bool has_avx512() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
-}
-
 void locate_avx512(const LocateArgs& args) {
   switch (args.level_count) {
     case 8:

@@ -25,7 +25,6 @@ struct LocateArgs {
 /// Most knots: 2^kMaxLocateLevels - 1.
 inline constexpr int kMaxLocateLevels = 8;
 
-bool has_avx512();
 /// #{knots <= t}, the segment, and t - base[segment]. Beyond `tokens`, up to a multiple of 16,
 /// values of the last token.
 void locate_avx512(const LocateArgs& args);

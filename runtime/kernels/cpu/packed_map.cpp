@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "generators/common/tiles.h"
+#include "runtime/kernels/cpu/locate.h"
+#include "runtime/kernels/cpu/processor.h"
 #include "runtime/kernels/cpu/search_tree.h"
 #include "runtime/kernels/layout.h"
 
@@ -26,9 +28,8 @@ at::Tensor zeros(at::IntArrayRef sizes) { return at::zeros(sizes, at::kFloat); }
 }  // namespace
 
 PackedMap::PackedMap(const MapArgs& args, int64_t d) : args_(args), d_(d) {
-  const bool big = is_pwl(args.map) && args.knots.numel() > tree_knots(2);
   padded_d_ = round_up(std::max<int64_t>(d, 1), tiles::kRowColumns);
-  variant_ = args.map + (big ? "_big" : "");
+  variant_ = args.map;
   if (is_pwl(args.map) || is_dense(args.map)) {
     tile_ = tiles::kChannels;
     groups_ = {args.L, tile_};
@@ -81,8 +82,7 @@ Matrix PackedMap::projection() const {
 
 void PackedMap::pack_pwl() {
   const int64_t knots = args_.knots.numel(), rows = knots + 1;
-  const int levels = knots > tree_knots(2) ? kMaxSearchLevels : 2;
-  search_ = search_tree(args_.knots, levels);
+  plant_search();
   table_ = groups_.split_table(args_.table);
   first_ = at::zeros({projections_}, at::kInt);
   int32_t* first = first_.data_ptr<int32_t>();
@@ -91,6 +91,27 @@ void PackedMap::pack_pwl() {
   }
   add_sum(tile_, groups_.count * rows);
   add_sum(tile_, groups_.count * rows);
+}
+
+void PackedMap::plant_search() {
+  const at::Tensor sorted = args_.knots.contiguous();
+  const float* first = sorted.const_data_ptr<float>();
+  level_count_ = locate_levels(sorted.numel());
+  if (!has_avx512() || !level_count_) {
+    const bool big = sorted.numel() > tree_knots(2);
+    search_ = search_tree(sorted, big ? kMaxSearchLevels : 2);
+    if (big) variant_ += "_big";
+    return;
+  }
+  levels_ = search_levels({first, first + sorted.numel()}, level_count_);
+  base_ = zeros({int64_t{1} << level_count_});
+  variant_ += "_located";
+}
+
+void PackedMap::locate(const Matrix& x, const Sites& sites) const {
+  locate_avx512({x.data, d_, x.stride1, x.extent1, proj_[0].const_data_ptr<float>(),
+                 bias_[0].const_data_ptr<float>(), projections_, floats(levels_), level_count_,
+                 floats(base_), sites.t, sites.segment, sites.pitch});
 }
 
 void PackedMap::pack_dense() {
@@ -122,21 +143,24 @@ void PackedMap::add_sum(int64_t inner, int64_t outer) {
   sum_size_ += round_up(inner * std::max<int64_t>(outer, 1), tiles::kLanes);
 }
 
-int PackedMap::add_inputs(TileCall& call, bool with_gradient, int64_t head,
-                          float stabiliser) const {
+int PackedMap::add_inputs(TileCall& call, bool with_gradient, int64_t head, float stabiliser,
+                          const Sites& sites) const {
   const auto matrix = [&](const at::Tensor& t) {
     call.add(floats(t), {{t.size(-1), 1}, {t.numel() / t.size(-1), t.size(-1)}});
   };
   const auto vector = [&](const at::Tensor& t) { call.add(floats(t), {{t.numel(), 1}}); };
   const int64_t own = heads() > 1 ? head : 0;
   int of_tokens = -1;
-  if (args_.proj.defined()) {
+  if (located()) {
+    call.add(sites.t, {{sites.pitch, 1}, {projections_, sites.pitch}});
+    call.add(sites.segment, {{sites.pitch, 1}, {projections_, sites.pitch}});
+  } else if (args_.proj.defined()) {
     matrix(proj_[own]);
     vector(bias_[own]);
   }
   if (is_pwl(args_.map)) {
     call.add(first_.const_data_ptr<int32_t>(), {{projections_, 1}});
-    matrix(search_);
+    if (!located()) matrix(search_);
     call.add(floats(table_), {{2 * tile_, 1}, {table_.numel() / (2 * tile_), 2 * tile_}});
     call.add(static_cast<int32_t>(args_.knots.numel() + 1));
     call.add(finite_floor(args_.floor));

@@ -13,6 +13,13 @@
 
 namespace luna::kernels {
 
+/// t and the segment of a tile's sites, (n, i), for maps that are located first.
+struct Sites {
+  float* t;
+  int32_t* segment;
+  int64_t pitch;  ///< from projection to projection; a multiple of kLanes
+};
+
 class PackedMap {
  public:
   PackedMap(const MapArgs& args, int64_t d);
@@ -22,6 +29,11 @@ class PackedMap {
   /// Heads with parameters of their own; 1: shared by all.
   int64_t heads() const { return args_.per_head() ? args_.proj.size(0) : 1; }
   const MapArgs& args() const { return args_; }
+  /// Whether the pipelines take sites, filled by locate(), in place of projection and knots.
+  bool located() const { return levels_.defined(); }
+  int64_t projections() const { return projections_; }
+  /// Fills the sites of the tokens x (j, n).
+  void locate(const Matrix& x, const Sites& sites) const;
   /// Projections of the first head as the pipelines take them, (i, j): t = x proj.
   Matrix projection() const;
   /// Where the D features lie after padding; layout().padded is every state's D extent.
@@ -31,9 +43,11 @@ class PackedMap {
   /// MapArgs', for tokens that only pad too.
   const at::Tensor& token_values() const { return token_values_; }
 
-  /// Appends the map's inputs in pipeline order; head: the key head, stabiliser: M of this (b, h).
+  /// Appends the map's inputs in pipeline order; head: the key head, stabiliser: M of this (b, h),
+  /// sites: of located() maps.
   /// Returns the index of the argument that moves with the tokens, token_values of MapArgs, or -1.
-  int add_inputs(TileCall& call, bool with_gradient, int64_t head, float stabiliser) const;
+  int add_inputs(TileCall& call, bool with_gradient, int64_t head, float stabiliser,
+                 const Sites& sites) const;
 
   /// Floats in one task's parameter sums, and those sums as pipeline outputs over `data`.
   int64_t sum_size() const { return sum_size_; }
@@ -49,6 +63,7 @@ class PackedMap {
   };
   void pack_projection(const at::Tensor& proj, const at::Tensor& bias);
   void pack_pwl();
+  void plant_search();
   void pack_dense();
   void add_sum(int64_t inner, int64_t outer);
   void unpack_psi(const at::Tensor& sums, MapGrads& grads) const;
@@ -63,7 +78,8 @@ class PackedMap {
   int64_t padded_d_ = 0;
   FeatureLayout layout_{};
   at::Tensor real_features_, proj_, proj_rows_, bias_, first_;
-  at::Tensor search_, table_;
+  at::Tensor search_, levels_, base_, table_;
+  int level_count_ = 0;
   at::Tensor w1_, b1_, w2_, w2_rows_, b2_;
   at::Tensor coordinates_, token_values_;
   std::vector<Sum> sums_;

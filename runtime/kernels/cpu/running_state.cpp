@@ -52,18 +52,14 @@ RunningState::RunningState(const FeatureLayout& layout, int64_t dv)
       columns_(at::zeros({augmented_columns(dv), layout.padded}, at::kFloat)),
       rows_(at::zeros({layout.padded, tiles::round_up(dv, tiles::kRowColumns)}, at::kFloat)) {}
 
-void RunningState::start(const Matrix& state) {
+void RunningState::start(const Matrix& state) const {
   std::copy_n(state.data, columns_.numel(), columns_.data_ptr<float>());
-  refresh();
-}
-
-void RunningState::add(const Matrix& phi, const Tile& columns, int64_t tokens) {
-  state_add(phi, by_token(columns, tokens, dv_), this->columns());
-  refresh();
-}
-
-void RunningState::refresh() {
   transpose(columns().first1(dv_), rows_.data_ptr<float>(), rows_.size(1));
+}
+
+void RunningState::clear() const {
+  columns_.zero_();
+  rows_.zero_();
 }
 
 Matrix RunningState::columns() const {
@@ -74,12 +70,14 @@ Matrix RunningState::rows() const {
   return {rows_.data_ptr<float>(), rows_.size(1), 1, layout_.padded, rows_.size(1)};
 }
 
-Matrix RunningState::normaliser(int64_t tokens) const {
-  return {columns_.data_ptr<float>() + dv_ * layout_.padded, layout_.padded, 1, tokens, 0};
-}
-
 void RunningState::store(float* S, float* z) const {
-  reduce_state(columns_.const_data_ptr<float>(), 1, layout_, dv_, S, z);
+  const at::Tensor normaliser = columns_[dv_];
+  const auto copy = [&](const at::Tensor& padded, float* to, int64_t width) {
+    at::from_blob(to, {layout_.m, layout_.L, width}, at::kFloat)
+        .copy_(true_features(padded, 0, layout_));
+  };
+  copy(rows_.narrow(1, 0, dv_), S, dv_);
+  copy(normaliser.unsqueeze(1), z, 1);
 }
 
 Matrix by_token(const Tile& columns, int64_t tokens, int64_t dv) {

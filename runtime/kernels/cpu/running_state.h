@@ -27,24 +27,20 @@ class TaskStates {
   at::Tensor memory_;
 };
 
-/// The state that a scan carries, in both orders that products read it in.
+/// The state that scans carry, in both orders; each of them is what its scans made of it.
 class RunningState {
  public:
   RunningState(const FeatureLayout& layout, int64_t dv);
-  /// Begins with a state (D, e).
-  void start(const Matrix& state);
-  /// Adds phi (x) columns of a tile's tokens; columns() and rows() change.
-  void add(const Matrix& phi, const Tile& columns, int64_t tokens);
+  /// Begins with a state (D, e), or with none.
+  void start(const Matrix& state) const;
+  void clear() const;
 
-  Matrix columns() const;  ///< (D, e)
-  Matrix rows() const;     ///< (e, D), e padded to kRowColumns
-  /// The normaliser as coefficients of dot().
-  Matrix normaliser(int64_t tokens) const;
-  /// S [D, dv] and z [D] of the true features.
+  Matrix columns() const;  ///< (D, e), the normaliser at e = dv
+  Matrix rows() const;     ///< (e, D), e < dv padded to kRowColumns
+  /// S [D, dv] of rows() and z [D] of columns(), true features alone.
   void store(float* S, float* z) const;
 
  private:
-  void refresh();
   FeatureLayout layout_;
   int64_t dv_;
   at::Tensor columns_, rows_;

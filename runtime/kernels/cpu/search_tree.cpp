@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include "runtime/kernels/cpu/locate.h"
+
 namespace luna::kernels {
 namespace {
 
@@ -39,6 +41,12 @@ at::Tensor search_tree(const at::Tensor& knots, int levels) {
     nodes = nodes * tiles::kSearchWidth + 1;
   }
   return tree;
+}
+
+int locate_levels(int64_t knots) {
+  int levels = 4;
+  while ((int64_t{1} << levels) <= knots) levels++;
+  return levels <= kMaxLocateLevels ? levels : 0;
 }
 
 at::Tensor search_levels(const std::vector<float>& knots, int levels) {

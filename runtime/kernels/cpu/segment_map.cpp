@@ -112,13 +112,8 @@ void SegmentMap::pack_segments(const MapArgs& args) {
 void SegmentMap::plant_search() {
   const auto knots = static_cast<int64_t>(knots_.size());
   search_ = search_tree(at::from_blob(knots_.data(), {knots}, at::kFloat), tiles::kSegmentLevels);
-  level_count_ = 4;
-  while ((int64_t{1} << level_count_) <= knots) level_count_++;
-  if (level_count_ > kMaxLocateLevels) {
-    level_count_ = 0;
-    return;
-  }
-  levels_ = search_levels(knots_, level_count_);
+  level_count_ = locate_levels(knots);
+  if (level_count_) levels_ = search_levels(knots_, level_count_);
 }
 
 void SegmentMap::pack_projection(const MapArgs& args) {

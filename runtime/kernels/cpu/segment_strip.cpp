@@ -2,6 +2,7 @@
 
 #include "generators/common/tiles.h"
 #include "runtime/kernels/cpu/locate.h"
+#include "runtime/kernels/cpu/processor.h"
 #include "runtime/kernels/layout.h"
 
 namespace luna::kernels {
@@ -85,8 +86,7 @@ void Strip::add_segments(TileCall& call) const {
 
 void Strip::locate(const StripRows& x, const StripScalars& weight, int64_t tokens) {
   tokens_ = tokens;
-  static const bool avx512 = has_avx512();
-  if (avx512 && map_.level_count() > 0) {
+  if (has_avx512() && map_.level_count() > 0) {
     locate_avx512({x.data, x.width, x.row, tokens, map_.proj().const_data_ptr<float>(),
                    map_.bias().const_data_ptr<float>(), map_.projections(),
                    map_.levels().const_data_ptr<float>(), map_.level_count(),

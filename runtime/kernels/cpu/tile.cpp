@@ -9,7 +9,6 @@
 #include "tile_load_f32.h"
 #include "tile_maximum.h"
 #include "tile_product.h"
-#include "tile_product_add.h"
 #include "tile_squares.h"
 #include "tile_state_add.h"
 #include "tile_store_bf16.h"
@@ -142,10 +141,6 @@ const float* TokenWeights::of(const Task& task, int64_t n, int64_t tokens) {
 
 void product(const Matrix& rows, const Matrix& c, const Matrix& out) {
   check(tile_product(View(rows), View(c), View(out)), "tile_product");
-}
-
-void product_add(const Matrix& rows, const Matrix& c, const Matrix& out) {
-  check(tile_product_add(View(rows), View(c), View(out)), "tile_product_add");
 }
 
 void state_add(const Matrix& phi, const Matrix& columns, const Matrix& state) {

@@ -23,6 +23,10 @@ struct Matrix {
   /// The first count of dimension 0, or of dimension 1.
   Matrix first0(int64_t count) const { return {data, count, stride0, extent1, stride1}; }
   Matrix first1(int64_t count) const { return part1(0, count); }
+  /// count of dimension 0, from `first` on.
+  Matrix part0(int64_t first, int64_t count) const {
+    return {data + first * stride0, count, stride0, extent1, stride1};
+  }
   /// count of dimension 1, from `first` on.
   Matrix part1(int64_t first, int64_t count) const {
     return {data + first * stride1, extent0, stride0, count, stride1};
@@ -99,8 +103,6 @@ class TokenWeights {
 
 /// out(i, n) = sum_k rows(i, k) c(k, n); i padded to kRowColumns, n to kTokenBlock.
 void product(const Matrix& rows, const Matrix& c, const Matrix& out);
-/// out(i, n) += the same.
-void product_add(const Matrix& rows, const Matrix& c, const Matrix& out);
 /// state(D, e) += sum_n phi(D, n) columns(n, e); e padded to kStateColumns.
 void state_add(const Matrix& phi, const Matrix& columns, const Matrix& state);
 /// sum[n] = sum_k a(k, n) b(k, n); stride1 of b may be 0.

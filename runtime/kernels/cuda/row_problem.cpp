@@ -40,11 +40,12 @@ RowProblem::RowProblem(const Backend& backend, const Problem& p)
       k_map_(backend, p.k_map, p.k, 1) {}
 
 std::vector<Piece> RowProblem::pieces_of(const at::Tensor& x) const {
-  const int64_t B = x.size(0), N = x.size(2);
-  const int64_t features = p_.q.size(1) * q_map_.features() * static_cast<int64_t>(sizeof(float));
-  if (!p_.causal) return pieces(B, N, kSlotTokens, N, features);
+  const int64_t B = x.size(0), N = x.size(2), H = p_.q.size(1), kFloat = sizeof(float);
+  const int64_t features = q_map_.features() * kFloat;
+  if (!p_.causal) return pieces(B, N, kSlotTokens, N, backend_.piece_bytes / (H * features));
   const int64_t states = 2 * features * columns_ / tiles::kCausalChunk;
-  return pieces(B, N, tiles::kCausalChunk, kMostCausalTokens, features + states);
+  const int64_t budget = backend_.piece_bytes / (H * (features + states));
+  return pieces(B, N, tiles::kCausalChunk, kMostCausalTokens, budget);
 }
 
 Chunks RowProblem::chunks_of(const at::Tensor& piece) const {

@@ -5,10 +5,8 @@
 
 namespace luna::kernels::cuda {
 
-std::vector<Piece> pieces(int64_t B, int64_t N, int64_t chunk, int64_t most_tokens,
-                          int64_t token_bytes) {
-  const int64_t budget = std::max<int64_t>(1, kPieceBytes / token_bytes);
-  const int64_t tokens = std::min({N, most_tokens, std::max(chunk, budget / chunk * chunk)});
+std::vector<Piece> pieces(int64_t B, int64_t N, int64_t chunk, int64_t most, int64_t budget) {
+  const int64_t tokens = std::min({N, most, std::max(chunk, budget / chunk * chunk)});
   std::vector<Piece> out;
   if (tokens == 0) return out;
   const int64_t batches = tokens < N ? 1 : std::min(B, std::max<int64_t>(1, budget / N));

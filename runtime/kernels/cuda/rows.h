@@ -8,10 +8,6 @@
 
 namespace luna::kernels::cuda {
 
-/// Bytes that the features of a piece, and what lies beside them, may take; a pass has about three
-/// times that in use. One batch entry's heads and one chunk are the least.
-inline constexpr int64_t kPieceBytes = int64_t{64} << 20;
-
 /// Entries b .. of the batch and tokens n .. of a tensor [B, heads, N, ..].
 struct Piece {
   int64_t b, batches, n, tokens;
@@ -21,9 +17,10 @@ struct Piece {
   at::Tensor of_batch(const at::Tensor& x) const { return x.narrow(0, b, batches); }
 };
 
-/// All tokens in order, batch entry after batch entry. token_bytes: of one token of one b.
-std::vector<Piece> pieces(int64_t B, int64_t N, int64_t chunk, int64_t most_tokens,
-                          int64_t token_bytes);
+/// All tokens in order, batch entry after batch entry, at most `most` of one b at a time. tokens:
+/// how many may be in memory, of which a pass then has about three times the features. The heads of
+/// one b and one chunk are the least.
+std::vector<Piece> pieces(int64_t B, int64_t N, int64_t chunk, int64_t most, int64_t tokens);
 
 /// How a piece's tokens [B, H, T] lie as rows: [z, token of the chunk], z = (b, chunk, head).
 /// Chunks are padded with zeros.

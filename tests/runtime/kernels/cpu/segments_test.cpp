@@ -9,6 +9,7 @@
 
 #include "generators/common/tiles.h"
 #include "runtime/kernels/cpu/locate.h"
+#include "runtime/kernels/cpu/processor.h"
 #include "runtime/kernels/cpu/search_tree.h"
 #include "runtime/kernels/cpu/segment_map.h"
 

@@ -1,0 +1,10 @@
+#include "runtime/kernels/cpu/processor.h"
+
+namespace luna::kernels {
+
+bool has_avx512() {
+  static const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
+  return has;
+}
+
+}  // namespace luna::kernels
