@@ -19,6 +19,10 @@ struct AttentionOptions {
   std::optional<at::Tensor> key_mask;   ///< bool [B, N], true = keep, applied after the map
   std::string denominator = "add_eps";  ///< "add_eps": den + eps, "clamp_min": max(den, eps)
   double eps = 1e-6;
+  /// int32 [S + 1]: S sequences lie one behind the other in the one row of q, k and v (B = 1,
+  /// Nq = N); sequence s is the tokens from cu_seqlens[s] up to cu_seqlens[s + 1] and attends
+  /// within itself alone. It may be empty. On the CPU.
+  std::optional<at::Tensor> cu_seqlens;
 };
 
 /// Parameters of LUNA's feature map, phi(x) = h(x)/sqrt(m) [psi_l(w_i x + b_i) + feature_eps].
@@ -36,8 +40,8 @@ struct LunaOptions : AttentionOptions {
   bool nonneg = true;               ///< ReLU on psi's output
   std::string envelope = "none";    ///< none, exp (exp(-|x|^2/2)), norm (|x|)
   double ch_rms_target = 0.0;       ///< 0: off
-  std::string psi = "auto";         ///< auto, dense, pwl
-  double feature_eps = 0.0;         ///< added to every psi output
+  std::string psi = "auto";  ///< auto, dense (relu, gelu, silu), pwl (relu, leaky_relu, hardtanh)
+  double feature_eps = 0.0;  ///< added to every psi output
 };
 
 /// LUNA attention. q [B, H, Nq, d], k [B, Hk, N, d], v [B, Hk, N, dv] -> [B, H, Nq, dv].
@@ -49,6 +53,42 @@ at::Tensor luna_attention(const at::Tensor& q, const at::Tensor& k, const at::Te
 at::Tensor fixed_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            const std::string& feature_map, at::TensorList params,
                            const AttentionOptions& options = {});
+
+/// What a prompt leaves: its causal output, and the state that decoding goes on from, without
+/// gradients and unpadded.
+struct Prefilled {
+  at::Tensor out;    ///< [B, H, N, dv]
+  at::Tensor state;  ///< sum of phi(k) v^T, [B, Hk, D, dv] float32; packed: [S, Hk, D, dv]
+  at::Tensor norm;   ///< sum of phi(k), [B, Hk, D] float32; packed: [S, Hk, D]
+};
+
+/// luna_attention with causal = true, whatever the options say, and its state. Masked tokens leave
+/// nothing in it.
+Prefilled luna_prefill(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                       const LunaParams& params, const LunaOptions& options = {});
+
+/// The same with a fixed map.
+Prefilled fixed_prefill(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                        const std::string& feature_map, at::TensorList params,
+                        const AttentionOptions& options = {});
+
+/// One more token of every sequence: q [B, H, d], k [B, Hk, d], v [B, Hk, dv] -> [B, H, dv], what
+/// the causal operator gives for that token. state and norm as Prefilled's (zeros: no token yet;
+/// rows may be strided, the last stride is 1) take the token in, in place. Sequences of a batch may
+/// have different lengths: each has only its own state. No gradient is recorded, and inputs that
+/// require one are refused under grad mode; so are key_mask, cu_seqlens and ch_rms_target > 0. On
+/// the CPU.
+at::Tensor luna_decode_step(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                            const at::Tensor& state, const at::Tensor& norm,
+                            const LunaParams& params, const LunaOptions& options = {});
+
+/// The same with a fixed map. positions: int64 [B], how many tokens each sequence has had; maps
+/// whose features depend on it (cosformer:<max_length>) need them, others do not look.
+at::Tensor fixed_decode_step(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                             const at::Tensor& state, const at::Tensor& norm,
+                             const std::string& feature_map, at::TensorList params,
+                             const AttentionOptions& options = {},
+                             const std::optional<at::Tensor>& positions = {});
 
 /// FAVOR+'s W [m, d]: blocks of d orthogonal rows, each scaled to the norm of an independent N(0,
 /// I_d) draw.

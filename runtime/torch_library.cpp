@@ -1,8 +1,8 @@
 // Schemas and registrations of torch.ops.luna.*: the same operators for C++ and Python.
-#include <ATen/autocast_mode.h>
 #include <torch/library.h>
 
 #include "runtime/luna.h"
+#include "runtime/ops/autocast.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/fixed_maps.h"
 #include "runtime/ops/internal.h"
@@ -17,65 +17,28 @@ at::Tensor luna_attention(const at::Tensor& q, const at::Tensor& k, const at::Te
                           const at::Tensor& w1, const at::Tensor& b1, const at::Tensor& w2,
                           const at::Tensor& b2, std::string activation, bool nonneg,
                           std::string envelope, double ch_rms_target, std::string psi, bool causal,
-                          Mask key_mask, std::string denominator, double eps, double feature_eps) {
+                          Mask key_mask, std::string denominator, double eps, double feature_eps,
+                          Offsets cu_seqlens) {
   const Spec spec{"luna", activation,  nonneg, envelope,    ch_rms_target,
                   psi,    denominator, eps,    feature_eps, causal};
-  const Inputs in{q, k, v, {proj_weight, proj_bias, w1, b1, w2, b2}, key_mask};
+  const Inputs in{q, k, v, {proj_weight, proj_bias, w1, b1, w2, b2}, key_mask, cu_seqlens};
   return std::get<0>(fused_forward("luna_attention", in, spec)).to(q.scalar_type());
 }
 
 at::Tensor fixed_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            std::string feature_map, at::TensorList params, bool causal,
-                           Mask key_mask, std::string denominator, double eps) {
-  Spec spec;
-  spec.feature_map = feature_map;
-  spec.causal = causal;
-  spec.denominator = denominator;
-  spec.eps = eps;
+                           Mask key_mask, std::string denominator, double eps, Offsets cu_seqlens) {
   check_fixed_map("fixed_attention", feature_map);
-  const Inputs in{q, k, v, params.vec(), key_mask};
+  const Inputs in{q, k, v, params.vec(), key_mask, cu_seqlens};
+  const Spec spec = fixed_spec(feature_map, denominator, eps, causal);
   return std::get<0>(fused_forward("fixed_attention", in, spec)).to(q.scalar_type());
-}
-
-/// Under autocast q, k and v arrive in its dtype; the maps' parameters stay as they are.
-at::Tensor luna_attention_autocast(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                                   const at::Tensor& proj_weight, const at::Tensor& proj_bias,
-                                   const at::Tensor& w1, const at::Tensor& b1, const at::Tensor& w2,
-                                   const at::Tensor& b2, std::string activation, bool nonneg,
-                                   std::string envelope, double ch_rms_target, std::string psi,
-                                   bool causal, Mask key_mask, std::string denominator, double eps,
-                                   double feature_eps) {
-  const c10::DeviceType device = q.device().type();
-  const c10::impl::ExcludeDispatchKeyGuard no_autocast(
-      at::autocast::get_autocast_dispatch_key_from_device_type(device));
-  const at::ScalarType dtype = at::autocast::get_autocast_dtype(device);
-  const auto cast = [&](const at::Tensor& x) {
-    return at::autocast::cached_cast(dtype, x, device);
-  };
-  return luna_attention(cast(q), cast(k), cast(v), proj_weight, proj_bias, w1, b1, w2, b2,
-                        activation, nonneg, envelope, ch_rms_target, psi, causal, key_mask,
-                        denominator, eps, feature_eps);
-}
-
-at::Tensor fixed_attention_autocast(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                                    std::string feature_map, at::TensorList params, bool causal,
-                                    Mask key_mask, std::string denominator, double eps) {
-  const c10::DeviceType device = q.device().type();
-  const c10::impl::ExcludeDispatchKeyGuard no_autocast(
-      at::autocast::get_autocast_dispatch_key_from_device_type(device));
-  const at::ScalarType dtype = at::autocast::get_autocast_dtype(device);
-  const auto cast = [&](const at::Tensor& x) {
-    return at::autocast::cached_cast(dtype, x, device);
-  };
-  return fixed_attention(cast(q), cast(k), cast(v), feature_map, params, causal, key_mask,
-                         denominator, eps);
 }
 
 at::Tensor reference(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                      std::string feature_map, at::TensorList params, std::string activation,
                      bool nonneg, std::string envelope, double ch_rms_target, bool causal,
                      Mask key_mask, std::string denominator, double eps, double feature_eps,
-                     Mask cu_seqlens) {
+                     Offsets cu_seqlens) {
   const Spec spec{feature_map, activation,  nonneg, envelope,    ch_rms_target,
                   "dense",     denominator, eps,    feature_eps, causal};
   const Inputs in{q, k, v, params.vec(), key_mask, cu_seqlens};
@@ -100,13 +63,13 @@ TORCH_LIBRARY(luna, library) {
       "w1, "
       "Tensor b1, Tensor w2, Tensor b2, *, str activation=\"relu\", bool nonneg=True, "
       "str envelope=\"none\", float ch_rms_target=0.0, str psi=\"auto\", bool causal=False, "
-      "Tensor? key_mask=None, str denominator=\"add_eps\", float eps=1e-6, float feature_eps=0.0) "
-      "-> Tensor",
+      "Tensor? key_mask=None, str denominator=\"add_eps\", float eps=1e-6, float feature_eps=0.0, "
+      "Tensor? cu_seqlens=None) -> Tensor",
       &luna_attention);
   library.def(
       "fixed_attention(Tensor q, Tensor k, Tensor v, str feature_map, Tensor[] params, *, "
-      "bool causal=False, Tensor? key_mask=None, str denominator=\"add_eps\", float eps=1e-6) -> "
-      "Tensor",
+      "bool causal=False, Tensor? key_mask=None, str denominator=\"add_eps\", float eps=1e-6, "
+      "Tensor? cu_seqlens=None) -> Tensor",
       &fixed_attention);
   library.def(
       "reference_attention(Tensor q, Tensor k, Tensor v, str feature_map, Tensor[] params, *, "
@@ -120,11 +83,12 @@ TORCH_LIBRARY(luna, library) {
       "draw_feature_map(str feature_map, int m, int d, *, Generator? generator=None) -> Tensor[]",
       &draw_initial_params);
   const std::string forward =
-      "_attention_forward(Tensor q, Tensor k, Tensor v, Tensor[] params, Tensor? key_mask, " +
+      "_attention_forward(Tensor q, Tensor k, Tensor v, Tensor[] params, Tensor? key_mask, "
+      "Tensor? cu_seqlens, " +
       kOptions + ") -> (Tensor o, Tensor den, Tensor S, Tensor z)";
   const std::string backward =
       "_attention_backward(Tensor grad, Tensor q, Tensor k, Tensor v, Tensor[] params, Tensor o, "
-      "Tensor den, Tensor S, Tensor z, Tensor? key_mask, " +
+      "Tensor den, Tensor S, Tensor z, Tensor? key_mask, Tensor? cu_seqlens, " +
       kOptions + ", bool[] wanted) -> (Tensor dq, Tensor dk, Tensor dv, Tensor[] dparams)";
   library.def(forward.c_str());
   library.def(backward.c_str());
@@ -136,13 +100,13 @@ TORCH_LIBRARY_IMPL(luna, CPU, library) {
 }
 
 TORCH_LIBRARY_IMPL(luna, AutocastCPU, library) {
-  library.impl("luna_attention", &luna_attention_autocast);
-  library.impl("fixed_attention", &fixed_attention_autocast);
+  library.impl("luna_attention", autocast<&luna_attention>);
+  library.impl("fixed_attention", autocast<&fixed_attention>);
 }
 
 TORCH_LIBRARY_IMPL(luna, AutocastCUDA, library) {
-  library.impl("luna_attention", &luna_attention_autocast);
-  library.impl("fixed_attention", &fixed_attention_autocast);
+  library.impl("luna_attention", autocast<&luna_attention>);
+  library.impl("fixed_attention", autocast<&fixed_attention>);
 }
 
 TORCH_LIBRARY_IMPL(luna, CUDA, library) {

@@ -1,5 +1,6 @@
 #include "experiments/bench/admission.h"
 
+#include <ATen/core/grad_mode.h>
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 
@@ -16,10 +17,11 @@ constexpr uint64_t kSeed = 5;
 constexpr int64_t kProbeTokens = 1024;
 constexpr double kGib = 1 << 30;
 
-/// First line of the error on eight tokens; empty without one.
+/// First line of the error on eight tokens or fewer; empty without one.
 std::string error_on_few_tokens(const Operator& op, Size size, bool causal) {
   size.B = size.H = 1;
-  size.N = 8;
+  size.N = std::min<int64_t>(size.N, 8);
+  const at::NoGradGuard no_grad;
   try {
     Inputs in = draw_inputs(op, size, kSeed);
     in.causal = causal;
@@ -55,7 +57,7 @@ std::string refusal(const Demand& demand, const Limits& limits) {
 }
 
 const std::string& Admission::refused(const Operator& op, const Size& size, bool causal) {
-  const auto [entry, fresh] = refusals_.try_emplace({op.name, size.d, causal});
+  const auto [entry, fresh] = refusals_.try_emplace({op.name, size.d, causal, op.decodes});
   std::string& reason = entry->second;
   if (!fresh) return reason;
   reason = error_on_few_tokens(op, size, causal);

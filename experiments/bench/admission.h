@@ -49,7 +49,7 @@ class Admission {
   Demand demand(const SweepRow& row, const Group& group);
 
   Limits limits_;
-  std::map<std::tuple<std::string, int64_t, bool>, std::string> refusals_;
+  std::map<std::tuple<std::string, int64_t, bool, bool>, std::string> refusals_;
   std::map<std::string, Demand> probes_;
   std::vector<Passed> passed_;
 };

@@ -39,11 +39,30 @@ at::Tensor normalized(const at::Tensor& phi_q, const at::Tensor& phi_k, const at
   return numerator / (denominator + kEps).unsqueeze(-1);
 }
 
+/// phi [B, H, 1, D] of one token.
+at::Tensor stepped(const at::Tensor& phi_q, const at::Tensor& phi_k, const Inputs& in) {
+  const auto heads = [](const at::Tensor& x) { return x.flatten(0, 1); };
+  at::Tensor state = heads(in.state);
+  state.baddbmm_(heads(phi_k).transpose(1, 2), heads(in.v));
+  in.norm.add_(phi_k.squeeze(2));
+  const at::Tensor numerator = heads(phi_q).bmm(state).view_as(in.v);
+  const at::Tensor denominator = phi_q.matmul(in.norm.unsqueeze(-1));
+  return numerator / (denominator + kEps);
+}
+
 }  // namespace
 
 at::Tensor eager_listing1(const Inputs& in) {
   return normalized(listing1_features(in.q, in.params), listing1_features(in.k, in.params), in.v,
                     in.causal);
+}
+
+at::Tensor eager_listing1_step(const Inputs& in) {
+  return stepped(listing1_features(in.q, in.params), listing1_features(in.k, in.params), in);
+}
+
+at::Tensor eager_elu_step(const Inputs& in) {
+  return stepped(at::elu(in.q) + 1, at::elu(in.k) + 1, in);
 }
 
 at::Tensor eager_elu(const Inputs& in) {

@@ -13,4 +13,8 @@ at::Tensor eager_listing1(const Inputs& in);
 /// Linear attention with phi(x) = elu(x) + 1.
 at::Tensor eager_elu(const Inputs& in);
 
+/// One decoding step of either: state += phi(k) v^T and norm += phi(k) in place, two products.
+at::Tensor eager_listing1_step(const Inputs& in);
+at::Tensor eager_elu_step(const Inputs& in);
+
 }  // namespace luna::bench

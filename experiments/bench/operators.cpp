@@ -4,11 +4,13 @@
 #include <c10/util/ScopeExit.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>
 
 #include "experiments/bench/eager.h"
+#include "experiments/bench/work.h"
 #include "runtime/luna.h"
 #include "runtime/ops/fixed_maps.h"
 #include "runtime/ops/reference.h"
@@ -16,7 +18,7 @@
 namespace luna::bench {
 namespace {
 
-constexpr int64_t kPerformerFeatures = 128;  // as many features as LUNA at m 16, L 8
+constexpr int64_t kRandomFeatures = 128;  // as many features as LUNA at m 16, L 8
 
 std::vector<at::Tensor> no_params(const Size&, at::Generator) { return {}; }
 
@@ -42,8 +44,21 @@ std::vector<at::Tensor> luna_params(const Size& size, at::Generator generator) {
   return params;
 }
 
-std::vector<at::Tensor> performer_params(const Size& size, at::Generator generator) {
-  return {performer_projection(kPerformerFeatures, size.d, generator)};
+/// A fixed map's, as training begins with them: kRandomFeatures random rows, LUNA's m where
+/// projections have channels, d rows of what is learned.
+std::vector<at::Tensor> fixed_params(const std::string& name, const Size& size,
+                                     const at::Generator& generator) {
+  const ops::NamedMap map = ops::find_fixed_map(name);
+  const std::vector<ops::MapParam> rows = map.params();
+  const bool drawn = std::any_of(rows.begin(), rows.end(), [](const ops::MapParam& row) {
+    return row.kind == ops::ParamKind::drawn;
+  });
+  const int64_t m = ops::has_channels(map) ? size.m : drawn ? kRandomFeatures : size.d;
+  std::vector<at::Tensor> params = draw_feature_map(name, m, size.d, generator);
+  for (size_t i = 0; i < params.size(); ++i) {
+    params[i].set_requires_grad(rows[i].kind == ops::ParamKind::trained);
+  }
+  return params;
 }
 
 at::Tensor by_formula(const std::string& map, const Inputs& in) {
@@ -66,13 +81,52 @@ at::Tensor fused_fixed(const std::string& map, const Inputs& in) {
   return fixed_attention(in.q, in.k, in.v, map, in.params, options);
 }
 
+/// x [B, H, 1, d] as a step takes it.
+at::Tensor token(const at::Tensor& x) { return x.squeeze(2); }
+
+at::Tensor luna_step(const Inputs& in) {
+  const auto& p = in.params;
+  return luna_decode_step(token(in.q), token(in.k), token(in.v), in.state, in.norm,
+                          {p[0], p[1], p[2], p[3], p[4], p[5]})
+      .unsqueeze(2);
+}
+
+at::Tensor elu_step(const Inputs& in) {
+  return fixed_decode_step(token(in.q), token(in.k), token(in.v), in.state, in.norm, "elu", {})
+      .unsqueeze(2);
+}
+
+at::Tensor step_by_formula(const std::string& map, const Inputs& in) {
+  ops::Spec spec;
+  spec.feature_map = map;
+  ops::DecodeState state{in.state, in.norm};
+  const at::Tensor out = ops::reference_decode_step({in.q, in.k, in.v, in.params, {}}, spec, state);
+  in.state.copy_(state.state);
+  in.norm.copy_(state.norm);
+  return out;
+}
+
+Operator step(const Operator& whole, std::function<at::Tensor(const Inputs&)> apply) {
+  const std::string map = whole.map;
+  return {whole.name,
+          map,
+          whole.kind,
+          whole.label,
+          whole.draw_params,
+          std::move(apply),
+          [map](const Inputs& in) { return step_by_formula(map, in); },
+          /*decodes=*/true};
+}
+
 Operator fixed(const std::string& name, const std::string& map, OperatorKind kind,
                const std::string& label, std::function<at::Tensor(const Inputs&)> apply) {
   return {name,
           map,
           kind,
           label,
-          map == "performer" ? performer_params : no_params,
+          [map](const Size& size, at::Generator generator) {
+            return fixed_params(map, size, generator);
+          },
           apply,
           [map](const Inputs& in) { return by_formula(map, in); }};
 }
@@ -139,9 +193,10 @@ Inputs Inputs::copy(at::ScalarType dtype, bool gradients) const {
   auto leaf = [&](const at::Tensor& t, bool wanted) {
     return t.detach().to(dtype, /*non_blocking=*/false, /*copy=*/true).set_requires_grad(wanted);
   };
-  Inputs copied{leaf(q, gradients), leaf(k, gradients), leaf(v, gradients), {}, causal};
+  Inputs copied{leaf(q, gradients), leaf(k, gradients), leaf(v, gradients), {}, causal, {}, {}};
   for (const at::Tensor& param : params)
     copied.params.push_back(leaf(param, gradients && param.requires_grad()));
+  if (state.defined()) copied.state = leaf(state, false), copied.norm = leaf(norm, false);
   return copied;
 }
 
@@ -181,6 +236,20 @@ const std::vector<Operator>& all_operators() {
   return all;
 }
 
+const std::vector<Operator>& decode_operators() {
+  static const std::vector<Operator> all = [] {
+    const auto of = [](const std::string& name) -> const Operator& {
+      const auto found = std::find_if(operators().begin(), operators().end(),
+                                      [&](const Operator& op) { return op.name == name; });
+      return *found;
+    };
+    return std::vector<Operator>{step(of("luna"), luna_step), step(of("elu"), elu_step),
+                                 step(of("listing1"), eager_listing1_step),
+                                 step(of("eager_elu"), eager_elu_step)};
+  }();
+  return all;
+}
+
 Inputs draw_tokens(const Size& size, uint64_t seed) {
   const at::Generator generator = at::detail::createCPUGenerator(seed);
   const std::vector<int64_t> shape = {size.B, size.H, size.N, size.d};
@@ -191,7 +260,13 @@ Inputs draw_tokens(const Size& size, uint64_t seed) {
 
 Inputs with_params(const Inputs& tokens, const Operator& op, const Size& size, uint64_t seed) {
   Inputs in = tokens;
-  in.params = op.draw_params(size, at::detail::createCPUGenerator(seed));
+  const at::Generator generator = at::detail::createCPUGenerator(seed);
+  in.params = op.draw_params(size, generator);
+  if (op.decodes) {
+    const std::vector<int64_t> heads = {size.B, size.H, features_of(op, in)};
+    in.norm = normal(heads, generator).abs();
+    in.state = in.norm.unsqueeze(-1) * normal({size.B, size.H, 1, size.d}, generator);
+  }
   return in;
 }
 
@@ -201,7 +276,7 @@ Inputs draw_inputs(const Operator& op, const Size& size, uint64_t seed) {
 
 std::function<void()> pass_task(const Operator& op, const Inputs& leaves,
                                 const at::Tensor& upstream, Pass pass) {
-  if (pass == Pass::kForward) {
+  if (pass != Pass::kForwardBackward) {
     return [&op, leaves] {
       const at::NoGradGuard no_grad;
       op.apply(leaves);

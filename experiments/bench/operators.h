@@ -21,7 +21,8 @@ struct Size {
 struct Inputs {
   at::Tensor q, k, v;
   std::vector<at::Tensor> params;
-  bool causal = false;  ///< token t sees keys 0..t
+  bool causal = false;     ///< token t sees keys 0..t
+  at::Tensor state, norm;  ///< decoding: [B, H, D, d], [B, H, D], updated in place; N is 1
 
   /// q, k, v and the learned parameters.
   std::vector<at::Tensor> leaves() const;
@@ -31,7 +32,8 @@ struct Inputs {
   Inputs copy(at::ScalarType dtype, bool gradients) const;
 };
 
-enum class Pass { kForward, kForwardBackward };
+/// kDecode: one token a sequence, whose state takes it in.
+enum class Pass { kForward, kForwardBackward, kDecode };
 
 /// How an operator computes, for the model of its work (work.h).
 enum class OperatorKind {
@@ -51,6 +53,7 @@ struct Operator {
   std::function<at::Tensor(const Inputs&)> apply;
   /// The same function by its formula, in any dtype.
   std::function<at::Tensor(const Inputs&)> reference;
+  bool decodes = false;  ///< kDecode is its only pass, else it has the others
 };
 
 /// In the order of the report's table. "listing1" and "sdpa" are what ratios refer to.
@@ -60,15 +63,19 @@ const std::vector<Operator>& operators();
 /// in plain ATen, and SDPA by its flash and its math kernel each.
 const std::vector<Operator>& all_operators();
 
+/// A decoding step of LUNA and elu+1: fused, and in plain ATen.
+const std::vector<Operator>& decode_operators();
+
 /// q, k, v ~ N(0, 1), float32, no parameters. Seed by seed the numbers of peers.py.
 Inputs draw_tokens(const Size& size, uint64_t seed);
-/// The same tokens with parameters of the operator, float32, from a seed of their own.
+/// The same tokens with parameters of the operator and, where it decodes, a state that has seen
+/// tokens, float32, from a seed of their own.
 Inputs with_params(const Inputs& tokens, const Operator& op, const Size& size, uint64_t seed);
 /// Both.
 Inputs draw_inputs(const Operator& op, const Size& size, uint64_t seed);
 
 /// One call of one pass on leaves that want gradients: forward without recording them, or forward
-/// and the gradients of q, k, v and every learned parameter for `upstream` [B, H, N, d].
+/// and the gradients of q, k, v and every learned parameter for `upstream` [B, H, N, d], or a step.
 std::function<void()> pass_task(const Operator& op, const Inputs& leaves,
                                 const at::Tensor& upstream, Pass pass);
 

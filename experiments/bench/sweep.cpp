@@ -15,6 +15,9 @@ using experiments::UsageError;
 
 constexpr int64_t kHeadSizes[] = {32, 64, 128};
 constexpr int64_t kMostTokens = 1 << 24;
+const Size kDecode{"decode", 512, 8, 1, 64, 16, 8, 64};
+
+bool decodes(const Size& size) { return size.name == kDecode.name; }
 
 /// 0 where the text is no number of tokens.
 int64_t tokens_of(const std::string& text) {
@@ -53,6 +56,11 @@ SweepRow row_of(const Operator& op, Pass pass, const Group& group) {
   return {&op, pass, facts};
 }
 
+std::vector<Pass> passes_of(const Operator& op) {
+  if (op.decodes) return {Pass::kDecode};
+  return {Pass::kForward, Pass::kForwardBackward};
+}
+
 std::regex expression(const std::string& filter) {
   try {
     return std::regex(filter);
@@ -64,21 +72,23 @@ std::regex expression(const std::string& filter) {
 }  // namespace
 
 const std::vector<std::string>& usual_sweep() {
-  static const std::vector<std::string> names = {"A", "B", "64", "256", "1k", "4k", "16k", "64k"};
+  static const std::vector<std::string> names = {"A",  "B",  "decode", "64", "256",
+                                                 "1k", "4k", "16k",    "64k"};
   return names;
 }
 
 std::vector<Size> sweep_sizes(const std::vector<std::string>& names) {
   std::vector<Size> sizes;
   for (const std::string& name : names) {
-    bool known = false;
+    bool known = name == kDecode.name;
+    if (known) sizes.push_back(kDecode);
     for (const Size& size : standard_sizes()) {
       if (size.name == name) sizes.push_back(size), known = true;
     }
     const int64_t tokens = tokens_of(name);
     if (!known && tokens == 0) {
       throw UsageError(fmt::format(
-          "unknown size '{}'; known: A, B and numbers of tokens such as 64 or 4k", name));
+          "unknown size '{}'; known: A, B, decode and numbers of tokens such as 64 or 4k", name));
     }
     for (const int64_t d : kHeadSizes) {
       if (tokens > 0) sizes.push_back({fmt::format("N {}", tokens), 1, 8, tokens, d, 16, 8, 64});
@@ -94,9 +104,10 @@ std::vector<Group> sweep_groups(const std::vector<Size>& sizes, const std::vecto
   for (const Size& size : sizes) {
     for (const bool causal : {false, true}) {
       for (const int count : threads) {
+        if (decodes(size) && !causal) continue;
         Group group{size, causal, count, {}};
-        for (const Operator& op : all_operators()) {
-          for (const Pass pass : {Pass::kForward, Pass::kForwardBackward}) {
+        for (const Operator& op : decodes(size) ? decode_operators() : all_operators()) {
+          for (const Pass pass : passes_of(op)) {
             SweepRow row = row_of(op, pass, group);
             if (std::regex_search(row.facts.key(), wanted)) group.rows.push_back(row);
           }

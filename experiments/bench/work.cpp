@@ -2,6 +2,8 @@
 
 #include <stdexcept>
 
+#include "runtime/ops/fixed_maps.h"
+
 namespace luna::bench {
 namespace {
 
@@ -38,7 +40,8 @@ PerToken map_work(const Size& size, double D, MapWork map) {
 }
 
 MapWork map_of(const Operator& op, const Inputs& in) {
-  if (op.map == "luna") {
+  const ops::NamedMap map = ops::find_fixed_map(op.map);
+  if (op.map == "luna" || (map && map->table)) {
     return op.kind == OperatorKind::kFused ? MapWork::kPiecewiseLinear : MapWork::kDensePsi;
   }
   return in.params.empty() ? MapWork::kCoordinate : MapWork::kProjection;
@@ -46,7 +49,18 @@ MapWork map_of(const Operator& op, const Inputs& in) {
 
 }  // namespace
 
-const char* name_of(Pass pass) { return pass == Pass::kForward ? "forward" : "forward_backward"; }
+const char* name_of(Pass pass) {
+  if (pass == Pass::kDecode) return "decode";
+  return pass == Pass::kForward ? "forward" : "forward_backward";
+}
+
+Work decode_work(const Size& size, double features, MapWork map) {
+  const auto d = static_cast<double>(size.d);
+  PerToken token = map_work(size, features, map);
+  token.forward_flops += 4 * features * d + 4 * features + d;
+  token.forward_floats = kForwardTensors * d + 2 * features * (d + 1);
+  return total(size, token, Pass::kForward);
+}
 
 Work fused_work(const Size& size, double features, MapWork map, Pass pass) {
   const auto d = static_cast<double>(size.d);
@@ -92,6 +106,7 @@ int64_t features_of(const Operator& op, const Inputs& in) {
 
 Work work_of(const Operator& op, const Size& size, const Inputs& in, Pass pass) {
   const auto features = static_cast<double>(features_of(op, in));
+  if (pass == Pass::kDecode) return decode_work(size, features, map_of(op, in));
   switch (op.kind) {
     case OperatorKind::kFused:
       return fused_work(size, features, map_of(op, in), pass);

@@ -8,7 +8,7 @@
 
 namespace luna::bench {
 
-/// "forward" or "forward_backward".
+/// "forward", "forward_backward" or "decode".
 const char* name_of(Pass pass);
 
 /// Of one call.
@@ -40,6 +40,10 @@ Work flash_work(const Size& size, Pass pass, bool causal);
 /// Softmax with scores in memory, written and read by the product, the softmax and the second
 /// product: 4 N d and 4 N floats forward, 8 N d and 8 N backward, causal too.
 Work scores_work(const Size& size, Pass pass);
+
+/// A decoding step: the map forward, as fused or eager, 4 D d + 4 D + d, and beside q, k, v and o
+/// the state, D (d + 1) floats, read and written once.
+Work decode_work(const Size& size, double features, MapWork map);
 
 /// By the operator's kind; `in` says how many features its map has.
 Work work_of(const Operator& op, const Size& size, const Inputs& in, Pass pass);

@@ -107,8 +107,9 @@ Command bench_command(CLI::App& root) {
   add_tier(*app, options->places);
   add_results(*app, options->places);
   app->add_option("--sizes", options->sizes,
-                  "by comma: A (N 2048, d 32), B (N 4096, d 64); with --full also numbers of "
-                  "tokens, 64 to 64k, at d 32, 64 and 128; default: all of them")
+                  "by comma: A (N 2048, d 32), B (N 4096, d 64); with --full also decode (one "
+                  "token of 512 sequences, H 8, d 64) and numbers of tokens, 64 to 64k, at d 32, "
+                  "64 and 128; default: all of them")
       ->delimiter(',');
   options->threads = usual_threads();
   app->add_option("--threads", options->threads, "numbers of threads, by comma")

@@ -26,9 +26,9 @@ void list_tasks(const Places&) {
 /// "W [m, d] drawn, b [m] trained".
 std::string params_text(const ops::FixedMap& map) {
   std::vector<std::string> params;
-  for (const ops::MapParam& param : map.params) {
+  for (const ops::MapParam& param : map.params(map.option.unset)) {
     params.push_back(fmt::format("{} {} {}", param.name, ops::shape_text(ops::shapes(param)),
-                                 param.kind == ops::ParamKind::drawn ? "drawn" : "trained"));
+                                 ops::kind_text(param.kind)));
   }
   return params.empty() ? "none" : fmt::format("{}", fmt::join(params, ", "));
 }

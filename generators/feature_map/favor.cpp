@@ -14,7 +14,10 @@ std::vector<Argument> Favor::inputs() const {
   list.push_back({"half_scale", Float(32), 0});  // d^-1/2 / 2
   list.push_back({"amplitude", Float(32), 0});   // m^-1/2
   list.push_back({"epsilon", Float(32), 0});     // m^-1/2 eps
-  if (options_.form != Form::tile) {             // (n, h, b), or (n): M of every token
+  if (options_.form == Form::rows) {
+    list.push_back({"square", Float(32), 1});  // (n): |x|^2
+  }
+  if (options_.form != Form::tile) {  // (n, h, b), or (n): M of every token
     list.push_back({"stabiliser", Float(32), options_.form == Form::batched ? 3 : 1});
   } else {
     list.push_back({"projections", Halide::Int(32), 0});  // m of which M is taken, or 0:
@@ -41,7 +44,9 @@ Func Favor::features(const Arguments& arguments, const TokenTile& tile) {
     maximum_(n_) = Halide::max(maximum_(n_), t_(over_m_, n_));
     largest = Halide::select(projections == 0, arguments.scalars.at("stabiliser"), maximum_(n_));
   }
-  const Expr exponent = t_(at(D_, n_)) - half_scale_ * square_(at(n_)) - largest;
+  const Expr square =
+      options_.form == Form::rows ? arguments.buffers.at("square")(n_) : square_(at(n_));
+  const Expr exponent = t_(at(D_, n_)) - half_scale_ * square - largest;
   phi_(at(D_, n_)) = amplitude_ * exp_nan(exponent) + epsilon_;
   return phi_;
 }
@@ -72,11 +77,6 @@ void Favor::schedule_shared(const SharedTile& tile) {
   phi_.vectorize(Di_, warp::kVector).unroll(Di_);
   square_.compute_at(phi_, n_).store_in(MemoryType::Register);
   square_.update().unroll(over_square_, warp::kVector);
-}
-
-void Favor::schedule_rows(Func out) {
-  each_by_itself(out);
-  warp::of_token(square_, out);
 }
 
 void Favor::schedule_gradient(const Halide::Target& target, const GradientLoops& at) {

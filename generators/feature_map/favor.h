@@ -16,7 +16,6 @@ class Favor : public Projected {
   void schedule_features(const Halide::Target& target, Func out) override;
   void schedule_gradient(const Halide::Target& target, const GradientLoops& at) override;
   void schedule_shared(const SharedTile& tile) override;
-  void schedule_rows(Func out) override;
 
  protected:
   bool reads_projection() const override { return false; }

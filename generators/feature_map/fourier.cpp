@@ -41,6 +41,9 @@ class Fourier : public Projected {
     list.push_back({"amplitude", Float(32), 0});          // a
     list.push_back({"growth", Float(32), 0});             // g of the gradient
     list.push_back({"grows", Float(32), 0});              // g of the value
+    if (options_.form == Form::rows) {
+      list.push_back({"square", Float(32), 1});  // (n): |x|^2
+    }
     // M of this (b, h), or (n): of every token
     list.push_back({"stabiliser", Float(32), options_.form == Form::rows ? 1 : 0});
     return list;
@@ -56,7 +59,9 @@ class Fourier : public Projected {
     square_(n_) += tile.x(over_square_, n_) * tile.x(over_square_, n_);
     const Expr largest = options_.form == Form::rows ? arguments.buffers.at("stabiliser")(n_)
                                                      : arguments.scalars.at("stabiliser");
-    const Expr exponent = arguments.scalars.at("grows") * square_(n_) - largest;
+    const Expr square =
+        options_.form == Form::rows ? arguments.buffers.at("square")(n_) : square_(n_);
+    const Expr exponent = arguments.scalars.at("grows") * square - largest;
     factor_(n_) = arguments.scalars.at("amplitude") * exp_nan(exponent);
     phi_(D_, n_) = factor_(n_) * cosine(t_(D_, n_), quarters(D_));
     return phi_;
@@ -90,7 +95,6 @@ class Fourier : public Projected {
   }
   void schedule_rows(Func out) override {
     each_by_itself(out);
-    warp::of_token(square_, out);
     warp::of_token(factor_, out);
   }
   void schedule_rows_gradient(Func out) override { schedule_rows(out); }

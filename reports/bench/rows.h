@@ -27,7 +27,7 @@ struct BenchRow {
   std::string kind;   ///< fused, eager, compiled, sdpa
   int64_t B = 0, H = 0, N = 0, d = 0, D = 0, threads = 0;
   bool causal = false;
-  std::string pass;             ///< forward, forward_backward
+  std::string pass;             ///< forward, forward_backward, decode
   int64_t calls = 1;            ///< calls a sample is the mean of
   std::vector<double> samples;  ///< seconds a call
   /// Of one call: floating-point operations and bytes by the model of experiments/bench/work.h, the

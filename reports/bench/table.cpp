@@ -20,10 +20,14 @@ Section section_of(const BenchRow& row) {
   return {row.B, row.H, row.d, row.causal, row.pass, row.threads};
 }
 
+std::string pass_text(const BenchRow& row) {
+  if (row.pass == "decode") return "a decoding step";
+  return row.pass == "forward" ? "forward" : "forward + backward";
+}
+
 std::string title(const BenchRow& row) {
   return fmt::format("B {}, H {}, d {}, {}, {}, {} thread{}", row.B, row.H, row.d,
-                     row.causal ? "causal" : "not causal",
-                     row.pass == "forward" ? "forward" : "forward + backward", row.threads,
+                     row.causal ? "causal" : "not causal", pass_text(row), row.threads,
                      row.threads == 1 ? "" : "s");
 }
 

@@ -25,6 +25,12 @@ Backward backward(const Problem& problem, const Forward& saved, const at::Tensor
                             : cpu::backward(problem, saved, grad, wanted);
 }
 
+void decode_step(const Problem& problem, const at::Tensor& state, const at::Tensor& norm,
+                 const at::Tensor& out) {
+  TORCH_CHECK_NOT_IMPLEMENTED(!on_cuda(problem.q), "luna: decoding is not built on CUDA");
+  cpu::decode_step(problem, state, norm, out);
+}
+
 at::Tensor power_sum(const at::Tensor& x, const MapArgs& map) {
   return on_cuda(x) ? cuda::power_sum(cuda::kDevice, x, map) : cpu::power_sum(x, map);
 }

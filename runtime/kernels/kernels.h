@@ -105,6 +105,12 @@ Forward forward(const Problem& problem);
 Backward backward(const Problem& problem, const Forward& saved, const at::Tensor& grad,
                   const Wanted& wanted);
 
+/// One more token a sequence (Nq = N = 1, causal): state [B, Hk, D, dv] += phi(k) v^T, norm [B, Hk,
+/// D] += phi(k), both float32 and in place, then out [B, H, 1, dv] = phi(q) state / rule(phi(q)
+/// norm). Last strides are 1. token_values of a map: one row for each of the B. On the CPU.
+void decode_step(const Problem& problem, const at::Tensor& state, const at::Tensor& norm,
+                 const at::Tensor& out);
+
 /// psi maps, ch_rms: sum over B, heads and tokens of sum_i phi_l(t_i)^2, [L] float64.
 at::Tensor power_sum(const at::Tensor& x, const MapArgs& map);
 

@@ -16,8 +16,8 @@ namespace luna::nn {
 /// What the constructors need. Draws come from torch's default generator.
 struct AttentionConfig {
   int64_t head_size = 32;           ///< d
-  int64_t m = 16, L = 8, hid = 64;  ///< luna
-  int64_t features = 128;           ///< m of the fixed maps: rows of W
+  int64_t m = 16, L = 8, hid = 64;  ///< luna; m also of the fixed maps that have channels
+  int64_t features = 128;           ///< m of the other fixed maps: rows of W
   int64_t redraw = 0;  ///< training passes between draws of a fixed map's drawn params; 0: never
 };
 

@@ -13,6 +13,11 @@ namespace {
 
 constexpr int64_t kSeeds = int64_t{1} << 62;
 
+/// m of a fixed map's params: as LUNA's where each projection has channels.
+int64_t projections(const AttentionConfig& config, const ops::NamedMap& map) {
+  return ops::has_channels(map) ? config.m : config.features;
+}
+
 }  // namespace
 
 std::optional<AttentionHealth> LinearAttention::health(const at::Tensor& q, const at::Tensor& k,
@@ -35,14 +40,15 @@ FixedAttention::FixedAttention(const std::string& feature_map, const AttentionCo
     : LinearAttention({}), config_(config) {
   spec_.feature_map = feature_map;
   const ops::NamedMap map = ops::find_fixed_map(feature_map);
+  const std::vector<ops::MapParam> rows = map.params();
   const std::vector<at::Tensor> initial =
-      draw_feature_map(feature_map, config.features, config.head_size);
+      draw_feature_map(feature_map, projections(config, map), config.head_size);
   bool any_drawn = false;
   for (size_t i = 0; i < initial.size(); ++i) {
-    const bool drawn = map->params[i].kind == ops::ParamKind::drawn;
-    any_drawn = any_drawn || drawn;
-    params_.push_back(drawn ? register_buffer(map->params[i].name, initial[i])
-                            : register_parameter(map->params[i].name, initial[i]));
+    const bool trained = rows[i].kind == ops::ParamKind::trained;
+    any_drawn = any_drawn || rows[i].kind == ops::ParamKind::drawn;
+    params_.push_back(trained ? register_parameter(rows[i].name, initial[i])
+                              : register_buffer(rows[i].name, initial[i]));
   }
   if (config.redraw <= 0 || !any_drawn) return;
   redraw_seed_ = register_buffer("redraw_seed", at::randint(kSeeds, {}, at::kLong));
@@ -68,10 +74,12 @@ void FixedAttention::count_pass() {
 void FixedAttention::draw_anew(uint64_t seed) {
   const at::NoGradGuard no_grad;
   const ops::NamedMap map = ops::find_fixed_map(spec_.feature_map);
-  const std::vector<at::Tensor> drawn = draw_feature_map(
-      spec_.feature_map, config_.features, config_.head_size, at::detail::createCPUGenerator(seed));
+  const std::vector<ops::MapParam> rows = map.params();
+  const std::vector<at::Tensor> drawn =
+      draw_feature_map(spec_.feature_map, projections(config_, map), config_.head_size,
+                       at::detail::createCPUGenerator(seed));
   for (size_t i = 0; i < params_.size(); ++i) {
-    if (map->params[i].kind == ops::ParamKind::drawn) params_[i].copy_(drawn[i]);
+    if (rows[i].kind == ops::ParamKind::drawn) params_[i].copy_(drawn[i]);
   }
 }
 

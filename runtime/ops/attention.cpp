@@ -1,114 +1,18 @@
 #include "runtime/ops/attention.h"
 
 #include "runtime/kernels/layout.h"
-#include "runtime/ops/fixed_maps.h"
+#include "runtime/ops/call.h"
 #include "runtime/ops/layout.h"
-#include "runtime/ops/luna_map.h"
+#include "runtime/ops/packed_attention.h"
 #include "runtime/ops/weights.h"
 
 namespace luna::ops {
 namespace {
 
-kernels::Denominator denominator(const Spec& spec) {
-  kernels::Denominator rule;
-  (spec.denominator == "add_eps" ? rule.add : rule.clamp) = static_cast<float>(spec.eps);
-  return rule;
-}
-
-/// M of the keys, [B, Hk]; 0 where every key is masked.
-at::Tensor key_stabiliser(const kernels::Problem& problem) {
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  const at::Tensor& k = problem.k;
-  const kernels::MapArgs& map = problem.k_map;
-  if (k.numel() == 0) return at::zeros({k.size(0), k.size(1)}, k.options().dtype(at::kFloat));
-  at::Tensor largest;
-  if (map.stabilised_by == kernels::Stabiliser::projection) {
-    largest = kernels::key_maximum(k, map, problem.k_weight);
-  } else {
-    at::Tensor squares = k.to(at::kFloat).square().sum(-1).mul_(map.stabiliser_scale);
-    if (problem.k_weight.defined()) squares.masked_fill_(problem.k_weight == 0, -kInfinity);
-    largest = squares.amax(2);
-  }
-  return largest.masked_fill_(largest == -kInfinity, 0.0);
-}
-
-/// x / |x| in float32, 0 where x is 0, and the gradient back through it.
-at::Tensor unit_rows(const at::Tensor& given) {
-  const at::Tensor x = given.to(at::kFloat);
-  const at::Tensor size = x.norm(2, -1, true);
-  return (x / size).masked_fill_(size == 0, 0.0);
-}
+/// The gradient back through unit_rows.
 at::Tensor unit_rows_gradient(const at::Tensor& x, const at::Tensor& grad) {
   const at::Tensor size = x.norm(2, -1, true, at::kFloat), unit = unit_rows(x);
   return ((grad - unit * (unit * grad).sum(-1, true)) / size).masked_fill_(size == 0, 0.0);
-}
-
-/// A masked token's row, NaN or not, is not looked at.
-at::Tensor drop_masked(const at::Tensor& k, const std::optional<at::Tensor>& mask) {
-  return mask ? k.masked_fill(mask->logical_not().unsqueeze(1).unsqueeze(-1), 0.0) : k;
-}
-
-/// The kernels take parameters in float32.
-std::vector<at::Tensor> wide(const std::vector<at::Tensor>& params) {
-  std::vector<at::Tensor> out;
-  for (const at::Tensor& param : params) out.push_back(param.to(at::kFloat));
-  return out;
-}
-
-/// Everything one call hands to the kernels, the same in both directions.
-struct Call {
-  Call(const Inputs& in, const Spec& spec, bool exchanged);
-  void fold_fixed(const Inputs& in, const Spec& spec, bool exchanged);
-
-  kernels::Problem problem;
-  std::unique_ptr<LunaMap> luna;
-  LunaMap::Side q_side, k_side;
-  NamedMap fixed;
-  MapContext q_context, k_context;
-};
-
-Call::Call(const Inputs& in, const Spec& spec, bool exchanged) {
-  problem.q = aligned(unit_last_stride(in.q));
-  problem.k = aligned(unit_last_stride(in.k));
-  problem.v = aligned(unit_last_stride(in.v));
-  problem.denominator = denominator(spec);
-  problem.causal = spec.causal;
-  problem.q_weight = token_weight(problem.q, spec.envelope, {});
-  problem.k_weight = token_weight(problem.k, spec.envelope, in.key_mask);
-  if (!spec.learned()) {
-    fold_fixed(in, spec, exchanged);
-    return;
-  }
-  luna = std::make_unique<LunaMap>(wide(in.params), spec);
-  q_side = luna->side(problem.q);
-  k_side = spec.ch_rms_target > 0 ? luna->side(problem.k) : q_side;
-  problem.q_map = q_side.args;
-  problem.k_map = k_side.args;
-}
-
-void Call::fold_fixed(const Inputs& in, const Spec& spec, bool exchanged) {
-  fixed = find_fixed_map(spec.feature_map);
-  q_context = {wide(in.params), fixed.option, Side::query, in.key_mask, spec.causal};
-  q_context.device = in.q.device();
-  q_context.length = std::max(in.q.size(2), in.k.size(2));
-  k_context = q_context;
-  k_context.side = Side::key;
-  q_context.tokens = in.q.size(2);
-  k_context.tokens = in.k.size(2);
-  q_context.exchanged = exchanged;
-  if (fixed->elementwise()) {
-    problem.q_map.map = problem.k_map.map = fixed->name;
-    return;
-  }
-  if (fixed->unit_rows) {
-    problem.q = unit_rows(problem.q);
-    problem.k = unit_rows(drop_masked(problem.k, in.key_mask));
-  }
-  problem.q_map = fixed->fold(in.q.size(3), q_context);
-  problem.k_map = fixed->fold(in.k.size(3), k_context);
-  const bool reduced = problem.k_map.stabilised_by == kernels::Stabiliser::projection ||
-                       problem.k_map.stabilised_by == kernels::Stabiliser::square;
-  if (reduced && !spec.causal) problem.k_map.stabiliser = key_stabiliser(problem);
 }
 
 bool any(const std::vector<bool>& flags) {
@@ -144,6 +48,16 @@ void add_luna_gradients(const Call& call, const kernels::Backward& back,
   }
 }
 
+/// Of the two sides of one table.
+kernels::MapGrads both_sides(const kernels::Backward& back) {
+  kernels::MapGrads sum = back.q_map;
+  add(sum.proj, back.k_map.proj);
+  add(sum.bias, back.k_map.bias);
+  add(sum.g0, back.k_map.g0);
+  add(sum.g1, back.k_map.g1);
+  return sum;
+}
+
 void add_fixed_gradients(const Call& call, const kernels::Backward& back,
                          const WantedGradients& wanted, Gradients& out) {
   const auto add_side = [&](const kernels::MapGrads& grads, const MapContext& context) {
@@ -152,6 +66,7 @@ void add_fixed_gradients(const Call& call, const kernels::Backward& back,
       if (wanted.params[i]) add(out.params[i], params[i]);
     }
   };
+  if (call.fixed->table) return add_side(both_sides(back), call.q_context);
   add_side(back.q_map, call.q_context);
   add_side(back.k_map, call.k_context);
 }
@@ -193,13 +108,6 @@ Gradients backward_of(const Call& call, const at::Tensor& grad, const Inputs& in
   return out;
 }
 
-/// The inputs with one half of v's columns.
-Inputs half_of(const Inputs& inputs, int64_t half) {
-  Inputs part = inputs;
-  part.v = inputs.v.chunk(2, -1)[half];
-  return part;
-}
-
 kernels::Forward polar_forward(const Inputs& inputs, const Spec& spec) {
   kernels::Forward parts[2];
   for (const int half : {0, 1}) {
@@ -235,6 +143,7 @@ Gradients polar_backward(const at::Tensor& grad, const Inputs& inputs,
 }  // namespace
 
 kernels::Forward attention_forward(const Inputs& inputs, const Spec& spec) {
+  if (inputs.cu_seqlens) return packed_forward(inputs, spec);
   if (by_polarity(spec)) return polar_forward(inputs, spec);
   return kernels::forward(Call(inputs, spec, false).problem);
 }
@@ -242,6 +151,7 @@ kernels::Forward attention_forward(const Inputs& inputs, const Spec& spec) {
 Gradients attention_backward(const at::Tensor& grad, const Inputs& inputs,
                              const kernels::Forward& saved, const Spec& spec,
                              const WantedGradients& wanted) {
+  if (inputs.cu_seqlens) return packed_backward(grad, inputs, saved, spec, wanted);
   Gradients grads = by_polarity(spec)
                         ? polar_backward(grad, inputs, saved, spec, wanted)
                         : backward_of(Call(inputs, spec, false), grad, inputs, saved, spec, wanted);

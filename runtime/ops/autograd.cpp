@@ -41,10 +41,11 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
  public:
   static variable_list forward(AutogradContext* context, const at::Tensor& q, const at::Tensor& k,
                                const at::Tensor& v, at::TensorList params, Mask key_mask,
-                               const Spec& spec) {
+                               Offsets cu_seqlens, const Spec& spec) {
     at::AutoDispatchBelowADInplaceOrView below_autograd;
-    auto [o, den, S, z] = call_forward({q, k, v, params.vec(), key_mask}, spec);
-    variable_list saved{q, k, v, o, den, S, z, key_mask.value_or(at::Tensor())};
+    auto [o, den, S, z] = call_forward({q, k, v, params.vec(), key_mask, cu_seqlens}, spec);
+    variable_list saved{
+        q, k, v, o, den, S, z, key_mask.value_or(at::Tensor()), cu_seqlens.value_or(at::Tensor())};
     saved.insert(saved.end(), params.begin(), params.end());
     context->save_for_backward(std::move(saved));
     context->mark_non_differentiable({den, S, z});
@@ -55,9 +56,10 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
 
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const variable_list saved = context->get_saved_variables();
-    Inputs in{saved[0], saved[1], saved[2], {saved.begin() + 8, saved.end()}, {}};
+    Inputs in{saved[0], saved[1], saved[2], {saved.begin() + 9, saved.end()}, {}};
     if (saved[7].defined()) in.key_mask = saved[7];
-    variable_list out(3 + in.params.size() + 2);  // key_mask and spec have none
+    if (saved[8].defined()) in.cu_seqlens = saved[8];
+    variable_list out(3 + in.params.size() + 3);  // key_mask, cu_seqlens and spec have none
     if (!grads[0].defined()) return out;
     WantedGradients wanted{context->needs_input_grad(0),
                            context->needs_input_grad(1),
@@ -109,29 +111,29 @@ bool any_requires_grad(at::TensorList tensors) {
 }  // namespace
 
 ForwardOut forward_autograd(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                            at::TensorList params, Mask key_mask, std::string feature_map,
-                            std::string activation, bool nonneg, std::string envelope,
-                            double ch_rms_target, std::string psi, std::string denominator,
-                            double eps, double feature_eps, bool causal) {
+                            at::TensorList params, Mask key_mask, Offsets cu_seqlens,
+                            std::string feature_map, std::string activation, bool nonneg,
+                            std::string envelope, double ch_rms_target, std::string psi,
+                            std::string denominator, double eps, double feature_eps, bool causal) {
   const Spec spec{feature_map, activation,  nonneg, envelope,    ch_rms_target,
                   psi,         denominator, eps,    feature_eps, causal};
   refuse_tangents({q, k, v});
   refuse_tangents(params);
   if (!at::GradMode::is_enabled() || !(any_requires_grad({q, k, v}) || any_requires_grad(params))) {
     at::AutoDispatchBelowADInplaceOrView below_autograd;
-    return call_forward({q, k, v, params.vec(), key_mask}, spec);
+    return call_forward({q, k, v, params.vec(), key_mask, cu_seqlens}, spec);
   }
-  const variable_list out = AttentionFunction::apply(q, k, v, params, key_mask, spec);
+  const variable_list out = AttentionFunction::apply(q, k, v, params, key_mask, cu_seqlens, spec);
   return {out[0], out[1], out[2], out[3]};
 }
 
 BackwardOut backward_autograd(const at::Tensor& grad, const at::Tensor& q, const at::Tensor& k,
                               const at::Tensor& v, at::TensorList params, const at::Tensor& o,
                               const at::Tensor& den, const at::Tensor& S, const at::Tensor& z,
-                              Mask key_mask, std::string feature_map, std::string activation,
-                              bool nonneg, std::string envelope, double ch_rms_target,
-                              std::string psi, std::string denominator, double eps,
-                              double feature_eps, bool causal, c10::List<bool> wanted) {
+                              Mask key_mask, Offsets cu_seqlens, std::string feature_map,
+                              std::string activation, bool nonneg, std::string envelope,
+                              double ch_rms_target, std::string psi, std::string denominator,
+                              double eps, double feature_eps, bool causal, c10::List<bool> wanted) {
   const Spec spec{feature_map, activation,  nonneg, envelope,    ch_rms_target,
                   psi,         denominator, eps,    feature_eps, causal};
   refuse_tangents({grad, q, k, v});
@@ -141,7 +143,8 @@ BackwardOut backward_autograd(const at::Tensor& grad, const at::Tensor& q, const
   Gradients result;
   {
     at::AutoDispatchBelowADInplaceOrView below_autograd;
-    result = call_backward(grad, {q, k, v, params.vec(), key_mask}, {o, den, S, z}, spec, want);
+    result = call_backward(grad, {q, k, v, params.vec(), key_mask, cu_seqlens}, {o, den, S, z},
+                           spec, want);
   }
   variable_list flat{result.q, result.k, result.v};
   flat.insert(flat.end(), result.params.begin(), result.params.end());

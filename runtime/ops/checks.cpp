@@ -7,6 +7,7 @@
 #include "runtime/ops/fixed_maps.h"
 #include "runtime/ops/packed.h"
 #include "runtime/ops/param_checks.h"
+#include "runtime/psi/activation.h"
 
 namespace luna::ops {
 namespace {
@@ -37,10 +38,6 @@ void check_names(const char* op, const Spec& spec) {
   check_name(op, "denominator", spec.denominator, {"add_eps", "clamp_min"});
 }
 
-bool piecewise_linear(const std::string& activation) {
-  return activation == "relu" || activation == "leaky_relu" || activation == "hardtanh";
-}
-
 void check_numbers(const char* op, const Spec& spec) {
   TORCH_CHECK_VALUE(spec.eps >= 0, op, ": eps must be >= 0, got ", spec.eps, ".");
   TORCH_CHECK_VALUE(spec.ch_rms_target >= 0, op, ": ch_rms_target must be >= 0 (0: off), got ",
@@ -48,7 +45,7 @@ void check_numbers(const char* op, const Spec& spec) {
   TORCH_CHECK_VALUE(std::isfinite(spec.feature_eps), op, ": feature_eps must be finite, got ",
                     spec.feature_eps, ".");
   TORCH_CHECK_VALUE(
-      spec.psi != "pwl" || piecewise_linear(spec.activation), op,
+      spec.psi != "pwl" || psi::piecewise_linear(spec.activation), op,
       ": psi \"pwl\" needs activation \"relu\", \"leaky_relu\" or \"hardtanh\", got \"",
       spec.activation, "\", which is not piecewise linear; use psi \"dense\" or \"auto\".");
   TORCH_CHECK_VALUE(
@@ -172,10 +169,8 @@ void check_built(const char* op, const Inputs& inputs, const Spec& spec) {
     TORCH_CHECK_NOT_IMPLEMENTED(built, op, ": ", what,
                                 " is not built yet; use luna::reference_attention.");
   };
-  check_one(!inputs.cu_seqlens, "cu_seqlens");
-  const std::string& activation = spec.activation;
-  check_one(activation != "leaky_relu" && activation != "hardtanh",
-            "activation \"" + activation + "\"");
+  check_one(!inputs.cu_seqlens || inputs.q.is_cpu(), c10::str("cu_seqlens on ", inputs.q.device()));
+  if (spec.learned()) check_psi_built(op, inputs, spec);
   const at::Tensor &q = inputs.q, &v = inputs.v;
   check_elements(op, "q", q.sym_numel());
   check_elements(op, "k", inputs.k.sym_numel());

@@ -8,8 +8,6 @@
 namespace luna::ops {
 namespace {
 
-constexpr int64_t kLargestNumber = std::numeric_limits<int32_t>::max();
-
 const FixedMap* find_row(const std::string& name) {
   const auto& maps = fixed_maps();
   const auto found =
@@ -24,7 +22,7 @@ std::optional<int64_t> read_option(const MapOption& option, const std::string& t
     const char* end = text.data() + text.size();
     const auto [stop, error] = std::from_chars(text.data(), end, number);
     const bool accepted =
-        error == std::errc() && stop == end && number >= 1 && number <= kLargestNumber;
+        error == std::errc() && stop == end && number >= 1 && number <= option.largest;
     return accepted ? std::optional<int64_t>(number) : std::nullopt;
   }
   for (size_t i = 0; i < option.words.size(); ++i) {
@@ -42,7 +40,7 @@ std::string unknown_name(const std::string& name, const std::string& others) {
 
 std::string unknown_option(const FixedMap& map, const std::string& name) {
   const std::string range =
-      map.option.number ? c10::str(" with a whole number from 1 to ", kLargestNumber) : "";
+      map.option.number ? c10::str(" with a whole number from 1 to ", map.option.largest) : "";
   return c10::str("unknown option in feature_map \"", name, "\"; accepted: ", accepted_names(map),
                   range);
 }
@@ -69,6 +67,8 @@ const std::vector<FixedMap>& fixed_maps() {
       t2r_map(),
       hedgehog_map(),
       polaformer_map(),
+      luna_deep_map(),
+      luna_spline_map(),
   };
   return maps;
 }
@@ -113,15 +113,26 @@ at::Tensor map_features(const NamedMap& map, const at::Tensor& x, const MapConte
   return map->elementwise() ? map->phi(x) : map->map(x, context);
 }
 
+bool has_channels(const NamedMap& map) {
+  const std::vector<MapParam> rows = map.params();
+  return std::any_of(rows.begin(), rows.end(), [](const MapParam& param) {
+    return std::string(param.letters).find('L') != std::string::npos;
+  });
+}
+
 c10::SymInt feature_count(const NamedMap& map, const c10::SymInt& d,
                           const std::vector<at::Tensor>& params) {
-  c10::SymInt m = 0;
-  for (size_t i = 0; i < map->params.size(); ++i) {
-    const std::string letters = map->params[i].letters;
-    const size_t at = letters.find('m');
-    if (at != std::string::npos) m = params[i].sym_size(static_cast<int64_t>(at - letters.size()));
+  c10::SymInt m = 0, L = 1;
+  const std::vector<MapParam> rows = map.params();
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const std::string letters = rows[i].letters;
+    for (size_t at = 0; at < letters.size(); ++at) {
+      if (letters[at] != 'm' && letters[at] != 'L') continue;
+      const auto from_end = static_cast<int64_t>(at - letters.size());
+      (letters[at] == 'm' ? m : L) = params[i].sym_size(from_end);
+    }
   }
-  return map->count(d, m, map.option);
+  return map->count(d, m, map.option) * L;
 }
 
 std::vector<at::Tensor> draw_feature_map(const std::string& name, int64_t m, int64_t d,
@@ -131,7 +142,7 @@ std::vector<at::Tensor> draw_feature_map(const std::string& name, int64_t m, int
   TORCH_CHECK_VALUE(map, "draw_feature_map: ", why, ".");
   TORCH_CHECK_VALUE(m > 0 && d > 0, "draw_feature_map: m and d must be > 0, got ", m, " and ", d,
                     ".");
-  return map->draw ? map->draw(m, d, generator) : std::vector<at::Tensor>{};
+  return map->draw ? map->draw(m, d, map.option, generator) : std::vector<at::Tensor>{};
 }
 
 std::vector<std::string> shapes(const MapParam& param) {
@@ -140,7 +151,14 @@ std::vector<std::string> shapes(const MapParam& param) {
   return {letters, "h" + letters};
 }
 
-std::string letter_text(char letter) { return letter == 'h' ? "Hk" : std::string(1, letter); }
+std::string letter_text(char letter) {
+  if (letter == 'h') return "Hk";
+  return (letter >= '0' && letter <= '9' ? "hid" : "") + std::string(1, letter);
+}
+
+const char* kind_text(ParamKind kind) {
+  return kind == ParamKind::trained ? "trained" : kind == ParamKind::drawn ? "drawn" : "given";
+}
 
 std::string shape_text(const std::vector<std::string>& shapes) {
   std::string text;

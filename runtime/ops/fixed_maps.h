@@ -26,18 +26,23 @@ struct MapContext {
   int64_t length = 0;      ///< max(Nq, N)
   int64_t tokens = 0;      ///< of this side
   bool exchanged = false;  ///< by_polarity: the halves of phi change places
+  /// Of a token of every batch, int64 [B], in place of `position`.
+  std::optional<at::Tensor> positions = {};
   c10::Device device = c10::kCPU;  ///< where the kernels run
 };
 
-enum class ParamKind {
-  trained,
-  drawn
-};                                      ///< drawn: a fixed draw, refused where it needs a gradient
+/// drawn: a fixed draw; given: numbers that are chosen. Both are refused where they need a
+/// gradient.
+enum class ParamKind { trained, drawn, given };
+/// "trained", "drawn", "given".
+const char* kind_text(ParamKind kind);
 enum class ParamHeads { shared, any };  ///< any: one for all, or [Hk, ...], a key head's own
 
 struct MapParam {
   const char* name;
-  const char* letters;  ///< of its shape: "md" is [m, d]; d is the head size, m any size > 0
+  /// Of its shape: "md" is [m, d]; d is the head size, m (projections), L (channels), K (knots) and
+  /// digits i (hid_i, of hidden layer i) any sizes > 0.
+  const char* letters;
   ParamKind kind;
   ParamHeads heads = ParamHeads::shared;
 };
@@ -46,8 +51,9 @@ struct MapParam {
 struct MapOption {
   std::vector<const char*> words = {};  ///< the option is the position; the first is a bare name's
   const char* number = nullptr;
-  int64_t unset = 0;    ///< the number of a bare name
-  int64_t example = 0;  ///< a number for messages and tests
+  int64_t unset = 0;                                      ///< the number of a bare name
+  int64_t example = 0;                                    ///< a number for messages and tests
+  int64_t largest = std::numeric_limits<int32_t>::max();  ///< number accepted
 };
 
 /// How the columns of v are attended. by_polarity: the first half with phi(q), the second with
@@ -59,16 +65,17 @@ struct FixedMap {
   const char* formula;
   const char* source;
   const char* features;  ///< D in letters
-  c10::SymInt (*count)(const c10::SymInt& d, const c10::SymInt& m, int64_t option);  ///< D
+  /// D, divided by the number of channels where `params` say one.
+  c10::SymInt (*count)(const c10::SymInt& d, const c10::SymInt& m, int64_t option);
   MapOption option = {};
-  std::vector<MapParam> params = {};
+  std::vector<MapParam> (*params)(int64_t option) = [](int64_t) { return std::vector<MapParam>{}; };
   ValueColumns columns = ValueColumns::together;
   /// phi of a map of one coordinate (D = d, no parameters); nullptr for others, which have `map`.
   at::Tensor (*phi)(const at::Tensor& x) = nullptr;
   /// x [B, heads, tokens, d] -> [B, heads, tokens, D].
   at::Tensor (*map)(const at::Tensor& x, const MapContext& context) = nullptr;
   /// The parameters a model starts with, float32; nullptr where there are none.
-  std::vector<at::Tensor> (*draw)(int64_t m, int64_t d,
+  std::vector<at::Tensor> (*draw)(int64_t m, int64_t d, int64_t option,
                                   const std::optional<at::Generator>& generator) = nullptr;
   /// One side of the map as the kernels take it, on heads of size d; nullptr: a map of one
   /// coordinate, whose pipelines have its name.
@@ -76,7 +83,10 @@ struct FixedMap {
   /// Gradients of `params` (undefined for drawn ones) from one side's.
   std::vector<at::Tensor> (*unfold)(const kernels::MapGrads& grads,
                                     const MapContext& context) = nullptr;
-  bool unit_rows = false;  ///< the kernels get x / |x|
+  bool unit_rows = false;   ///< the kernels get x / |x|
+  bool positional = false;  ///< phi depends on where a token stands
+  /// A psi as a table of segments (runtime/psi): one fold for queries and keys, on every device.
+  bool table = false;
   /// Why these inputs are refused, beyond what `params` says; "" where they are not.
   std::string (*refusal)(const Inputs& inputs, const Spec& spec, int64_t option) = nullptr;
 
@@ -96,6 +106,7 @@ struct NamedMap {
 
   explicit operator bool() const { return map != nullptr; }
   const FixedMap* operator->() const { return map; }
+  std::vector<MapParam> params() const { return map->params(option); }
 };
 
 /// The map of a name such as "elu" or "dpfp:3". None for a name or an option that is not known; why
@@ -103,6 +114,9 @@ struct NamedMap {
 /// list there.
 NamedMap find_fixed_map(const std::string& name, std::string* why = nullptr,
                         const std::string& others = "");
+
+/// Whether a map's params have a number of channels L of their own.
+bool has_channels(const NamedMap& map);
 
 /// Whether the halves of v's columns are attended apart (ValueColumns).
 bool by_polarity(const Spec& spec);

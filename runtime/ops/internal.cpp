@@ -29,58 +29,59 @@ at::Tensor or_empty(const at::Tensor& grad, const at::Tensor& like) {
   return grad.defined() ? grad : at::empty({0}, like.options());
 }
 
-/// D: features of one token.
-c10::SymInt features(const Inputs& in, const Spec& spec) {
-  if (spec.learned()) return in.params[kProjWeight].sym_size(0) * in.params[kW2].sym_size(0);
-  return feature_count(find_fixed_map(spec.feature_map), in.q.sym_size(3), in.params);
-}
-
 }  // namespace
 
+c10::SymInt feature_count(const Inputs& in, const Spec& spec) {
+  if (spec.learned()) return in.params[kProjWeight].sym_size(0) * in.params[kW2].sym_size(0);
+  return feature_count(find_fixed_map(spec.feature_map), in.q.sym_size(-1), in.params);
+}
+
 ForwardOut forward_kernel(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                          at::TensorList params, Mask key_mask, std::string feature_map,
-                          std::string activation, bool nonneg, std::string envelope,
-                          double ch_rms_target, std::string psi, std::string denominator,
-                          double eps, double feature_eps, bool causal) {
+                          at::TensorList params, Mask key_mask, Offsets cu_seqlens,
+                          std::string feature_map, std::string activation, bool nonneg,
+                          std::string envelope, double ch_rms_target, std::string psi,
+                          std::string denominator, double eps, double feature_eps, bool causal) {
   const Spec spec{feature_map, activation,  nonneg, envelope,    ch_rms_target,
                   psi,         denominator, eps,    feature_eps, causal};
-  const kernels::Forward out = attention_forward({q, k, v, params.vec(), key_mask}, spec);
+  const kernels::Forward out =
+      attention_forward({q, k, v, params.vec(), key_mask, cu_seqlens}, spec);
   return {out.o, out.den, out.S, out.z};
 }
 
 ForwardOut forward_shapes(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                          at::TensorList params, Mask key_mask, std::string feature_map,
-                          std::string, bool, std::string, double, std::string, std::string, double,
-                          double, bool) {
+                          at::TensorList params, Mask key_mask, Offsets cu_seqlens,
+                          std::string feature_map, std::string, bool, std::string, double,
+                          std::string, std::string, double, double, bool) {
   Spec spec;
   spec.feature_map = feature_map;
-  const c10::SymInt D = features({q, k, v, params.vec(), key_mask}, spec);
-  const c10::SymInt B = q.sym_size(0), Hk = k.sym_size(1), dv = v.sym_size(3);
-  std::vector<c10::SymInt> den{B, q.sym_size(1), q.sym_size(2)};
+  const c10::SymInt D = feature_count({q, k, v, params.vec(), key_mask, cu_seqlens}, spec);
+  const c10::SymInt Hk = k.sym_size(1), dv = v.sym_size(3);
+  const c10::SymInt states = cu_seqlens ? cu_seqlens->sym_size(0) - 1 : q.sym_size(0);
+  std::vector<c10::SymInt> den{q.sym_size(0), q.sym_size(1), q.sym_size(2)};
   if (by_polarity(spec)) den.insert(den.begin(), 2);
   const auto sums = q.options().dtype(at::kFloat);
   return {kernels::empty_in_order_of(q, dv), at::empty_symint(den, sums),
-          at::empty_symint({B, Hk, D, dv}, sums), at::empty_symint({B, Hk, D}, sums)};
+          at::empty_symint({states, Hk, D, dv}, sums), at::empty_symint({states, Hk, D}, sums)};
 }
 
 BackwardOut backward_kernel(const at::Tensor& grad, const at::Tensor& q, const at::Tensor& k,
                             const at::Tensor& v, at::TensorList params, const at::Tensor& o,
                             const at::Tensor& den, const at::Tensor& S, const at::Tensor& z,
-                            Mask key_mask, std::string feature_map, std::string activation,
-                            bool nonneg, std::string envelope, double ch_rms_target,
-                            std::string psi, std::string denominator, double eps,
-                            double feature_eps, bool causal, c10::List<bool> wanted) {
+                            Mask key_mask, Offsets cu_seqlens, std::string feature_map,
+                            std::string activation, bool nonneg, std::string envelope,
+                            double ch_rms_target, std::string psi, std::string denominator,
+                            double eps, double feature_eps, bool causal, c10::List<bool> wanted) {
   const Spec spec{feature_map, activation,  nonneg, envelope,    ch_rms_target,
                   psi,         denominator, eps,    feature_eps, causal};
-  Gradients out = attention_backward(grad, {q, k, v, params.vec(), key_mask}, {o, den, S, z}, spec,
-                                     unpack(wanted));
+  Gradients out = attention_backward(grad, {q, k, v, params.vec(), key_mask, cu_seqlens},
+                                     {o, den, S, z}, spec, unpack(wanted));
   for (at::Tensor& param : out.params) param = or_empty(param, q);
   return {or_empty(out.q, q), or_empty(out.k, q), or_empty(out.v, q), out.params};
 }
 
 BackwardOut backward_shapes(const at::Tensor&, const at::Tensor& q, const at::Tensor& k,
                             const at::Tensor& v, at::TensorList params, const at::Tensor&,
-                            const at::Tensor&, const at::Tensor&, const at::Tensor&, Mask,
+                            const at::Tensor&, const at::Tensor&, const at::Tensor&, Mask, Offsets,
                             std::string, std::string, bool, std::string, double, std::string,
                             std::string, double, double, bool, c10::List<bool> wanted) {
   const WantedGradients want = unpack(wanted);
@@ -113,9 +114,9 @@ ForwardOut call_forward(const Inputs& in, const Spec& spec) {
   static const auto op = c10::Dispatcher::singleton()
                              .findSchemaOrThrow("luna::_attention_forward", "")
                              .typed<ForwardOp>();
-  return op.call(in.q, in.k, in.v, in.params, in.key_mask, spec.feature_map, spec.activation,
-                 spec.nonneg, spec.envelope, spec.ch_rms_target, spec.psi, spec.denominator,
-                 spec.eps, spec.feature_eps, spec.causal);
+  return op.call(in.q, in.k, in.v, in.params, in.key_mask, in.cu_seqlens, spec.feature_map,
+                 spec.activation, spec.nonneg, spec.envelope, spec.ch_rms_target, spec.psi,
+                 spec.denominator, spec.eps, spec.feature_eps, spec.causal);
 }
 
 Gradients call_backward(const at::Tensor& grad, const Inputs& in, const kernels::Forward& saved,
@@ -125,8 +126,9 @@ Gradients call_backward(const at::Tensor& grad, const Inputs& in, const kernels:
                              .typed<BackwardOp>();
   auto [dq, dk, dv, dparams] =
       op.call(grad, in.q, in.k, in.v, in.params, saved.o, saved.den, saved.S, saved.z, in.key_mask,
-              spec.feature_map, spec.activation, spec.nonneg, spec.envelope, spec.ch_rms_target,
-              spec.psi, spec.denominator, spec.eps, spec.feature_eps, spec.causal, pack(wanted));
+              in.cu_seqlens, spec.feature_map, spec.activation, spec.nonneg, spec.envelope,
+              spec.ch_rms_target, spec.psi, spec.denominator, spec.eps, spec.feature_eps,
+              spec.causal, pack(wanted));
   const auto given = [](const at::Tensor& x, bool flag) { return flag ? x : at::Tensor(); };
   Gradients out{given(dq, wanted.q), given(dk, wanted.k), given(dv, wanted.v), dparams};
   for (size_t i = 0; i < out.params.size(); ++i) {

@@ -1,7 +1,8 @@
 // The internal operators luna::_attention_forward and luna::_attention_backward, which the public
 // ones call:
 //   forward  -> (o [B, H, Nq, dv] float32 whatever q is, den [B, H, Nq], S [B, Hk, D, dv], z [B,
-//   Hk, D]) backward -> (dq, dk, dv, dparams), zero-element tensors where `wanted` (q, k, v, then
+//   Hk, D]; packed: of the S sequences, [S, Hk, D, dv] and [S, Hk, D])
+//   backward -> (dq, dk, dv, dparams), zero-element tensors where `wanted` (q, k, v, then
 //   params) is false
 // One signature each for the kernels' implementation, the shape function and the autograd wiring.
 #pragma once
@@ -12,24 +13,28 @@
 namespace luna::ops {
 
 using Mask = const std::optional<at::Tensor>&;
+using Offsets = const std::optional<at::Tensor>&;
 using ForwardOut = std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor>;
 using BackwardOut = std::tuple<at::Tensor, at::Tensor, at::Tensor, std::vector<at::Tensor>>;
 
 using ForwardOp = ForwardOut(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                             at::TensorList params, Mask key_mask, std::string feature_map,
-                             std::string activation, bool nonneg, std::string envelope,
-                             double ch_rms_target, std::string psi, std::string denominator,
-                             double eps, double feature_eps, bool causal);
+                             at::TensorList params, Mask key_mask, Offsets cu_seqlens,
+                             std::string feature_map, std::string activation, bool nonneg,
+                             std::string envelope, double ch_rms_target, std::string psi,
+                             std::string denominator, double eps, double feature_eps, bool causal);
 using BackwardOp = BackwardOut(const at::Tensor& grad, const at::Tensor& q, const at::Tensor& k,
                                const at::Tensor& v, at::TensorList params, const at::Tensor& o,
                                const at::Tensor& den, const at::Tensor& S, const at::Tensor& z,
-                               Mask key_mask, std::string feature_map, std::string activation,
-                               bool nonneg, std::string envelope, double ch_rms_target,
-                               std::string psi, std::string denominator, double eps,
-                               double feature_eps, bool causal, c10::List<bool> wanted);
+                               Mask key_mask, Offsets cu_seqlens, std::string feature_map,
+                               std::string activation, bool nonneg, std::string envelope,
+                               double ch_rms_target, std::string psi, std::string denominator,
+                               double eps, double feature_eps, bool causal, c10::List<bool> wanted);
 
 ForwardOp forward_kernel, forward_shapes, forward_autograd;
 BackwardOp backward_kernel, backward_shapes, backward_autograd;
+
+/// D: features of one token.
+c10::SymInt feature_count(const Inputs& inputs, const Spec& spec);
 
 /// What every caller with inputs of its own goes through: checks them (op: the name that messages
 /// begin with), takes any strides, then call_forward.

@@ -3,11 +3,6 @@
 namespace luna::ops {
 namespace {
 
-/// Not while a graph is traced, nor of a meta tensor.
-bool readable(const at::Tensor& x) {
-  return !x.is_meta() && !x.key_set().has(c10::DispatchKey::Python);
-}
-
 /// Offsets that begin at 0, never fall and end at N, as far as they can be read.
 void check_offsets(const char* op, const at::Tensor& cu_seqlens, const c10::SymInt& N) {
   if (!readable(cu_seqlens)) return;
@@ -22,6 +17,10 @@ void check_offsets(const char* op, const at::Tensor& cu_seqlens, const c10::SymI
 }
 
 }  // namespace
+
+bool readable(const at::Tensor& x) {
+  return !x.is_meta() && !x.key_set().has(c10::DispatchKey::Python);
+}
 
 void check_packed(const char* op, const Inputs& in) {
   if (!in.cu_seqlens) return;
@@ -46,6 +45,26 @@ std::vector<int64_t> offsets(const at::Tensor& cu_seqlens) {
   const at::Tensor host = cu_seqlens.to(c10::kCPU, at::kLong).contiguous();
   const int64_t* first = host.const_data_ptr<int64_t>();
   return {first, first + host.numel()};
+}
+
+Inputs sequence(const Inputs& in, int64_t first, int64_t last) {
+  const auto tokens = [&](const at::Tensor& x, int64_t dim) {
+    return x.narrow(dim, first, last - first);
+  };
+  Inputs out{tokens(in.q, 2), tokens(in.k, 2), tokens(in.v, 2), in.params, {}};
+  if (in.key_mask) out.key_mask = tokens(*in.key_mask, 1);
+  return out;
+}
+
+int64_t longest(const std::vector<int64_t>& begins) {
+  int64_t tokens = 0;
+  for (size_t s = 1; s < begins.size(); ++s) tokens = std::max(tokens, begins[s] - begins[s - 1]);
+  return tokens;
+}
+
+c10::SymInt longest(const Inputs& in) {
+  if (!in.cu_seqlens) return in.q.sym_size(2).max(in.k.sym_size(2));
+  return readable(*in.cu_seqlens) ? longest(offsets(*in.cu_seqlens)) : 0;
 }
 
 }  // namespace luna::ops

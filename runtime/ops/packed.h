@@ -12,7 +12,19 @@ namespace luna::ops {
 /// at. op: the name messages begin with.
 void check_packed(const char* op, const Inputs& inputs);
 
+/// Whether values can be looked at: not while a graph is traced, nor of a meta tensor.
+bool readable(const at::Tensor& x);
+
 /// The S + 1 offsets; waits for the device where they lie on one.
 std::vector<int64_t> offsets(const at::Tensor& cu_seqlens);
+
+/// The tokens of [first, last) alone, not packed.
+Inputs sequence(const Inputs& inputs, int64_t first, int64_t last);
+
+/// Tokens of the longest sequence, by its offsets.
+int64_t longest(const std::vector<int64_t>& begins);
+/// The same of the inputs; 0 where the offsets cannot be read, and max(Nq, N) where the
+/// inputs are not packed.
+c10::SymInt longest(const Inputs& inputs);
 
 }  // namespace luna::ops

@@ -4,6 +4,8 @@
 
 #include "runtime/kernels/kernels.h"
 #include "runtime/ops/fixed_maps.h"
+#include "runtime/psi/activation.h"
+#include "runtime/psi/psi.h"
 
 namespace luna::ops {
 namespace {
@@ -14,7 +16,7 @@ void check_shape(const char* op, const char* name, const char* letters, const at
                     expected, ", got ", x.sym_sizes(), ".");
 }
 
-void check_luna_params(const char* op, const Inputs& in, const Spec& spec) {
+void check_luna_params(const char* op, const Inputs& in) {
   const at::Tensor &proj = in.params[kProjWeight], &w1 = in.params[kW1], &w2 = in.params[kW2];
   const c10::SymInt d = in.q.sym_size(3);
   TORCH_CHECK_VALUE(proj.dim() == 2 && proj.sym_size(0) > 0 && proj.sym_size(1) == d, op,
@@ -29,10 +31,6 @@ void check_luna_params(const char* op, const Inputs& in, const Spec& spec) {
       w2.sym_sizes(), ", got ", w1.sym_sizes(), ".");
   check_shape(op, "b1", "as w1", in.params[kB1], w1.sym_sizes());
   check_shape(op, "b2", "[L]", in.params[kB2], {w2.sym_size(0)});
-  TORCH_CHECK_VALUE(spec.psi != "pwl" || w1.sym_numel() <= kernels::kMaxKnots, op,
-                    ": psi \"pwl\" takes at most ", kernels::kMaxKnots,
-                    " hidden units (one knot each), got ", w1.sym_numel(),
-                    "; use psi \"dense\" or \"auto\".");
 }
 
 std::string listed(const std::vector<MapParam>& params) {
@@ -91,12 +89,15 @@ class Letters {
 
 void check_fixed_params(const char* op, const Inputs& in, const NamedMap& map) {
   Letters letters(in);
+  const std::vector<MapParam> rows = map.params();
   for (size_t i = 0; i < in.params.size(); ++i) {
-    const MapParam& param = map->params[i];
+    const MapParam& param = rows[i];
     letters.check(op, map, param, in.params[i]);
-    TORCH_CHECK_VALUE(param.kind == ParamKind::trained || !in.params[i].requires_grad(), op, ": ",
-                      map->name, "'s ", param.name, " is a fixed draw and gets no gradient; pass ",
-                      param.name, ".detach().");
+    TORCH_CHECK_VALUE(
+        param.kind == ParamKind::trained || !in.params[i].requires_grad(), op, ": ", map->name,
+        "'s ", param.name,
+        param.kind == ParamKind::drawn ? " is a fixed draw and gets" : " is not trained and gets",
+        " no gradient; pass ", param.name, ".detach().");
   }
 }
 
@@ -104,16 +105,32 @@ void check_fixed_params(const char* op, const Inputs& in, const NamedMap& map) {
 
 void check_params(const char* op, const Inputs& in, const Spec& spec) {
   const NamedMap map = spec.learned() ? NamedMap{} : find_fixed_map(spec.feature_map);
-  const size_t expected = map ? map->params.size() : size_t{kLunaParams};
+  const std::vector<MapParam> rows = map ? map.params() : std::vector<MapParam>{};
+  const size_t expected = map ? rows.size() : size_t{kLunaParams};
   TORCH_CHECK_VALUE(in.params.size() == expected, op, ": feature map \"", spec.feature_map,
-                    "\" takes ", expected, " parameters", map ? listed(map->params) : "", ", got ",
-                    in.params.size(), ".");
-  return map ? check_fixed_params(op, in, map) : check_luna_params(op, in, spec);
+                    "\" takes ", expected, " parameters", listed(rows), ", got ", in.params.size(),
+                    ".");
+  return map ? check_fixed_params(op, in, map) : check_luna_params(op, in);
+}
+
+void check_psi_built(const char* op, const Inputs& in, const Spec& spec) {
+  const bool dense = psi::has_dense(spec.activation);
+  TORCH_CHECK_VALUE(spec.psi != "dense" || dense, op,
+                    ": psi \"dense\" needs activation \"relu\", \"gelu\" or \"silu\", got \"",
+                    spec.activation, "\"; use psi \"auto\" or \"pwl\".");
+  const psi::PiecewiseLinear* lines = psi::piecewise_linear(spec.activation);
+  if (spec.psi == "dense" || !lines || (spec.psi == "auto" && dense)) return;
+  const int64_t most = kernels::kMaxKnots / lines->knots();
+  const c10::SymInt units = in.params[kW1].sym_numel();
+  TORCH_CHECK_VALUE(units <= most, op, ": psi \"pwl\" takes at most ", most,
+                    " hidden units of activation \"", spec.activation,
+                    "\" (knots each: ", lines->knots(), "), got ", units,
+                    dense ? "; use psi \"dense\" or \"auto\"." : ".");
 }
 
 const char* param_name(const Spec& spec, size_t i) {
   static constexpr const char* kNames[] = {"proj_weight", "proj_bias", "w1", "b1", "w2", "b2"};
-  return spec.learned() ? kNames[i] : find_fixed_map(spec.feature_map)->params[i].name;
+  return spec.learned() ? kNames[i] : find_fixed_map(spec.feature_map).params()[i].name;
 }
 
 }  // namespace luna::ops

@@ -154,16 +154,6 @@ Quotient one_sequence(const Inputs& in, const Spec& spec) {
                     });
 }
 
-/// The tokens of [first, last) alone.
-Inputs sequence(const Inputs& in, int64_t first, int64_t last) {
-  const auto tokens = [&](const at::Tensor& x, int64_t dim) {
-    return x.narrow(dim, first, last - first);
-  };
-  Inputs out{tokens(in.q, 2), tokens(in.k, 2), tokens(in.v, 2), in.params, {}};
-  if (in.key_mask) out.key_mask = tokens(*in.key_mask, 1);
-  return out;
-}
-
 Spec as_causal(const Spec& spec) {
   Spec causal = spec;
   causal.causal = true;

@@ -26,6 +26,17 @@ struct Spec {
   bool has_envelope() const { return envelope != "none"; }
 };
 
+/// Of a fixed map, whose other options stay as they are.
+inline Spec fixed_spec(const std::string& feature_map, const std::string& denominator, double eps,
+                       bool causal) {
+  Spec spec;
+  spec.feature_map = feature_map;
+  spec.denominator = denominator;
+  spec.eps = eps;
+  spec.causal = causal;
+  return spec;
+}
+
 /// Tensors of one call. params: proj_weight, proj_bias, w1, b1, w2, b2 for luna; a fixed map's as
 /// FixedMap::params lists them. cu_seqlens: int32 [S + 1], where each of S sequences that lie in
 /// one row begins, and where the last ends (packed.h).
@@ -34,6 +45,7 @@ struct Inputs {
   std::vector<at::Tensor> params;
   std::optional<at::Tensor> key_mask;
   std::optional<at::Tensor> cu_seqlens = {};
+  std::optional<at::Tensor> positions = {};  ///< decoding: int64 [B], tokens before this one
 };
 
 /// Positions in Inputs::params of LUNA's parameters.

@@ -7,7 +7,7 @@ at::Tensor token_weight(const at::Tensor& x, const std::string& envelope,
   at::Tensor weight;
   // The exponent in float64: exp turns its absolute error into a relative one.
   if (envelope == "exp") {
-    weight = x.square().sum(-1, false, at::kDouble).mul_(-0.5).exp_().to(at::kFloat);
+    weight = x.to(at::kFloat).square().sum(-1, false, at::kDouble).mul_(-0.5).exp_().to(at::kFloat);
   }
   if (envelope == "norm") weight = x.norm(2, -1, false, at::kFloat);
   if (!mask) return weight.defined() ? weight.contiguous() : weight;

@@ -50,14 +50,21 @@ Gradient::Gradient(const Weights& weights)
       b2(weights.b2.size()),
       scale(weights.L) {}
 
+bool has_dense(const std::string& activation) {
+  return activation == "relu" || activation == "gelu" || activation == "silu";
+}
+
 std::unique_ptr<Psi> make_psi(const std::string& name, const std::string& activation,
                               Weights weights) {
-  const bool pwl =
-      name == "pwl" || (name == "auto" && activation == "relu" && weights.units <= kMaxAutoKnots);
-  TORCH_INTERNAL_ASSERT(!pwl || (activation == "relu" && weights.units <= kernels::kMaxKnots),
-                        activation, " with ", weights.units, " units");
-  if (pwl) return std::make_unique<Pwl>(std::move(weights));
-  return std::make_unique<Dense>(std::move(weights), activation);
+  const PiecewiseLinear* lines = piecewise_linear(activation);
+  const bool few = lines && weights.units * lines->knots() <= kMaxAutoKnots;
+  if (name == "dense" || (has_dense(activation) && name == "auto" && !few)) {
+    TORCH_INTERNAL_ASSERT(has_dense(activation), activation, " as an MLP");
+    return std::make_unique<Dense>(std::move(weights), activation);
+  }
+  TORCH_INTERNAL_ASSERT(lines && weights.units * lines->knots() <= kernels::kMaxKnots, activation,
+                        " with ", weights.units, " units");
+  return std::make_unique<Pwl>(std::move(weights), *lines);
 }
 
 }  // namespace luna::psi

@@ -61,9 +61,13 @@ class Psi {
   Weights weights_;
 };
 
-/// name: auto, dense, pwl; activation: relu, gelu, silu. auto takes pwl for relu up to
-/// kMaxAutoKnots knots. pwl with another activation or more than kMaxKnots units is a bug of the
-/// caller (ops/checks.h refuses both).
+/// Whether kernels evaluate psi with this activation as the MLP it is.
+bool has_dense(const std::string& activation);
+
+/// name: auto, dense, pwl; activation: relu, gelu, silu, leaky_relu, hardtanh. auto takes pwl for
+/// piecewise-linear activations, for relu up to kMaxAutoKnots knots. An evaluation that an
+/// activation does not have, and pwl with more than kMaxKnots knots, is a bug of the caller
+/// (ops/checks.h refuses both).
 std::unique_ptr<Psi> make_psi(const std::string& name, const std::string& activation,
                               Weights weights);
 

@@ -1,40 +1,39 @@
-// Exact piecewise-linear evaluation of a ReLU psi: psi_l(t) = a[s, l] t + c[s, l] on segment s =
-// #{knots <= t}.
+// Exact evaluation of a psi with a piecewise-linear activation as a table of segments.
 #pragma once
 
-#include "runtime/psi/psi.h"
+#include "runtime/psi/activation.h"
+#include "runtime/psi/segment_table.h"
 
 namespace luna::psi {
 
-/// Unit u has its knot at -b1_u / w1_u; one with w1_u = 0 is constant and has none. Knots are
-/// rounded up to float32, which leaves every float32 t on its true side. On a knot itself the
-/// right-hand segment holds: the subgradient of a unit with w1 > 0 is 1 there (torch: 0), of one
-/// with w1 < 0 it is 0.
+/// Unit u has a knot where w1_u t + b1_u is a break of the activation; one with w1_u = 0 is
+/// constant and has none. Knots are rounded up to float32, which leaves every float32 t on its true
+/// side. On a knot itself the right-hand segment holds: the subgradient of a ReLU unit with w1 > 0
+/// is 1 there (torch: 0), of one with w1 < 0 it is 0.
 class Pwl : public Psi {
  public:
-  explicit Pwl(Weights weights);
+  Pwl(Weights weights, const PiecewiseLinear& activation);
 
   void fold(const Fold& fold, const at::Tensor& like, kernels::MapArgs& args) const override;
   void unfold(const Fold& fold, const kernels::MapGrads& grads, Gradient& sum) const override;
 
-  int64_t segments() const { return static_cast<int64_t>(knots_.size()) + 1; }
-  const std::vector<float>& knots() const { return knots_; }
-  double slope(int64_t s, int64_t l) const { return slope_[s * weights_.L + l]; }
-  double intercept(int64_t s, int64_t l) const { return intercept_[s * weights_.L + l]; }
+  const SegmentTable& table() const { return table_; }
 
  private:
-  void sort_knots();
-  void add_constant_units();
-  void sum_rows();
-  /// Gradient of unit u from the sums of dpsi and dpsi t over the segments where it is active, [L]
-  /// each.
-  void add_unit(int64_t u, const double* sum0, const double* sum1, Gradient& sum) const;
+  /// act(w1 t + b1) of a unit is this line of its argument on segments [first, last).
+  struct Piece {
+    int64_t unit, first, last;
+    Line line;
+  };
 
-  std::vector<float> knots_;       // [K], ascending
-  std::vector<int64_t> order_;     // [K], unit of each knot
-  std::vector<int64_t> constant_;  // units without a knot that are active everywhere
-  std::vector<double> slope_;      // [K + 1, L]
-  std::vector<double> intercept_;  // [K + 1, L]
+  void sort_knots(const PiecewiseLinear& activation);
+  void cut_into_pieces(const PiecewiseLinear& activation,
+                       const std::vector<int64_t>& begin_of_knot);
+  void add_pieces();
+  void add_constants();
+
+  SegmentTable table_;
+  std::vector<Piece> pieces_;  // without those that are zero
 };
 
 }  // namespace luna::psi

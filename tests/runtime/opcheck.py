@@ -45,12 +45,38 @@ def check_public():
     for feature_map in ("elu", "relu", "performer"):
         w = [luna.performer_projection(16, D)] if feature_map == "performer" else []
         opcheck(luna.fixed_attention, (*qkv(), feature_map, w), {"key_mask": mask})
+    weights = [x.requires_grad_() for x in luna.draw_feature_map("luna-deep", M, D)]
+    opcheck(luna.fixed_attention, (*qkv(), "luna-deep", weights), {"key_mask": mask})
+
+
+def check_packed():
+    offsets = torch.tensor([0, 4, 4, N], dtype=torch.int32)
+    mask = torch.rand(1, N) < 0.7
+    q, k, v = leaf(1, H, N, D), leaf(1, HK, N, D), leaf(1, HK, N, DV)
+    for causal in (False, True):
+        options = {"causal": causal, "key_mask": mask, "cu_seqlens": offsets}
+        opcheck(luna.luna_attention, (q, k, v, *params(False)), options)
+        opcheck(luna.fixed_attention, (q, k, v, "polaformer", luna.draw_feature_map("polaformer", 16, D)), options)
+
+
+def check_decoding():
+    mask = torch.rand(B, N) < 0.7
+    q, k, v = leaf(B, H, N, D), leaf(B, HK, N, D), leaf(B, HK, N, DV)
+    opcheck(luna.luna_prefill, (q, k, v, *params(False)), {"key_mask": mask, "envelope": "exp"})
+    opcheck(luna.fixed_prefill, (q, k, v, "elu", []), {"key_mask": mask})
+    token = [x.detach()[:, :, 0] for x in (q, k, v)]
+    weights = [x.detach() for x in params(True)]
+    opcheck(luna.luna_decode_step, (*token, torch.rand(B, HK, M * L, DV), torch.rand(B, HK, M * L), *weights))
+    for feature_map, features in (("elu", D), ("polaformer", 2 * D), ("cosformer:64", 2 * D)):
+        state = (torch.rand(B, HK, features, DV), torch.rand(B, HK, features))
+        drawn = luna.draw_feature_map(feature_map, 16, D)
+        opcheck(luna.fixed_decode_step, (*token, *state, feature_map, drawn), {"positions": torch.tensor([3, 60])})
 
 
 def check_internal():
     options = ("luna", "relu", True, "norm", 0.1, "auto", "add_eps", 1e-6, 0.01, False)
     mask = torch.rand(B, N) < 0.7
-    forward = (*qkv(), params(False), mask, *options)
+    forward = (*qkv(), params(False), mask, None, *options)
     opcheck(luna._attention_forward, forward)
     with torch.no_grad():
         saved = luna._attention_forward(*forward)
@@ -58,7 +84,7 @@ def check_internal():
         tensors = [x.detach() for x in forward[:3]]
         weights = [x.detach() for x in forward[3]]
         opcheck(luna._attention_backward,
-                (torch.randn(saved[0].shape), *tensors, weights, *saved, mask, *options, wanted))
+                (torch.randn(saved[0].shape), *tensors, weights, *saved, mask, None, *options, wanted))
 
 
 def gradients(operator, tensors, grad, dtype, device="cpu"):
@@ -93,7 +119,7 @@ def check_reference():
     """Every fixed map from its name and draw_feature_map alone, packed sequences too."""
     offsets = torch.tensor([0, 4, N], dtype=torch.int32)
     for feature_map in ("elu", "relu2", "identity", "performer:hyperbolic", "rff:norm", "rfa", "cosformer", "dpfp:2",
-                        "taylor2", "t2r", "hedgehog:exp", "polaformer"):
+                        "taylor2", "t2r", "hedgehog:exp", "polaformer", "luna-deep:3", "luna-spline"):
         params = luna.draw_feature_map(feature_map, 16, D)
         q, k, v = qkv()
         assert luna.reference_attention(q, k, v, feature_map, params).shape == (B, H, NQ, DV)
@@ -122,6 +148,8 @@ if arguments.device == "cuda":
     print("luna and fixed attention on CUDA: inside the error bounds at d 32 and 64")
 else:
     check_public()
+    check_packed()
+    check_decoding()
     check_internal()
     check_all_bounds(D, DV)
     check_reference()

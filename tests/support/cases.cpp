@@ -57,7 +57,7 @@ void draw_common(Draw& draw, Case& c) {
 }
 
 bool takes_heads(const std::string& name) {
-  const auto& params = ops::find_fixed_map(name)->params;
+  const auto& params = ops::find_fixed_map(name).params();
   return std::any_of(params.begin(), params.end(), [](const ops::MapParam& param) {
     return param.heads == ops::ParamHeads::any;
   });
@@ -73,7 +73,8 @@ std::vector<std::string> causal_map_names() {
   return names;
 }
 
-std::vector<Case> random_luna_cases(int count, uint64_t seed) {
+std::vector<Case> random_luna_cases(int count, uint64_t seed,
+                                    const std::vector<std::string>& activations) {
   Draw draw(seed);
   std::vector<Case> cases;
   for (int i = 0; i < count; ++i) {
@@ -81,12 +82,14 @@ std::vector<Case> random_luna_cases(int count, uint64_t seed) {
     c.shape = draw_shape(draw, i);
     draw_common(draw, c);
     c.separate = draw.chance(3);
-    c.spec.activation = draw.from<std::string>({"relu", "relu", "relu", "gelu", "silu"});
+    c.spec.activation = draw.from(activations);
     c.spec.nonneg = !draw.chance(4);
     c.spec.envelope = draw.from<std::string>({"none", "none", "none", "exp", "norm"});
     c.spec.ch_rms_target = draw.from<double>({0.0, 0.0, 0.0, 0.1, 10.0});
     c.spec.psi =
         c.spec.activation == "relu" ? draw.from<std::string>({"auto", "pwl", "dense"}) : "auto";
+    // Two knots a unit, of L hid units where psi is separate.
+    if (c.spec.activation == "hardtanh") c.shape.hid = std::min<int64_t>(c.shape.hid, 65);
     c.spec.feature_eps = draw.from<double>({0.0, 0.0, 1e-2});
     cases.push_back(c);
   }
@@ -143,6 +146,8 @@ std::string describe(const Case& c) {
   out << (c.per_head ? " per_head " : " ") << (c.spec.causal ? "causal " : "") << c.spec.denominator
       << "=" << c.spec.eps << " layout=" << kLayouts[static_cast<int>(c.layout)]
       << " mask=" << kMasks[static_cast<int>(c.mask)] << (c.expanded_grad ? " expanded_grad" : "");
+  if (!c.begins.empty()) out << " packed";
+  for (const int64_t begin : c.begins) out << "," << begin;
   return out.str();
 }
 

@@ -24,7 +24,8 @@ struct Case {
   bool per_head = false;  ///< of a fixed map: params of each key head's own, where it takes them
   Layout layout = Layout::contiguous;
   MaskKind mask = MaskKind::none;
-  bool expanded_grad = false;  ///< grad_output is one number, expanded
+  std::vector<int64_t> begins = {};  ///< packed: where sequences begin, and N
+  bool expanded_grad = false;        ///< grad_output is one number, expanded
   uint64_t seed = 0;
 };
 
@@ -39,7 +40,9 @@ std::vector<std::string> causal_map_names();
 
 /// count cases drawn from shapes.h's values with every option appearing many times; the same for
 /// the same seed.
-std::vector<Case> random_luna_cases(int count, uint64_t seed);
+std::vector<Case> random_luna_cases(int count, uint64_t seed,
+                                    const std::vector<std::string>& activations = {
+                                        "relu", "relu", "relu", "gelu", "silu"});
 std::vector<Case> random_fixed_cases(int count, uint64_t seed,
                                      const std::vector<std::string>& maps = fused_map_names());
 

@@ -1,5 +1,7 @@
 #include "tests/support/inputs.h"
 
+#include <map>
+
 #include "runtime/luna.h"
 #include "runtime/ops/fixed_maps.h"
 #include "runtime/ops/reference.h"
@@ -19,15 +21,38 @@ at::Tensor dull_distance(const at::Tensor& y) {  // y: features [B, heads, token
   return (total == 0).logical_or(total > kSmallShare * total.mean()).to(at::kDouble);
 }
 
+/// f(x) of a map relu(f(x)), from the params that f is linear in.
+at::Tensor before_relu(const ops::NamedMap& map, const at::Tensor& x,
+                       const ops::MapContext& context, size_t first_linear) {
+  ops::MapContext negative = context;
+  for (size_t i = first_linear; i < negative.params.size(); ++i) {
+    negative.params[i] = -negative.params[i];
+  }
+  return ops::map_features(map, x, context) - ops::map_features(map, x, negative);
+}
+
+/// What LUNA's map with another psi has a kink at 0 of: psi, and its hidden units or its distance
+/// to its inner knots.
+at::Tensor psi_kinks(const ops::NamedMap& map, const at::Tensor& x,
+                     const ops::MapContext& context) {
+  const std::vector<at::Tensor>& p = context.params;
+  const bool spline = std::string(map->name) == "luna-spline";
+  std::vector<at::Tensor> kinks{before_relu(map, x, context, p.size() - (spline ? 1 : 2))};
+  at::Tensor t = (at::matmul(x, p[0].t()) + p[1]).unsqueeze(-1);
+  if (spline) kinks.push_back((t - p[2].slice(0, 1, -1)).flatten(3));
+  for (size_t i = 2; !spline && i + 2 < p.size(); i += 2) {
+    t = i == 2 ? t * p[2] + p[3] : at::matmul(t.relu(), p[i].t()) + p[i + 1];
+    kinks.push_back(t.flatten(3));
+  }
+  return at::cat(kinks, -1);
+}
+
 /// What a fixed map has a kink at 0 of, [B, heads, tokens, n] float64; none where it is smooth.
 std::optional<at::Tensor> kinked(const ops::NamedMap& map, const at::Tensor& x,
                                  const ops::MapContext& context) {
   const std::string name = map->name;
-  if (name == "t2r") {  // of W x + b = relu(W x + b) - relu(-(W x + b))
-    ops::MapContext negative = context;
-    for (at::Tensor& p : negative.params) p = -p;
-    return ops::map_features(map, x, context) - ops::map_features(map, x, negative);
-  }
+  if (name == "t2r") return before_relu(map, x, context, 0);
+  if (map->table) return psi_kinks(map, x, context);
   if (name == "cosformer" || name == "dpfp" || name == "polaformer" || map->elementwise()) return x;
   return std::nullopt;
 }
@@ -93,9 +118,35 @@ at::Tensor draw_tokens(int64_t B, int64_t heads, int64_t tokens, int64_t d, cons
   TORCH_CHECK(false, "no inputs away from every kink: a kink holds for every input");
 }
 
+/// Of LUNA's map with another psi, of the case's sizes: layers of different widths from hid on,
+/// hid + 1 knots, not equally spaced.
+std::vector<at::Tensor> draw_psi_params(const Case& c) {
+  const Shape& s = c.shape;
+  constexpr int64_t kWidest = 40;
+  const std::map<char, int64_t> sizes{{'m', s.m}, {'d', s.d}, {'L', s.L}, {'K', s.hid + 1}};
+  std::vector<at::Tensor> params;
+  for (const ops::MapParam& row : ops::find_fixed_map(c.spec.feature_map).params()) {
+    std::vector<int64_t> shape;
+    for (const char* letter = row.letters; *letter; ++letter) {
+      shape.push_back(std::isdigit(*letter) ? std::min(s.hid, kWidest) + *letter - '1'
+                                            : sizes.at(*letter));
+    }
+    at::Tensor x = at::randn(shape);
+    if (shape.size() == 2) x = x / std::sqrt(static_cast<double>(shape[1]));
+    // Slopes of order 1, as a network's: a saw of 100 teeth would show the rounding of t itself.
+    if (std::string(row.name) == "values") x = at::randn(shape).cumsum(1) * (4.0 / shape[1]) + 0.3;
+    if (row.kind == ops::ParamKind::given) {
+      x = at::linspace(-2, 2, shape[0]) + at::rand(shape) * (1.0 / static_cast<double>(shape[0]));
+    }
+    params.push_back(x);
+  }
+  return params;
+}
+
 /// A fixed map's initial params, the trained ones moved away from their special values.
 std::vector<at::Tensor> draw_fixed_params(const Case& c) {
-  const auto& rows = ops::find_fixed_map(c.spec.feature_map)->params;
+  if (ops::find_fixed_map(c.spec.feature_map)->table) return draw_psi_params(c);
+  const auto& rows = ops::find_fixed_map(c.spec.feature_map).params();
   std::vector<at::Tensor> params = draw_feature_map(c.spec.feature_map, c.shape.m, c.shape.d);
   for (size_t i = 0; i < params.size(); ++i) {
     if (rows[i].kind == ops::ParamKind::drawn) continue;
@@ -166,6 +217,7 @@ ops::Inputs make_inputs(const Case& c) {
   ops::Inputs in;
   in.params = draw_params(c);
   in.key_mask = draw_mask(c);
+  if (!c.begins.empty()) in.cu_seqlens = at::tensor(c.begins).to(at::kInt);
   redraw_tokens(c, in);
   in.v = lay_out(at::randn({s.B, s.Hk, s.N, s.dv}), c.layout);
   return in;

@@ -1,6 +1,7 @@
 // Tensors of a case, and one run of an operator over them, gradients included.
 #pragma once
 
+#include "runtime/luna.h"
 #include "tests/support/cases.h"
 
 namespace luna::test {
@@ -17,6 +18,10 @@ at::Tensor make_grad(const Case& c);
 
 /// x with the same values, laid out in memory as asked. expanded: head 0 for every head.
 at::Tensor lay_out(const at::Tensor& x, Layout layout);
+
+/// A call's arguments of the public operators; options neither masked nor packed.
+LunaParams luna_params(const ops::Inputs& inputs);
+LunaOptions options_of(const ops::Spec& spec);
 
 /// Which implementation runs. numerator: the reference with its denominator held constant.
 enum class Through { fused, reference, numerator };

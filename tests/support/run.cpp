@@ -23,6 +23,25 @@ c10::Device fused_device() {
   return name && *name ? c10::Device(std::string(name)) : c10::Device(c10::kCPU);
 }
 
+LunaParams luna_params(const ops::Inputs& in) {
+  const auto& p = in.params;
+  return {p[0], p[1], p[2], p[3], p[4], p[5]};
+}
+
+LunaOptions options_of(const ops::Spec& spec) {
+  LunaOptions options;
+  options.causal = spec.causal;
+  options.denominator = spec.denominator;
+  options.eps = spec.eps;
+  options.activation = spec.activation;
+  options.nonneg = spec.nonneg;
+  options.envelope = spec.envelope;
+  options.ch_rms_target = spec.ch_rms_target;
+  options.psi = spec.psi;
+  options.feature_eps = spec.feature_eps;
+  return options;
+}
+
 at::Tensor run_forward(const ops::Inputs& in, const ops::Spec& spec, Through through) {
   if (through == Through::fused && in.q.is_cpu() && !fused_device().is_cpu()) {
     return run_forward(move_to(in, fused_device()), spec, through).to(c10::kCPU);
@@ -32,23 +51,11 @@ at::Tensor run_forward(const ops::Inputs& in, const ops::Spec& spec, Through thr
     const auto [numerator, denominator] = ops::reference_quotient(in, spec);
     return numerator / denominator.detach();
   }
-  AttentionOptions common;
-  common.causal = spec.causal;
-  common.key_mask = in.key_mask;
-  common.denominator = spec.denominator;
-  common.eps = spec.eps;
-  if (!spec.learned())
-    return fixed_attention(in.q, in.k, in.v, spec.feature_map, in.params, common);
-  LunaOptions options;
-  static_cast<AttentionOptions&>(options) = common;
-  options.activation = spec.activation;
-  options.nonneg = spec.nonneg;
-  options.envelope = spec.envelope;
-  options.ch_rms_target = spec.ch_rms_target;
-  options.psi = spec.psi;
-  options.feature_eps = spec.feature_eps;
-  const auto& p = in.params;
-  return luna_attention(in.q, in.k, in.v, {p[0], p[1], p[2], p[3], p[4], p[5]}, options);
+  LunaOptions options = options_of(spec);
+  options.key_mask = in.key_mask;
+  options.cu_seqlens = in.cu_seqlens;
+  return spec.learned() ? luna_attention(in.q, in.k, in.v, luna_params(in), options)
+                        : fixed_attention(in.q, in.k, in.v, spec.feature_map, in.params, options);
 }
 
 Result run(const ops::Inputs& inputs, const ops::Spec& spec, const at::Tensor& grad,
@@ -61,7 +68,7 @@ Result run(const ops::Inputs& inputs, const ops::Spec& spec, const at::Tensor& g
   Result result{{"out", "dq", "dk", "dv"}, {}};
   torch::autograd::variable_list leaves{in.q, in.k, in.v};
   for (size_t i = 0; i < inputs.params.size(); ++i) {
-    const bool trained = spec.learned() || ops::find_fixed_map(spec.feature_map)->params[i].kind ==
+    const bool trained = spec.learned() || ops::find_fixed_map(spec.feature_map).params()[i].kind ==
                                                ops::ParamKind::trained;
     in.params[i] = trained ? leaf(inputs.params[i]) : inputs.params[i].detach().to(dtype);
     if (!trained) continue;

@@ -7,6 +7,7 @@
 // term beyond is left out, and not multiplied by 0, keeps a NaN where it belongs:
 //   scores     a(s, n) = sum_D phi(D, s) phi(D, n), 0 where s is not seen
 //   seen sums  out(e, n) += sum_s columns(e, s) a(s, n) over what is seen
+// k is summed in blocks so that rounding errors do not pile up along it.
 #include "generators/common/tiles.h"
 #include "generators/common/warp.h"
 
@@ -29,7 +30,8 @@ class RowsProduct : public Halide::Generator<RowsProduct> {
 
   void generate() {
     const Expr K = c.dim(c_by_k ? 0 : 1).extent();
-    over_k_ = Halide::RDom(0, kDepth, 0, (K + kDepth - 1) / kDepth, "over_k");
+    over_block_ = Halide::RDom(0, (K + kDepth - 1) / kDepth, "over_block");
+    over_k_ = Halide::RDom(0, kDepth, "over_k");
     // K is a multiple of kDepth where k is innermost of an operand, else both end at it.
     const auto end = [&](const Expr& value, const Expr& k) {
       return rows_by_k || c_by_k ? value : Halide::select(k < K, value, 0.0f);
@@ -42,13 +44,15 @@ class RowsProduct : public Halide::Generator<RowsProduct> {
                                : end(c(whole(n_, c), own, z_), k_);
 
     // Lane 4 f + c holds n = 8 f .. and i = 4 c .. of every 16.
-    const Expr k = over_k_.y * kDepth + over_k_.x;
+    const Expr k = kb_ * kDepth + over_k_;
     const Expr i = ib_ * kWide + u_ * 16 + lane_ % 4 * 4 + l_;
     const Expr n = nb_ * kTall + lane_ / 4 * kOwn + t_;
     const Expr term = rows_of_(i, k, z_) * c_of_(k, n, z_);
-    sum_(l_, u_, t_, lane_, ib_, nb_, z_) = 0.0f;
-    sum_(l_, u_, t_, lane_, ib_, nb_, z_) +=
+    part_(l_, u_, t_, lane_, ib_, nb_, z_, kb_) = 0.0f;
+    part_(l_, u_, t_, lane_, ib_, nb_, z_, kb_) +=
         seen ? Halide::select(is_seen(k, n), term, 0.0f) : term;
+    sum_(l_, u_, t_, lane_, ib_, nb_, z_) = 0.0f;
+    sum_(l_, u_, t_, lane_, ib_, nb_, z_) += part_(l_, u_, t_, lane_, ib_, nb_, z_, over_block_);
     sum_.bound(l_, 0, 4).bound(u_, 0, kWide / 16).bound(t_, 0, kOwn).bound(lane_, 0, warp::kLanes);
     const Expr total = sum_(i_ % 4, i_ % kWide / 16, n_ % kOwn, n_ / kOwn % 8 * 4 + i_ / 4 % 4,
                             i_ / kWide, n_ / kTall, z_);
@@ -74,16 +78,20 @@ class RowsProduct : public Halide::Generator<RowsProduct> {
     } else {
       tiled(result);
     }
+    const auto by_lanes = [&](Halide::Stage stage, const std::vector<Halide::VarOrRVar>& order) {
+      stage.reorder(order).unroll(l_).unroll(u_).unroll(t_).gpu_lanes(lane_);
+    };
+    const Halide::LoopLevel at(sum_, over_block_);
     sum_.compute_at(result, block_).store_in(Halide::MemoryType::Register);
-    sum_.bound_extent(ib_, 1).bound_extent(nb_, 1).bound_extent(z_, 1);
-    sum_.reorder(l_, u_, t_, lane_).unroll(l_).unroll(u_).unroll(t_).gpu_lanes(lane_);
-    sum_.update()
-        .reorder(l_, u_, t_, over_k_.x, lane_, over_k_.y)
-        .unroll(l_)
-        .unroll(u_)
-        .unroll(t_)
-        .gpu_lanes(lane_);
-    const Halide::LoopLevel at(sum_, over_k_.y);
+    part_.compute_at(at).store_in(Halide::MemoryType::Register);
+    for (Func f : {sum_, part_}) {
+      f.bound_extent(ib_, 1).bound_extent(nb_, 1).bound_extent(z_, 1);
+      by_lanes(f, {l_, u_, t_, lane_});
+    }
+    by_lanes(sum_.update(), {l_, u_, t_, lane_, over_block_});
+    by_lanes(part_.update(), {l_, u_, t_, over_k_, lane_});
+    part_.bound_extent(kb_, 1).bound(l_, 0, 4).bound(u_, 0, kWide / 16).bound(t_, 0, kOwn);
+    part_.bound(lane_, 0, warp::kLanes);
     stage(rows_of_, i_, kWide, rows_by_k, at);
     stage(c_of_, n_, kTall, c_by_k, at);
   }
@@ -161,9 +169,10 @@ class RowsProduct : public Halide::Generator<RowsProduct> {
   }
 
   Var i_{"i"}, n_{"n"}, z_{"z"}, k_{"k"}, l_{"l"}, u_{"u"}, t_{"t"}, lane_{"lane"}, ty_{"ty"};
-  Var ib_{"ib"}, nb_{"nb"}, block_{"block"};
+  Var ib_{"ib"}, nb_{"nb"}, kb_{"kb"}, block_{"block"};
   Func rows_of_{"rows_of"}, c_of_{"c_of"}, sum_{"sum"};
-  Halide::RDom over_k_;
+  Func part_{"part"};
+  Halide::RDom over_block_, over_k_;
 };
 
 }  // namespace luna

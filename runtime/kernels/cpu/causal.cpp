@@ -34,8 +34,8 @@ ScanRows in_order(const Matrix& m, Order order) {
   return {m.data + (m.extent1 - 1) * m.stride1, -m.stride1};
 }
 
-/// y(i, n) = sum_j T(i, j) c(j, n) with T += a(i, n) b(j, n) before it, token after token; T keeps
-/// the sum, unless `after` says that others need what it was. adds: y += instead.
+/// scan() of matrices: y(i, n) = sum_j T(i, j) c(j, n) with T += a(i, n) b(j, n) before it, token
+/// after token. adds: y += instead; keeps: T goes on with the sum.
 struct CausalProduct {
   Matrix a, b, c, y, T;
   bool adds = false, keeps = true;
@@ -48,19 +48,31 @@ struct CausalProduct {
   }
 };
 
-/// Tiles of the keys and values of a chunk.
-struct KeyTiles {
+/// A 1 for every token: what the normaliser's column sums features with.
+Matrix ones(int64_t tokens) {
+  static float one = 1.0f;
+  return {&one, 1, 1, tokens, 0};
+}
+
+/// The keys and values of a chunk.
+class KeyTiles {
+ public:
   KeyTiles(const Problem& p, const PackedMap& map)
-      : features(map, p.k, p.k_weight, kChunk),
-        values(augmented_columns(p.v.size(3)), kChunk),
-        v(p.v) {}
+      : features(map, p.k, p.k_weight, kChunk), tile_(p.v.size(3), kChunk), v_(p.v) {}
   void compute(const Task& task, int64_t n, int64_t tokens) {
     features.compute(n, tokens);
-    v.load(task.b, task.h, n, tokens, features.weight(), 1.0f, values);
+    values_ =
+        v_.rows(task.b, task.h, n, tokens, features.weight(), features.weight_is_one(), tile_);
   }
+  /// (e, n), dv columns.
+  Matrix values() const { return values_.first0(v_.width()); }
+
   FeatureTiles features;
-  Tile values;
-  TokenRows v;
+
+ private:
+  Tile tile_;
+  TokenRows v_;
+  Matrix values_{};
 };
 
 /// Query heads of a key head.
@@ -94,15 +106,17 @@ TaskStates states_before(const Problem& p, const PackedMap& map, const Tasks& st
   TaskStates states(strips.count(), map.layout(), p.v.size(3));
   if (strips.slots() == 1) return states;
   strips.run([&](int64_t begin, int64_t end) {
-    KeyTiles keys(p, map);
+    FeatureTiles keys(map, p.k, p.k_weight, kChunk);
+    const Tile values(augmented_columns(p.v.size(3)), kChunk);
+    const TokenRows v(p.v);
     for (int64_t index = begin; index < end; index++) {
       const Task task = strips[index];
       if (task.slot == strips.slots() - 1) continue;  // no strip comes after
-      keys.features.start(task, task.h);
+      keys.start(task, task.h);
       for_each_chunk(task, [&](int64_t n, int64_t tokens) {
-        keys.compute(task, n, tokens);
-        state_add(keys.features.phi(), by_token(keys.values, keys.features.padded(), p.v.size(3)),
-                  states.of(index));
+        keys.compute(n, tokens);
+        v.load(task.b, task.h, n, tokens, keys.weight(), 1.0f, values);
+        state_add(keys.phi(), by_token(values, keys.padded(), v.width()), states.of(index));
       });
     }
   });
@@ -129,13 +143,9 @@ class ChunkOutputs {
     queries_.compute(n, tokens);
     const int64_t padded = queries_.padded();
     const Matrix phi = queries_.phi();
-    CausalProduct{keys.values.matrix(padded),
-                  keys.features.phi(),
-                  phi,
-                  sums_.matrix(padded),
-                  state.rows(),
-                  /*adds=*/false,
-                  keeps}
+    const Matrix sums = sums_.matrix(padded);
+    CausalProduct{keys.values(), keys.features.phi(), phi,  sums,
+                  state.rows(),  /*adds=*/false,      keeps}
         .run(Order::forward);
     dot(phi, normalisers, factor_.data());
     for (int64_t t = 0; t < tokens; t++) {
@@ -159,15 +169,9 @@ class ChunkNormalisers {
  public:
   explicit ChunkNormalisers(const PackedMap& map) : z_(map.layout().padded, kChunk) {}
   Matrix compute(const KeyTiles& keys, int64_t dv, const RunningState& state) const {
-    static float one = 1.0f;
-    const int64_t padded = keys.features.padded();
-    const Matrix z = z_.matrix(padded);
-    CausalProduct{keys.features.phi(),
-                  keys.values.matrix(padded).part0(dv, 1),
-                  {&one, 1, 1, padded, 0},
-                  z,
-                  state.columns().part1(dv, 1)}
-        .run(Order::forward);
+    const Matrix z = z_.matrix(keys.features.padded()), one = ones(z.extent1);
+    CausalProduct{keys.features.phi(), one, one, z, state.columns().part1(dv, 1)}.run(
+        Order::forward);
     return z;
   }
 
@@ -258,9 +262,11 @@ void query_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& 
             state_add(queries.phi(), by_token(columns, padded, dv), R.of(index));
           }
           if (!through_map) return;
-          CausalProduct{keys.features.phi(), keys.values.matrix(padded),     columns.matrix(padded),
-                        dphi.matrix(padded), state.columns().first1(dv + 1), /*adds=*/false,
-                        /*keeps=*/last}
+          const Matrix phi = keys.features.phi(), w = columns.matrix(padded);
+          const Matrix out = dphi.matrix(padded), T = state.columns();
+          CausalProduct{phi, keys.values(), w, out, T.first1(dv), /*adds=*/false, last}.run(
+              Order::forward);
+          CausalProduct{phi, ones(padded), w.part0(dv, 1), out, T.part1(dv, 1), /*adds=*/true, last}
               .run(Order::forward);
           const Tile& dx = queries.gradient(dphi);
           if (dq.defined()) dq.store(own.b, own.h, n, tokens, dx);
@@ -299,7 +305,6 @@ void key_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& k_
         keys.compute(task, n, tokens);
         const int64_t padded = keys.features.padded();
         const Matrix phi = keys.features.phi(), out = dphi.matrix(padded);
-        const Matrix values = keys.values.matrix(padded);
         auto state = states.begin();
         for_each_query_head(p, task, [&](bool, const Task& own) {
           queries.start(own, task.h);
@@ -308,8 +313,11 @@ void key_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& k_
               quotient.compute(own.b, own.h, n, tokens, queries.weight(), queries.weight_is_one())
                   .matrix(padded);
           const bool adds = state != states.begin();
-          CausalProduct{queries.phi(), columns, values, out, state->columns().first1(width + 1),
-                        adds}
+          const Matrix T = state->columns();
+          CausalProduct{queries.phi(), columns, keys.values(), out, T.first1(width), adds}.run(
+              Order::reverse);
+          CausalProduct{queries.phi(), columns.part0(width, 1), ones(padded),
+                        out,           T.part1(width, 1),       /*adds=*/true}
               .run(Order::reverse);
           CausalProduct{columns, queries.phi(), phi, dvalues.matrix(padded), state->rows(), adds}
               .run(Order::reverse);

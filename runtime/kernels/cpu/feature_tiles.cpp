@@ -39,7 +39,9 @@ float FeatureTiles::stabiliser(const Task& task) const {
 }
 
 void FeatureTiles::start(const Task& task, int64_t key_head) {
+  if (task == task_) return;
   task_ = task;
+  grad_.reset();
   features_.emplace("features_" + map_.variant());
   begin(*features_);
   features_->add(map_.real_features().const_data_ptr<float>(), {{phi_.width(), 1}});
@@ -49,6 +51,8 @@ void FeatureTiles::start(const Task& task, int64_t key_head) {
 
 void FeatureTiles::start_gradient(const Task& task, int64_t key_head, float* sums) {
   start(task, key_head);
+  if (grad_ && sums == sums_) return;
+  sums_ = sums;
   grad_.emplace("features_grad_" + map_.variant());
   begin(*grad_);
   add_tile(*grad_, phi_, phi_.width());

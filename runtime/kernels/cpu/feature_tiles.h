@@ -14,7 +14,8 @@ class FeatureTiles {
   /// `tokens`.
   FeatureTiles(const PackedMap& map, const at::Tensor& x, const at::Tensor& weight, int64_t tokens);
 
-  /// What follows is of this task. key_head: whose parameters the map takes.
+  /// What follows is of this task; costs nothing where it was so before. key_head: whose parameters
+  /// the map takes.
   void start(const Task& task, int64_t key_head);
   /// The same, gradients included; sums: where the parameters' are added, PackedMap::sum_size().
   void start_gradient(const Task& task, int64_t key_head, float* sums);
@@ -39,7 +40,8 @@ class FeatureTiles {
   const PackedMap& map_;
   TokenRows rows_;
   TokenWeights weights_;
-  Task task_{};
+  Task task_{-1, -1, -1, 0, 0};
+  const float* sums_ = nullptr;  ///< of grad_
   int64_t first_ = 0, padded_ = 0;
   Matrix x_rows_{};  ///< of the last compute(): in x_, or where the tokens lie
   Tile x_, phi_, dx_;

@@ -109,9 +109,9 @@ void PackedMap::plant_search() {
 }
 
 void PackedMap::locate(const Matrix& x, const Sites& sites) const {
-  locate_avx512({x.data, d_, x.stride1, x.extent1, proj_[0].const_data_ptr<float>(),
-                 bias_[0].const_data_ptr<float>(), projections_, floats(levels_), level_count_,
-                 floats(base_), sites.t, sites.segment, sites.pitch});
+  locate_avx512({x.data, d_, x.stride1, x.extent1, floats(proj_), floats(bias_), projections_,
+                 floats(levels_), level_count_, floats(base_), sites.t, sites.segment,
+                 sites.pitch});
 }
 
 void PackedMap::pack_dense() {

@@ -11,6 +11,8 @@ Backward backward(const Problem& problem, const Forward& saved, const at::Tensor
 at::Tensor power_sum(const at::Tensor& x, const MapArgs& map);
 std::pair<at::Tensor, MapGrads> power_grad(const at::Tensor& x, const MapArgs& map,
                                            const at::Tensor& coefficient);
+void decode_step(const Problem& problem, const at::Tensor& state, const at::Tensor& norm,
+                 const at::Tensor& out);
 at::Tensor key_maximum(const at::Tensor& x, const MapArgs& map, const at::Tensor& weight);
 
 }  // namespace luna::kernels::cpu

@@ -21,12 +21,13 @@ double inner_point(double begin, double end) {
   return 0.5 * (begin + end);
 }
 
-/// Where a segment's line is anchored: its nearer finite end. Close to the segment's tokens, so
-/// that the line's value there cancels nothing; 0 where that is no number to subtract.
+/// Where a segment's line is anchored: its point nearest to 0, around which tokens lie. Close to
+/// them the line's value cancels nothing, also where a floor is cut far out; 0 where that point is
+/// no number to subtract.
 double base_point(double begin, double end) {
   constexpr double kFar = 1e18;
-  if (std::abs(begin) < kFar) return begin;
-  return std::abs(end) < kFar ? end : 0.0;
+  const double nearest = std::clamp(0.0, begin, end);
+  return std::abs(nearest) < kFar ? nearest : 0.0;
 }
 
 /// Tokens per segment from which the segment form is the faster one.

@@ -16,6 +16,10 @@ namespace luna::kernels {
 struct Task {
   int64_t b, h, slot;
   int64_t first, tokens;  ///< token range
+  bool operator==(const Task& other) const {
+    return b == other.b && h == other.h && slot == other.slot && first == other.first &&
+           tokens == other.tokens;
+  }
 };
 
 class Tasks {

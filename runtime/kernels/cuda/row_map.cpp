@@ -90,7 +90,10 @@ RowFeatures RowMap::compute(const Chunks& chunks, const at::Tensor& x, int64_t f
   row.chunks = chunks;
   row.x = chunks.rows(x, width_);
   if (projects()) row.t = project(row.x);
-  if (args_.stabilised_by != Stabiliser::absent) row.stabiliser = stabilisers(row, stabiliser);
+  if (args_.stabilised_by != Stabiliser::absent) {
+    row.square = row.x.square().sum(2).view(-1);
+    row.stabiliser = stabilisers(row, stabiliser);
+  }
   if (args_.token_values.defined()) {
     const at::Tensor values = args_.token_values.narrow(0, first_token, chunks.T);
     const int64_t width = values.size(1);
@@ -122,7 +125,10 @@ void RowMap::add_inputs(KernelCall& call, const RowFeatures& row) const {
     if (args_.map == "performer" && k == kOwnMaximum) continue;
     std::visit([&](auto value) { call.add(value); }, args_.scalars[k]);
   }
-  if (row.stabiliser.defined()) call.add(row.stabiliser);
+  if (row.stabiliser.defined()) {
+    call.add(row.square);
+    call.add(row.stabiliser);
+  }
 }
 
 at::Tensor RowMap::gradient(const RowFeatures& row, const at::Tensor& dphi, MapSums* sums) const {

@@ -13,10 +13,10 @@ namespace luna::kernels::cuda {
 /// What the pipelines of a map read and gave of a piece's tokens.
 struct RowFeatures {
   Chunks chunks{};
-  at::Tensor x;                         ///< [z, chunk, width]
-  at::Tensor t;                         ///< [z, chunk, P]: projections, where the map has some
-  at::Tensor phi;                       ///< [z, chunk, features()]
-  at::Tensor stabiliser, token_values;  ///< of every row, where the map reads them
+  at::Tensor x;    ///< [z, chunk, width]
+  at::Tensor t;    ///< [z, chunk, P]: projections, where the map has some
+  at::Tensor phi;  ///< [z, chunk, features()]
+  at::Tensor square, stabiliser, token_values;  ///< of every row, where the map reads them
 };
 
 /// Sums over the tokens of all pieces, float64.

@@ -7,10 +7,14 @@
 namespace luna::ops {
 namespace {
 
+using Generator = std::optional<at::Generator>;
+
 enum HedgehogOption { kSoftmax, kExp };
 
-const std::vector<MapParam> kAffine = {{"W", "md", ParamKind::trained, ParamHeads::any},
-                                       {"b", "m", ParamKind::trained, ParamHeads::any}};
+std::vector<MapParam> affine_params(int64_t) {
+  return {{"W", "md", ParamKind::trained, ParamHeads::any},
+          {"b", "m", ParamKind::trained, ParamHeads::any}};
+}
 
 /// y [B, heads, tokens, m]; a query head takes its key head's W and b.
 at::Tensor affine(const at::Tensor& x, const MapContext& context) {
@@ -55,8 +59,7 @@ std::vector<at::Tensor> unfold_hedgehog(const kernels::MapGrads& grads, const Ma
 }
 
 /// As torch's Linear begins: U(-r, r), r = 1/sqrt(d), W and b.
-std::vector<at::Tensor> linear(int64_t m, int64_t d,
-                               const std::optional<at::Generator>& generator) {
+std::vector<at::Tensor> linear(int64_t m, int64_t d, const Generator& generator) {
   const double r = 1.0 / std::sqrt(static_cast<double>(d));
   const auto uniform = [&](at::IntArrayRef shape) {
     return at::empty(shape, at::kFloat).uniform_(-r, r, generator);
@@ -66,8 +69,7 @@ std::vector<at::Tensor> linear(int64_t m, int64_t d,
 }
 
 /// The identity and b = 0; rows beyond d, which the identity does not reach, as torch's Linear.
-std::vector<at::Tensor> identity(int64_t m, int64_t d,
-                                 const std::optional<at::Generator>& generator) {
+std::vector<at::Tensor> identity(int64_t m, int64_t d, int64_t, const Generator& generator) {
   at::Tensor w = at::eye(m, d, at::kFloat);
   if (m > d) w.narrow(0, d, m - d).copy_(linear(m - d, d, generator)[0]);
   return {w, at::zeros({m}, at::kFloat)};
@@ -78,11 +80,13 @@ std::vector<at::Tensor> identity(int64_t m, int64_t d,
 FixedMap t2r_map() {
   FixedMap map{"t2r", "phi(x) = relu(W x + b)", "T2R, Kasai 2021", "m",
                [](const c10::SymInt&, const c10::SymInt& m, int64_t) { return m; }};
-  map.params = kAffine;
+  map.params = affine_params;
   map.map = [](const at::Tensor& x, const MapContext& context) {
     return affine(x, context).relu();
   };
-  map.draw = linear;
+  map.draw = [](int64_t m, int64_t d, int64_t, const Generator& generator) {
+    return linear(m, d, generator);
+  };
   map.fold = [](int64_t, const MapContext& context) {
     kernels::MapArgs args;
     args.map = "projected_relu";
@@ -102,7 +106,7 @@ FixedMap hedgehog_map() {
                "Hedgehog, Zhang 2024 (exp is the paper's form)", "2m",
                [](const c10::SymInt&, const c10::SymInt& m, int64_t) { return 2 * m; }};
   map.option.words = {"softmax", "exp"};
-  map.params = kAffine;
+  map.params = affine_params;
   map.map = hedgehog;
   map.draw = identity;
   map.fold = fold_hedgehog;

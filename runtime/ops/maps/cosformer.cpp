@@ -1,19 +1,22 @@
 // cosFormer: ReLU features that fade with the distance of two tokens,
 // phi(q_i) phi(k_j) = relu(q_i) relu(k_j) cos(theta_i - theta_j).
 #include "runtime/ops/maps/maps.h"
+#include "runtime/ops/packed.h"
 
 namespace luna::ops {
 namespace {
 
 constexpr double kQuarterTurn = 1.57079632679489661923;
 
-/// theta_i = pi/2 i / length, i from 1, float64 [tokens, 1]; length: the option, else the longer
-/// side's.
+/// theta_i = pi/2 i / length, i from 1, float64 [tokens, 1] (of positions: [B, 1]); length: the
+/// option, else the longer side's.
 at::Tensor angles(int64_t tokens, const MapContext& context, c10::Device device) {
   const int64_t length = context.option > 0 ? context.option : context.length;
-  const at::Tensor i = at::arange(context.position + 1, context.position + tokens + 1,
-                                  at::TensorOptions(device).dtype(at::kDouble));
-  return (i * (kQuarterTurn / static_cast<double>(length))).unsqueeze(-1);
+  const at::Tensor before = context.positions
+                                ? context.positions->to(at::kDouble)
+                                : at::arange(context.position, context.position + tokens,
+                                             at::TensorOptions(device).dtype(at::kDouble));
+  return ((before + 1) * (kQuarterTurn / static_cast<double>(length))).unsqueeze(-1);
 }
 
 at::Tensor cosformer(const at::Tensor& x, const MapContext& context) {
@@ -29,10 +32,10 @@ std::string refusal(const Inputs& in, const Spec& spec, int64_t option) {
                  "every later token; name the largest length, as in \"cosformer:4096\""
                : "";
   }
-  const c10::SymInt longest = in.q.sym_size(2).max(in.k.sym_size(2));
-  if (longest <= option) return "";
+  const c10::SymInt tokens = longest(in);
+  if (tokens <= option) return "";
   return c10::str("feature_map \"", spec.feature_map, "\" takes at most ", option, " tokens, got ",
-                  longest, "; name a larger length");
+                  tokens, "; name a larger length");
 }
 
 }  // namespace
@@ -58,6 +61,7 @@ FixedMap cosformer_map() {
     return args;
   };
   map.refusal = refusal;
+  map.positional = true;
   return map;
 }
 

@@ -14,14 +14,16 @@ inline FixedMap elementwise_map(const char* name, const char* formula, const cha
   return map;
 }
 
-FixedMap performer_map();   // random_features.cpp
-FixedMap rff_map();         // random_features.cpp
-FixedMap rfa_map();         // random_features.cpp
-FixedMap cosformer_map();   // cosformer.cpp
-FixedMap dpfp_map();        // products.cpp
-FixedMap taylor2_map();     // products.cpp
-FixedMap t2r_map();         // affine.cpp
-FixedMap hedgehog_map();    // affine.cpp
-FixedMap polaformer_map();  // polaformer.cpp
+FixedMap performer_map();    // random_features.cpp
+FixedMap rff_map();          // random_features.cpp
+FixedMap rfa_map();          // random_features.cpp
+FixedMap cosformer_map();    // cosformer.cpp
+FixedMap dpfp_map();         // products.cpp
+FixedMap taylor2_map();      // products.cpp
+FixedMap t2r_map();          // affine.cpp
+FixedMap hedgehog_map();     // affine.cpp
+FixedMap polaformer_map();   // polaformer.cpp
+FixedMap luna_deep_map();    // psi_tables.cpp
+FixedMap luna_spline_map();  // psi_tables.cpp
 
 }  // namespace luna::ops

@@ -36,7 +36,7 @@ FixedMap polaformer_map() {
                "v's columns meets phi(q) with its halves exchanged",
                "PolaFormer, Meng 2025", "2d",
                [](const c10::SymInt& d, const c10::SymInt&, int64_t) { return 2 * d; }};
-  map.params = {{"power", "d", ParamKind::trained}};
+  map.params = [](int64_t) { return std::vector<MapParam>{{"power", "d", ParamKind::trained}}; };
   map.columns = ValueColumns::by_polarity;
   map.map = polaformer;
   map.fold = [](int64_t d, const MapContext& context) {
@@ -52,7 +52,7 @@ FixedMap polaformer_map() {
     const at::Tensor s = context.params[0].sigmoid();
     return std::vector<at::Tensor>{grads.coordinates * kRange * s * (1 - s)};
   };
-  map.draw = [](int64_t, int64_t d, const std::optional<at::Generator>&) {
+  map.draw = [](int64_t, int64_t d, int64_t, const std::optional<at::Generator>&) {
     return std::vector<at::Tensor>{at::zeros({d}, at::kFloat)};
   };
   map.refusal = refusal;

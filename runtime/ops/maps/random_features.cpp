@@ -131,9 +131,9 @@ FixedMap performer_map() {
                  return option == kHyperbolic ? 2 * m : m;
                }};
   map.option.words = {"positive", "hyperbolic"};
-  map.params = {{"W", "md", ParamKind::drawn}};
+  map.params = [](int64_t) { return std::vector<MapParam>{{"W", "md", ParamKind::drawn}}; };
   map.map = performer;
-  map.draw = [](int64_t m, int64_t d, const std::optional<at::Generator>& generator) {
+  map.draw = [](int64_t m, int64_t d, int64_t, const std::optional<at::Generator>& generator) {
     return std::vector<at::Tensor>{performer_projection(m, d, generator)};
   };
   map.fold = fold_performer;
@@ -147,9 +147,9 @@ FixedMap rff_map() {
                "Rahimi 2007, Choromanski 2021", "2m",
                [](const c10::SymInt&, const c10::SymInt& m, int64_t) { return 2 * m; }};
   map.option.words = {"", "norm"};
-  map.params = {{"W", "md", ParamKind::drawn}};
+  map.params = [](int64_t) { return std::vector<MapParam>{{"W", "md", ParamKind::drawn}}; };
   map.map = rff;
-  map.draw = [](int64_t m, int64_t d, const std::optional<at::Generator>& generator) {
+  map.draw = [](int64_t m, int64_t d, int64_t, const std::optional<at::Generator>& generator) {
     return std::vector<at::Tensor>{normal(m, d, generator)};
   };
   map.fold = fold_rff;
@@ -160,9 +160,11 @@ FixedMap rfa_map() {
   FixedMap map{"rfa", "phi(x) = m^-1/2 [sin(W' x/|x|), cos(W' x/|x|)], rows w'_i = sigma o w_i",
                "RFA, Peng 2021", "2m",
                [](const c10::SymInt&, const c10::SymInt& m, int64_t) { return 2 * m; }};
-  map.params = {{"W", "md", ParamKind::drawn}, {"sigma", "d", ParamKind::trained}};
+  map.params = [](int64_t) {
+    return std::vector<MapParam>{{"W", "md", ParamKind::drawn}, {"sigma", "d", ParamKind::trained}};
+  };
   map.map = rfa;
-  map.draw = [](int64_t m, int64_t d, const std::optional<at::Generator>& generator) {
+  map.draw = [](int64_t m, int64_t d, int64_t, const std::optional<at::Generator>& generator) {
     return std::vector<at::Tensor>{normal(m, d, generator), at::ones({d}, at::kFloat)};
   };
   map.unit_rows = true;

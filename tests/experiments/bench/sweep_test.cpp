@@ -35,7 +35,7 @@ TEST(Sweep, SizesAreNamesOrNumbersOfTokens) {
     EXPECT_EQ(sizes[i].d, 32 << ((i - 1) % 3));
     EXPECT_EQ(sizes[i].B * sizes[i].H, 8);
   }
-  EXPECT_EQ(sweep_sizes(usual_sweep()).size(), 2u + 6 * 3);
+  EXPECT_EQ(sweep_sizes(usual_sweep()).size(), 3u + 6 * 3);
 }
 
 class UnknownSize : public ::testing::TestWithParam<const char*> {};
@@ -43,7 +43,7 @@ class UnknownSize : public ::testing::TestWithParam<const char*> {};
 TEST_P(UnknownSize, IsRefused) {
   EXPECT_EQ(error_of<UsageError>([] { sweep_sizes({GetParam()}); }),
             std::string("unknown size '") + GetParam() +
-                "'; known: A, B and numbers of tokens such as 64 or 4k");
+                "'; known: A, B, decode and numbers of tokens such as 64 or 4k");
 }
 
 INSTANTIATE_TEST_SUITE_P(Names, UnknownSize,
@@ -60,6 +60,12 @@ TEST(Sweep, HasEveryOperatorPassModeAndNumberOfThreads) {
   std::set<std::string> names;
   for (const Operator& op : all_operators()) names.insert(op.name);
   EXPECT_EQ(names, expected);
+}
+
+TEST(Sweep, DecodesOneTokenOfManySequences) {
+  EXPECT_EQ(keys_of(sweep_groups(sweep_sizes({"decode"}), {2}, "luna|listing1")),
+            (std::set<std::string>{"luna/B:512/H:8/N:1/d:64/causal/decode/threads:2",
+                                   "listing1/B:512/H:8/N:1/d:64/causal/decode/threads:2"}));
 }
 
 TEST(Sweep, SaysWhatEachOperatorIs) {
@@ -130,6 +136,21 @@ TEST(Admission, ThrowsForAWrongOperator) {
   Admission admission({1, 1});
   const std::string error = error_of([&] { admission.refused(op, size, false); });
   EXPECT_EQ(error.rfind("bench: luna is wrong at d 8 (error 0.01, accepted ", 0), 0u) << error;
+}
+
+TEST(Admission, ThrowsForAStepThatLeavesAWrongState) {
+  const Size size{"tiny", 2, 1, 1, 8, 3, 2, 5};
+  for (Operator op : decode_operators()) {
+    Admission admission({1, 1});
+    EXPECT_EQ(admission.refused(op, size, true), "") << op.name;
+    const auto right = op.apply;
+    op.apply = [right](const Inputs& in) {
+      const at::Tensor out = right(in);
+      in.norm.mul_(1.01);
+      return out;
+    };
+    EXPECT_NE(error_of([&] { Admission({1, 1}).refused(op, size, true); }), "no error") << op.name;
+  }
 }
 
 TEST(Admission, LeavesOutWhatIsSlowAtItsSize) {

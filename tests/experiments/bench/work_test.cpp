@@ -46,6 +46,11 @@ TEST(Work, SoftmaxIsQuadratic) {
   expect_work(scores_work(size, Pass::kForward), tokens * full, tokens * (1024 + 16 * 1000));
 }
 
+TEST(Work, DecodingReadsAndWritesTheState) {
+  expect_work(decode_work(kOne, 64, MapWork::kCoordinate), 2 * 64 + 4 * 64 * 64 + 4 * 64 + 64,
+              4 * (4 * 64 + 2 * 64 * 65));
+}
+
 /// Every operator has a model, and it grows with B, H and N.
 TEST(Work, EveryOperatorHasAModel) {
   const Size small{"small", 1, 1, 16, 8, 3, 2, 5};

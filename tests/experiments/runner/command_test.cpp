@@ -61,7 +61,7 @@ INSTANTIATE_TEST_SUITE_P(
             "size", {"bench", "--sizes", "C"}, "unknown size 'C'; did you mean 'A'? Known: A, B\n"},
         Usage{"size_full",
               {"bench", "--full", "--sizes", "C"},
-              "unknown size 'C'; known: A, B and numbers of tokens such as 64 or 4k\n"},
+              "unknown size 'C'; known: A, B, decode and numbers of tokens such as 64 or 4k\n"},
         Usage{"filter", {"bench", "--full", "--filter", "lnua"}, "--filter 'lnua' leaves no row\n"},
         Usage{"filter_quick", {"bench", "--filter", "luna"}, "--filter goes with --full\n"},
         Usage{"minutes",

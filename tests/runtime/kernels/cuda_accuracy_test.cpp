@@ -59,8 +59,8 @@ ops::Spec psi_spec(const char* psi, const char* activation) {
 }
 
 std::vector<ops::Spec> psi_maps() {
-  return {psi_spec("pwl", "relu"), psi_spec("dense", "relu"), psi_spec("dense", "gelu"),
-          psi_spec("dense", "silu")};
+  return {psi_spec("pwl", "relu"),   psi_spec("pwl", "leaky_relu"), psi_spec("pwl", "hardtanh"),
+          psi_spec("dense", "relu"), psi_spec("dense", "gelu"),     psi_spec("dense", "silu")};
 }
 
 std::vector<ops::Spec> fixed_maps(const std::vector<std::string>& names) {

@@ -12,7 +12,7 @@ constexpr int64_t kD = 8, kRows = 12;
 AttentionConfig small_config() {
   AttentionConfig config;
   config.head_size = kD;
-  config.features = kRows;
+  config.features = config.m = kRows;
   return config;
 }
 
@@ -22,7 +22,7 @@ TEST(FixedAttention, HoldsItsParamsByTheirKind) {
     const auto module = find_attention(name)->make(small_config());
     at::manual_seed(4);
     const std::vector<at::Tensor> initial = draw_feature_map(name, kRows, kD);
-    const auto& rows = ops::find_fixed_map(name)->params;
+    const auto& rows = ops::find_fixed_map(name).params();
     size_t trained = 0;
     for (size_t i = 0; i < rows.size(); ++i) {
       const bool learned = rows[i].kind == ops::ParamKind::trained;
@@ -37,11 +37,33 @@ TEST(FixedAttention, HoldsItsParamsByTheirKind) {
   }
 }
 
+/// A step of gradient descent reaches every trained param, and no other, and helps.
+TEST(FixedAttention, TrainsItsTrainedParams) {
+  for (const std::string& name : test::fused_map_names()) {
+    at::manual_seed(4);
+    const auto module = find_attention(name)->make(small_config());
+    const auto tokens = [] { return at::randn({2, 2, 40, kD}); };
+    const at::Tensor q = tokens(), k = tokens(), v = tokens(), target = tokens();
+    const auto loss = [&] { return (module->forward(q, k, v, {}) - target).square().mean(); };
+    const at::Tensor before = loss();
+    if (!before.requires_grad()) continue;
+    before.backward();
+    const at::NoGradGuard no_grad;
+    for (const auto& item : module->named_parameters()) {
+      const at::Tensor grad = item.value().grad();
+      ASSERT_TRUE(grad.defined() && grad.ne(0).any().item<bool>()) << name << " " << item.key();
+      item.value().sub_(grad * 1e-2);
+    }
+    EXPECT_LT(loss().item<double>(), before.item<double>()) << name;
+    for (const auto& item : module->named_buffers()) EXPECT_FALSE(item.value().grad().defined());
+  }
+}
+
 /// Built maps with a draw.
 std::vector<std::string> drawn_maps() {
   std::vector<std::string> names;
   for (const std::string& name : test::fused_map_names()) {
-    for (const ops::MapParam& param : ops::find_fixed_map(name)->params) {
+    for (const ops::MapParam& param : ops::find_fixed_map(name).params()) {
       if (param.kind == ops::ParamKind::drawn) names.push_back(name);
     }
   }

@@ -8,8 +8,13 @@
 namespace luna::test {
 namespace {
 
-constexpr int kLunaCases = 120, kFixedCases = 200, kLongCases = 16;
-constexpr int kCausalLunaCases = 40, kCausalFixedCases = 130;
+constexpr int kLunaCases = 120, kLinearCases = 40, kFixedCases = 200, kLongCases = 16,
+              kLongTableCases = 12;
+constexpr int kCausalLinearCases = 10, kCausalLunaCases = 40, kCausalFixedCases = 130;
+constexpr int kPackedLunaCases = 20, kPackedFixedCases = 50;
+
+/// Piecewise-linear activations beside relu.
+const std::vector<std::string> kLinear{"leaky_relu", "hardtanh"};
 
 [[maybe_unused]] const bool kPrinted = print_worst_at_end();
 
@@ -31,7 +36,7 @@ std::vector<Case> long_cases() {
     c.shape.Nq = tokens[k % tokens.size()];
     c.shape.N = tokens[(k + k / tokens.size()) % tokens.size()];
     c.shape.hid = std::min<int64_t>(c.shape.hid, c.separate ? 4 : 48);
-    c.spec.activation = "relu";
+    c.spec.activation = std::vector<const char*>{"relu", "leaky_relu", "hardtanh"}[k % 3];
     c.spec.psi = "pwl";
   }
   // 261 segments: more than the search in registers holds.
@@ -42,10 +47,27 @@ std::vector<Case> long_cases() {
   return cases;
 }
 
+/// LUNA's other psis in segment form, causal and not.
+std::vector<Case> long_table_cases() {
+  std::vector<Case> cases =
+      random_fixed_cases(kLongTableCases, 6, {"luna-deep", "luna-deep:3", "luna-spline"});
+  for (size_t k = 0; k < cases.size(); k++) {
+    Shape& s = cases[k].shape;
+    s.B = s.Hk = 1;
+    s.H = 1 + k % 2;
+    s.Nq = s.N = k % 4 < 2 ? 1025 : 2100;
+    s.hid = std::min<int64_t>(s.hid, 12);
+    cases[k].spec.causal = k / 3 % 2;
+  }
+  return cases;
+}
+
 /// Every option that causal attention has, on lengths around a chunk's and beyond a strip's.
 std::vector<Case> causal_cases() {
   const std::vector<int64_t> tokens = {0, 1, 7, 31, 63, 64, 65, 100, 130, 300};
   std::vector<Case> cases = random_luna_cases(kCausalLunaCases, 4);
+  const std::vector<Case> linear = random_luna_cases(kCausalLinearCases, 8, kLinear);
+  cases.insert(cases.end(), linear.begin(), linear.end());
   const std::vector<Case> fixed = random_fixed_cases(kCausalFixedCases, 5, causal_map_names());
   cases.insert(cases.end(), fixed.begin(), fixed.end());
   for (size_t k = 0; k < cases.size(); k++) {
@@ -59,11 +81,34 @@ std::vector<Case> causal_cases() {
   return cases;
 }
 
+/// A row of sequences, empty and of one token among them; every other case causal.
+std::vector<Case> packed_cases() {
+  const std::vector<std::vector<int64_t>> begins = {{0, 5, 5, 6, 40},      {0, 0, 64, 129},
+                                                    {0, 30, 60, 90, 90},   {0, 3},
+                                                    {0, 64, 65, 150, 160}, {0, 0}};
+  std::vector<Case> cases = random_luna_cases(kPackedLunaCases, 6);
+  const std::vector<Case> fixed = random_fixed_cases(kPackedFixedCases, 7, causal_map_names());
+  cases.insert(cases.end(), fixed.begin(), fixed.end());
+  for (size_t k = 0; k < cases.size(); k++) {
+    Case& c = cases[k];
+    c.begins = begins[k % begins.size()];
+    c.shape.B = 1;
+    c.shape.N = c.shape.Nq = c.begins.back();
+    c.spec.causal = k % 2 == 1;
+    if (c.spec.causal) c.spec.ch_rms_target = 0.0;
+  }
+  return cases;
+}
+
 TEST_P(Accuracy, WithinAMultipleOfEager) { expect_within_bounds(GetParam()); }
 
 INSTANTIATE_TEST_SUITE_P(Luna, Accuracy, ::testing::ValuesIn(random_luna_cases(kLunaCases, 1)));
+INSTANTIATE_TEST_SUITE_P(PiecewiseLinear, Accuracy,
+                         ::testing::ValuesIn(random_luna_cases(kLinearCases, 7, kLinear)));
 INSTANTIATE_TEST_SUITE_P(Long, Accuracy, ::testing::ValuesIn(long_cases()));
+INSTANTIATE_TEST_SUITE_P(LongTables, Accuracy, ::testing::ValuesIn(long_table_cases()));
 INSTANTIATE_TEST_SUITE_P(Causal, Accuracy, ::testing::ValuesIn(causal_cases()));
+INSTANTIATE_TEST_SUITE_P(Packed, Accuracy, ::testing::ValuesIn(packed_cases()));
 INSTANTIATE_TEST_SUITE_P(Fixed, Accuracy, ::testing::ValuesIn(random_fixed_cases(kFixedCases, 2)));
 
 }  // namespace

@@ -47,13 +47,24 @@ const std::vector<Refusal> kNumbers{
     {"feature_eps", "luna_attention: feature_eps must be finite, got inf.",
      [](In, Options o) { o.feature_eps = INFINITY; }},
     {"pwl_knots",
-     "luna_attention: psi \"pwl\" takes at most 4368 hidden units (one knot each), got 4372; use "
-     "psi "
-     "\"dense\" or \"auto\".",
+     "luna_attention: psi \"pwl\" takes at most 4368 hidden units of activation \"relu\" (knots "
+     "each: 1), got 4372; use psi \"dense\" or \"auto\".",
      [](In in, Options o) {
        o.psi = "pwl";
        in.params[ops::kW1] = in.params[ops::kB1] = in.params[ops::kW2] = at::ones({4, 1093});
      }},
+    {"hardtanh_knots",
+     "luna_attention: psi \"pwl\" takes at most 2184 hidden units of activation \"hardtanh\" "
+     "(knots "
+     "each: 2), got 2188.",
+     [](In in, Options o) {
+       o.activation = "hardtanh";
+       in.params[ops::kW1] = in.params[ops::kB1] = in.params[ops::kW2] = at::ones({4, 547});
+     }},
+    {"dense_leaky_relu",
+     "luna_attention: psi \"dense\" needs activation \"relu\", \"gelu\" or \"silu\", got "
+     "\"leaky_relu\"; use psi \"auto\" or \"pwl\".",
+     [](In, Options o) { o.psi = "dense", o.activation = "leaky_relu"; }},
     {"causal", "luna_attention: causal needs as many queries as keys, got Nq = 9 and N = 37.",
      [](In, Options o) { o.causal = true; }},
     {"causal_ch_rms",

@@ -1,5 +1,4 @@
-// pwl against dense where psi's parameters are extreme. Both against float64, held to the accuracy
-// bound.
+// psi's evaluations where its parameters are extreme, against float64, held to the accuracy bound.
 #include "tests/support/compare.h"
 
 namespace luna::test {
@@ -49,10 +48,13 @@ TEST_P(PwlExtreme, StaysWithinTheBoundAsDenseDoes) {
   c.spec.feature_eps = 1e-2;  // no query hangs on one small feature, whose rounding would decide
   ops::Inputs in = make_inputs(c);
   extreme.change(in.params);
-  redraw_tokens(c, in);
-  for (const char* psi : {"pwl", "dense"}) {
+  for (const auto& [psi, activation] :
+       {std::pair{"pwl", "relu"}, {"dense", "relu"}, {"pwl", "leaky_relu"}, {"pwl", "hardtanh"}}) {
     c.spec.psi = psi;
-    expect_within_bounds(run_all(in, c.spec, make_grad(c)), std::string(psi) + " " + extreme.name);
+    c.spec.activation = activation;
+    redraw_tokens(c, in);
+    expect_within_bounds(run_all(in, c.spec, make_grad(c)),
+                         c10::str(psi, " ", activation, " ", extreme.name));
   }
 }
 

@@ -33,7 +33,7 @@ TEST_P(FixedMaps, GradientsEqualFiniteDifferences) {
   const Literal literal(in, c.spec);
   const Result result = run(in, c.spec, grad, Through::reference, at::kDouble);
   std::vector<at::Tensor*> leaves{&in.q, &in.k, &in.v};
-  const auto& rows = ops::find_fixed_map(c.spec.feature_map)->params;
+  const auto& rows = ops::find_fixed_map(c.spec.feature_map).params();
   for (size_t i = 0; i < rows.size(); ++i) {
     if (rows[i].kind == ops::ParamKind::trained) leaves.push_back(&in.params[i]);
   }
@@ -121,6 +121,10 @@ TEST(FeatureOrder, IsTheDocumentedOne) {
   expect_row(features_of("hedgehog:exp", a, b, {w, one}),
              {std::exp(a + 1), std::exp(b + 1), std::exp(-a - 1), std::exp(-b - 1)}, "hedgehog");
   expect_row(features_of("polaformer", a, b, {zero}), {a * a * a, 0, 0, 8}, "polaformer");
+  const at::Tensor knots = at::tensor({-1.0, 0.0, 2.0}, at::kDouble);
+  const at::Tensor values = at::tensor({4.0, 0.0, 4.0, 1.0, 1.0, -3.0}, at::kDouble).view({2, 3});
+  expect_row(features_of("luna-spline", a, b, {w, zero, knots, values}), {r, 0, 8 * r, r},
+             "luna-spline");
   const double h = s * s * (a * a + b * b) / 2, M = s * 2;  // the largest |w x|
   const auto e = [&](double t) { return (std::exp(t - h - M) + 1e-4) / 2; };
   expect_row(features_of("performer:hyperbolic", a, b, {w}),

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "tests/runtime/ops/literal_psi.h"
+
 namespace luna::test {
 namespace {
 
@@ -59,6 +61,10 @@ Literal::Params Literal::params(const ops::Inputs& in, int64_t key_head) const {
     return p.dim() > rank ? p[key_head] : p;
   };
   if (in.params.empty()) return out;
+  if (map_.rfind("luna-", 0) == 0) {
+    for (const at::Tensor& p : in.params) out.all.push_back(p.contiguous());
+    return out;
+  }
   if (map_ == "polaformer") {
     out.b = row(in.params[0]);
     return out;
@@ -136,6 +142,9 @@ double Literal::weight(const Pair& pair, const Params& p) const {
   if (map_ == "performer" || map_ == "rff") return random_features(pair, p);
   if (map_ == "t2r" || map_ == "hedgehog") return affine(pair, p);
   if (map_ == "taylor2" || map_ == "dpfp") return products(pair);
+  if (map_.rfind("luna-", 0) == 0) {
+    return dot(psi_features(map_, pair.q, p.all), psi_features(map_, pair.k, p.all));
+  }
   if (map_ == "rfa") {
     const Row uq = scaled(pair.q, 1 / std::sqrt(dot(pair.q, pair.q)));
     const Row uk = scaled(pair.k, 1 / std::sqrt(dot(pair.k, pair.k)));

@@ -19,8 +19,9 @@ class Literal {
  private:
   /// Parameters of one key head.
   struct Params {
-    std::vector<Row> w;  ///< W's rows
-    Row b;               ///< the other parameter: b, sigma or power
+    std::vector<Row> w;           ///< W's rows
+    Row b;                        ///< the other parameter: b, sigma or power
+    std::vector<at::Tensor> all;  ///< LUNA's other psis: as they are given
   };
   struct Pair {
     Row q, k;

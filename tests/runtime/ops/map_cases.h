@@ -35,7 +35,7 @@ inline std::vector<Case> map_cases() {
     c.mask = MaskKind::random;
     c.spec.denominator = "clamp_min";
     cases.push_back(c);
-    for (const ops::MapParam& param : ops::find_fixed_map(name)->params) {
+    for (const ops::MapParam& param : ops::find_fixed_map(name).params()) {
       if (param.heads == ops::ParamHeads::shared || c.per_head) continue;
       c.per_head = true;
       cases.push_back(c);
@@ -61,7 +61,7 @@ inline std::vector<std::string> causal_maps() {
 /// GoogleTest takes letters, digits and _ in a name.
 inline std::string map_test_name(const ::testing::TestParamInfo<std::string>& info) {
   std::string name = info.param;
-  for (char& letter : name) letter = letter == ':' ? '_' : letter;
+  for (char& letter : name) letter = std::isalnum(letter) ? letter : '_';
   return name;
 }
 

@@ -9,17 +9,16 @@ class MapRefused : public ::testing::TestWithParam<Refusal> {};
 
 TEST_P(MapRefused, WithThisMessage) { expect_fused_refusal(GetParam()); }
 
-/// What only the reference takes so far.
-class ReferenceRefused : public ::testing::TestWithParam<Refusal> {};
+/// Of one row of tokens.
+class PackedRefused : public ::testing::TestWithParam<Refusal> {};
 
-TEST_P(ReferenceRefused, WithThisMessage) {
+TEST_P(PackedRefused, WithThisMessage) {
   Case c = small_case(GetParam().feature_map);
   c.shape.B = 1;
   c.shape.Nq = c.shape.N;
   ops::Inputs in = make_inputs(c);
   GetParam().change(in, c.spec);
-  EXPECT_EQ(torch_error_of([&] { ops::check("reference_attention", in, c.spec); }),
-            GetParam().message);
+  EXPECT_EQ(torch_error_of([&] { run_forward(in, c.spec, Through::fused); }), GetParam().message);
 }
 
 const std::vector<Refusal> kMaps{
@@ -68,10 +67,51 @@ const std::vector<Refusal> kMaps{
      [](In, Options o) { o.feature_map = "cosformer:36"; }, "cosformer"},
 };
 
+const std::vector<Refusal> kPsi{
+    {"deep_count",
+     "fixed_attention: feature map \"luna-deep:1\" takes 6 parameters (proj_weight [m, d], "
+     "proj_bias "
+     "[m], W_1 [hid1], b_1 [hid1], W_out [L, hid1], b_out [L]), got 8.",
+     [](In, Options o) { o.feature_map = "luna-deep:1"; }, "luna-deep"},
+    {"deep_layer",
+     "fixed_attention: luna-deep's W_2 must be [hid2, hid1] with hid1 = 13, got [13, 14].",
+     [](In in, Options) { in.params[4] = in.params[4].t(); }, "luna-deep"},
+    {"deep_knots",
+     "fixed_attention: luna-deep's psi has 5000 knots behind hidden layer 1, at most 4368 are "
+     "searched; use fewer or narrower hidden layers.",
+     [](In in, Options) {
+       in.params[2] = at::ones({5000});
+       in.params[3] = at::linspace(-1, 1, 5000);
+       in.params[4] = at::ones({14, 5000});
+     },
+     "luna-deep"},
+    {"spline_few", "fixed_attention: luna-spline takes from 2 to 4370 knots, got 1.",
+     [](In in, Options) {
+       for (const size_t i : {2, 3}) in.params[i] = in.params[i].narrow(-1, 0, 1);
+     },
+     "luna-spline"},
+    {"spline_many", "fixed_attention: luna-spline takes from 2 to 4370 knots, got 4371.",
+     [](In in, Options) {
+       in.params[2] = at::arange(4371, at::kFloat);
+       in.params[3] = at::ones({4, 4371});
+     },
+     "luna-spline"},
+    {"spline_values",
+     "fixed_attention: luna-spline's values must be [L, K] with K = 14, got [4, 13].",
+     [](In in, Options) { in.params[3] = in.params[3].narrow(1, 0, 13); }, "luna-spline"},
+    {"spline_order", "fixed_attention: luna-spline's knots must rise strictly, got 1 behind 2.",
+     [](In in, Options) {
+       in.params[2] = at::tensor({0.0f, 2.0f, 1.0f});
+       in.params[3] = at::ones({4, 3});
+     },
+     "luna-spline"},
+    {"spline_gradient",
+     "fixed_attention: luna-spline's knots is not trained and gets no gradient; pass "
+     "knots.detach().",
+     [](In in, Options) { in.params[2].requires_grad_(true); }, "luna-spline"},
+};
+
 const std::vector<Refusal> kUnbuilt{
-    {"activation",
-     "luna_attention: activation \"hardtanh\" is not built yet; use luna::reference_attention.",
-     [](In, Options o) { o.activation = "hardtanh"; }},
     {"elements",
      "luna_attention: k may have at most 2147483647 elements, got 2147483648; split the batch or "
      "the "
@@ -98,33 +138,31 @@ const std::vector<Refusal> kPacked{
      [](In in, Options) {
        pack(in, {0, 12, 12, 37});
      }},
-    {"dtype", "reference_attention: cu_seqlens must be int32, got Long.",
+    {"dtype", "luna_attention: cu_seqlens must be int32, got Long.",
      [](In in, Options) {
        in.cu_seqlens = at::tensor({0, 37}, at::kLong);
      }},
-    {"shape", "reference_attention: cu_seqlens must be [S + 1] for S > 0 sequences, got [1].",
+    {"shape", "luna_attention: cu_seqlens must be [S + 1] for S > 0 sequences, got [1].",
      [](In in, Options) { pack(in, {0}); }},
-    {"ends", "reference_attention: cu_seqlens must begin with 0 and end with N = 37, got 0 and 36.",
+    {"ends", "luna_attention: cu_seqlens must begin with 0 and end with N = 37, got 0 and 36.",
      [](In in, Options) {
        pack(in, {0, 36});
      }},
-    {"order", "reference_attention: cu_seqlens must not fall, got 11 behind 12.",
+    {"order", "luna_attention: cu_seqlens must not fall, got 11 behind 12.",
      [](In in, Options) {
        pack(in, {0, 12, 11, 37});
      }},
-    {"device",
-     "reference_attention: cu_seqlens must be on the host or on q's device cpu, got meta.",
+    {"device", "luna_attention: cu_seqlens must be on the host or on q's device cpu, got meta.",
      [](In in, Options) {
        pack(in, {0, 37});
        in.cu_seqlens = in.cu_seqlens->to(at::kMeta);
      }},
-    {"batch", "reference_attention: cu_seqlens needs B = 1, all sequences in one row, got B = 2.",
+    {"batch", "luna_attention: cu_seqlens needs B = 1, all sequences in one row, got B = 2.",
      [](In in, Options) {
        pack(in, {0, 37});
        for (at::Tensor* x : {&in.q, &in.k, &in.v}) *x = x->expand({2, -1, -1, -1});
      }},
-    {"queries",
-     "reference_attention: cu_seqlens needs as many queries as keys, got Nq = 36 and N = 37.",
+    {"queries", "luna_attention: cu_seqlens needs as many queries as keys, got Nq = 36 and N = 37.",
      [](In in, Options) {
        pack(in, {0, 37});
        in.q = in.q.narrow(2, 0, 36);
@@ -132,8 +170,9 @@ const std::vector<Refusal> kPacked{
 };
 
 INSTANTIATE_TEST_SUITE_P(Maps, MapRefused, ::testing::ValuesIn(kMaps), refusal_name);
+INSTANTIATE_TEST_SUITE_P(Psi, MapRefused, ::testing::ValuesIn(kPsi), refusal_name);
 INSTANTIATE_TEST_SUITE_P(Unbuilt, MapRefused, ::testing::ValuesIn(kUnbuilt), refusal_name);
-INSTANTIATE_TEST_SUITE_P(Packed, ReferenceRefused, ::testing::ValuesIn(kPacked), refusal_name);
+INSTANTIATE_TEST_SUITE_P(Packed, PackedRefused, ::testing::ValuesIn(kPacked), refusal_name);
 
 }  // namespace
 }  // namespace luna::test

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 
 #include "runtime/luna.h"
 #include "runtime/ops/fixed_maps.h"
@@ -35,6 +36,9 @@ TEST(FixedMapName, SaysWhatIsAccepted) {
       {"dpfp:-1", "dpfp, dpfp:<nu>" + number},
       {"dpfp:99999999999999999999", "dpfp, dpfp:<nu>" + number},
       {"cosformer:0", "cosformer, cosformer:<max_length>" + number},
+      {"luna-deep:0", "luna-deep, luna-deep:<layers> with a whole number from 1 to 9."},
+      {"luna-deep:10", "luna-deep, luna-deep:<layers> with a whole number from 1 to 9."},
+      {"luna-spline:3", "luna-spline."},
       {"elu:3", "elu."},
       {"performer:foo", "performer, performer:positive, performer:hyperbolic."},
       {"rff:", "rff, rff:norm."},
@@ -47,9 +51,19 @@ TEST(FixedMapName, SaysWhatIsAccepted) {
   }
   EXPECT_EQ(torch_error_of([] { draw_feature_map("tanh", 4, 4); }),
             "draw_feature_map: unknown feature_map \"tanh\"; known: elu, relu, relu2, identity, "
-            "performer, rff, rfa, cosformer, dpfp, taylor2, t2r, hedgehog, polaformer.");
+            "performer, rff, rfa, cosformer, dpfp, taylor2, t2r, hedgehog, polaformer, luna-deep, "
+            "luna-spline.");
   EXPECT_EQ(torch_error_of([] { draw_feature_map("rff", 0, 4); }),
             "draw_feature_map: m and d must be > 0, got 0 and 4.");
+}
+
+/// At m = 20, d = 8.
+std::vector<int64_t> sizes_of(const ops::MapParam& row) {
+  const std::map<char, int64_t> sizes{{'m', 20}, {'d', 8},  {'L', 8}, {'K', 33},
+                                      {'1', 64}, {'2', 64}, {'3', 64}};
+  std::vector<int64_t> shape;
+  for (const char* letter = row.letters; *letter; ++letter) shape.push_back(sizes.at(*letter));
+  return shape;
 }
 
 TEST(DrawFeatureMap, FillsWhatTheMapLists) {
@@ -59,16 +73,13 @@ TEST(DrawFeatureMap, FillsWhatTheMapLists) {
       return draw_feature_map(name, 20, 8, at::detail::createCPUGenerator(seed));
     };
     const auto params = drawn(1), same = drawn(1), other = drawn(2);
-    ASSERT_EQ(params.size(), map->params.size()) << name;
+    const std::vector<ops::MapParam> rows = map.params();
+    ASSERT_EQ(params.size(), rows.size()) << name;
     for (size_t i = 0; i < params.size(); ++i) {
       EXPECT_EQ(params[i].scalar_type(), at::kFloat) << name;
-      EXPECT_EQ(params[i].sizes(),
-                ops::shapes(map->params[i])[0] == "md"
-                    ? (std::vector<int64_t>{20, 8})
-                    : (std::vector<int64_t>{ops::shapes(map->params[i])[0] == "m" ? 20 : 8}))
-          << name;
+      EXPECT_EQ(params[i].sizes(), sizes_of(rows[i])) << name;
       EXPECT_TRUE(same_bits(params[i], same[i])) << name;
-      if (map->params[i].kind == ops::ParamKind::drawn) {
+      if (rows[i].kind == ops::ParamKind::drawn) {
         EXPECT_FALSE(same_bits(params[i], other[i])) << name;
       }
     }
@@ -96,6 +107,22 @@ TEST(DrawFeatureMap, DrawsThePublishedDistributions) {
   EXPECT_NEAR(deviation(hedgehog[0].narrow(0, 16, 4080)), r / std::sqrt(3.0), 0.01);
   EXPECT_TRUE(hedgehog[1].eq(0).all().item<bool>());
   EXPECT_TRUE(draw_feature_map("hedgehog", 3, 5)[0].equal(at::eye(3, 5)));
+}
+
+TEST(DrawFeatureMap, BeginsLunasOtherPsisAsLuna) {
+  at::manual_seed(5);
+  const auto deep = draw_feature_map("luna-deep", 4096, 16);
+  EXPECT_NEAR(deep[0].std().item<double>(), 0.25, 0.01);
+  EXPECT_TRUE(deep[1].eq(0).all().item<bool>());
+  const auto expect_uniform = [](const at::Tensor& x, double r) {
+    EXPECT_LE(x.abs().max().item<double>(), r);
+    EXPECT_GE(x.abs().max().item<double>(), 0.7 * r);
+  };
+  for (const size_t i : {2, 3}) expect_uniform(deep[i], 1.0);
+  for (const size_t i : {4, 5, 6, 7}) expect_uniform(deep[i], 0.125);
+  const auto spline = draw_feature_map("luna-spline", 4, 16);
+  EXPECT_TRUE(spline[2].equal(at::linspace(-4, 4, 33)));
+  EXPECT_GT(spline[3].std(1).min().item<double>(), 0.01);  // no constant channel
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ class Nan : public ::testing::TestWithParam<std::string> {
   Nan() : case_(small_case(GetParam().substr(0, GetParam().find(' ')))) {
     const std::string option = GetParam().substr(std::min(GetParam().size(), GetParam().find(' ')));
     if (option == " dense") case_.spec.psi = "dense";
-    if (option == " gelu") case_.spec.activation = "gelu";
+    if (option == " gelu" || option == " hardtanh") case_.spec.activation = option.substr(1);
     if (option == " signed") case_.spec.nonneg = false;
     if (option == " exp") case_.spec.envelope = "exp";
     if (option == " norm") case_.spec.envelope = "norm";
@@ -84,9 +84,9 @@ TEST_P(Nan, InGradOutputStaysInItsQuery) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Maps, Nan,
-                         ::testing::Values("luna", "luna dense", "luna gelu", "luna signed",
-                                           "luna exp", "luna norm", "luna clamp", "luna separate",
-                                           "luna segments"));
+                         ::testing::Values("luna", "luna dense", "luna gelu", "luna hardtanh",
+                                           "luna signed", "luna exp", "luna norm", "luna clamp",
+                                           "luna separate", "luna segments"));
 INSTANTIATE_TEST_SUITE_P(Fixed, Nan, ::testing::ValuesIn(fused_map_names()));
 
 TEST(NanChRms, OfMaskedKeysGoesNowhere) {

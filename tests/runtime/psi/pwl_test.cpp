@@ -3,9 +3,10 @@
 #include "runtime/psi/pwl.h"
 
 #include <gtest/gtest.h>
-#include <rapidcheck.h>
 
 #include <cmath>
+
+#include "tests/runtime/psi/tables.h"
 
 namespace luna::psi {
 namespace {
@@ -13,6 +14,7 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 struct Mlp {
+  std::string activation;
   int64_t L, hid;
   bool separate;
   std::vector<float> w1, b1, w2, b2;
@@ -25,11 +27,14 @@ struct Mlp {
     };
     return {tensor(w1, units), tensor(b1, units), tensor(w2, {L, hid}), tensor(b2, {L})};
   }
+  const PiecewiseLinear& lines() const { return *piecewise_linear(activation); }
+  Pwl pwl() const { return {weights(), lines()}; }
 };
 
 /// How RapidCheck prints a counterexample.
 void showValue(const Mlp& m, std::ostream& out) {
-  out << "L " << m.L << ", hid " << m.hid << (m.separate ? ", separate" : ", shared");
+  out << m.activation << ", L " << m.L << ", hid " << m.hid
+      << (m.separate ? ", separate" : ", shared");
   const auto list = [&](const char* name, const std::vector<float>& values) {
     out << "\n" << name << ":" << std::hexfloat;
     for (const float value : values) out << " " << value;
@@ -40,20 +45,10 @@ void showValue(const Mlp& m, std::ostream& out) {
   list("b2", m.b2);
 }
 
-/// Weights of very different sizes, with zeros and repeats, so that knots coincide, vanish and
-/// overflow.
-rc::Gen<float> weight() {
-  return rc::gen::weightedOneOf<float>({
-      {6, rc::gen::map(rc::gen::inRange(-3000, 3001),
-                       [](int x) { return static_cast<float>(x) / 1000.0f; })},
-      {3, rc::gen::element(0.0f, 1.0f, -1.0f, 2.0f, -2.0f)},
-      {1, rc::gen::element(1e-30f, -1e-30f, 1e-42f, 1e8f, -1e8f)},
-  });
-}
-
 rc::Gen<Mlp> mlp() {
   return rc::gen::exec([] {
     Mlp m;
+    m.activation = *rc::gen::element<std::string>("relu", "leaky_relu", "hardtanh");
     m.L = *rc::gen::inRange<int64_t>(1, 6);
     m.hid = *rc::gen::inRange<int64_t>(1, 20);
     m.separate = *rc::gen::arbitrary<bool>();
@@ -69,44 +64,43 @@ rc::Gen<Mlp> mlp() {
   });
 }
 
+double act(const std::string& name, double x) {
+  if (name == "relu") return x > 0 ? x : 0.0;
+  return name == "leaky_relu" ? (x > 0 ? x : 0.01 * x) : std::min(std::max(x, -1.0), 1.0);
+}
+
+double slope(const std::string& name, double x) {
+  if (name == "relu") return x > 0 ? 1.0 : 0.0;
+  return name == "leaky_relu" ? (x > 0 ? 1.0 : 0.01) : (x > -1 && x < 1 ? 1.0 : 0.0);
+}
+
 /// psi_l(t) by its definition, and the sum of the sizes of its terms, which scales the rounding
-/// error. A unit within rounding of its knot counts with its size whichever side it falls on.
-std::pair<double, double> direct(const Weights& w, int64_t l, double t) {
+/// error. A unit within rounding of its knot counts with its larger size of the two sides.
+std::pair<double, double> direct(const Mlp& m, const Weights& w, int64_t l, double t) {
   double value = w.b2[l], size = std::abs(w.b2[l]);
   for (int64_t u = 0; u < w.units; ++u) {
     if (l < w.first_channel(u) || l >= w.last_channel(u)) continue;
     const double w2 = w.w2[w.w2_index(l, u)], pre = w.w1[u] * t + w.b1[u];
     const double terms = std::abs(w.w1[u] * t) + std::abs(w.b1[u]);
-    if (pre > 0) value += w2 * pre;
-    if (pre > -1e-15 * terms) size += std::abs(w2) * terms;
+    value += w2 * act(m.activation, pre);
+    double larger = 0.0;
+    for (const double side : {-1e-15, 1e-15}) {
+      const Line line = m.lines().line_of(pre + side * (terms + 1.0));
+      larger = std::max(larger, std::abs(line.slope) * terms + std::abs(line.offset));
+    }
+    size += std::abs(w2) * larger;
   }
   return {value, size};
-}
-
-int64_t segment(const Pwl& pwl, float t) {
-  return std::upper_bound(pwl.knots().begin(), pwl.knots().end(), t) - pwl.knots().begin();
-}
-
-/// Points where a mistake would show: on and beside every knot, between knots, far out.
-std::vector<float> probes(const Pwl& pwl) {
-  std::vector<float> points{0.0f, -1.0f, 1.0f, 1e-20f, 1e4f, -1e4f};
-  for (const float knot : pwl.knots()) {
-    if (!std::isfinite(knot) || std::abs(knot) > 1e30f) continue;
-    points.insert(points.end(), {knot, std::nextafter(knot, -INFINITY),
-                                 std::nextafter(knot, INFINITY), knot + 0.37f, knot - 0.37f});
-  }
-  return points;
 }
 
 TEST(Pwl, EqualsTheMlpEverywhere) {
   EXPECT_TRUE(rc::check([] {
     const Mlp m = *mlp().as("psi");
-    const Pwl pwl(m.weights());
-    for (const float t : probes(pwl)) {
-      const int64_t s = segment(pwl, t);
+    const Pwl pwl = m.pwl();
+    for (const float t : probes(pwl.table())) {
       for (int64_t l = 0; l < m.L; ++l) {
-        const auto [expected, size] = direct(pwl.weights(), l, t);
-        RC_ASSERT(std::abs(pwl.slope(s, l) * t + pwl.intercept(s, l) - expected) <= 1e-13 * size);
+        const auto [expected, size] = direct(m, pwl.weights(), l, t);
+        RC_ASSERT(std::abs(value(pwl.table(), t, l) - expected) <= 1e-13 * size);
       }
     }
   }));
@@ -115,51 +109,62 @@ TEST(Pwl, EqualsTheMlpEverywhere) {
 TEST(Pwl, KnotsAscendAndConstantUnitsHaveNone) {
   EXPECT_TRUE(rc::check([] {
     const Mlp m = *mlp().as("psi");
-    const Pwl pwl(m.weights());
-    RC_ASSERT(std::is_sorted(pwl.knots().begin(), pwl.knots().end()));
+    const Pwl pwl = m.pwl();
+    RC_ASSERT(std::is_sorted(pwl.table().knots.begin(), pwl.table().knots.end()));
     const auto moving = std::count_if(m.w1.begin(), m.w1.end(), [](float w) { return w != 0.0f; });
-    RC_ASSERT(static_cast<int64_t>(pwl.knots().size()) == moving);
+    RC_ASSERT(static_cast<int64_t>(pwl.table().knots.size()) == moving * m.lines().knots());
   }));
+}
+
+/// Whether a unit's argument is a break but for rounding: t may count for either side of it.
+bool near_a_break(const Mlp& m, const Weights& w, double t) {
+  for (int64_t u = 0; u < w.units; ++u) {
+    if (w.w1[u] == 0.0) continue;
+    const double terms = std::abs(w.w1[u] * t) + std::abs(w.b1[u]);
+    for (const double at : m.lines().breaks) {
+      if (std::abs(w.w1[u] * t + w.b1[u] - at) <= 1e-15 * terms) return true;
+    }
+  }
+  return false;
 }
 
 /// Gradients from segment sums equal the sums over samples taken one by one.
 TEST(Pwl, GradientEqualsTheSumOverSamples) {
   EXPECT_TRUE(rc::check([] {
     const Mlp m = *mlp().as("psi");
-    const Pwl pwl(m.weights());
+    const Pwl pwl = m.pwl();
     const Weights& w = pwl.weights();
     Fold fold;
     for (int64_t l = 0; l < m.L; ++l) fold.scale.push_back(0.5 + 0.25 * static_cast<double>(l));
     Gradient expected(w), size(w), given(w);
     kernels::MapGrads sums;
-    sums.g0 = at::zeros({pwl.segments(), m.L}, at::kDouble);
-    sums.g1 = at::zeros({pwl.segments(), m.L}, at::kDouble);
+    sums.g0 = at::zeros({pwl.table().segments(), m.L}, at::kDouble);
+    sums.g1 = at::zeros({pwl.table().segments(), m.L}, at::kDouble);
     const std::vector<float> samples{0.61f, -0.83f, 1.9f, -2.7f, 0.013f, 5.5f, -31.0f};
     for (size_t i = 0; i < samples.size(); ++i) {
       const double t = samples[i];
-      const int64_t s = segment(pwl, samples[i]);
+      const int64_t s = segment(pwl.table(), samples[i]);
       for (int64_t l = 0; l < m.L; ++l) {
         const double g = std::sin(1.0 + static_cast<double>(i) + 3.0 * static_cast<double>(l));
         sums.g0[s][l] += g;
         sums.g1[s][l] += g * t;
-        expected.scale[l] += g * direct(w, l, t).first;
-        size.scale[l] += direct(w, l, t).second;
+        expected.scale[l] += g * direct(m, w, l, t).first;
+        size.scale[l] += direct(m, w, l, t).second;
         const double scaled = g * fold.scale[l];
         expected.b2[l] += scaled;
         size.b2[l] += std::abs(scaled);
         for (int64_t u = 0; u < w.units; ++u) {
           if (l < w.first_channel(u) || l >= w.last_channel(u)) continue;
           const int64_t index = w.w2_index(l, u);
-          // Active as the segments see it: at or right of the knot for w1 > 0, left of it for w1 <
-          // 0.
-          const double pre = w.w1[u] * t + w.b1[u];
-          if (!(pre > 0)) continue;
-          expected.w2[index] += scaled * pre;
-          expected.w1[u] += scaled * w.w2[index] * t;
-          expected.b1[u] += scaled * w.w2[index];
-          size.w2[index] += std::abs(scaled) * (std::abs(w.w1[u] * t) + std::abs(w.b1[u]));
-          size.w1[u] += std::abs(scaled * w.w2[index] * t);
-          size.b1[u] += std::abs(scaled * w.w2[index]);
+          const double pre = w.w1[u] * t + w.b1[u], rate = slope(m.activation, pre);
+          const double terms = std::abs(w.w1[u] * t) + std::abs(w.b1[u]);
+          const double y = act(m.activation, pre);
+          expected.w2[index] += scaled * y;
+          expected.w1[u] += scaled * w.w2[index] * rate * t;
+          expected.b1[u] += scaled * w.w2[index] * rate;
+          size.w2[index] += std::abs(scaled) * (rate * terms + std::abs(y));
+          size.w1[u] += std::abs(scaled * w.w2[index] * rate * t);
+          size.b1[u] += std::abs(scaled * w.w2[index] * rate);
         }
       }
     }
@@ -171,10 +176,7 @@ TEST(Pwl, GradientEqualsTheSumOverSamples) {
       }
       return true;
     };
-    // A sample on a knot may count for either side: only samples off every knot are compared.
-    for (const float t : samples) {
-      RC_PRE(std::find(pwl.knots().begin(), pwl.knots().end(), t) == pwl.knots().end());
-    }
+    for (const float t : samples) RC_PRE(!near_a_break(m, w, t));
     RC_ASSERT(close(given.b2, expected.b2, size.b2));
     RC_ASSERT(close(given.w2, expected.w2, size.w2));
     RC_ASSERT(close(given.w1, expected.w1, size.w1));
@@ -184,32 +186,55 @@ TEST(Pwl, GradientEqualsTheSumOverSamples) {
 }
 
 Mlp two_units(float w1, float b1) {
-  return {1, 2, false, {w1, 1.0f}, {b1, -0.5f}, {1.0f, 1.0f}, {0.25f}};
+  return {"relu", 1, 2, false, {w1, 1.0f}, {b1, -0.5f}, {1.0f, 1.0f}, {0.25f}};
 }
 
 TEST(Pwl, HugeUnitLeavesNoTraceWhereItIsInactive) {
-  const Pwl pwl(two_units(-1e20f, 0.0f).weights());  // active for t < 0 alone
-  const int64_t s = segment(pwl, 1.0f);
-  EXPECT_DOUBLE_EQ(pwl.slope(s, 0), 1.0);
-  EXPECT_DOUBLE_EQ(pwl.intercept(s, 0), 0.25 - 0.5);
+  const Pwl pwl = two_units(-1e20f, 0.0f).pwl();  // active for t < 0 alone
+  const int64_t s = segment(pwl.table(), 1.0f);
+  EXPECT_DOUBLE_EQ(line(pwl.table(), s, 0).slope, 1.0);
+  EXPECT_DOUBLE_EQ(line(pwl.table(), s, 0).offset, 0.25 - 0.5);
 }
 
 TEST(Pwl, AnyParameterThatIsNotFiniteSpoilsItsChannels) {
   for (const float bad : {NAN, INFINITY, -INFINITY}) {
     for (const auto& mlp : {two_units(bad, 1.0f), two_units(1.0f, bad)}) {
-      const Pwl pwl(mlp.weights());
-      for (int64_t s = 0; s < pwl.segments(); ++s) EXPECT_TRUE(std::isnan(pwl.intercept(s, 0)));
+      const Pwl pwl = mlp.pwl();
+      for (int64_t s = 0; s < pwl.table().segments(); ++s)
+        EXPECT_TRUE(std::isnan(line(pwl.table(), s, 0).offset));
     }
   }
 }
 
 TEST(Pwl, KnotsBeyondFloatSaturate) {
-  const Pwl right(two_units(1e-30f, -1e20f).weights()), left(two_units(1e-30f, 1e20f).weights());
-  EXPECT_EQ(right.knots().back(), kInfinity);
-  EXPECT_EQ(left.knots().front(), std::numeric_limits<float>::lowest());
+  const Pwl right = two_units(1e-30f, -1e20f).pwl(), left = two_units(1e-30f, 1e20f).pwl();
+  EXPECT_EQ(right.table().knots.back(), kInfinity);
+  EXPECT_EQ(left.table().knots.front(), std::numeric_limits<float>::lowest());
 }
 
-TEST(Psi, AutoTakesTheTableUpToItsLimitAndForReluAlone) {
+TEST(Pwl, SteepHardtanhLeavesNoTraceWhereItIsFlat) {
+  const Mlp m{"hardtanh", 1, 2, false, {1e20f, 1.0f}, {0.0f, 0.25f}, {1.0f, 1.0f}, {0.5f}};
+  const Pwl pwl = m.pwl();
+  for (const float t : {-0.5f, 0.5f}) {
+    const int64_t s = segment(pwl.table(), t);
+    EXPECT_DOUBLE_EQ(line(pwl.table(), s, 0).slope, 1.0);
+    EXPECT_DOUBLE_EQ(line(pwl.table(), s, 0).offset, 0.75 + (t > 0 ? 1.0 : -1.0));
+  }
+}
+
+/// Of a unit with w1 = 0 that sits on a break, as torch.
+TEST(PiecewiseLinear, TakesTheFlatterSlopeOnABreak) {
+  for (const auto& [name, x, expected] : {std::tuple{"relu", 0.0, 0.0},
+                                          {"leaky_relu", 0.0, 0.01},
+                                          {"hardtanh", -1.0, 0.0},
+                                          {"hardtanh", 1.0, 0.0},
+                                          {"hardtanh", 0.5, 1.0}}) {
+    EXPECT_EQ(piecewise_linear(name)->line_of(x).slope, expected) << name << " " << x;
+  }
+  EXPECT_EQ(piecewise_linear("gelu"), nullptr);
+}
+
+TEST(Psi, AutoTakesTheTableUpToItsLimitAndForPiecewiseLinearAlone) {
   const auto table = [](const std::string& psi, const std::string& activation, int64_t hid) {
     const at::Tensor one = at::ones({hid});
     kernels::MapArgs args;
@@ -224,6 +249,11 @@ TEST(Psi, AutoTakesTheTableUpToItsLimitAndForReluAlone) {
   EXPECT_EQ(table("auto", "gelu", 4), "dense_gelu");
   EXPECT_THROW(table("pwl", "silu", 4), c10::Error);
   EXPECT_THROW(table("pwl", "relu", kernels::kMaxKnots + 1), c10::Error);
+  EXPECT_EQ(table("auto", "leaky_relu", kernels::kMaxKnots), "pwl");
+  EXPECT_THROW(table("auto", "leaky_relu", kernels::kMaxKnots + 1), c10::Error);
+  EXPECT_EQ(table("auto", "hardtanh", kernels::kMaxKnots / 2), "pwl");
+  EXPECT_THROW(table("auto", "hardtanh", kernels::kMaxKnots / 2 + 1), c10::Error);
+  EXPECT_THROW(table("dense", "hardtanh", 4), c10::Error);
 }
 
 }  // namespace

@@ -1,0 +1,168 @@
+#include "runtime/psi/network.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+namespace luna::psi {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+/// y += a x.
+void add_multiple(double a, const double* x, int64_t n, double* y) {
+  for (int64_t i = 0; i < n; ++i) y[i] += a * x[i];
+}
+
+/// x [rows, n] times matrix [n, columns], added to out [rows, columns].
+void add_product(const std::vector<double>& x, const double* matrix, int64_t n, int64_t columns,
+                 std::vector<double>& out) {
+  const auto rows = static_cast<int64_t>(x.size()) / n;
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t i = 0; i < n; ++i) {
+      const double factor = x[r * n + i];
+      if (factor != 0.0) add_multiple(factor, matrix + i * columns, columns, &out[r * columns]);
+    }
+  }
+}
+
+double sum_of(const std::vector<double>& x) { return std::accumulate(x.begin(), x.end(), 0.0); }
+
+}  // namespace
+
+Network::Network(at::TensorList params) {
+  std::vector<std::vector<double>> host = to_host(params);
+  for (size_t i = 0; i < host.size(); i += 2) {
+    layers_.push_back({params[i].size(0), std::move(host[i]), std::move(host[i + 1])});
+  }
+  table_.L = layers_.back().out;
+  Lines lines{1, {1.0}, {0.0}};
+  for (size_t i = 0; i + 1 < layers_.size(); ++i) {
+    Layer& layer = layers_[i];
+    layer.in = std::move(lines);
+    lines = apply(layer);
+    split(layer, lines);
+    const auto knots = table_.knots.size();
+    TORCH_CHECK_VALUE(knots <= static_cast<size_t>(kernels::kMaxKnots),
+                      "fixed_attention: luna-deep's psi has ", knots, " knots behind hidden layer ",
+                      i + 1, ", at most ", kernels::kMaxKnots,
+                      " are searched; use fewer or narrower hidden layers.");
+    lines = rectify(layer, lines);
+  }
+  layers_.back().in = std::move(lines);
+  lines = apply(layers_.back());
+  table_.slope = std::move(lines.slope);
+  table_.intercept = std::move(lines.intercept);
+  spoil_where_not_finite();
+}
+
+Network::Lines Network::apply(const Layer& layer) {
+  const int64_t in = layer.in.width, segments = layer.in.segments();
+  std::vector<double> transposed(in * layer.out);
+  for (int64_t j = 0; j < layer.out; ++j) {
+    for (int64_t i = 0; i < in; ++i) transposed[i * layer.out + j] = layer.weight[j * in + i];
+  }
+  Lines out{layer.out, std::vector<double>(segments * layer.out), {}};
+  for (int64_t s = 0; s < segments; ++s) {
+    out.intercept.insert(out.intercept.end(), layer.bias.begin(), layer.bias.end());
+  }
+  add_product(layer.in.slope, transposed.data(), in, layer.out, out.slope);
+  add_product(layer.in.intercept, transposed.data(), in, layer.out, out.intercept);
+  return out;
+}
+
+void Network::split(Layer& layer, const Lines& lines) {
+  std::vector<float> knots, crossings(layer.out), cuts;
+  for (int64_t s = 0; s < lines.segments(); ++s) {
+    const double* slope = &lines.slope[s * layer.out];
+    const double* intercept = &lines.intercept[s * layer.out];
+    const float begin = s > 0 ? table_.knots[s - 1] : -kInfinity;
+    const float end = s + 1 < lines.segments() ? table_.knots[s] : kInfinity;
+    cuts.clear();
+    for (int64_t j = 0; j < layer.out; ++j) {
+      crossings[j] = round_up(-intercept[j] / slope[j]);
+      if (crossings[j] > begin && crossings[j] < end) cuts.push_back(crossings[j]);
+    }
+    std::sort(cuts.begin(), cuts.end());
+    cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
+    for (size_t part = 0; part <= cuts.size(); ++part) {
+      const float left = part > 0 ? cuts[part - 1] : begin;
+      layer.parent.push_back(s);
+      for (int64_t j = 0; j < layer.out; ++j) {
+        const bool right_of_it = crossings[j] <= left;
+        layer.active.push_back(slope[j] == 0.0 ? intercept[j] > 0.0
+                                               : (right_of_it ? slope[j] > 0.0 : slope[j] < 0.0));
+      }
+    }
+    knots.insert(knots.end(), cuts.begin(), cuts.end());
+    if (s + 1 < lines.segments()) knots.push_back(end);
+  }
+  table_.knots = std::move(knots);
+}
+
+Network::Lines Network::rectify(const Layer& layer, const Lines& lines) {
+  Lines out{layer.out, {}, {}};
+  for (size_t k = 0; k < layer.active.size(); ++k) {
+    const size_t at = layer.parent[k / layer.out] * layer.out + k % layer.out;
+    out.slope.push_back(layer.active[k] ? lines.slope[at] : 0.0);
+    out.intercept.push_back(layer.active[k] ? lines.intercept[at] : 0.0);
+  }
+  return out;
+}
+
+Network::Lines Network::rectify_back(const Layer& layer, const Lines& grad) {
+  const size_t size = layer.in.segments() * layer.out;
+  Lines out{layer.out, std::vector<double>(size), std::vector<double>(size)};
+  for (size_t k = 0; k < layer.active.size(); ++k) {
+    if (!layer.active[k]) continue;
+    const size_t at = layer.parent[k / layer.out] * layer.out + k % layer.out;
+    out.slope[at] += grad.slope[k];
+    out.intercept[at] += grad.intercept[k];
+  }
+  return out;
+}
+
+void Network::spoil_where_not_finite() {
+  // 0 x is NaN for a parameter that is not finite, as in eager's sums.
+  double hidden = 0.0;
+  for (size_t i = 0; i + 1 < layers_.size(); ++i) {
+    hidden += 0.0 * (sum_of(layers_[i].weight) + sum_of(layers_[i].bias));
+  }
+  const Layer& last = layers_.back();
+  for (size_t k = 0; k < table_.intercept.size(); ++k) {
+    const int64_t l = static_cast<int64_t>(k) % table_.L;
+    const double* row = &last.weight[l * last.in.width];
+    table_.intercept[k] +=
+        hidden + 0.0 * (std::accumulate(row, row + last.in.width, 0.0) + last.bias[l]);
+  }
+}
+
+Network::Lines Network::apply_back(const Layer& layer, const Lines& grad) {
+  const size_t size = layer.in.slope.size();
+  Lines out{layer.in.width, std::vector<double>(size), std::vector<double>(size)};
+  add_product(grad.slope, layer.weight.data(), layer.out, out.width, out.slope);
+  add_product(grad.intercept, layer.weight.data(), layer.out, out.width, out.intercept);
+  return out;
+}
+
+std::vector<std::vector<double>> Network::gradients(const TableGradient& table_grad) const {
+  std::vector<std::vector<double>> all(2 * layers_.size());
+  Lines grad{table_.L, table_grad.slope, table_grad.intercept};
+  for (size_t i = layers_.size(); i-- > 0;) {
+    const Layer& layer = layers_[i];
+    const int64_t in = layer.in.width;
+    std::vector<double>&weight = all[2 * i], &bias = all[2 * i + 1];
+    weight.resize(layer.weight.size());
+    bias.resize(layer.bias.size());
+    for (size_t k = 0; k < grad.slope.size(); ++k) {
+      const size_t s = k / layer.out, j = k % layer.out;
+      add_multiple(grad.slope[k], &layer.in.slope[s * in], in, &weight[j * in]);
+      add_multiple(grad.intercept[k], &layer.in.intercept[s * in], in, &weight[j * in]);
+      bias[j] += grad.intercept[k];
+    }
+    if (i > 0) grad = rectify_back(layers_[i - 1], apply_back(layer, grad));
+  }
+  return all;
+}
+
+}  // namespace luna::psi
