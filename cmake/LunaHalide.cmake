@@ -15,7 +15,7 @@ set(LUNA_CPU_TARGETS
   x86-64-linux-avx-avx2-f16c-fma-sse41-avx512-avx512_skylake
   x86-64-linux-avx-avx2-f16c-fma-sse41)
 set(LUNA_CUDA_TARGET x86-64-linux-avx-avx2-f16c-fma-sse41-cuda-cuda_capability_80-user_context)
-set(LUNA_MAX_PIPELINES 150)
+set(LUNA_MAX_PIPELINES 170)
 set_property(GLOBAL PROPERTY LUNA_PIPELINES "")
 
 # luna_pipeline(NAME GENERATOR DEVICE [PARAM=VALUE ...]): builds function NAME, DEVICE is cpu or cuda.

@@ -104,6 +104,11 @@ TORCH_LIBRARY_IMPL(luna, AutocastCPU, library) {
   library.impl("fixed_attention", autocast<&fixed_attention>);
 }
 
+TORCH_LIBRARY_IMPL(luna, AutocastCUDA, library) {
+  library.impl("luna_attention", autocast<&luna_attention>);
+  library.impl("fixed_attention", autocast<&fixed_attention>);
+}
+
 TORCH_LIBRARY_IMPL(luna, CUDA, library) {
   library.impl("_attention_forward", &forward_kernel);
   library.impl("_attention_backward", &backward_kernel);

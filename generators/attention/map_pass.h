@@ -27,11 +27,11 @@ class MapPass : public Halide::Generator<Pass> {
   template <typename T>
   using Output = Halide::GeneratorOutput<T>;
 
-  void add_map_inputs(bool with_gradient, bool batched = false) {
+  void add_map_inputs(bool with_gradient, Form form = Form::tile) {
     MapOptions options;
     options.levels = levels;
     options.size = size;
-    options.batched = batched;
+    options.form = form;
     feature_map_ = make_feature_map(map, options);
     auto list = feature_map_->inputs();
     if (with_gradient) {

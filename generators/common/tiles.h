@@ -49,6 +49,9 @@ constexpr int kUnits = 32;
 /// Batched pipelines sum tokens in slots of a multiple of this many.
 constexpr int kSlotAlign = 64;
 
+/// CUDA: tokens of a chunk of causal attention.
+constexpr int kCausalChunk = 64;
+
 constexpr int64_t round_up(int64_t x, int64_t step) { return (x + step - 1) / step * step; }
 
 }  // namespace luna::tiles

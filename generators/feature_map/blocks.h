@@ -19,6 +19,14 @@ class Blocks : public FeatureMap {
     schedule_runs(phi_, runs_, lanes);
   }
 
+  bool writes_runs() const override { return true; }
+  void schedule_rows(Func) override {
+    each_by_itself(phi_);
+    for (size_t k = 0; k < runs_.size(); k++) {
+      warp::update_by_rows(phi_.update(static_cast<int>(k)), n_, runs_[k]);
+    }
+  }
+
  protected:
   /// Distance between blocks of `width` features.
   static Expr pitch(const Expr& width) { return round_up(width, tiles::kRowColumns); }

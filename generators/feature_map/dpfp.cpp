@@ -19,21 +19,29 @@ class Dpfp : public Blocks {
     tile_ = tile;
     nu_ = arguments.scalars.at("nu");
     const Expr d = tile.d;
+    const RDom over(0, 2 * d, 0, nu_, "over_pairs");
+    runs_ = {over};
+    phi_(D_, n_) = 0.0f;
+    const Expr D = over.y * pitch(2 * d) + over.x, partner = over.x + over.y + 1;
+    if (options_.form == Form::rows) {
+      phi_(D, n_) = rectified(over.x) * rectified(partner % (2 * d));
+      return phi_;
+    }
     const RDom over_d(0, d, "over_d"), wrapped(0, nu_, "wrapped");
     r_(j_, n_) = 0.0f;
     r_(over_d, n_) = floor_at(tile.x(over_d, n_), 0.0f);
     r_(over_d + d, n_) = floor_at(-tile.x(over_d, n_), 0.0f);
     r_(wrapped + 2 * d, n_) = r_(wrapped, n_);
     r_runs_ = {over_d, over_d};
-    const RDom over(0, 2 * d, 0, nu_, "over_pairs");
-    phi_(D_, n_) = 0.0f;
-    phi_(over.y * pitch(2 * d) + over.x, n_) = r_(over.x, n_) * r_(over.x + over.y + 1, n_);
-    runs_ = {over};
+    phi_(D, n_) = r_(over.x, n_) * r_(partner, n_);
     return phi_;
   }
 
   Gradient gradient(const Arguments&, const Func& dphi) override {
     const Expr d = tile_.d;
+    if (options_.form == Form::rows) {
+      return {gathered(dphi), {}};
+    }
     over_ = RDom(0, 2 * d, 0, nu_, "over_back");
     const Expr g = dphi(over_.y * pitch(2 * d) + over_.x, n_);
     const Expr partner = over_.x + over_.y + 1;
@@ -64,7 +72,29 @@ class Dpfp : public Blocks {
     }
   }
 
+  void schedule_rows_gradient(Func out) override {
+    warp::by_rows(out, warp::kRowColumns);
+    warp::of_column(dr_, out);
+  }
+
  private:
+  /// Rows form: r_i, and the gradient at every coordinate from the features that it is in.
+  Expr rectified(const Expr& i) const {
+    const Expr d = tile_.d, x = tile_.x(i % d, n_);
+    return floor_at(Halide::select(i < d, x, -x), 0.0f);
+  }
+  Func gathered(const Func& dphi) {
+    const Expr d = tile_.d, x = tile_.x(j_, n_);
+    const Expr own = Halide::min(j_, d - 1) + Halide::select(x > 0.0f, 0, d);
+    const RDom over_nu(0, nu_, "over_nu");
+    const Expr after = (own + over_nu + 1) % (2 * d), before = (own - over_nu - 1) % (2 * d);
+    const auto g = [&](const Expr& i) { return dphi(over_nu * pitch(2 * d) + i, n_); };
+    dr_(j_, n_) = 0.0f;
+    dr_(j_, n_) += g(own) * rectified(after) + g(before) * rectified(before);
+    const Expr slope = Halide::select(x > 0.0f, dr_(j_, n_), -dr_(j_, n_));
+    dx_(j_, n_) = Halide::strict_float(Halide::select(x == 0.0f, 0.0f, slope));
+    return dx_;
+  }
   Expr extent() const { return 2 * pitch(tile_.d) + nu_; }
   void schedule_r(const Halide::Target& target, const Halide::LoopLevel& at) {
     const int lanes = target.natural_vector_size<float>();

@@ -14,8 +14,11 @@ std::vector<Argument> Favor::inputs() const {
   list.push_back({"half_scale", Float(32), 0});  // d^-1/2 / 2
   list.push_back({"amplitude", Float(32), 0});   // m^-1/2
   list.push_back({"epsilon", Float(32), 0});     // m^-1/2 eps
-  if (options_.batched) {
-    list.push_back({"stabiliser", Float(32), 3});  // (n, h, b): M of every token
+  if (options_.form == Form::rows) {
+    list.push_back({"square", Float(32), 1});  // (n): |x|^2
+  }
+  if (options_.form != Form::tile) {  // (n, h, b), or (n): M of every token
+    list.push_back({"stabiliser", Float(32), options_.form == Form::batched ? 3 : 1});
   } else {
     list.push_back({"projections", Halide::Int(32), 0});  // m of which M is taken, or 0:
     list.push_back({"stabiliser", Float(32), 0});         // M of this (b, h)
@@ -32,7 +35,7 @@ Func Favor::features(const Arguments& arguments, const TokenTile& tile) {
   square_(at(n_)) = 0.0f;
   square_(at(n_)) += tile.x(at(over_square_, n_)) * tile.x(at(over_square_, n_));
   Expr largest;
-  if (options_.batched) {
+  if (options_.form != Form::tile) {
     largest = arguments.buffers.at("stabiliser")(at(n_));
   } else {
     const Expr projections = arguments.scalars.at("projections");
@@ -41,7 +44,9 @@ Func Favor::features(const Arguments& arguments, const TokenTile& tile) {
     maximum_(n_) = Halide::max(maximum_(n_), t_(over_m_, n_));
     largest = Halide::select(projections == 0, arguments.scalars.at("stabiliser"), maximum_(n_));
   }
-  const Expr exponent = t_(at(D_, n_)) - half_scale_ * square_(at(n_)) - largest;
+  const Expr square =
+      options_.form == Form::rows ? arguments.buffers.at("square")(n_) : square_(at(n_));
+  const Expr exponent = t_(at(D_, n_)) - half_scale_ * square - largest;
   phi_(at(D_, n_)) = amplitude_ * exp_nan(exponent) + epsilon_;
   return phi_;
 }
@@ -51,7 +56,7 @@ FeatureMap::Gradient Favor::gradient(const Arguments& arguments, const Func& dph
   const Func phi = given_features(arguments, phi_);
   dt_(at(i_, n_)) = dphi(at(i_, n_)) * (phi(at(i_, n_)) - epsilon_);
   const Gradient projected = project_back(arguments);
-  if (options_.batched) {
+  if (options_.form != Form::tile) {
     return projected;
   }
   over_i_sum_ = RDom(0, projections_, "over_i_sum");

@@ -1,6 +1,6 @@
 // FAVOR+ (Choromanski 2021): phi_i(x) = m^-1/2 [exp(t_i - |x|^2 d^-1/2 / 2 - M) + eps], t = W x
 // d^-1/4. M is a constant to the gradient: max_i t_i of a query token, an input per (b, h) of the
-// keys; in batched form an input per token on both sides.
+// keys; on a GPU an input per token on both sides.
 #pragma once
 
 #include "generators/feature_map/projected.h"

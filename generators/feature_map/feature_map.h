@@ -1,5 +1,5 @@
 // A feature map phi as the passes see it: features of a token tile, the gradient back through them,
-// and how both are scheduled on the CPU and, in batched form, on a GPU. One file per map, which
+// and how both are scheduled on the CPU and, in two forms, on a GPU. One file per map, which
 // registers itself by name (RegisterMap).
 #pragma once
 
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "Halide.h"
+#include "generators/common/warp.h"
 
 namespace luna {
 
@@ -34,7 +35,7 @@ struct Arguments {
   std::map<std::string, Expr> scalars;
 };
 
-/// The tokens a map works on: a tile (generators/attention/tile), or in batched form all of them.
+/// The tokens a map works on: a tile (generators/attention/tile), or on a GPU all of them.
 struct TokenTile {
   Func x;                       ///< rows x(j, n, batch), zero beyond d
   Expr d;                       ///< head size
@@ -63,11 +64,17 @@ struct GradientLoops {
   Halide::LoopLevel tokens, columns;
 };
 
+/// What a map is defined over. tile: a tile on the CPU. On a GPU gradients end at the projection,
+/// and what a map reads of every (b, h) is given of every token. batched: every Func has dimensions
+/// (h, b), and passes inline the map. rows: tokens are rows of matrices in memory; so are their
+/// projections t, which are given, and their features.
+enum class Form { tile, batched, rows };
+
 /// Generator parameters that select and size a map.
 struct MapOptions {
-  int levels = 2;        ///< levels of the 16-ary knot search
-  int size = 0;          ///< head size when fixed at build time, 0: run-time value
-  bool batched = false;  ///< every Func has dimensions (h, b), and gradients end at the projection
+  int levels = 2;  ///< levels of the 16-ary knot search
+  int size = 0;    ///< head size when fixed at build time, 0: run-time value
+  Form form = Form::tile;
 };
 
 class FeatureMap {
@@ -91,9 +98,9 @@ class FeatureMap {
   /// Defines phi(D, n, batch).
   virtual Func features(const Arguments& arguments, const TokenTile& tile) = 0;
   /// Defines dx(j, n) from dphi(D, n) and the sums of gradient_outputs(), in that order; on the CPU
-  /// arguments has the features as "phi" (weighted: of weight 0 or 1 except for psi maps). In
-  /// batched form x is the gradient at what the map is elementwise in (x itself or its projection)
-  /// and there are no sums.
+  /// arguments has the features as "phi" (weighted: of weight 0 or 1 except for psi maps). On a GPU
+  /// x is the gradient at what the map is a function of (x itself or its projection); there are no
+  /// sums, in rows form their terms (j, n) of every token instead.
   struct Gradient {
     Func x;
     std::vector<GradientSum> sums;
@@ -104,6 +111,20 @@ class FeatureMap {
   virtual void schedule_features(const Halide::Target& target, Func out) = 0;
   /// CPU: of the gradient alone.
   virtual void schedule_gradient(const Halide::Target& target, const GradientLoops& at) = 0;
+
+  /// Rows form: what the gradient gives beside dx, (j, n) of every token, to be summed over tokens.
+  virtual std::vector<Argument> row_terms() const { return {}; }
+  /// Rows form: features() writes run after run of phi, the pipeline's output; other maps compute
+  /// each feature by itself.
+  virtual bool writes_runs() const { return false; }
+  /// Rows form: out(D, n), and dx of the gradient, are pipelines' outputs.
+  virtual void schedule_rows(Func out) { each_by_itself(out); }
+  virtual void schedule_rows_gradient(Func out) { each_by_itself(out); }
+
+  /// Rows form: a thread a token, each value by itself.
+  static void each_by_itself(Func out) {
+    warp::by_rows(out, warp::kRowColumns).vectorize(warp::own_column(), warp::kVector);
+  }
 
   /// GPU: features in shared memory, lanes are tokens.
   virtual void schedule_shared(const SharedTile&) {

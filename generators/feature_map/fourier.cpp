@@ -1,7 +1,7 @@
 // Random Fourier features (Rahimi 2007; Peng 2021): phi_i(x) = a e^(g |x|^2 - M) cos(w_i x), or the
 // sine: one of the two in the first half of the projections, the other in the second. g is 0 where
 // there is no norm factor, and in the values of queries, whose M is their own g |x|^2; gradients
-// take g from `growth`.
+// take g from `growth` (rows form: the runtime, which adds that term).
 #include "generators/common/numeric.h"
 #include "generators/feature_map/projected.h"
 
@@ -41,7 +41,11 @@ class Fourier : public Projected {
     list.push_back({"amplitude", Float(32), 0});          // a
     list.push_back({"growth", Float(32), 0});             // g of the gradient
     list.push_back({"grows", Float(32), 0});              // g of the value
-    list.push_back({"stabiliser", Float(32), 0});         // M of this (b, h)
+    if (options_.form == Form::rows) {
+      list.push_back({"square", Float(32), 1});  // (n): |x|^2
+    }
+    // M of this (b, h), or (n): of every token
+    list.push_back({"stabiliser", Float(32), options_.form == Form::rows ? 1 : 0});
     return list;
   }
 
@@ -53,8 +57,11 @@ class Fourier : public Projected {
     over_square_ = RDom(0, tile.d, "over_d_square");
     square_(n_) = 0.0f;
     square_(n_) += tile.x(over_square_, n_) * tile.x(over_square_, n_);
-    const Expr exponent =
-        arguments.scalars.at("grows") * square_(n_) - arguments.scalars.at("stabiliser");
+    const Expr largest = options_.form == Form::rows ? arguments.buffers.at("stabiliser")(n_)
+                                                     : arguments.scalars.at("stabiliser");
+    const Expr square =
+        options_.form == Form::rows ? arguments.buffers.at("square")(n_) : square_(n_);
+    const Expr exponent = arguments.scalars.at("grows") * square - largest;
     factor_(n_) = arguments.scalars.at("amplitude") * exp_nan(exponent);
     phi_(D_, n_) = factor_(n_) * cosine(t_(D_, n_), quarters(D_));
     return phi_;
@@ -66,6 +73,9 @@ class Fourier : public Projected {
     const Func phi = given_features(arguments, phi_);
     dt_(i_, n_) = -dphi(i_, n_) * factor_(n_) * cosine(t_(i_, n_), quarters(i_) + 1);
     const Gradient projected = project_back(arguments);
+    if (options_.form == Form::rows) {
+      return projected;
+    }
     over_i_sum_ = RDom(0, projections_, "over_i_sum");
     power_(n_) = 0.0f;
     power_(n_) += dphi(over_i_sum_, n_) * phi(over_i_sum_, n_);
@@ -83,6 +93,11 @@ class Fourier : public Projected {
     schedule_factor(target);
     reduce_by_lanes(power_, over_i_sum_, target);
   }
+  void schedule_rows(Func out) override {
+    each_by_itself(out);
+    warp::of_token(factor_, out);
+  }
+  void schedule_rows_gradient(Func out) override { schedule_rows(out); }
 
  private:
   void schedule_factor(const Halide::Target& target) {

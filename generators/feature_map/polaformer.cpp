@@ -14,6 +14,7 @@ class PolaFormer : public Blocks {
     return {{"p", Halide::Float(32), 1}, {"exchanged", Halide::Int(32), 0}};
   }
   std::vector<Argument> gradient_outputs() const override { return {{"dp", Halide::Float(32), 1}}; }
+  std::vector<Argument> row_terms() const override { return {{"dp", Halide::Float(32), 2}}; }
   Expr padded_features(const Arguments&, const Expr& d) const override { return 2 * pitch(d); }
 
   Func features(const Arguments& arguments, const TokenTile& tile) override {
@@ -37,11 +38,18 @@ class PolaFormer : public Blocks {
     const Expr x = tile_.x(j_, n_), size = Halide::abs(x);
     const Expr slope = p_(j_) * power(size, p_(j_)) / size * toward(j_, n_, x);
     dx_(j_, n_) = Halide::strict_float(select(x == 0.0f, 0.0f, x < 0.0f, -slope, slope));
-    over_n_ = RDom(0, tile_.tokens, "over_n");
-    const Expr y = tile_.x(j_, over_n_), distance = Halide::abs(y);
-    const Expr logarithm = select(distance > 0.0f, Halide::log(distance), 0.0f);
-    dp_(j_) = Halide::undef<float>();
-    dp_(j_) += toward(j_, over_n_, y) * power(distance, p_(j_)) * logarithm;
+    const auto term = [&](const Expr& n) {
+      const Expr y = tile_.x(j_, n), distance = Halide::abs(y);
+      const Expr logarithm = select(distance > 0.0f, Halide::log(distance), 0.0f);
+      return toward(j_, n, y) * power(distance, p_(j_)) * logarithm;
+    };
+    if (options_.form == Form::rows) {
+      dp_(j_, n_) = term(n_);
+    } else {
+      over_n_ = RDom(0, tile_.tokens, "over_n");
+      dp_(j_) = Halide::undef<float>();
+      dp_(j_) += term(over_n_);
+    }
     return {dx_, {{dp_, {pitch(tile_.d)}}}};
   }
   void schedule_gradient(const Halide::Target& target, const GradientLoops&) override {

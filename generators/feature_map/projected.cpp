@@ -12,7 +12,10 @@ using Halide::MemoryType;
 using Halide::TailStrategy;
 
 std::vector<Argument> Projected::inputs() const {
-  if (options_.batched) {  // (j, i): one lane reads a projection's own row
+  if (options_.form == Form::rows) {
+    return {{"t", Float(32), 2}};  // (i, n)
+  }
+  if (options_.form == Form::batched) {  // (j, i): one lane reads a projection's own row
     return {{"proj", Float(32), 2, options_.size}, {"bias", Float(32), 1}};
   }
   // proj(i, j): projections innermost, padded to kLanes.
@@ -29,22 +32,27 @@ std::vector<Argument> Projected::gradient_outputs() const {
 
 Expr Projected::padded_features(const Arguments& arguments, const Expr&) const {
   const int step = tiles::projection_block(channels());
-  return arguments.shapes.at("bias").dim(0).extent() / step * step * channels();
+  const char* projections = options_.form == Form::rows ? "t" : "bias";
+  return arguments.shapes.at(projections).dim(0).extent() / step * step * channels();
 }
 
 void Projected::project(const Arguments& arguments, const TokenTile& tile) {
   tile_ = tile;
   projections_ = tile.features / channels();
+  if (options_.form == Form::rows) {
+    t_(i_, n_) = arguments.buffers.at("t")(i_, n_);
+    return;
+  }
   over_d_ = RDom(0, tile.d, "over_d");
   t_block_(at(i_, n_)) = arguments.buffers.at("bias")(i_);
   const Func& proj = arguments.buffers.at("proj");
-  const Expr weight = options_.batched ? proj(over_d_, i_) : proj(i_, over_d_);
+  const Expr weight = options_.form == Form::batched ? proj(over_d_, i_) : proj(i_, over_d_);
   t_block_(at(i_, n_)) += weight * tile.x(at(over_d_, n_));
   t_(at(i_, n_)) = t_block_(at(i_, n_));
 }
 
 FeatureMap::Gradient Projected::project_back(const Arguments& arguments) {
-  if (options_.batched) {
+  if (options_.form != Form::tile) {
     return {dt_, {}};
   }
   over_i_ = RDom(0, projections_, "over_i");

@@ -33,8 +33,8 @@ class Projected : public FeatureMap {
   void schedule_dt(const Halide::Target& target);
   /// Defines t_(i, n).
   void project(const Arguments& arguments, const TokenTile& tile);
-  /// Gradient of the projection from dt_(i, n), which the derived map has defined; in batched form
-  /// dt_ itself.
+  /// Gradient of the projection from dt_(i, n), which the derived map has defined; on a GPU dt_
+  /// itself.
   Gradient project_back(const Arguments& arguments);
   /// Projections that a lane computes at once, and the loop over blocks of them inside which it
   /// does (schedule_shared; maps schedule their own Funcs there).

@@ -107,16 +107,17 @@ FeatureMap::Gradient PsiDense::gradient(const Arguments& arguments, const Func& 
   };
   over_l_ = RDom(0, L, "over_l");
   over_h_back_ = RDom(0, hid, "over_h_back");
-  dpsi_(at(D_, n_)) = floor_gradient(phi_(at(D_, n_)), floor_, dphi(at(D_, n_)));
+  const Func phi = options_.form == Form::rows ? b.at("phi") : phi_;
+  dpsi_(at(D_, n_)) = floor_gradient(phi(at(D_, n_)), floor_, dphi(at(D_, n_)));
   dhidden_(at(h_, i_, n_)) = 0.0f;
-  const Expr w2 = options_.batched ? b.at("w2")(channel(i_, over_l_), h_)
-                                   : b.at("w2_rows")(h_, channel(i_, over_l_));
+  const Expr w2 = options_.form == Form::tile ? b.at("w2_rows")(h_, channel(i_, over_l_))
+                                              : b.at("w2")(channel(i_, over_l_), h_);
   dhidden_(at(h_, i_, n_)) += w2 * dpsi_(at(i_ * L + over_l_, n_));
   dlinear_(at(h_, i_, n_)) = dhidden_(at(h_, i_, n_)) * activate_gradient(linear(h_, i_, n_));
   dt_(at(i_, n_)) = 0.0f;
   dt_(at(i_, n_)) += w1_(over_h_back_) * dlinear_(at(over_h_back_, i_, n_));
   Gradient result = project_back(arguments);
-  if (options_.batched) {
+  if (options_.form != Form::tile) {
     return result;
   }
 
@@ -178,6 +179,22 @@ void PsiDense::schedule_gradient(const Halide::Target& target, const GradientLoo
     f->vectorize(h_, lanes, round_up);
     f->update().reorder(h_, sites_.x, sites_.y).vectorize(h_, lanes, round_up);
   }
+}
+
+void PsiDense::schedule_rows(Func out) {
+  const Var site("site"), l("l");
+  warp::by_rows(out, 4 * tiles::kChannels)
+      .split(warp::own_column(), site, l, tiles::kChannels)
+      .vectorize(l, warp::kVector)
+      .unroll(l);
+  psi_.compute_at(out, site).store_in(MemoryType::Register).unroll(l_);
+  psi_.update().reorder(l_, i_, n_, over_h_).unroll(l_);
+  hidden_.compute_at(psi_, over_h_);
+}
+
+void PsiDense::schedule_rows_gradient(Func out) {
+  warp::by_rows(out, warp::kRowColumns);
+  schedule_shared_gradient({out, warp::own_column()});
 }
 
 void PsiDense::schedule_shared(const SharedTile& tile) {

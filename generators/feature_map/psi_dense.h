@@ -21,6 +21,8 @@ class PsiDense : public Projected {
   Gradient gradient(const Arguments& arguments, const Func& dphi) override;
   void schedule_features(const Halide::Target& target, Func out) override;
   void schedule_gradient(const Halide::Target& target, const GradientLoops& at) override;
+  void schedule_rows(Func out) override;
+  void schedule_rows_gradient(Func out) override;
   void schedule_shared(const SharedTile& tile) override;
   void schedule_shared_gradient(const Halide::LoopLevel& site) override;
 

@@ -20,7 +20,7 @@ std::vector<Argument> PsiPwl::inputs() const {
   if (!located_) list = Projected::inputs();
   list.push_back(
       {"first_row", Int(32), 1});  // (i): row of projection i's first segment in the table
-  if (options_.batched) {
+  if (options_.form != Form::tile) {
     list.push_back({"knots", Float(32), 1});  // ascending, padded with +inf to 2^halvings
     list.push_back({"halvings", Int(32), 0});
   } else if (!located_) {
@@ -58,7 +58,7 @@ void PsiPwl::search(const Arguments& arguments) {
   define_row(arguments, search_->passed);
 }
 
-/// The same count in batched form, any number of knots: a binary search of the sorted knots.
+/// The same count on a GPU, any number of knots: a binary search of the sorted knots.
 void PsiPwl::halve(const Arguments& arguments) {
   const Expr halvings = arguments.scalars.at("halvings");
   const Expr last = arguments.shapes.at("knots").dim(0).extent() - 1;
@@ -82,7 +82,7 @@ Func PsiPwl::features(const Arguments& arguments, const TokenTile& tile) {
     take_sites(arguments, tile);
   } else {
     project(arguments, tile);
-    options_.batched ? halve(arguments) : search(arguments);
+    options_.form == Form::tile ? search(arguments) : halve(arguments);
   }
   const int L = tiles::kChannels;
   const Func& table = arguments.buffers.at("table");
@@ -99,12 +99,13 @@ FeatureMap::Gradient PsiPwl::gradient(const Arguments& arguments, const Func& dp
   const Func& table = arguments.buffers.at("table");
   const Var l("l"), row("row");
   over_l_ = RDom(0, L, "over_l");
-  dpsi_(at(D_, n_)) = floor_gradient(phi_(at(D_, n_)), floor_, dphi(at(D_, n_)));
+  const Func phi = options_.form == Form::rows ? arguments.buffers.at("phi") : phi_;
+  dpsi_(at(D_, n_)) = floor_gradient(phi(at(D_, n_)), floor_, dphi(at(D_, n_)));
   dt_(at(i_, n_)) = 0.0f;
   dt_(at(i_, n_)) += dpsi_(at(i_ * L + over_l_, n_)) *
                      table(over_l_, unsafe_promise_clamped(row_(at(i_, n_)), 0, rows_ - 1));
   Gradient result = project_back(arguments);
-  if (options_.batched) {
+  if (options_.form != Form::tile) {
     return result;
   }
 
@@ -152,6 +153,21 @@ void PsiPwl::schedule_gradient(const Halide::Target& target, const GradientLoops
   }
 }
 
+void PsiPwl::schedule_rows(Func out) {
+  const Var site("site"), l("l");
+  warp::by_rows(out, 4 * tiles::kChannels)
+      .split(warp::own_column(), site, l, tiles::kChannels)
+      .vectorize(l, warp::kVector)
+      .unroll(l);
+  segment_.compute_at(out, site).store_in(MemoryType::Register);
+}
+
+void PsiPwl::schedule_rows_gradient(Func out) {
+  warp::by_rows(out, warp::kRowColumns);
+  warp::of_column(dt_, out).update().unroll(over_l_);
+  warp::of_column(segment_, out);
+}
+
 void PsiPwl::schedule_shared(const SharedTile& tile) {
   Projected::schedule_shared(tile);
   const Var site("site"), l("l");
@@ -161,7 +177,17 @@ void PsiPwl::schedule_shared(const SharedTile& tile) {
     share_sites(row_, tile);
     search_at = Halide::LoopLevel(row_, io_);
   }
-  segment_.compute_at(search_at).store_in(MemoryType::Register).unroll(i_);
+  search_in(search_at);
+}
+
+void PsiPwl::share_row(const Halide::LoopLevel& at, int projections) {
+  block_ = projections;
+  share_sites(row_, {at, projections * channels(), true});
+  search_in({row_, io_});
+}
+
+void PsiPwl::search_in(const Halide::LoopLevel& block) {
+  segment_.compute_at(block).store_in(MemoryType::Register).unroll(i_);
   segment_.update().reorder(i_, halvings_).unroll(i_);
 }
 

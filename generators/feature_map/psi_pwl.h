@@ -22,12 +22,16 @@ class PsiPwl : public Projected {
   Gradient gradient(const Arguments& arguments, const Func& dphi) override;
   void schedule_features(const Halide::Target& target, Func out) override;
   void schedule_gradient(const Halide::Target& target, const GradientLoops& at) override;
+  void schedule_rows(Func out) override;
+  void schedule_rows_gradient(Func out) override;
   void schedule_shared(const SharedTile& tile) override;
   void schedule_shared_gradient(const Halide::LoopLevel& site) override;
 
   /// The table's row of site (i, n), and the gradient at psi(D, n) of the last gradient() call.
   const Func& row() const { return row_; }
   Func& psi_gradient() { return dpsi_; }
+  /// GPU: row() of a tile of tokens and that many projections in shared memory.
+  void share_row(const Halide::LoopLevel& at, int projections);
 
  protected:
   bool reads_projection() const override { return !located_; }
@@ -36,6 +40,8 @@ class PsiPwl : public Projected {
   void take_sites(const Arguments& arguments, const TokenTile& tile);
   void search(const Arguments& arguments);
   void halve(const Arguments& arguments);
+  /// GPU: the search of as many projections as one round of that loop reads, side by side.
+  void search_in(const Halide::LoopLevel& block);
   void define_row(const Arguments& arguments, const Expr& segment);
 
   bool located_;

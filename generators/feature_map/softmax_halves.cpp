@@ -60,6 +60,16 @@ class SoftmaxHalves : public Projected {
     dot_.bound(h_, 0, 2);
   }
 
+  void schedule_rows(Func out) override {
+    each_by_itself(out);
+    for (Func* f : {&largest_, &total_}) of_both(*f, out).update().unroll(h_);
+    of_both(inverse_, out);
+  }
+  void schedule_rows_gradient(Func out) override {
+    each_by_itself(out);
+    of_both(dot_, out).update().unroll(h_);
+  }
+
  protected:
   bool reads_projection() const override { return false; }
 
@@ -67,6 +77,11 @@ class SoftmaxHalves : public Projected {
   /// The value of the half that feature D is in.
   Expr of_half(const Func& f, const Expr& D) const {
     return Halide::select(D < half_, f(0, n_), f(1, n_));
+  }
+
+  /// Rows form: of both halves of a token.
+  Func of_both(Func f, const Func& out) const {
+    return warp::of_token(f, out).bound(h_, 0, 2).unroll(h_);
   }
 
   Var h_{"h"};

@@ -43,6 +43,9 @@ class Taylor2 : public Blocks {
   Gradient gradient(const Arguments&, const Func& dphi) override {
     const Expr d = tile_.d;
     const auto x = [&](const Expr& j) { return tile_.x(j, n_); };
+    if (options_.form == Form::rows) {
+      return {gathered(dphi), {}};
+    }
     sum_(j_, n_) = 0.0f;
     over_d_ = RDom(0, d, "over_d_back");
     sum_(over_d_, n_) +=
@@ -64,11 +67,31 @@ class Taylor2 : public Blocks {
     sum_.update(2).atomic().vectorize(pairs_.x, lanes, Halide::TailStrategy::GuardWithIf);
   }
 
+  void schedule_rows_gradient(Func out) override {
+    warp::by_rows(out, warp::kRowColumns);
+    warp::of_column(sum_, out);
+  }
+
  private:
+  /// Rows form: the gradient at every coordinate from the features that it is in.
+  Func gathered(const Func& dphi) {
+    const Expr d = tile_.d, j = Halide::min(j_, d - 1);
+    over_d_ = RDom(0, d, "over_d_back");
+    const Expr first = Halide::min(over_d_, j), second = Halide::max(over_d_, j);
+    const Expr at = Halide::clamp(place(first, second - first - 1), 0, tile_.features - 1);
+    sum_(j_, n_) =
+        linear_ * dphi(1 + j, n_) + 2.0f * square_ * tile_.x(j, n_) * dphi(1 + d + j, n_);
+    sum_(j_, n_) +=
+        Halide::select(over_d_ == j, 0.0f, cross_ * dphi(at, n_) * tile_.x(over_d_, n_));
+    dx_(j_, n_) = Halide::select(j_ < d, sum_(j_, n_), 0.0f);
+    return dx_;
+  }
   /// Where the pair (i, i + 1 + k) lies, i + 1 + k < d.
+  Expr place(const Expr& i, const Expr& k) const {
+    return 1 + 2 * tile_.d + i * (2 * tile_.d - i - 1) / 2 + k;
+  }
   Expr pair(const Expr& i, const Expr& k) const {
-    const Expr row = 1 + 2 * tile_.d + i * (2 * tile_.d - i - 1) / 2;
-    return Halide::unsafe_promise_clamped(row + k, 0, tile_.features - 1);
+    return Halide::unsafe_promise_clamped(place(i, k), 0, tile_.features - 1);
   }
 
   Expr linear_, square_, cross_;

@@ -78,6 +78,7 @@ Call::Call(const Inputs& in, const Spec& spec, bool exchanged) {
 void Call::fold_fixed(const Inputs& in, const Spec& spec, bool exchanged) {
   fixed = find_fixed_map(spec.feature_map);
   q_context = {wide(in.params), fixed.option, Side::query, in.key_mask, spec.causal};
+  q_context.device = in.q.device();
   q_context.length = std::max(in.q.size(2), in.k.size(2));
   q_context.positions = in.positions;
   k_context = q_context;

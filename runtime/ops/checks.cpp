@@ -136,9 +136,6 @@ void check_elements(const char* op, const char* name, const c10::SymInt& count) 
                     " elements, got ", count, "; split the batch or the heads.");
 }
 
-/// Maps with CUDA kernels, beside tables; the others have CPU kernels alone.
-constexpr const char* kOnCuda[] = {"luna", "elu", "relu", "performer"};
-
 }  // namespace
 
 void check_fixed_map(const char* op, const std::string& name) { check_fixed_map(op, name, ""); }
@@ -161,29 +158,18 @@ void check(const char* op, const Inputs& inputs, const Spec& spec) {
   check_refusal(op, inputs, spec);
 }
 
-bool is_built(const std::string& feature_map, const c10::Device& device) {
-  const NamedMap map = find_fixed_map(feature_map);
-  return device.is_cpu() || (map && map->table) ||
-         std::any_of(std::begin(kOnCuda), std::end(kOnCuda),
-                     [&](const char* name) { return feature_map == name; });
-}
-
 void check_built(const char* op, const Inputs& inputs, const Spec& spec) {
   const at::ScalarType dtype = inputs.q.scalar_type();
   const bool half = dtype == at::kBFloat16 || dtype == at::kHalf;
-  TORCH_CHECK_NOT_IMPLEMENTED(dtype == at::kFloat || (half && inputs.q.is_cpu()), op, ": dtype ",
-                              dtype, " is not built on ", inputs.q.device(), ", only Float",
-                              inputs.q.is_cpu() ? ", BFloat16 and Half" : "",
-                              "; cast the inputs, or use luna::reference_attention.");
+  TORCH_CHECK_NOT_IMPLEMENTED(dtype == at::kFloat || half, op, ": dtype ", dtype,
+                              " is not built on ", inputs.q.device(),
+                              ", only Float, BFloat16 and Half; cast the inputs, or use "
+                              "luna::reference_attention.");
   const auto check_one = [&](bool built, const std::string& what) {
     TORCH_CHECK_NOT_IMPLEMENTED(built, op, ": ", what,
                                 " is not built yet; use luna::reference_attention.");
   };
-  check_one(!spec.causal || inputs.q.is_cpu(), c10::str("causal=True on ", inputs.q.device()));
   check_one(!inputs.cu_seqlens || inputs.q.is_cpu(), c10::str("cu_seqlens on ", inputs.q.device()));
-  const c10::Device device = inputs.q.device();
-  check_one(is_built(spec.feature_map, device),
-            c10::str("feature map \"", spec.feature_map, "\" on ", device));
   if (spec.learned()) check_psi_built(op, inputs, spec);
   const at::Tensor &q = inputs.q, &v = inputs.v;
   check_elements(op, "q", q.sym_numel());

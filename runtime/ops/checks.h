@@ -12,12 +12,9 @@ void check_fixed_map(const char* op, const std::string& name);
 /// Names, ranges, ranks, sizes, devices and dtypes that agree. op: the name messages begin with.
 void check(const char* op, const Inputs& inputs, const Spec& spec);
 
-/// What the kernels do not do: dtypes other than float32, packed, some maps and causal on CUDA, psi
+/// What the kernels do not do: dtypes other than float32, bfloat16 and float16, packed on CUDA, psi
 /// beyond what check_psi_built takes; and more elements than they can count. The reference does all
 /// of it.
 void check_built(const char* op, const Inputs& inputs, const Spec& spec);
-
-/// Whether the fused operators have kernels for a map on a device.
-bool is_built(const std::string& feature_map, const c10::Device& device);
 
 }  // namespace luna::ops

@@ -69,6 +69,8 @@ void check_step(const char* op, const StepInputs& in, const Spec& spec) {
   const Inputs tokens{x.q.unsqueeze(2), x.k.unsqueeze(2), x.v.unsqueeze(2), x.params, {}};
   check(op, tokens, spec);
   check_built(op, tokens, spec);
+  TORCH_CHECK_NOT_IMPLEMENTED(!x.q.is_cuda(), op, ": decoding on ", x.q.device(),
+                              " is not built yet; use luna::reference_attention.");
   check_positions(op, x, spec);
   const c10::SymInt B = x.k.sym_size(0), Hk = x.k.sym_size(1), D = feature_count(x, spec);
   check_state(op, "state", "[B, Hk, D, dv]", in.state, {B, Hk, D, x.v.sym_size(2)}, x.q.device());

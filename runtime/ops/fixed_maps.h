@@ -28,6 +28,7 @@ struct MapContext {
   bool exchanged = false;  ///< by_polarity: the halves of phi change places
   /// Of a token of every batch, int64 [B], in place of `position`.
   std::optional<at::Tensor> positions = {};
+  c10::Device device = c10::kCPU;  ///< where the kernels run
 };
 
 /// drawn: a fixed draw; given: numbers that are chosen. Both are refused where they need a

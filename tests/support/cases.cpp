@@ -65,13 +65,7 @@ bool takes_heads(const std::string& name) {
 
 }  // namespace
 
-std::vector<std::string> fused_map_names() {
-  std::vector<std::string> names;
-  for (const std::string& name : ops::fixed_map_variants()) {
-    if (ops::is_built(name, fused_device())) names.push_back(name);
-  }
-  return names;
-}
+std::vector<std::string> fused_map_names() { return ops::fixed_map_variants(); }
 
 std::vector<std::string> causal_map_names() {
   std::vector<std::string> names = fused_map_names();

@@ -28,7 +28,7 @@ class BatchPass : public MapPass<Pass> {
   static constexpr int kColumnLanes = 4;
   static constexpr int kRowLanes = warp::kLanes / kColumnLanes;
 
-  void add_map() { this->add_map_inputs(false, true); }
+  void add_map() { this->add_map_inputs(false, Form::batched); }
 
   /// Features that one block works on.
   int feature_group() const { return feature_map_->elementwise() ? int(size) : 64; }

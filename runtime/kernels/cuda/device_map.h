@@ -2,13 +2,14 @@
 // device.
 #pragma once
 
-#include "runtime/kernels/channel_groups.h"
-#include "runtime/kernels/cuda/kernel_call.h"
-#include "runtime/kernels/kernels.h"
+#include "runtime/kernels/cuda/psi_inputs.h"
 
 namespace luna::kernels::cuda {
 
-/// The built head size (32 or 64) that holds d and dv. Throws for sizes above 64.
+/// The largest head size that the batched pipelines are built for.
+inline constexpr int64_t kLargestSize = 64;
+
+/// The built head size (32 or 64) that holds d and dv.
 int64_t built_size(int64_t d, int64_t dv);
 
 class DeviceMap {
@@ -19,7 +20,7 @@ class DeviceMap {
   /// "<pass>_<map>_<size>".
   std::string pipeline(const std::string& pass) const;
   bool elementwise() const { return elementwise_; }
-  bool psi() const { return pwl_ || dense_; }
+  bool psi() const { return psi_; }
   bool performer() const { return !elementwise_ && !psi(); }
   int64_t size() const { return size_; }
   int64_t projections() const { return projections_; }       ///< after padding
@@ -37,31 +38,21 @@ class DeviceMap {
 
   /// [P, size] and [P], float64 -> MapGrads::proj and bias.
   void unpack_projection(const at::Tensor& weight, const at::Tensor& bias, MapGrads& grads) const;
-  /// grad_sums takes this many pieces of the map one after the other: as many channels as a dense
-  /// pipeline knows, or all of a table.
-  int64_t parts() const { return dense_ ? groups_.count : 1; }
+  /// The pieces that grad_sums takes one after the other (PsiInputs::parts).
+  int64_t parts() const { return PsiInputs::parts(args_); }
   DeviceMap part(int64_t k) const;
   /// What part k has of the features of the whole map: [.., padded features, ..] along dim.
   at::Tensor part_features(int64_t k, const at::Tensor& t, int64_t dim) const;
-  /// grad_sums' output summed over slots and heads, float64 -> the psi part of MapGrads; parts in
-  /// the order of their channels.
-  void unpack_sums(const at::Tensor& sums, MapGrads& grads) const;
-  /// Shape of one slot of grad_sums' output, outermost first.
-  std::vector<int64_t> sums_shape() const;
+  const PsiInputs& psi_inputs() const { return *psi_inputs_; }
 
  private:
-  void pack_pwl(const MapArgs& args);
-  void pack_dense(const MapArgs& args);
-  /// first(i) = (channel group of projection i) * step, int32 [P].
-  at::Tensor first_of_group(int64_t step) const;
-
   MapArgs args_;
-  bool pwl_, dense_, elementwise_;
+  bool psi_, dense_, elementwise_;
   int64_t d_, size_, m_ = 0, projections_, tile_ = 1;
   ChannelGroups groups_{1, 1};
-  int64_t halvings_ = 0;  ///< steps of the search among 2^halvings knots
   float half_scale_ = 0.0f;
-  at::Tensor rows_, bias_, first_, knots_, table_, w1_, b1_, w2_, b2_;
+  at::Tensor rows_, bias_;
+  std::optional<PsiInputs> psi_inputs_;
 };
 
 }  // namespace luna::kernels::cuda

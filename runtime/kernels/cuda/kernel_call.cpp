@@ -14,7 +14,7 @@ Pipeline find(const Backend& backend, const std::string& name) {
 
 }  // namespace
 
-const Backend kDevice{"_cuda", &find_pipeline};
+const Backend kDevice{"_cuda", &find_pipeline, int64_t{64} << 20};
 
 KernelCall::KernelCall(const Backend& backend, const std::string& pass, const at::Tensor& like)
     : ArgumentList(pass + backend.suffix, find(backend, pass + backend.suffix)),

@@ -9,13 +9,14 @@
 
 namespace luna::kernels::cuda {
 
-/// Where the pipelines come from.
+/// Where the pipelines come from, and what they may use.
 struct Backend {
   const char* suffix;                    ///< of the pipelines' names
   Pipeline (*find)(const std::string&);  ///< the pipeline of that name, or nullptr
+  int64_t piece_bytes;                   ///< of features in memory at a time (rows.h)
 };
 
-/// The compiled CUDA pipelines.
+/// The compiled CUDA pipelines; pieces of 64 MiB.
 extern const Backend kDevice;
 
 class KernelCall : public ArgumentList {

@@ -66,6 +66,7 @@ at::Tensor product_sum(const at::Tensor& dt, const at::Tensor& x) {
 /// Gradients at x and at the projection from dt [B, H, N, P].
 at::Tensor project_back(const Tokens& tokens, const at::Tensor& dt, bool params, MapGrads& grads) {
   const at::NoTF32Guard float32_products;
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
   const at::Tensor x = kept_rows(tokens);
   const DeviceMap& map = tokens.map;
   at::Tensor dx = at::matmul(dt, map.projection_rows());
@@ -87,12 +88,13 @@ Tokens::Tokens(const Backend& backend, const DeviceMap& map, const at::Tensor& x
       x(padded_rows(x, map.size())),
       weight(weight.defined()
                  ? weight
-                 : at::ones({}, x.options()).expand({x.size(0), x.size(1), x.size(2)})) {
+                 : at::ones({}, this->x.options()).expand({x.size(0), x.size(1), x.size(2)})) {
   TORCH_CHECK_VALUE(x.size(1) <= kMostHeads, "luna: CUDA takes at most ", kMostHeads,
                     " heads a call, got ", x.size(1), "; split the heads");
 }
 
-at::Tensor padded_rows(const at::Tensor& x, int64_t size) {
+at::Tensor padded_rows(const at::Tensor& given, int64_t size) {
+  const at::Tensor x = given.to(at::kFloat);
   bool aligned = x.size(3) == size && x.stride(3) == 1 &&
                  reinterpret_cast<uintptr_t>(x.const_data_ptr()) % 16 == 0;
   for (int64_t dim = 0; dim < 3; dim++) {
@@ -160,7 +162,7 @@ std::pair<at::Tensor, at::Tensor> apply_state(const Tokens& tokens, const at::Te
 at::Tensor site_sums(const Tokens& tokens, const DeviceMap& map, const Columns& columns,
                      const at::Tensor& state, const at::Tensor& coefficient) {
   std::vector<int64_t> sizes = shape(tokens.x, {slots(tokens.x)});
-  for (const int64_t extent : map.sums_shape()) sizes.push_back(extent);
+  for (const int64_t extent : map.psi_inputs().sums_shape()) sizes.push_back(extent);
   const at::Tensor sums = at::zeros(sizes, tokens.x.options());
   if (!tokens.empty()) {
     KernelCall call(tokens.backend, map.pipeline("grad_sums"), tokens.x);
@@ -178,14 +180,14 @@ void psi_gradients(const Tokens& tokens, const Columns& columns, const at::Tenso
                    const at::Tensor& coefficient, MapGrads& grads) {
   const DeviceMap& map = tokens.map;
   if (map.parts() == 1) {
-    map.unpack_sums(site_sums(tokens, map, columns, state, coefficient), grads);
+    map.psi_inputs().unpack_sums(site_sums(tokens, map, columns, state, coefficient), grads);
     return;
   }
   for (int64_t k = 0; k < map.parts(); k++) {
     const DeviceMap part = map.part(k);
-    part.unpack_sums(site_sums(tokens, part, columns, map.part_features(k, state, 2),
-                               map.part_features(k, coefficient, 0)),
-                     grads);
+    part.psi_inputs().unpack_sums(site_sums(tokens, part, columns, map.part_features(k, state, 2),
+                                            map.part_features(k, coefficient, 0)),
+                                  grads);
   }
 }
 

@@ -22,7 +22,7 @@ struct Columns {
   at::Tensor v, scale, last;  ///< [B, H, N, size], [B, H, N], [B, H, N]
 };
 
-/// x with zeros up to `size` columns, base and rows 16-byte aligned.
+/// x in float32 with zeros up to `size` columns, base and rows 16-byte aligned.
 at::Tensor padded_rows(const at::Tensor& x, int64_t size);
 
 /// S [B, H, D, dv] and z [B, H, D] as one state [B, H, padded D, size + 1].

@@ -1,6 +1,7 @@
 #include "runtime/kernels/cuda/passes.h"
 
 #include "runtime/kernels/cuda/pass.h"
+#include "runtime/kernels/cuda/row_passes.h"
 #include "runtime/kernels/layout.h"
 #include "runtime/kernels/token_weights.h"
 
@@ -10,6 +11,17 @@ namespace {
 /// The stabiliser where there is one; 0 for a token or head without any.
 at::Tensor finite(const at::Tensor& stabiliser) {
   return stabiliser.masked_fill(stabiliser <= kLowest, 0.0);
+}
+
+/// Whether the batched pipelines know a map, and heads of these sizes.
+bool is_inlined(const MapArgs& map, int64_t d, int64_t dv) {
+  if (std::max(d, dv) > kLargestSize || map.per_head()) return false;
+  return is_psi(map.map) || map.map == "elu" || map.map == "relu" ||
+         (map.map == "performer" && map.stabilised_by == Stabiliser::projection);
+}
+
+bool is_inlined(const Problem& p) {
+  return !p.causal && is_inlined(p.k_map, p.q.size(3), p.v.size(3));
 }
 
 /// Both sides of a problem, padded and packed. Stays where it is: q and k refer to the maps.
@@ -34,8 +46,8 @@ struct Sides {
   at::Tensor v;
 };
 
-at::Tensor no_coefficient(const DeviceMap& map, const at::Tensor& like) {
-  return at::zeros({map.features()}, like.options());
+at::Tensor no_coefficient(const DeviceMap& map, const Tokens& like) {
+  return at::zeros({map.features()}, like.x.options());
 }
 
 at::Tensor like(const at::Tensor& x, const at::Tensor& padded) {
@@ -45,6 +57,7 @@ at::Tensor like(const at::Tensor& x, const at::Tensor& padded) {
 }  // namespace
 
 Forward forward(const Backend& backend, const Problem& p) {
+  if (!is_inlined(p)) return row_forward(backend, p);
   const Sides sides(backend, p);
   const int64_t dv = p.v.size(3), normaliser = sides.k_map.size();
   const at::Tensor& w = sides.k.weight;
@@ -61,6 +74,7 @@ Forward forward(const Backend& backend, const Problem& p) {
 
 Backward backward(const Backend& backend, const Problem& p, const Forward& saved,
                   const at::Tensor& grad, const Wanted& wanted) {
+  if (!is_inlined(p)) return row_backward(backend, p, saved, grad, wanted);
   const Sides sides(backend, p);
   const int64_t Hk = p.k.size(1), dv = p.v.size(3), normaliser = sides.k_map.size();
   const at::Tensor raw = saved.den + p.denominator.add;
@@ -70,8 +84,9 @@ Backward backward(const Backend& backend, const Problem& p, const Forward& saved
   const Columns q_columns{padded_rows(grad, normaliser), inverse, -s};
   Backward result;
   if (wanted.q || wanted.params) {
-    const at::Tensor dq = gradient(sides.q, q_columns, pack_state(sides.q_map, saved.S, saved.z),
-                                   no_coefficient(sides.q_map, p.q), wanted.params, result.q_map);
+    const at::Tensor dq =
+        gradient(sides.q, q_columns, pack_state(sides.q_map, saved.S, saved.z),
+                 no_coefficient(sides.q_map, sides.q), wanted.params, result.q_map);
     result.q = wanted.q ? like(p.q, dq) : at::Tensor();
   }
   if (wanted.q_weight) {
@@ -87,8 +102,9 @@ Backward backward(const Backend& backend, const Problem& p, const Forward& saved
       pack_state(sides.k_map, dstate.narrow(3, 0, dv), dstate.select(3, normaliser));
   if (wanted.k || wanted.params) {
     const at::Tensor& w = sides.k.weight;
-    const at::Tensor dk = gradient(sides.k, {sides.v, w, w}, state,
-                                   no_coefficient(sides.k_map, p.k), wanted.params, result.k_map);
+    const at::Tensor dk =
+        gradient(sides.k, {sides.v, w, w}, state, no_coefficient(sides.k_map, sides.k),
+                 wanted.params, result.k_map);
     result.k = wanted.k ? like(p.k, dk) : at::Tensor();
   }
   if (wanted.v || wanted.k_weight) {  // denominator 1: w phi R and -w phi u
@@ -102,6 +118,7 @@ Backward backward(const Backend& backend, const Problem& p, const Forward& saved
 }
 
 at::Tensor power_sum(const Backend& backend, const at::Tensor& x, const MapArgs& args) {
+  if (!is_inlined(args, x.size(3), 1)) return row_power_sum(backend, x, args);
   const DeviceMap map(args, x.size(3), built_size(64, x.size(3)));
   const Tokens tokens(backend, map, x, {});
   return square_sum(tokens).view({-1, args.L}).sum(0);
@@ -109,11 +126,13 @@ at::Tensor power_sum(const Backend& backend, const at::Tensor& x, const MapArgs&
 
 std::pair<at::Tensor, MapGrads> power_grad(const Backend& backend, const at::Tensor& x,
                                            const MapArgs& args, const at::Tensor& coefficient) {
+  if (!is_inlined(args, x.size(3), 1)) return row_power_grad(backend, x, args, coefficient);
   const DeviceMap map(args, x.size(3), built_size(x.size(3), x.size(3)));
   const Tokens tokens(backend, map, x, {});
-  const at::Tensor none = at::zeros({}, x.options()).expand_as(tokens.weight);
+  const auto options = tokens.x.options();
+  const at::Tensor none = at::zeros({}, options).expand_as(tokens.weight);
   const at::Tensor state =
-      at::zeros({x.size(0), x.size(1), map.features(), map.size() + 1}, x.options());
+      at::zeros({x.size(0), x.size(1), map.features(), map.size() + 1}, options);
   const at::Tensor features = coefficient.to(at::kFloat).repeat({map.true_projections()});
   MapGrads grads;
   const at::Tensor dx = gradient(tokens, {tokens.x, none, none}, state,
@@ -123,6 +142,7 @@ std::pair<at::Tensor, MapGrads> power_grad(const Backend& backend, const at::Ten
 
 at::Tensor key_maximum(const Backend& backend, const at::Tensor& x, const MapArgs& args,
                        const at::Tensor& weight) {
+  if (!is_inlined(args, x.size(3), 1)) return row_key_maximum(backend, x, args, weight);
   const DeviceMap map(args, x.size(3), built_size(x.size(3), x.size(3)));
   const at::Tensor largest = token_maximum(Tokens(backend, map, x, weight)).amax(2);
   return largest.masked_fill(largest <= kLowest, -std::numeric_limits<double>::infinity());

@@ -1,6 +1,7 @@
-// kernels.h on CUDA: every pass is one pipeline call over the whole batch, everything around it
-// (padding, packing, sums of partial results) is ATen on the tensors' device. Nothing waits for the
-// stream. head sizes d and dv up to 64.
+// kernels.h on CUDA. Where a map is inlined by the passes (batched form), every pass is one
+// pipeline call over the whole batch, everything around it (padding, packing, sums of partial
+// results) is ATen on the tensors' device; half precision is widened first. Everything else goes by
+// features in memory (row_passes.h). Nothing waits for the stream.
 #pragma once
 
 #include "runtime/kernels/cuda/kernel_call.h"

@@ -56,7 +56,7 @@ FixedMap cosformer_map() {
     args.map = "cosformer";
     args.blocks = 2;
     args.block_features = d;
-    const at::Tensor theta = angles(context.tokens, context, at::kCPU);
+    const at::Tensor theta = angles(context.tokens, context, context.device);
     args.token_values = at::cat({theta.sin(), theta.cos()}, 1).to(at::kFloat);
     return args;
   };

@@ -82,11 +82,11 @@ TEST_P(CudaLaunch, ComputesNoGradientThatIsNotWanted) {
   const uint64_t v = work.of(false, false, true, false), k_v = work.of(false, true, true, false);
   const uint64_t inputs = work.of(true, true, true, false);
   const uint64_t none = work.of(false, false, false, false);  // performer: the largest t of q
-  EXPECT_EQ(none > 0, c.spec.feature_map == "performer");
+  EXPECT_EQ(none > 0, c.spec.feature_map.rfind("performer", 0) == 0);
   EXPECT_LT(none, std::min({q, k, v}));
   EXPECT_LT(std::max(k, v), k_v);
   EXPECT_LT(k_v, k + v - none) << "both need the state's gradient, once";
-  EXPECT_EQ(inputs, q + k_v - none);
+  EXPECT_LE(inputs, q + k_v - none) << "features in memory serve both";
   if (c.spec.learned()) {
     EXPECT_LT(inputs, work.of(true, true, true, true));
     EXPECT_LT(work.of(false, false, false, true), work.of(true, true, true, true)) << "no v";
@@ -109,18 +109,9 @@ TEST(CudaMemory, OfOtherTensorsIsNotRead) {
   EXPECT_NE(take_ptx_error().find("is outside every registered allocation"), std::string::npos);
 }
 
-TEST_P(CudaLaunch, NamesTheHeadSizeThatIsNotBuilt) {
-  Case c = small_case();
-  c.spec = spec_of(GetParam());
-  c.shape.d = 65;
-  c.shape.dv = 3;
-  const ops::Inputs in = move_to(make_inputs(c), kDevice);
-  EXPECT_EQ(torch_error_of([&] { run_forward(in, c.spec, Through::fused); }),
-            "luna: not built yet for CUDA: head sizes above 64, got 65; move the tensors to "
-            "the CPU");
-}
+class CudaInlined : public ::testing::TestWithParam<std::string> {};
 
-TEST_P(CudaLaunch, NamesTheHeadsThatAreTooMany) {
+TEST_P(CudaInlined, NamesTheHeadsThatAreTooMany) {
   Case c = small_case();
   c.spec = spec_of(GetParam());
   c.shape = {1, 65536, 1, 1, 1, 1, 1, 1, 1, 1};
@@ -131,6 +122,8 @@ TEST_P(CudaLaunch, NamesTheHeadsThatAreTooMany) {
 
 INSTANTIATE_TEST_SUITE_P(Fixed, CudaLaunch, ::testing::ValuesIn(fused_map_names()));
 INSTANTIATE_TEST_SUITE_P(Psi, CudaLaunch, ::testing::Values("pwl", "dense"));
+INSTANTIATE_TEST_SUITE_P(Maps, CudaInlined,
+                         ::testing::Values("pwl", "dense", "elu", "relu", "performer"));
 
 }  // namespace
 }  // namespace luna::test

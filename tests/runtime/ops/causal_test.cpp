@@ -69,7 +69,8 @@ TEST_P(Causal, LaterTokensDoNotMatter) {
 }
 
 TEST_P(Causal, SameBitsForAnyNumberOfThreads) {
-  case_.shape = {1, 2, 1, 3000, 3000, 8, 8, 4, 3, 5};
+  const int64_t tokens = fused_device().is_cpu() ? 3000 : 150;
+  case_.shape = {1, 2, 1, tokens, tokens, 8, 8, 4, 3, 5};
   in_ = make_inputs(case_);
   const at::Tensor grad = make_grad(case_);
   const int threads = at::get_num_threads();
@@ -84,7 +85,9 @@ TEST_P(Causal, SameBitsForAnyNumberOfThreads) {
 }
 
 std::vector<std::string> maps() {
-  std::vector<std::string> names = causal_map_names();
+  // On CUDA all maps share what comes after their features.
+  std::vector<std::string> names{"elu"};
+  if (fused_device().is_cpu()) names = causal_map_names();
   names.insert(names.begin(), "luna");
   return names;
 }

@@ -49,7 +49,7 @@ TEST_F(Device, PacksAndDecodesOnTheHostAlone) {
   const at::Tensor state = to_stand_in(at::zeros({1, 2, 24, 12}));
   const at::Tensor norm = to_stand_in(at::zeros({1, 2, 24}));
   EXPECT_EQ(torch_error_of([&] { decode_step(in_, case_.spec, 0, state, norm); }),
-            "luna_decode_step: causal=True on cuda:0 is not built yet; use "
+            "luna_decode_step: decoding on cuda:0 is not built yet; use "
             "luna::reference_attention.");
 }
 

@@ -1,0 +1,42 @@
+// The pipelines of generators/attention/rows/product.cpp and scan.cpp as functions on tensors: all
+// dense, z outermost.
+#pragma once
+
+#include "runtime/kernels/cuda/kernel_call.h"
+
+namespace luna::kernels::cuda {
+
+/// Whose rows z = (b, chunk, head) reads: a matrix a (b, chunk, head of a group of `group`), with
+/// outer = heads; a matrix a (b, head), with outer = chunks * heads; or a single one.
+struct HeadMap {
+  int64_t outer, heads, group;
+};
+
+/// What a token sees of its chunk: earlier ones and itself, or later ones and itself.
+enum class Seen { earlier = 1, later = -1 };
+
+/// sum_n a(n, D) columns(n, e): [z, n, D], [z, n, e] -> [z, D, e].
+at::Tensor outer_product(const Backend& backend, const at::Tensor& a, const at::Tensor& columns);
+
+/// sum_k c(n, k) rows(k, i): [z, n, k], [z', k, i] -> [z, n, i]; k a multiple of 16.
+at::Tensor combine(const Backend& backend, const at::Tensor& c, const at::Tensor& rows,
+                   const HeadMap& map);
+
+/// sum_k c(n, k) rows(i, k): [z, n, k], [z', i, k] -> [z, n, i]; k a multiple of 16.
+at::Tensor dots(const Backend& backend, const at::Tensor& c, const at::Tensor& rows,
+                const HeadMap& map);
+
+/// The same of the i that n sees, 0 elsewhere; i: tokens of a chunk, or of several beside another.
+at::Tensor scores(const Backend& backend, const at::Tensor& c, const at::Tensor& rows,
+                  const HeadMap& map, Seen seen);
+
+/// out(n, i) += sum over the k that n sees of c(n, k) rows(k, i).
+void add_seen(const Backend& backend, const at::Tensor& c, const at::Tensor& rows,
+              const HeadMap& map, Seen seen, const at::Tensor& out);
+
+/// states [b, chunk, i], carry [b, i] -> carry plus the states of the chunks before each (reverse:
+/// after each), added up in that order.
+at::Tensor scan(const Backend& backend, const at::Tensor& states, const at::Tensor& carry,
+                bool reverse);
+
+}  // namespace luna::kernels::cuda
