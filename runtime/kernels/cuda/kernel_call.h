@@ -11,8 +11,9 @@ namespace luna::kernels::cuda {
 
 /// Where the pipelines come from.
 struct Backend {
-  const char* suffix;                    ///< of the pipelines' names
-  Pipeline (*find)(const std::string&);  ///< the pipeline of that name, or nullptr
+  const char* suffix;  ///< of the pipelines' names
+  /// The pipeline of that name for that device, or nullptr.
+  Pipeline (*find)(const std::string& name, c10::Device device);
 };
 
 /// The compiled CUDA pipelines.

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "tests/support/ptx/executor.h"
@@ -32,10 +33,13 @@ struct Function {
 struct Driver {
   std::mutex mutex;
   std::map<const Module*, std::unique_ptr<Module>> modules;
+  std::map<const Module*, std::string> texts;
+  std::function<std::string(const std::string&)> edit;
   std::map<const Kernel*, Function> functions;
   Allocations allocations;
   uint64_t limit = 10'000'000'000;
-  std::map<std::string, Counts> counts;
+  std::map<std::string, std::vector<uint64_t>> counts;
+  std::map<const Kernel*, std::vector<uint64_t>> executed;
   std::string error;
 
   int fail(int code, const std::string& message) {
@@ -103,6 +107,12 @@ std::string refusal(const Function& function, const Shape& grid, const Shape& bl
   return "";
 }
 
+/// Element by element; the sum begins empty.
+void add(std::vector<uint64_t>& sum, const std::vector<uint64_t>& more) {
+  sum.resize(more.size());
+  for (size_t i = 0; i < more.size(); i++) sum[i] += more[i];
+}
+
 int launch(Driver& state, const Function& function, const Shape& grid, const Shape& block,
            size_t dynamic_shared, void** values) {
   const std::string refused = refusal(function, grid, block, dynamic_shared);
@@ -110,13 +120,18 @@ int launch(Driver& state, const Function& function, const Shape& grid, const Sha
   if (!refused.empty()) return state.fail(kInvalidValue, "kernel " + name + ": " + refused);
   const FloatScope scope;
   const std::vector<std::byte> parameters = pack_parameters(*function.kernel, values);
-  const Launch asked{*function.module, *function.kernel, grid, block,
-                     dynamic_shared,   parameters.data()};
+  std::optional<Module> edited;
+  if (state.edit) edited.emplace(state.edit(state.texts.at(function.module)));
+  const Module& module = edited ? *edited : *function.module;
+  const Launch asked{module, *module.find(name), grid, block, dynamic_shared, parameters.data()};
+  Counts counts;
   try {
-    Executor(asked, state.allocations, state.limit, state.counts[name]).run();
+    Executor(asked, state.allocations, state.limit, counts).run();
   } catch (const LaunchError& error) {
     return state.fail(error.code, error.message);
   }
+  add(state.counts[name], counts.threads);
+  if (!edited) add(state.executed[function.kernel], counts.warps);
   return 0;
 }
 
@@ -145,6 +160,11 @@ void limit_ptx_instructions(uint64_t limit) {
   ptx::driver().limit = limit;
 }
 
+void edit_ptx(std::function<std::string(const std::string&)> edit) {
+  const std::lock_guard lock(ptx::driver().mutex);
+  ptx::driver().edit = std::move(edit);
+}
+
 std::map<std::string, PtxCounts> take_ptx_counts() {
   const std::lock_guard lock(ptx::driver().mutex);
   std::map<std::string, PtxCounts> taken;
@@ -155,6 +175,21 @@ std::map<std::string, PtxCounts> take_ptx_counts() {
     taken[name] = {of(ptx::Work::kFma),    of(ptx::Work::kFloat),  of(ptx::Work::kInteger),
                    of(ptx::Work::kGlobal), of(ptx::Work::kShared), of(ptx::Work::kControl),
                    of(ptx::Work::kOther)};
+  }
+  return taken;
+}
+
+std::vector<PtxProfile> take_ptx_profiles() {
+  ptx::Driver& state = ptx::driver();
+  const std::lock_guard lock(state.mutex);
+  std::vector<PtxProfile> taken;
+  for (const auto& [kernel, executed] : std::exchange(state.executed, {})) {
+    PtxProfile& profile = taken.emplace_back();
+    profile.text = state.texts.at(state.functions.at(kernel).module);
+    for (size_t i = 0; i < executed.size(); i++) {
+      const std::string& line = kernel->text[i];  // "line 7: ..."
+      if (line.rfind("line ", 0) == 0) profile.lines[std::stoi(line.substr(5))] += executed[i];
+    }
   }
   return taken;
 }
@@ -200,6 +235,7 @@ int cuModuleLoadDataEx(void** module, const void* image, unsigned, int*, void**)
   try {
     auto loaded = std::make_unique<Module>(static_cast<const char*>(image));
     *module = loaded.get();
+    state.texts[loaded.get()] = static_cast<const char*>(image);
     state.modules[loaded.get()] = std::move(loaded);
   } catch (const ParseError& error) {
     return state.fail(kInvalidPtx, error.what());
