@@ -20,10 +20,10 @@ std::string inspect(const Assembler& assembler, const Candidate& candidate);
 struct Ranked {
   Parameters parameters;
   int registers, warps;  ///< a thread; a multiprocessor, as registers allow
-  double ns;             ///< a token of one head at full issue of an H100
+  double ns;             ///< a token of one head at full issue of an H100; infinite: not known
 };
 
-/// The best first. predict: the program luna_predict. Throws std::runtime_error where it fails.
+/// The best first. predict: the program luna_predict.
 std::vector<Ranked> rank(const Assembler& assembler, const std::string& predict,
                          const std::filesystem::path& folder, const Tunable& tunable,
                          const std::vector<Parameters>& candidates);

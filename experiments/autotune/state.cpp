@@ -50,6 +50,7 @@ std::vector<std::string> State::alive(const std::string& pipeline) const {
 int State::rung(const std::string& pipeline) const { return of(pipeline).value("rung", 0); }
 
 void State::enter(const std::string& pipeline, int rung, const std::vector<std::string>& alive) {
+  content_["pipelines"][pipeline]["ratios"] = json::object();
   content_["pipelines"][pipeline]["rung"] = rung;
   content_["pipelines"][pipeline]["alive"] = alive;
 }

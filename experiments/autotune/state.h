@@ -29,8 +29,9 @@ class State {
 
   std::vector<std::string> alive(const std::string& pipeline) const;
   int rung(const std::string& pipeline) const;
+  /// Begins a rung, without the ratios of the one before: they chose who is here.
   void enter(const std::string& pipeline, int rung, const std::vector<std::string>& alive);
-  /// Seconds by the default's of the same round.
+  /// Of this rung: seconds by the default's of the same round.
   std::vector<double> ratios(const std::string& pipeline, const std::string& candidate) const;
   void add(const std::string& pipeline, const std::string& candidate, double ratio);
   bool done(const std::string& pipeline) const;

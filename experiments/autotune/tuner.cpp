@@ -53,8 +53,8 @@ class PipelineTuning {
     load_trials();
     const bool usual = !trials_.empty() && trials_.front().parameters == tunable_.defaults();
     if (!usual || workloads_.empty()) return outcome();
-    state_.enter(pipeline_, state_.rung(pipeline_), alive());
     if (alive().empty()) return outcome();
+    if (state_.alive(pipeline_).empty()) state_.enter(pipeline_, 0, alive());
     const int rungs = rungs_of(alive().size());
     for (int left = rungs; left > 0 && !state_.done(pipeline_); --left) {
       climb((end - bench::seconds_now()) / left, left);
@@ -149,16 +149,16 @@ class PipelineTuning {
 
   /// Rounds of one rung for so many seconds, then the better third go on.
   void climb(double seconds, int left) {
-    const std::vector<std::string> alive = state_.alive(pipeline_);
+    const std::vector<std::string> names = alive();
     const double begin = bench::seconds_now();
-    for (int k = 0; k < kFewestRounds || bench::seconds_now() - begin < seconds; ++k) round(alive);
-    const std::vector<std::string> better = better_third(state_, pipeline_, alive);
-    state_.enter(pipeline_, state_.rung(pipeline_) + 1, better);
-    state_.save();
+    for (int k = 0; k < kFewestRounds || bench::seconds_now() - begin < seconds; ++k) round(names);
+    const std::vector<std::string> better = better_third(state_, pipeline_, names);
     const Verdict best = verdict(state_.ratios(pipeline_, better.front()));
+    if (left > 1) state_.enter(pipeline_, state_.rung(pipeline_) + 1, better);
+    state_.save();
     options_.say(
         fmt::format("[{}] {} candidates, {} rounds; best: {} at {:.3f} of the default; {}",
-                    pipeline_, alive.size(), best.rounds, better.front(), best.ratio,
+                    pipeline_, names.size(), best.rounds, better.front(), best.ratio,
                     left > 1 ? fmt::format("about {:.0f} s to go", (left - 1) * seconds) : "done"));
   }
 

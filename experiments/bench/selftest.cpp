@@ -97,7 +97,7 @@ std::vector<at::Tensor> draw_params(const ops::Spec& spec, const Configuration& 
   std::vector<at::Tensor> params;
   if (!spec.learned()) {
     params = draw_feature_map(spec.feature_map, c.m, c.d, generator);
-    const auto& rows = ops::find_fixed_map(spec.feature_map)->params;
+    const std::vector<ops::MapParam> rows = ops::find_fixed_map(spec.feature_map).params();
     for (size_t i = 0; i < params.size(); ++i) {
       params[i].set_requires_grad(rows[i].kind == ops::ParamKind::trained);
     }

@@ -37,6 +37,14 @@ TEST(State, IsReadBack) {
   EXPECT_FALSE(state.done("p"));
 }
 
+TEST(State, ForgetsTheRatiosThatChoseWhoIsInARung) {
+  const TemporaryFolder folder;
+  State state(folder.path() / "state.json", "key");
+  state.add("p", "a=1", 0.5);
+  state.enter("p", 1, {"a=1"});
+  EXPECT_THAT(state.ratios("p", "a=1"), ElementsAre());
+}
+
 TEST(State, SettlesWhatKilledTheProcess) {
   const TemporaryFolder folder;
   const auto file = folder.path() / "state.json";

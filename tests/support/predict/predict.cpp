@@ -108,13 +108,14 @@ double Prediction::issued_per_token() const {
 double Prediction::issue_ns() const { return issued_per_token() / kIssueSlots; }
 
 std::vector<Prediction> predict(const bench::Operator& op, const bench::Size& size,
-                                bench::Pass pass) {
+                                bench::Pass pass, const std::string& only) {
   const bench::Inputs leaves = bench::draw_inputs(op, size, kSeed).want_gradients().on(kStandIn);
   const auto task = bench::pass_task(op, leaves, at::ones_like(leaves.q), pass);
   Attribution attribution;
   task();
   std::vector<Prediction> predictions;
   for (const Executed& one : attribution.take()) {
+    if (!only.empty() && one.pipeline != only) continue;
     predictions.push_back({op.name, bench::name_of(pass), one.pipeline, one.counts, issued_of(one),
                            size.B * size.H * size.N});
   }
@@ -122,12 +123,13 @@ std::vector<Prediction> predict(const bench::Operator& op, const bench::Size& si
 }
 
 double pipeline_cost(const std::string& pipeline) {
-  for (const int64_t d : {64, 32}) {
-    for (const bench::Operator* op : built_operators()) {
-      const bench::Size size{"", 1, 1, kCostTokens, d, 16, 8, 64};
-      for (const Prediction& one : predict(*op, size, bench::Pass::kForwardBackward)) {
-        if (one.pipeline == pipeline) return one.issue_ns();
-      }
+  const int64_t d = pipeline.find("_32_") != std::string::npos ? 32 : 64;
+  const bench::Size size{"", 1, 1, kCostTokens, d, 16, 8, 64};
+  for (const bench::Operator* op : built_operators()) {
+    const std::string map = op->map == "luna" ? "pwl" : op->map;
+    if (pipeline.find("_" + map) == std::string::npos) continue;
+    for (const Prediction& one : predict(*op, size, bench::Pass::kForwardBackward, pipeline)) {
+      return one.issue_ns();
     }
   }
   throw std::runtime_error("no operator of the prediction calls " + pipeline);

@@ -29,12 +29,12 @@ struct Prediction {
   double issue_ns() const;
 };
 
-/// Of every pipeline that is called, in the order of the first call.
+/// Of every pipeline that is called, or of one of them, in the order of the first call.
 std::vector<Prediction> predict(const bench::Operator& op, const bench::Size& size,
-                                bench::Pass pass);
+                                bench::Pass pass, const std::string& only = "");
 
-/// Issue nanoseconds of one pipeline a token of one head, in the first operator and head size (64,
-/// 32) that calls it. Throws std::runtime_error where none does.
+/// Issue nanoseconds of one pipeline a token of one head, in an operator that calls it. Throws
+/// std::runtime_error where none does.
 double pipeline_cost(const std::string& pipeline);
 
 /// Every fused operator that is built for CUDA, both passes.

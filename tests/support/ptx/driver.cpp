@@ -1,13 +1,9 @@
-#include "tests/support/ptx/driver.h"
-
+// The driver's entry points.
 #include <cfenv>
-#include <cstdio>
-#include <memory>
-#include <mutex>
 #include <optional>
 #include <utility>
 
-#include "tests/support/ptx/executor.h"
+#include "tests/support/ptx/driver_state.h"
 
 namespace luna::test::ptx {
 namespace {
@@ -21,39 +17,6 @@ constexpr int kNotSupported = 801;
 constexpr Shape kLargestGrid{0x7fffffff, 65535, 65535}, kLargestBlock{1024, 1024, 64};
 constexpr uint64_t kMostThreads = 1024;
 constexpr size_t kMostShared = 163 * 1024;
-constexpr size_t kSharedWithoutAsking = 48 * 1024;
-
-/// What cuModuleGetFunction hands out.
-struct Function {
-  const Module* module;
-  const Kernel* kernel;
-  size_t most_dynamic_shared = kSharedWithoutAsking;
-};
-
-struct Driver {
-  std::mutex mutex;
-  std::map<const Module*, std::unique_ptr<Module>> modules;
-  std::map<const Module*, std::string> texts;
-  std::function<std::string(const std::string&)> edit;
-  std::map<const Kernel*, Function> functions;
-  Allocations allocations;
-  uint64_t limit = 10'000'000'000;
-  std::map<std::string, std::vector<uint64_t>> counts;
-  std::map<const Kernel*, std::vector<uint64_t>> executed;
-  std::string error;
-
-  int fail(int code, const std::string& message) {
-    error = message;
-    std::fprintf(stderr, "%s\n", message.c_str());
-    return code;
-  }
-};
-
-/// Never destroyed: code under test may call the driver at exit.
-Driver& driver() {
-  static auto* const instance = new Driver;
-  return *instance;
-}
 
 /// The floating-point environment of PTX: nearest, nothing flushed.
 class FloatScope {
@@ -136,67 +99,15 @@ int launch(Driver& state, const Function& function, const Shape& grid, const Sha
 }
 
 }  // namespace
+
+/// Never destroyed: code under test may call the driver at exit.
+Driver& driver() {
+  static auto* const instance = new Driver;
+  return *instance;
+}
+
 }  // namespace luna::test::ptx
 
-namespace luna::test {
-
-void register_global(const void* begin, size_t bytes) {
-  const std::lock_guard lock(ptx::driver().mutex);
-  ptx::driver().allocations.add(begin, bytes);
-}
-
-void unregister_global(const void* begin, size_t bytes) {
-  const std::lock_guard lock(ptx::driver().mutex);
-  ptx::driver().allocations.remove(begin, bytes);
-}
-
-std::string take_ptx_error() {
-  const std::lock_guard lock(ptx::driver().mutex);
-  return std::exchange(ptx::driver().error, {});
-}
-
-void limit_ptx_instructions(uint64_t limit) {
-  const std::lock_guard lock(ptx::driver().mutex);
-  ptx::driver().limit = limit;
-}
-
-void edit_ptx(std::function<std::string(const std::string&)> edit) {
-  const std::lock_guard lock(ptx::driver().mutex);
-  ptx::driver().edit = std::move(edit);
-}
-
-std::map<std::string, PtxCounts> take_ptx_counts() {
-  const std::lock_guard lock(ptx::driver().mutex);
-  std::map<std::string, PtxCounts> taken;
-  for (const auto& [name, counts] : std::exchange(ptx::driver().counts, {})) {
-    const auto of = [&counts = counts](ptx::Work work) {
-      return counts[static_cast<size_t>(work)];
-    };
-    taken[name] = {of(ptx::Work::kFma),    of(ptx::Work::kFloat),  of(ptx::Work::kInteger),
-                   of(ptx::Work::kGlobal), of(ptx::Work::kShared), of(ptx::Work::kControl),
-                   of(ptx::Work::kOther)};
-  }
-  return taken;
-}
-
-std::vector<PtxProfile> take_ptx_profiles() {
-  ptx::Driver& state = ptx::driver();
-  const std::lock_guard lock(state.mutex);
-  std::vector<PtxProfile> taken;
-  for (const auto& [kernel, executed] : std::exchange(state.executed, {})) {
-    PtxProfile& profile = taken.emplace_back();
-    profile.text = state.texts.at(state.functions.at(kernel).module);
-    for (size_t i = 0; i < executed.size(); i++) {
-      const std::string& line = kernel->text[i];  // "line 7: ..."
-      if (line.rfind("line ", 0) == 0) profile.lines[std::stoi(line.substr(5))] += executed[i];
-    }
-  }
-  return taken;
-}
-
-}  // namespace luna::test
-
-// The driver's entry points.
 extern "C" {
 
 using namespace luna::test::ptx;
