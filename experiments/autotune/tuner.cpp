@@ -156,10 +156,11 @@ class PipelineTuning {
     const Verdict best = verdict(state_.ratios(pipeline_, better.front()));
     if (left > 1) state_.enter(pipeline_, state_.rung(pipeline_) + 1, better);
     state_.save();
-    options_.say(
-        fmt::format("[{}] {} candidates, {} rounds; best: {} at {:.3f} of the default; {}",
-                    pipeline_, names.size(), best.rounds, better.front(), best.ratio,
-                    left > 1 ? fmt::format("about {:.0f} s to go", (left - 1) * seconds) : "done"));
+    options_.say(fmt::format(
+        "[{}] {} candidates, {} rounds; best: {} at {:.3f} of the default; {}", pipeline_,
+        names.size(), best.rounds, better.front(), best.ratio,
+        left > 1 ? fmt::format("about {:.0f} s to go", (left - 1) * std::max(0.0, seconds))
+                 : "done"));
   }
 
   Tuned outcome() const {
