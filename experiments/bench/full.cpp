@@ -178,7 +178,7 @@ class FullRun {
   }
 
   void check_memory(const SweepRow& row, const Size& size) {
-    const double limit = fused_peak_limit(size, row.facts.D, row.pass);
+    const double limit = fused_peak_limit(*row.op, size, row.facts.D, row.pass);
     if (row.op->kind != OperatorKind::kFused || *row.facts.peak_bytes <= limit) return;
     over_limit_.push_back(
         fmt::format("{} holds {:.1f} MiB, more than the {:.1f} of an operator that "

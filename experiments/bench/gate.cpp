@@ -14,8 +14,10 @@ using Function = std::function<at::Tensor(const Inputs&)>;
 
 constexpr uint64_t kSeed = 11;
 constexpr double kAccepted = 3e-6, kAcceptedParams = 3e-4;  // as tests/support/compare.h
-constexpr int64_t kTokens = 512;                            // the kernels that long sequences take
-constexpr size_t kTensors = 4;                              // out, dq, dk, dv; then parameters
+/// A scan adds one token after the other, eager torch in blocks: its sums round more often.
+constexpr double kFactor = 3, kCausalFactor = 8;
+constexpr int64_t kTokens = 512;  // the kernels that long sequences take
+constexpr size_t kTensors = 4;    // out, dq, dk, dv; then parameters
 
 /// Output of a decoding step, and the state that it leaves.
 std::vector<at::Tensor> stepped(const Function& function, const Inputs& in) {
@@ -70,10 +72,11 @@ GateResult check(const Operator& op, const Inputs& inputs, at::ScalarType dtype)
   const auto formula = results(op.reference, drawn, at::kFloat, dtype);
   const auto given = results(op.apply, drawn, dtype, dtype);
   GateResult worst{op.name, 0, kAccepted};
+  const double factor = drawn.causal ? kCausalFactor : kFactor;
   for (size_t i = 0; i < exact.size(); ++i) {
     const double accepted =
         std::max(i < kTensors ? kAccepted : kAcceptedParams, 2 * rounding_of(dtype));
-    const double limit = std::max(3 * error(formula[i], exact[i]), accepted);
+    const double limit = std::max(factor * error(formula[i], exact[i]), accepted);
     const double found = error(given[i], exact[i]);
     if (found / limit >= worst.max_error / worst.limit) worst = {op.name, found, limit};
   }

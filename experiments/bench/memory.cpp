@@ -6,6 +6,8 @@
 
 #include <atomic>
 
+#include "runtime/ops/fixed_maps.h"
+
 namespace luna::bench {
 namespace {
 
@@ -53,8 +55,13 @@ int64_t peak_bytes(const std::function<void()>& action) {
   return most - before;
 }
 
-double fused_peak_limit(const Size& size, int64_t features, Pass pass) {
-  const int64_t shares = pass == Pass::kForward ? 1 : 3, states = 8;
+double fused_peak_limit(const Operator& op, const Size& size, int64_t features, Pass pass) {
+  const ops::NamedMap map = ops::find_fixed_map(op.map);
+  const int64_t prepared = map && (map->unit_rows || map->columns == ops::ValueColumns::by_polarity)
+                               ? 2
+                               : 1,
+                states = 8;
+  const int64_t shares = prepared * (pass == Pass::kForward ? 1 : 3);
   const int64_t head = size.N * shares * 2 * size.d + states * features * (size.d + 1);
   constexpr double kTables = 1 << 20;
   return kTables + static_cast<double>(sizeof(float)) * static_cast<double>(size.B * size.H * head);

@@ -16,7 +16,8 @@ int64_t peak_bytes(const std::function<void()>& action);
 
 /// What a fused operator may hold: c (d + dv) floats a token of a head, c = 1 forward and 3 with
 /// backward (outputs, gradients, sites of projections), 8 states [D, dv + 1] a head (sums of
-/// blocks) and 1 MiB of tables. Far below N D floats a head for any long sequence.
-double fused_peak_limit(const Size& size, int64_t features, Pass pass);
+/// blocks) and 1 MiB of tables. Maps whose rows are prepared outside the kernels (unit rows, halves
+/// of v) hold twice as much. Far below N D floats a head for any long sequence.
+double fused_peak_limit(const Operator& op, const Size& size, int64_t features, Pass pass);
 
 }  // namespace luna::bench

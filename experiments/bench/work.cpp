@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "runtime/ops/fixed_maps.h"
+#include "runtime/ops/internal.h"
 
 namespace luna::bench {
 namespace {
@@ -35,6 +36,8 @@ PerToken map_work(const Size& size, double D, MapWork map) {
       return {2 * D, 4 * D, 0, 0};
     case MapWork::kProjection:
       return {4 * d * D + 2 * D, 8 * d * D + 4 * D, 0, 0};
+    case MapWork::kProjectedPairs:
+      return {2 * d * D + 2 * D, 4 * d * D + 4 * D, 0, 0};
   }
   throw std::logic_error("a map without a model of its work");
 }
@@ -44,7 +47,9 @@ MapWork map_of(const Operator& op, const Inputs& in) {
   if (op.map == "luna" || (map && map->table)) {
     return op.kind == OperatorKind::kFused ? MapWork::kPiecewiseLinear : MapWork::kDensePsi;
   }
-  return in.params.empty() ? MapWork::kCoordinate : MapWork::kProjection;
+  if (in.params.empty() || in.params[0].dim() < 2) return MapWork::kCoordinate;
+  return features_of(op, in) == 2 * in.params[0].size(-2) ? MapWork::kProjectedPairs
+                                                          : MapWork::kProjection;
 }
 
 }  // namespace
@@ -100,8 +105,9 @@ Work scores_work(const Size& size, Pass pass) {
 
 int64_t features_of(const Operator& op, const Inputs& in) {
   if (op.map == "softmax") return 0;
-  if (op.map == "luna") return in.params[0].size(0) * in.params[4].size(0);
-  return in.params.empty() ? in.q.size(-1) : in.params[0].size(0);
+  ops::Spec spec;
+  spec.feature_map = op.map;
+  return ops::feature_count({in.q, in.k, in.v, in.params, {}}, spec).expect_int();
 }
 
 Work work_of(const Operator& op, const Size& size, const Inputs& in, Pass pass) {

@@ -22,7 +22,9 @@ struct Work {
 ///   dense psi, eager       4 d m + 4 m hid (1 + L)           8 d m + 2 m hid (5 + 4 L)
 ///   one coordinate         2 D                               4 D, eager 2 D
 ///   projection             4 d D + 2 D                       8 d D + 4 D, eager 4 d D + 2 D
-enum class MapWork { kPiecewiseLinear, kDensePsi, kCoordinate, kProjection };
+///   its pairs              2 d D + 2 D                       4 d D + 4 D, eager 2 d D + 2 D
+/// Pairs: two features a projection, as a sine and a cosine.
+enum class MapWork { kPiecewiseLinear, kDensePsi, kCoordinate, kProjection, kProjectedPairs };
 
 /// Fused: the map, 4 D d + 3 D + d forward (sum, apply, denominator), 8 D d backward, whatever the
 /// kernel saves of it; causal the same (a scan). Bytes: q, k, v, o, and in backward q, do, o, dq,

@@ -84,12 +84,19 @@ class FusedMemory : public ::testing::TestWithParam<Mode> {};
 /// feature.
 TEST_P(FusedMemory, KeepsNoFeatures) {
   for (const Operator& op : fused_operators(GetParam())) {
-    for (const int64_t channels : {8, 32}) {  // LUNA: D 128 and 512
+    const auto features_at = [&op](int64_t channels) {
+      return features_of(op, draw_inputs(op, size_of(1, channels), 1));
+    };
+    const bool grows = features_at(32) > features_at(8);  // LUNA: D 128 and 512
+    for (const int64_t channels : {8, 32}) {
+      if (channels > 8 && !grows) continue;
       const Size size = size_of(kTokens, channels);
-      const int64_t features = features_of(op, draw_inputs(op, size_of(1, channels), 1));
-      EXPECT_LE(peak_of(op, GetParam(), size), fused_peak_limit(size, features, GetParam().pass))
+      const int64_t features = features_at(channels);
+      EXPECT_LE(peak_of(op, GetParam(), size),
+                fused_peak_limit(op, size, features, GetParam().pass))
           << op.name;
     }
+    if (!grows) continue;
     EXPECT_NEAR(floats_a_token(op, GetParam(), 32), floats_a_token(op, GetParam(), 8),
                 0.1 * kProjections * (32 - 8))
         << op.name;
@@ -112,7 +119,7 @@ TEST(EagerMemory, GrowsWithFeatures) {
     EXPECT_GT(floats_a_token(op, forward, 32) - floats_a_token(op, forward, 8),
               kProjections * (32 - 8));
     const Size size = size_of(kTokens, 8);
-    EXPECT_GT(peak_of(op, forward, size), fused_peak_limit(size, 128, Pass::kForward));
+    EXPECT_GT(peak_of(op, forward, size), fused_peak_limit(op, size, 128, Pass::kForward));
   }
 }
 

@@ -51,6 +51,20 @@ TEST(Work, DecodingReadsAndWritesTheState) {
               4 * (4 * 64 + 2 * 64 * 65));
 }
 
+/// Two features of one projection share its multiplications.
+TEST(Work, PairsOfFeaturesShareAProjection) {
+  for (const Operator& op : all_operators()) {
+    const Size size{"small", 1, 1, 16, 8, 3, 2, 5};
+    const Inputs in = draw_inputs(op, size, 1);
+    if (op.name == "hedgehog") {
+      EXPECT_EQ(features_of(op, in), 16);
+      EXPECT_EQ(work_of(op, size, in, Pass::kForward).flops,
+                fused_work(size, 16, MapWork::kProjectedPairs, Pass::kForward).flops);
+    }
+    if (op.name == "taylor2") EXPECT_EQ(features_of(op, in), 1 + 8 + 36);
+  }
+}
+
 /// Every operator has a model, and it grows with B, H and N.
 TEST(Work, EveryOperatorHasAModel) {
   const Size small{"small", 1, 1, 16, 8, 3, 2, 5};

@@ -66,8 +66,9 @@ const Refusal kRefusals[] = {
      "final_examples, log_every, lr, schedule, steps, warmup, weight_decay"},
     {R"({"model": {"attention": "elo"}})",
      "unknown attention 'elo'; did you mean 'elu'? Known: softmax, elu, relu, relu2, "
-     "identity, performer, rff, rfa, cosformer, dpfp, taylor2, t2r, hedgehog, polaformer, luna, "
-     "luna-eps, luna-separate, mean"},
+     "identity, performer, rff, rfa, cosformer, dpfp, taylor2, t2r, hedgehog, polaformer, "
+     "luna-deep, "
+     "luna-spline, luna, luna-eps, luna-separate, mean"},
     {R"({"model": {"heads": 3}})", "model.heads is 3; it must divide model.width, 64"},
     {R"({"train": {"steps": 0}})",
      "train.steps is 0; accepted: a whole number from 1 to 1099511627776"},
