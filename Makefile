@@ -5,6 +5,8 @@ BUILD ?= build
 TIER ?= quick
 SANITIZE ?=
 MINUTES ?= 30
+DEVICE ?= cpu
+BUDGET ?= 10
 # Cells side by side: the runner's own choice unless JOBS was given.
 CELLS := $(if $(filter command line environment,$(origin JOBS)),--jobs $(JOBS))
 JOBS ?= $(shell nproc)
@@ -13,7 +15,7 @@ ifneq ($(SANITIZE),)
 override BUILD := build-sanitize
 endif
 
-.PHONY: help setup configure build test reproduce report bench bench-peers data learning-rates tidy clean
+.PHONY: help setup configure build test reproduce report bench bench-peers selftest autotune data learning-rates tidy clean
 
 help: ## print this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -48,8 +50,19 @@ reproduce: build ## train every cell of TIER (quick, cpu, paper), time the opera
 report: build ## write reports/out/report.md and report.html from the results of TIER
 	@$(LUNA) report --tier $(TIER)
 
-bench: build ## time every operator and its peers over all sizes, alone (MINUTES=30; goes on where it stopped)
+bench: build ## time every operator and its peers over all sizes, alone (MINUTES=30; goes on where it stopped; DEVICE=cuda)
+ifeq ($(DEVICE),cuda)
+	@status=0; $(LUNA) bench --tier $(TIER) --device cuda || status=$$?; \
+	[ $$status -eq 3 ] && exec $(BUILD)/luna_predict; exit $$status
+else
 	@$(LUNA) bench --tier $(TIER) --full --minutes $(MINUTES)
+endif
+
+selftest: build ## every map and mode against float64 on DEVICE (cpu, cuda), in the installed program itself
+	@$(LUNA) selftest --device $(DEVICE)
+
+autotune: build ## find the fastest schedules of DEVICE in BUDGET=10 minutes, for the next build (goes on where it stopped)
+	@$(LUNA) autotune --device $(DEVICE) --minutes $(BUDGET) --jobs $(JOBS)
 
 bench-peers: build ## the same against torch.compile and flash-linear-attention, from Python (MINUTES=30)
 	@.venv/bin/python experiments/bench/peers.py --luna $(LUNA) --library $(BUILD)/libluna.so \

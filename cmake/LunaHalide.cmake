@@ -17,9 +17,22 @@ set(LUNA_CPU_TARGETS
 set(LUNA_CUDA_TARGET x86-64-linux-avx-avx2-f16c-fma-sse41-cuda-cuda_capability_80-user_context)
 set(LUNA_MAX_PIPELINES 170)
 set_property(GLOBAL PROPERTY LUNA_PIPELINES "")
+include(LunaSchedules)
 
-# luna_pipeline(NAME GENERATOR DEVICE [PARAM=VALUE ...]): builds function NAME, DEVICE is cpu or cuda.
+# luna_pipeline(NAME GENERATOR DEVICE [PARAM=VALUE ...] [TUNE PARAM=VALUE[,VALUE ...] ...]): builds function NAME,
+# DEVICE is cpu or cuda. TUNE names parameters of the schedule, which change how fast NAME is and nothing else, each
+# with its default and the other values that `make autotune` tries; for a device that a file of generators/schedules/
+# has tuned, NAME is built once more.
 function(luna_pipeline name generator device)
+  cmake_parse_arguments(PARSE_ARGV 3 arg "" "" "TUNE")
+  list(TRANSFORM arg_TUNE REPLACE ",.*" "" OUTPUT_VARIABLE defaults)
+  _luna_compile(${name} ${generator} ${device} ${arg_UNPARSED_ARGUMENTS} ${defaults})
+  if(arg_TUNE)
+    luna_add_tunable(${name} ${generator} ${device} "${arg_UNPARSED_ARGUMENTS}" "${arg_TUNE}")
+  endif()
+endfunction()
+
+function(_luna_compile name generator device)
   if(device STREQUAL "cpu")
     set(targets ${LUNA_CPU_TARGETS})
   else()

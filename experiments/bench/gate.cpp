@@ -26,18 +26,25 @@ std::vector<at::Tensor> stepped(const Function& function, const Inputs& in) {
 }
 
 /// Output, dq, dk, dv and the gradients of learned parameters in float64, the upstream gradient
-/// being the same N(0, 1) draw for all.
-std::vector<at::Tensor> results(const Function& function, const Inputs& drawn,
-                                at::ScalarType dtype) {
+/// being the same N(0, 1) draw for all, rounded to `storage`.
+std::vector<at::Tensor> results(const Function& function, const Inputs& drawn, at::ScalarType dtype,
+                                at::ScalarType storage) {
   if (drawn.state.defined()) return stepped(function, drawn.copy(dtype, /*gradients=*/false));
   const Inputs in = drawn.copy(dtype, /*gradients=*/true);
   const at::Tensor out = function(in);
   const at::Tensor upstream = at::randn(out.sizes(), at::detail::createCPUGenerator(kSeed + 1),
                                         at::TensorOptions(at::kDouble));
-  std::vector<at::Tensor> all = torch::autograd::grad({out}, in.leaves(), {upstream.to(dtype)});
+  std::vector<at::Tensor> all =
+      torch::autograd::grad({out}, in.leaves(), {upstream.to(storage).to(dtype)});
   all.insert(all.begin(), out.detach());
   for (at::Tensor& tensor : all) tensor = tensor.to(at::kDouble);
   return all;
+}
+
+/// Of half precision; float32's are within the limits for it.
+double rounding_of(at::ScalarType dtype) {
+  if (dtype == at::kBFloat16) return std::ldexp(1.0, -8);
+  return dtype == at::kHalf ? std::ldexp(1.0, -11) : 0;
 }
 
 /// Infinite where it is not finite.
@@ -56,18 +63,34 @@ GateResult check(const Operator& op, const Size& size, bool causal) {
   small.N = std::min(size.N, kTokens);
   Inputs drawn = draw_inputs(op, small, kSeed);
   drawn.causal = causal;
-  const auto exact = results(op.reference, drawn, at::kDouble);
-  const auto formula = results(op.reference, drawn, at::kFloat);
-  const auto given = results(op.apply, drawn, at::kFloat);
+  return check(op, drawn);
+}
+
+GateResult check(const Operator& op, const Inputs& inputs, at::ScalarType dtype) {
+  const Inputs drawn = inputs.copy(dtype, /*gradients=*/true);
+  const auto exact = results(op.reference, drawn, at::kDouble, dtype);
+  const auto formula = results(op.reference, drawn, at::kFloat, dtype);
+  const auto given = results(op.apply, drawn, dtype, dtype);
   GateResult worst{op.name, 0, kAccepted};
-  const double factor = causal ? kCausalFactor : kFactor;
+  const double factor = drawn.causal ? kCausalFactor : kFactor;
   for (size_t i = 0; i < exact.size(); ++i) {
-    const double accepted = i < kTensors ? kAccepted : kAcceptedParams;
+    const double accepted =
+        std::max(i < kTensors ? kAccepted : kAcceptedParams, 2 * rounding_of(dtype));
     const double limit = std::max(factor * error(formula[i], exact[i]), accepted);
     const double found = error(given[i], exact[i]);
     if (found / limit >= worst.max_error / worst.limit) worst = {op.name, found, limit};
   }
   return worst;
+}
+
+Operator through(const Operator& op, c10::Device device) {
+  Operator there = op;
+  there.apply = [apply = op.apply, device](const Inputs& in) {
+    Inputs moved{in.q.to(device), in.k.to(device), in.v.to(device), {}, in.causal, {}, {}};
+    for (const at::Tensor& param : in.params) moved.params.push_back(param.to(device));
+    return apply(moved).to(c10::kCPU);
+  };
+  return there;
 }
 
 std::string gate_failure(const GateResult& result, const Size& size) {

@@ -13,12 +13,19 @@ struct GateResult {
   /// Largest difference relative to the largest value, of the tensor nearest its limit: output, dq,
   /// dk, dv or the gradient of a learned parameter.
   double max_error;
-  double limit;  ///< max(3x the formula's own error in float32, 3e-6; parameters: 3e-4)
+  double limit;  ///< max(3x the formula's own error in float32, 3e-6; parameters: 3e-4; see check)
   bool passed() const { return max_error <= limit; }
 };
 
 /// Compares one operator on a small input of the given head size. NaN anywhere fails.
 GateResult check(const Operator& op, const Size& size, bool causal = false);
+
+/// Compares one operator that is run in `dtype` with its formula on these inputs, rounded to it. In
+/// bfloat16 and float16 the limit is at least two of its roundings.
+GateResult check(const Operator& op, const Inputs& inputs, at::ScalarType dtype = at::kFloat);
+
+/// The operator on tensors of a device while inputs and result stay on the host, as checks need it.
+Operator through(const Operator& op, c10::Device device);
 
 /// The error for a result that has not passed.
 std::string gate_failure(const GateResult& result, const Size& size);

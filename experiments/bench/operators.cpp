@@ -189,6 +189,15 @@ Inputs& Inputs::want_gradients() {
   return *this;
 }
 
+Inputs Inputs::on(c10::Device device, at::ScalarType dtype) const {
+  const auto leaf = [&](const at::Tensor& x) {
+    return x.detach().to(device, dtype).set_requires_grad(x.requires_grad());
+  };
+  Inputs there{leaf(q), leaf(k), leaf(v), {}, causal, {}, {}};
+  for (const at::Tensor& param : params) there.params.push_back(leaf(param));
+  return there;
+}
+
 Inputs Inputs::copy(at::ScalarType dtype, bool gradients) const {
   auto leaf = [&](const at::Tensor& t, bool wanted) {
     return t.detach().to(dtype, /*non_blocking=*/false, /*copy=*/true).set_requires_grad(wanted);

@@ -1,10 +1,12 @@
-// `luna bench`: checks every operator, times them alone on this machine.
+// `luna bench`: checks every operator, times them alone on this machine or its GPU.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "experiments/bench/bench.h"
+#include "experiments/bench/cuda.h"
+#include "experiments/bench/cuda_bench.h"
 #include "experiments/bench/full.h"
 #include "experiments/config/options.h"
 #include "experiments/runner/commands.h"
@@ -17,7 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kNotRun = 3;  // exit code
 const std::vector<std::string> kQuickSizes = {"A", "B"};
 
 std::vector<bench::Size> sizes_of(const std::vector<std::string>& names) {
@@ -83,28 +84,46 @@ int run_full(const BenchCommandOptions& options, const fs::path& file) {
   return over_limit.empty() ? 0 : 1;
 }
 
+int run_cuda(const BenchCommandOptions& options) {
+  const std::string missing = bench::open_cuda();
+  if (!missing.empty()) {
+    fmt::print(stderr, "not run: {}; --device cpu times on the CPU\n", missing);
+    return kNotRun;
+  }
+  bench::CudaBenchOptions wanted;
+  wanted.sizes = bench::sweep_sizes(options.sizes);
+  wanted.seconds = options.seconds;
+  wanted.force = options.force;
+  wanted.file = options.out;
+  bench::run_cuda_bench(wanted, say);
+  say(reports::bench_table(reports::read_bench_file(wanted.file)));
+  say(wanted.file.string());
+  return 0;
+}
+
 }  // namespace
 
 int run(const BenchCommandOptions& options) {
-  if (options.device == "cuda") {
-    fmt::print(stderr, "not run: timing on CUDA is not built yet; --device cpu times on the CPU\n");
-    return kNotRun;
-  }
   if (options.environment) {
     say(bench::bench_environment().dump(1));
     return 0;
   }
   BenchCommandOptions given = options;
-  if (given.sizes.empty()) given.sizes = options.full ? bench::usual_sweep() : kQuickSizes;
+  const bool cuda = options.device == "cuda";
+  if (given.sizes.empty()) {
+    given.sizes = options.full || cuda ? bench::usual_sweep() : kQuickSizes;
+  }
   check_list(given.sizes, "--sizes");
   check_list(given.threads, "--threads");
   check_finite(given.seconds, "--seconds");
   check_finite(given.minutes, "--minutes");
   check_finite(given.call_seconds, "--call-seconds");
-  const char* const name = options.full ? "bench-full.json" : "bench.json";
-  const fs::path folder = options.places.results / options.places.tier;
-  const fs::path file = options.out.empty() ? folder / name : options.out;
-  return options.full ? run_full(given, file) : run_quick(given, file);
+  const char* const name = cuda           ? "bench-cuda.json"
+                           : options.full ? "bench-full.json"
+                                          : "bench.json";
+  if (given.out.empty()) given.out = options.places.results / options.places.tier / name;
+  if (cuda) return run_cuda(given);
+  return options.full ? run_full(given, given.out) : run_quick(given, given.out);
 }
 
 }  // namespace luna::experiments

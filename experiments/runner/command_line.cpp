@@ -95,6 +95,12 @@ Command cell_command(CLI::App& root) {
   return command(app, options);
 }
 
+void add_device(CLI::App& app, std::string& device) {
+  app.add_option("--device", device, "cpu or cuda")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"cpu", "cuda"}));
+}
+
 /// One thread, and two where there are two cores.
 std::vector<int> usual_threads() {
   return std::thread::hardware_concurrency() > 1 ? std::vector<int>{1, 2} : std::vector<int>{1};
@@ -120,10 +126,9 @@ Command bench_command(CLI::App& root) {
       ->check(CLI::Range(0.01, 1e5));
   app->add_option("--out", options->out,
                   "file; default: bench.json, with --full bench-full.json, in the tier's results");
-  app->add_option("--device", options->device, "cpu or cuda")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"cpu", "cuda"}));
-  app->add_flag("--force", options->force, "time again even if the file is there");
+  add_device(*app, options->device);
+  app->add_flag("--force", options->force,
+                "time again even if the file is there; on CUDA, on a busy or noisy GPU too");
   app->add_flag("--environment", options->environment, "print the machine as JSON, and stop");
   CLI::App* full = app->add_option_group("The full benchmark");
   full->add_flag("--full", options->full,
@@ -139,6 +144,41 @@ Command bench_command(CLI::App& root) {
                    "with --full: rows whose call would take longer are left out")
       ->capture_default_str()
       ->check(CLI::Range(0.001, 1e4));
+  return command(app, options);
+}
+
+Command selftest_command(CLI::App& root) {
+  const auto options = std::make_shared<SelftestOptions>();
+  CLI::App* app =
+      root.add_subcommand("selftest", "every map and mode that is built, against float64");
+  add_device(*app, options->device);
+  app->add_option("--only", options->only, "maps with this in their name");
+  return command(app, options);
+}
+
+Command autotune_command(CLI::App& root) {
+  const auto options = std::make_shared<AutotuneOptions>();
+  options->jobs = static_cast<int>(std::thread::hardware_concurrency());
+  options->schedules = LUNA_SCHEDULES;
+  options->tunables = LUNA_TUNABLES;
+  options->generators = LUNA_GENERATORS;
+  options->compiler = LUNA_COMPILER;
+  options->predict = LUNA_PREDICT;
+  options->ptxas = LUNA_PTXAS;
+  CLI::App* app = root.add_subcommand(
+      "autotune", "find the fastest schedules on this machine, for the next build; run alone");
+  add_device(*app, options->device);
+  app->add_option("--minutes", options->minutes, "time for everything together")
+      ->capture_default_str()
+      ->check(CLI::Range(0.01, 1e4));
+  app->add_option("--jobs", options->jobs, "compilations side by side")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
+  app->add_option("--only", options->only, "pipelines with this in their name");
+  app->add_option("--folder", options->folder, "folder of candidates and of the run's state")
+      ->capture_default_str();
+  app->add_option("--schedules", options->schedules,
+                  "folder of schedules; default: generators/schedules of the checkout");
   return command(app, options);
 }
 
@@ -237,9 +277,9 @@ int run_command_line(int count, char** arguments) {
   app.set_version_flag("--version", LUNA_VERSION);
   app.require_subcommand(1);
   const std::vector<Command> commands = {
-      run_command(app),   bench_command(app),  compare_command(app),
-      table_command(app), report_command(app), list_command(app),
-      data_command(app),  tune_command(app),   cell_command(app)};
+      run_command(app),     bench_command(app), selftest_command(app), autotune_command(app),
+      compare_command(app), table_command(app), report_command(app),   list_command(app),
+      data_command(app),    tune_command(app),  cell_command(app)};
   check_command(commands, count, arguments);
   for (const Command& command : commands) command.app->allow_extras();
   try {

@@ -9,6 +9,9 @@
 
 namespace luna::experiments {
 
+/// Exit code where the device that was asked for is not there.
+inline constexpr int kNotRun = 3;
+
 /// Options that several commands share.
 struct Places {
   std::string tier = "quick";
@@ -58,6 +61,26 @@ struct BenchCommandOptions {
   double minutes = 30, call_seconds = 2;
 };
 int run(const BenchCommandOptions& options);
+
+/// Every map and mode against float64 on a device.
+struct SelftestOptions {
+  std::string device = "cpu";
+  std::string only;  ///< part of the maps' names; empty: all
+};
+int run(const SelftestOptions& options);
+
+/// Finds the fastest schedules on this machine and writes them for the next build.
+struct AutotuneOptions {
+  std::string device = "cpu";
+  double minutes = 10;
+  int jobs = 1;                                       ///< compilations side by side
+  std::string only;                                   ///< part of the pipelines' names; empty: all
+  std::filesystem::path folder = "results/autotune";  ///< of candidates and state
+  /// Of this build and checkout.
+  std::filesystem::path schedules, tunables, generators, compiler, predict;
+  std::string ptxas;
+};
+int run(const AutotuneOptions& options);
 
 /// Two benchmark files row by row.
 struct CompareOptions {

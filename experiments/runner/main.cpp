@@ -1,5 +1,5 @@
 // `luna`: runs experiments, times operators, writes reports. Exit code 0, 1 for failures, 2 for
-// usage, 3 for what is not built yet, 130 after Ctrl-C or "no".
+// usage, 3 for a device that is not there, 130 after Ctrl-C or "no".
 #include <fmt/format.h>
 
 #include <exception>

@@ -108,6 +108,12 @@ CudaPlace current_place(c10::Device device) {
   return {device.index(), guard.getStreamNativeHandle(guard.getStream(device))};
 }
 
+std::string device_name(int device) {
+  static auto* const get_name = symbol<int(char*, int, int)>("cuDeviceGetName");
+  char name[256] = {};
+  return get_name && get_name(name, sizeof name - 1, device) == 0 ? name : "";
+}
+
 }  // namespace luna::halide
 
 // Strong definitions of what the runtime defines weakly.

@@ -5,6 +5,8 @@
 
 #include <c10/core/Device.h>
 
+#include <string>
+
 namespace luna::halide {
 
 /// Where a CUDA pipeline runs: what pipelines take as their user context.
@@ -16,5 +18,8 @@ struct CudaPlace {
 /// torch's current stream of `device` for the calling thread. Throws c10::Error where torch has no
 /// CUDA (libtorch_cuda is not loaded).
 CudaPlace current_place(c10::Device device);
+
+/// "NVIDIA H100 80GB HBM3"; "" where the driver does not say.
+std::string device_name(int device);
 
 }  // namespace luna::halide

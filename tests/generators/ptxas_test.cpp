@@ -1,6 +1,6 @@
 // No kernel of a CUDA pipeline spills or keeps a stack frame, on the architectures of A100 and
 // H100; prints the registers and static shared memory of each.
-#include "tests/generators/ptxas.h"
+#include "experiments/autotune/ptxas.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -11,8 +11,10 @@
 
 #include "tests/support/temporary_folder.h"
 
-namespace luna::testing {
+namespace luna::autotune {
 namespace {
+
+using luna::testing::TemporaryFolder;
 
 using ::testing::Contains;
 using ::testing::ElementsAre;
@@ -133,4 +135,4 @@ TEST(PtxModules, AreTheTextsInsideAnArchive) {
 }
 
 }  // namespace
-}  // namespace luna::testing
+}  // namespace luna::autotune

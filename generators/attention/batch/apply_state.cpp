@@ -6,6 +6,8 @@ namespace luna {
 
 class BatchApplyState : public BatchPass<BatchApplyState> {
  public:
+  // The schedule: features staged at a time, and of those multiplied between two loop branches.
+  Halide::GeneratorParam<int> chunk{"chunk", 16}, unroll{"unroll", 1};
   Input<Buffer4> x{"x"};
   Input<Buffer3> weight{"weight"};
   Input<Buffer4> state{"state"};  // (e, D, head, b): S, then z at e = size
@@ -19,14 +21,14 @@ class BatchApplyState : public BatchPass<BatchApplyState> {
     bind_packed(state, {tiles::state_columns(size), features_});
     const Expr head = h_ * state.dim(2).extent() / x.dim(2).extent();
     S_(e_, D_, h_, b_) = state(e_, D_, head, b_);
-    over_D_ = RDom(0, kChunk, 0, features_ / kChunk, "over_D");
+    over_D_ = RDom(0, chunk, 0, features_ / int(chunk), "over_D");
 
     // Lane 4 f + c holds tokens 4 f .. and columns 4 c .. of every 16, and the denominator.
     const int own = size / kColumnLanes, tokens = warp::kTokens / kRowLanes;
     const Expr e =
         Halide::unsafe_promise_clamped(k_ / 4 * 16 + lane_ % 4 * 4 + k_ % 4, 0, size - 1);
     const Expr n = nb_ * warp::kTokens + lane_ / 4 * tokens + t_,
-               D = over_D_.y * kChunk + over_D_.x;
+               D = over_D_.y * int(chunk) + over_D_.x;
     sum_(k_, t_, lane_, nb_, h_, b_) = 0.0f;
     sum_(k_, t_, lane_, nb_, h_, b_) +=
         phi(D, n, h_, b_) *
@@ -72,18 +74,17 @@ class BatchApplyState : public BatchPass<BatchApplyState> {
         .unroll(k_)
         .unroll(t_)
         .gpu_lanes(lane_);
+    if (int(unroll) > 1) sum_.update().unroll(over_D_.x, unroll);
     const Halide::LoopLevel at(sum_, over_D_.y);
     stage_x(Halide::LoopLevel(result, block_));
     // S before phi, and nothing shared after it: Halide 21 does not see that the rows are read
     // again in the next round, and gives their memory to what is staged after their last use in
     // this one.
-    warp::stage_rows(S_, e_, D_, at, size, kChunk);
-    feature_map_->schedule_shared({at, kChunk, false});
+    warp::stage_rows(S_, e_, D_, at, size, chunk);
+    feature_map_->schedule_shared({at, chunk, false});
   }
 
  private:
-  static constexpr int kChunk = 16;  ///< features staged at a time
-
   Var k_{"k"}, t_{"t"}, nb_{"nb"};
   Func sum_{"out_sum"}, S_{"S_chunk"};
   RDom over_D_;

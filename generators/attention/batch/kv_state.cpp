@@ -6,6 +6,7 @@ namespace luna {
 
 class BatchKvState : public BatchPass<BatchKvState> {
  public:
+  Halide::GeneratorParam<int> unroll{"unroll", 1};  ///< the schedule: tokens between two branches
   Input<Buffer4> x{"x"}, v{"v"};
   Input<Buffer3> weight{"weight"}, scale{"scale"}, last{"last"};
   Input<int> slot_tokens{"slot_tokens"};  // multiple of kSlotAlign
@@ -57,6 +58,7 @@ class BatchKvState : public BatchPass<BatchKvState> {
     sum_.bound_extent(g_, 1).bound_extent(slot_, 1).bound_extent(h_, 1).bound_extent(b_, 1);
     sum_.reorder(k_, l_, lane_).unroll(k_).unroll(l_).gpu_lanes(lane_);
     sum_.update().reorder(k_, l_, tile_.x, lane_, tile_.y).unroll(k_).unroll(l_).gpu_lanes(lane_);
+    if (int(unroll) > 1) sum_.update().unroll(tile_.x, unroll);
     const Halide::LoopLevel at(sum_, tile_.y);
     stage_x(at);
     warp::stage_rows(values_, e_, n_, at, size, warp::kTokens);

@@ -7,8 +7,9 @@ namespace luna {
 
 class SegmentProduct : public SegmentPass<SegmentProduct> {
  public:
-  Input<Buffer2> t{"t"};                    // (n, i)
-  Input<Rows> row{"row"};                   // (n, i)
+  Halide::GeneratorParam<int> together{"together", 2};  ///< the schedule: projections at a time
+  Input<Buffer2> t{"t"};                                // (n, i)
+  Input<Rows> row{"row"};                               // (n, i)
   Input<Buffer4> table{"table"};            // (e, c, row, i), an even number of projections
   Input<Buffer3> normaliser{"normaliser"};  // (c, row, i)
   Output<Buffer2> out{"out"};               // (dv, N)
@@ -28,21 +29,21 @@ class SegmentProduct : public SegmentPass<SegmentProduct> {
     bind_table(table);
     bind_column(normaliser);
     bind_tokens(out);
-    // Two projections at a time: out and den are loaded and stored once for both.
+    // Projections at a time: out and den are loaded and stored once for all of them.
     const Var eo("eo"), ei("ei");
     const Halide::RVar pair("pair"), ii("ii");
     Func rows = out, column = den;
     rows.vectorize(e_, lanes(), Halide::TailStrategy::GuardWithIf);
     rows.update()
         .split(e_, eo, ei, lanes(), Halide::TailStrategy::GuardWithIf)
-        .split(over_i, pair, ii, 2)
+        .split(over_i, pair, ii, together)
         .reorder(ei, eo, ii, n_, pair)
         .vectorize(ei)
         .unroll(ii);
     if (size) {
       rows.update().unroll(eo);
     }
-    column.update().split(over_i, pair, ii, 2).reorder(ii, n_, pair).unroll(ii);
+    column.update().split(over_i, pair, ii, together).reorder(ii, n_, pair).unroll(ii);
     rows.update().compute_with(column.update(), n_);  // one loop over a projection's sites
   }
 };

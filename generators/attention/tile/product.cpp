@@ -11,10 +11,12 @@ namespace luna {
 class TileProduct : public TilePipeline<TileProduct> {
  public:
   Halide::GeneratorParam<bool> adds{"adds", false};
-  Halide::GeneratorParam<int> block{"block", 8};  ///< n at a time; out's extent is a multiple
-  Input<Buffer2> rows{"rows"};                    // (i, k), i padded to kRowColumns
-  Input<Buffer2> c{"c"};                          // (k, n)
-  Output<Buffer2> out{"out"};                     // (i, n)
+  Halide::GeneratorParam<int> block{"block", 8};  ///< out's extent n is a multiple
+  // The schedule: vectors of i and values of n in registers (0: by their number), k at a time.
+  Halide::GeneratorParam<int> vectors{"vectors", 0}, tokens{"tokens", 0}, unroll{"unroll", 1};
+  Input<Buffer2> rows{"rows"};  // (i, k), i padded to kRowColumns
+  Input<Buffer2> c{"c"};        // (k, n)
+  Output<Buffer2> out{"out"};   // (i, n)
 
   void generate() {
     const Expr K = c.dim(0).extent();
@@ -45,12 +47,18 @@ class TileProduct : public TilePipeline<TileProduct> {
 
   void schedule() {
     // Two vectors x `block` accumulators; with 16 registers half of that.
-    const int width = lanes() == 16 ? 32 : int(block) > 8 ? lanes() : 2 * lanes();
-    const int tokens = lanes() == 16 || int(block) > 8 ? int(block) : int(block) / 2;
+    const bool large = int(block) > 8;
+    const int usual_width = lanes() == 16 ? 32 : large ? lanes() : 2 * lanes();
+    const int usual_tokens = lanes() == 16 || large ? int(block) : int(block) / 2;
+    const int width = int(vectors) ? int(vectors) * lanes() : usual_width;
+    const int at_once = int(tokens) ? int(tokens) : usual_tokens;
+    _halide_user_assert(tiles::kRowColumns % width == 0 && int(block) % at_once == 0)
+        << "tile_product: rows are padded to " << tiles::kRowColumns << ", n to " << int(block)
+        << ": no blocks of " << width << " x " << at_once << "\n";
     const Var io("io"), ii("ii"), no("no"), ni("ni");
     const auto tiled = [&](auto stage) {
       stage.split(i_, io, ii, width, kRoundUp)
-          .split(n_, no, ni, tokens, kRoundUp)
+          .split(n_, no, ni, at_once, kRoundUp)
           .reorder(ii, ni, no, io)
           .vectorize(ii, lanes())
           .unroll(ni);
@@ -62,13 +70,14 @@ class TileProduct : public TilePipeline<TileProduct> {
       tiled(Halide::Stage(result_));
     }
     sum_.compute_at(result_, no).store_in(Halide::MemoryType::Stack);
-    sum_.bound_extent(i_, width).bound_extent(n_, tokens);
+    sum_.bound_extent(i_, width).bound_extent(n_, at_once);
     sum_.vectorize(i_, lanes()).unroll(i_).unroll(n_);
     sum_.update().reorder(i_, n_, over_block_).vectorize(i_, lanes()).unroll(i_).unroll(n_);
     part_.compute_at(sum_, over_block_).store_in(Halide::MemoryType::Register);
-    part_.bound_extent(i_, width).bound_extent(n_, tokens).bound_extent(kb_, 1);
+    part_.bound_extent(i_, width).bound_extent(n_, at_once).bound_extent(kb_, 1);
     part_.vectorize(i_, lanes()).unroll(i_).unroll(n_);
     part_.update().reorder(i_, n_, over_k_).vectorize(i_, lanes()).unroll(i_).unroll(n_);
+    if (int(unroll) > 1) part_.update().unroll(over_k_, unroll);
   }
 
  private:

@@ -3,14 +3,13 @@
 #include <algorithm>
 
 #include "runtime/halide/error.h"
+#include "runtime/kernels/registry.h"
 #include "tile_dot.h"
 #include "tile_load_bf16.h"
 #include "tile_load_f16.h"
 #include "tile_load_f32.h"
 #include "tile_maximum.h"
-#include "tile_product.h"
 #include "tile_squares.h"
-#include "tile_state_add.h"
 #include "tile_store_bf16.h"
 #include "tile_store_f16.h"
 #include "tile_store_f32.h"
@@ -79,6 +78,16 @@ void check(int code, const char* name) {
   if (code) halide::fail(code, name);
 }
 
+/// A pipeline of two inputs and an output that schedules may exchange.
+void run(const Pipeline& pipeline, const char* name, const Matrix& a, const Matrix& b,
+         const Matrix& out) {
+  View views[] = {View(a), View(b), View(out)};
+  void* arguments[] = {static_cast<halide_buffer_t*>(views[0]),
+                       static_cast<halide_buffer_t*>(views[1]),
+                       static_cast<halide_buffer_t*>(views[2])};
+  check(pipeline(arguments), name);
+}
+
 }  // namespace
 
 int64_t tile_tokens(int64_t features) {
@@ -140,11 +149,13 @@ const float* TokenWeights::of(const Task& task, int64_t n, int64_t tokens) {
 }
 
 void product(const Matrix& rows, const Matrix& c, const Matrix& out) {
-  check(tile_product(View(rows), View(c), View(out)), "tile_product");
+  static const Pipeline& pipeline = pipeline_slot("tile_product");
+  run(pipeline, "tile_product", rows, c, out);
 }
 
 void state_add(const Matrix& phi, const Matrix& columns, const Matrix& state) {
-  check(tile_state_add(View(phi), View(columns), View(state)), "tile_state_add");
+  static const Pipeline& pipeline = pipeline_slot("tile_state_add");
+  run(pipeline, "tile_state_add", phi, columns, state);
 }
 
 void dot(const Matrix& a, const Matrix& b, float* sum) {

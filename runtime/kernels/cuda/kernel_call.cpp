@@ -5,19 +5,23 @@
 namespace luna::kernels::cuda {
 namespace {
 
-Pipeline find(const Backend& backend, const std::string& name) {
-  const Pipeline pipeline = backend.find(name);
+Pipeline find(const Backend& backend, const std::string& name, c10::Device device) {
+  const Pipeline pipeline = backend.find(name, device);
   TORCH_CHECK_NOT_IMPLEMENTED(pipeline, "luna: the CUDA kernel ", name,
                               " is not built yet; move the tensors to the CPU");
   return pipeline;
 }
 
+Pipeline find_compiled(const std::string& name, c10::Device device) {
+  return find_pipeline(name, [&] { return halide::device_name(device.index()); });
+}
+
 }  // namespace
 
-const Backend kDevice{"_cuda", &find_pipeline, int64_t{64} << 20};
+const Backend kDevice{"_cuda", &find_compiled, int64_t{64} << 20};
 
 KernelCall::KernelCall(const Backend& backend, const std::string& pass, const at::Tensor& like)
-    : ArgumentList(pass + backend.suffix, find(backend, pass + backend.suffix)),
+    : ArgumentList(pass + backend.suffix, find(backend, pass + backend.suffix, like.device())),
       device_(like.device()),
       place_(halide::current_place(device_)) {
   add_pointer(&place_);

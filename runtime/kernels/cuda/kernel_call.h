@@ -11,9 +11,10 @@ namespace luna::kernels::cuda {
 
 /// Where the pipelines come from, and what they may use.
 struct Backend {
-  const char* suffix;                    ///< of the pipelines' names
-  Pipeline (*find)(const std::string&);  ///< the pipeline of that name, or nullptr
-  int64_t piece_bytes;                   ///< of features in memory at a time (rows.h)
+  const char* suffix;  ///< of the pipelines' names
+  /// The pipeline of that name for that device, or nullptr.
+  Pipeline (*find)(const std::string& name, c10::Device device);
+  int64_t piece_bytes;  ///< of features in memory at a time (rows.h)
 };
 
 /// The compiled CUDA pipelines; pieces of 64 MiB.

@@ -30,7 +30,8 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Usage{"no_command",
               {},
-              "name a command: run, bench, compare, table, report, list, data, tune\n"},
+              "name a command: run, bench, selftest, autotune, compare, table, report, list, data, "
+              "tune\n"},
         Usage{"command", {"rum"}, "unknown command 'rum'; did you mean 'run'? Known: run, "},
         Usage{"option",
               {"run", "--tierr=x"},
@@ -67,6 +68,12 @@ INSTANTIATE_TEST_SUITE_P(
         Usage{"minutes",
               {"bench", "--full", "--minutes", "nan"},
               "--minutes must be a finite number\n"},
+        Usage{"autotune_nothing",
+              {"autotune", "--only", "nothing"},
+              "no pipeline of cpu with a schedule to tune is named like 'nothing'\n"},
+        Usage{"selftest_nothing",
+              {"selftest", "--only", "nothing"},
+              "no map has 'nothing' in its name\n"},
         Usage{"compare_nothing", {"compare", "a.json"}, "new is required\n"},
         Usage{
             "compare_absent", {"compare", "absent.json", "b.json"}, "absent.json: no such file\n"},
@@ -102,11 +109,15 @@ TEST(Command, ListPrintsWhatAFixedMapTakes) {
   }
 }
 
-TEST(Command, TimingOnCudaIsNotBuilt) {
-  const Outcome outcome = run_luna({"bench", "--device", "cuda"});
-  EXPECT_EQ(outcome.code, 3);
-  EXPECT_EQ(outcome.errors,
-            "not run: timing on CUDA is not built yet; --device cpu times on the CPU\n");
+TEST(Command, WithoutADeviceSaysSoInOneLine) {
+  for (const char* command : {"bench", "selftest"}) {
+    const Outcome outcome = run_luna({command, "--device", "cuda"});
+    if (outcome.code == 0) GTEST_SKIP() << "there is a CUDA device";
+    EXPECT_EQ(outcome.code, 3);
+    EXPECT_THAT(outcome.errors, StartsWith("not run: "));
+    EXPECT_EQ(std::count(outcome.errors.begin(), outcome.errors.end(), '\n'), 1) << outcome.errors;
+    EXPECT_EQ(outcome.output, "");
+  }
 }
 
 TEST(Command, ReportWithoutResults) {

@@ -1,12 +1,9 @@
-#include "tests/support/ptx/driver.h"
-
+// The driver's entry points.
 #include <cfenv>
-#include <cstdio>
-#include <memory>
-#include <mutex>
+#include <optional>
 #include <utility>
 
-#include "tests/support/ptx/executor.h"
+#include "tests/support/ptx/driver_state.h"
 
 namespace luna::test::ptx {
 namespace {
@@ -20,36 +17,6 @@ constexpr int kNotSupported = 801;
 constexpr Shape kLargestGrid{0x7fffffff, 65535, 65535}, kLargestBlock{1024, 1024, 64};
 constexpr uint64_t kMostThreads = 1024;
 constexpr size_t kMostShared = 163 * 1024;
-constexpr size_t kSharedWithoutAsking = 48 * 1024;
-
-/// What cuModuleGetFunction hands out.
-struct Function {
-  const Module* module;
-  const Kernel* kernel;
-  size_t most_dynamic_shared = kSharedWithoutAsking;
-};
-
-struct Driver {
-  std::mutex mutex;
-  std::map<const Module*, std::unique_ptr<Module>> modules;
-  std::map<const Kernel*, Function> functions;
-  Allocations allocations;
-  uint64_t limit = 10'000'000'000;
-  std::map<std::string, Counts> counts;
-  std::string error;
-
-  int fail(int code, const std::string& message) {
-    error = message;
-    std::fprintf(stderr, "%s\n", message.c_str());
-    return code;
-  }
-};
-
-/// Never destroyed: code under test may call the driver at exit.
-Driver& driver() {
-  static auto* const instance = new Driver;
-  return *instance;
-}
 
 /// The floating-point environment of PTX: nearest, nothing flushed.
 class FloatScope {
@@ -103,6 +70,12 @@ std::string refusal(const Function& function, const Shape& grid, const Shape& bl
   return "";
 }
 
+/// Element by element; the sum begins empty.
+void add(std::vector<uint64_t>& sum, const std::vector<uint64_t>& more) {
+  sum.resize(more.size());
+  for (size_t i = 0; i < more.size(); i++) sum[i] += more[i];
+}
+
 int launch(Driver& state, const Function& function, const Shape& grid, const Shape& block,
            size_t dynamic_shared, void** values) {
   const std::string refused = refusal(function, grid, block, dynamic_shared);
@@ -110,58 +83,31 @@ int launch(Driver& state, const Function& function, const Shape& grid, const Sha
   if (!refused.empty()) return state.fail(kInvalidValue, "kernel " + name + ": " + refused);
   const FloatScope scope;
   const std::vector<std::byte> parameters = pack_parameters(*function.kernel, values);
-  const Launch asked{*function.module, *function.kernel, grid, block,
-                     dynamic_shared,   parameters.data()};
+  std::optional<Module> edited;
+  if (state.edit) edited.emplace(state.edit(state.texts.at(function.module)));
+  const Module& module = edited ? *edited : *function.module;
+  const Launch asked{module, *module.find(name), grid, block, dynamic_shared, parameters.data()};
+  Counts counts;
   try {
-    Executor(asked, state.allocations, state.limit, state.counts[name]).run();
+    Executor(asked, state.allocations, state.limit, counts).run();
   } catch (const LaunchError& error) {
     return state.fail(error.code, error.message);
   }
+  add(state.counts[name], counts.threads);
+  if (!edited) add(state.executed[function.kernel], counts.warps);
   return 0;
 }
 
 }  // namespace
+
+/// Never destroyed: code under test may call the driver at exit.
+Driver& driver() {
+  static auto* const instance = new Driver;
+  return *instance;
+}
+
 }  // namespace luna::test::ptx
 
-namespace luna::test {
-
-void register_global(const void* begin, size_t bytes) {
-  const std::lock_guard lock(ptx::driver().mutex);
-  ptx::driver().allocations.add(begin, bytes);
-}
-
-void unregister_global(const void* begin, size_t bytes) {
-  const std::lock_guard lock(ptx::driver().mutex);
-  ptx::driver().allocations.remove(begin, bytes);
-}
-
-std::string take_ptx_error() {
-  const std::lock_guard lock(ptx::driver().mutex);
-  return std::exchange(ptx::driver().error, {});
-}
-
-void limit_ptx_instructions(uint64_t limit) {
-  const std::lock_guard lock(ptx::driver().mutex);
-  ptx::driver().limit = limit;
-}
-
-std::map<std::string, PtxCounts> take_ptx_counts() {
-  const std::lock_guard lock(ptx::driver().mutex);
-  std::map<std::string, PtxCounts> taken;
-  for (const auto& [name, counts] : std::exchange(ptx::driver().counts, {})) {
-    const auto of = [&counts = counts](ptx::Work work) {
-      return counts[static_cast<size_t>(work)];
-    };
-    taken[name] = {of(ptx::Work::kFma),    of(ptx::Work::kFloat),  of(ptx::Work::kInteger),
-                   of(ptx::Work::kGlobal), of(ptx::Work::kShared), of(ptx::Work::kControl),
-                   of(ptx::Work::kOther)};
-  }
-  return taken;
-}
-
-}  // namespace luna::test
-
-// The driver's entry points.
 extern "C" {
 
 using namespace luna::test::ptx;
@@ -200,6 +146,7 @@ int cuModuleLoadDataEx(void** module, const void* image, unsigned, int*, void**)
   try {
     auto loaded = std::make_unique<Module>(static_cast<const char*>(image));
     *module = loaded.get();
+    state.texts[loaded.get()] = static_cast<const char*>(image);
     state.modules[loaded.get()] = std::move(loaded);
   } catch (const ParseError& error) {
     return state.fail(kInvalidPtx, error.what());

@@ -9,8 +9,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace luna::test {
 
@@ -41,7 +43,19 @@ std::string take_ptx_error();
 /// The instructions of warps that one launch may take; 10^10 at first.
 void limit_ptx_instructions(uint64_t limit);
 
+/// From now on a launch runs its kernel as `edit` makes the text of its module; without one, as it
+/// was loaded. The text must stay a module with that kernel.
+void edit_ptx(std::function<std::string(const std::string& text)> edit);
+
 /// The counts since the last take, by kernel name.
 std::map<std::string, PtxCounts> take_ptx_counts();
+
+/// How often a warp met each line of a kernel: 1 for the text's first.
+struct PtxProfile {
+  std::string text;  ///< of the module
+  std::map<int, uint64_t> lines;
+};
+/// Of every kernel since the last take of these.
+std::vector<PtxProfile> take_ptx_profiles();
 
 }  // namespace luna::test

@@ -8,6 +8,7 @@ namespace luna::test::ptx {
 
 Executor::Executor(const Launch& launch, Allocations& allocations, uint64_t limit, Counts& counts)
     : launch_(launch), limit_(limit), counts_(counts), memory_(launch, allocations) {
+  counts_.warps.resize(launch.kernel.code.size());
   const auto threads = static_cast<uint32_t>(launch.block.count());
   for (uint32_t first = 0; first < threads; first += kLanes) {
     Warp& warp =
@@ -67,7 +68,8 @@ void Executor::advance(Warp& warp) {
       mask &= in.guard_negated ? ~holds : holds;
     }
     steps_++;
-    counts_[static_cast<size_t>(in.work)] += __builtin_popcount(mask);
+    counts_.threads[static_cast<size_t>(in.work)] += __builtin_popcount(mask);
+    counts_.warps[pc]++;
     if (!mask) {
       pc++;
     } else if (in.kind == Kind::kAlu) {

@@ -5,8 +5,11 @@
 
 namespace luna::test::ptx {
 
-/// Executed thread-instructions by Work.
-using Counts = std::array<uint64_t, kWorkClasses>;
+/// What was executed.
+struct Counts {
+  std::vector<uint64_t> threads = std::vector<uint64_t>(kWorkClasses);  ///< instructions by Work
+  std::vector<uint64_t> warps;  ///< times that a warp met each instruction of the kernel
+};
 
 class Executor {
  public:

@@ -1,12 +1,12 @@
 // What NVIDIA's assembler makes of a kernel: registers, and the spills and stack frames that a fast
-// kernel must not have.
+// kernel must not have. Tested in tests/generators.
 #pragma once
 
 #include <filesystem>
 #include <string>
 #include <vector>
 
-namespace luna::testing {
+namespace luna::autotune {
 
 /// One kernel (or device function: no registers of its own) of a module, sizes in bytes.
 struct KernelUse {
@@ -27,4 +27,4 @@ std::vector<std::string> ptx_modules(const std::filesystem::path& archive);
 Assembly assemble(const std::string& ptxas, const std::string& ptx, const std::string& architecture,
                   const std::string& options = "");
 
-}  // namespace luna::testing
+}  // namespace luna::autotune

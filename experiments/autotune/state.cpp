@@ -1,0 +1,72 @@
+#include "experiments/autotune/state.h"
+
+#include <fstream>
+
+#include "runtime/io/atomic_file.h"
+
+namespace luna::autotune {
+
+using nlohmann::json;
+
+State::State(std::filesystem::path file, json key) : file_(std::move(file)) {
+  std::ifstream stream(file_);
+  json there = json::parse(stream, nullptr, /*allow_exceptions=*/false);
+  resumed_ = there.is_object() && there.value("key", json()) == key &&
+             there.value("pipelines", json()).is_object();
+  if (resumed_) {
+    content_ = std::move(there);
+  } else {
+    content_ = {{"key", std::move(key)}, {"pipelines", json::object()}};
+  }
+  for (auto& [pipeline, entry] : content_["pipelines"].items()) {
+    const std::string trying = entry.value("trying", "");
+    if (!trying.empty()) settle(pipeline, trying, "it killed the process");
+    entry["trying"] = "";
+  }
+}
+
+json State::of(const std::string& pipeline) const {
+  return content_.at("pipelines").value(pipeline, json::object());
+}
+
+std::string State::reason(const std::string& pipeline, const std::string& candidate) const {
+  return of(pipeline).value("settled", json::object()).value(candidate, "");
+}
+
+void State::settle(const std::string& pipeline, const std::string& candidate,
+                   const std::string& reason) {
+  content_["pipelines"][pipeline]["settled"][candidate] = reason;
+}
+
+void State::try_now(const std::string& pipeline, const std::string& candidate) {
+  content_["pipelines"][pipeline]["trying"] = candidate;
+  save();
+}
+
+std::vector<std::string> State::alive(const std::string& pipeline) const {
+  return of(pipeline).value("alive", std::vector<std::string>());
+}
+
+int State::rung(const std::string& pipeline) const { return of(pipeline).value("rung", 0); }
+
+void State::enter(const std::string& pipeline, int rung, const std::vector<std::string>& alive) {
+  content_["pipelines"][pipeline]["ratios"] = json::object();
+  content_["pipelines"][pipeline]["rung"] = rung;
+  content_["pipelines"][pipeline]["alive"] = alive;
+}
+
+std::vector<double> State::ratios(const std::string& pipeline, const std::string& candidate) const {
+  return of(pipeline).value("ratios", json::object()).value(candidate, std::vector<double>());
+}
+
+void State::add(const std::string& pipeline, const std::string& candidate, double ratio) {
+  content_["pipelines"][pipeline]["ratios"][candidate].push_back(ratio);
+}
+
+bool State::done(const std::string& pipeline) const { return of(pipeline).value("done", false); }
+
+void State::finish(const std::string& pipeline) { content_["pipelines"][pipeline]["done"] = true; }
+
+void State::save() const { io::write_file_atomically(file_, content_.dump(1) + "\n"); }
+
+}  // namespace luna::autotune

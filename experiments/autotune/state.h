@@ -1,0 +1,50 @@
+// Where a tuning run stands, on disk: whatever interrupts it, the same command goes on from there.
+//   {"key": {...}, "pipelines": {NAME: {"settled": {CANDIDATE: reason}, "trying": CANDIDATE,
+//                                       "alive": [CANDIDATE], "rung": int,
+//                                       "ratios": {CANDIDATE: [number]}, "done": bool}}}
+// CANDIDATE: text_of(parameters). Tested in tests/experiments/autotune.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace luna::autotune {
+
+class State {
+ public:
+  /// Begins anew where the file is of another key or damaged. key: what the results depend on.
+  State(std::filesystem::path file, nlohmann::json key);
+
+  /// Whether there was something to go on from.
+  bool resumed() const { return resumed_; }
+
+  /// Why the candidate is out; "" where it is not.
+  std::string reason(const std::string& pipeline, const std::string& candidate) const;
+  void settle(const std::string& pipeline, const std::string& candidate, const std::string& reason);
+  /// Notes what is about to run for the first time: found again after a restart, it has killed the
+  /// process and is settled as that. "" for none.
+  void try_now(const std::string& pipeline, const std::string& candidate);
+
+  std::vector<std::string> alive(const std::string& pipeline) const;
+  int rung(const std::string& pipeline) const;
+  /// Begins a rung, without the ratios of the one before: they chose who is here.
+  void enter(const std::string& pipeline, int rung, const std::vector<std::string>& alive);
+  /// Of this rung: seconds by the default's of the same round.
+  std::vector<double> ratios(const std::string& pipeline, const std::string& candidate) const;
+  void add(const std::string& pipeline, const std::string& candidate, double ratio);
+  bool done(const std::string& pipeline) const;
+  void finish(const std::string& pipeline);
+
+  void save() const;
+
+ private:
+  nlohmann::json of(const std::string& pipeline) const;
+
+  std::filesystem::path file_;
+  nlohmann::json content_;
+  bool resumed_ = false;
+};
+
+}  // namespace luna::autotune

@@ -1,0 +1,239 @@
+#include "experiments/autotune/tuner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <mutex>
+#include <random>
+#include <thread>
+
+#include "experiments/bench/clock.h"
+#include "experiments/bench/gate.h"
+
+namespace luna::autotune {
+namespace {
+
+constexpr int kFewestRounds = 3;  // a rung
+
+/// A candidate of one pipeline while it is tuned.
+struct Trial {
+  Parameters parameters;
+  std::string name;
+  kernels::Pipeline entry;
+};
+
+/// The pipeline is another one as long as this lives.
+class Replaced {
+ public:
+  Replaced(std::string pipeline, kernels::Pipeline entry) : pipeline_(std::move(pipeline)) {
+    kernels::replace_pipeline(pipeline_, entry);
+  }
+  ~Replaced() { kernels::replace_pipeline(pipeline_, nullptr); }
+  Replaced(const Replaced&) = delete;
+
+ private:
+  std::string pipeline_;
+};
+
+class PipelineTuning {
+ public:
+  PipelineTuning(const TunerOptions& options, const Tunable& tunable,
+                 const std::vector<Workload>& workloads, State& state)
+      : options_(options), tunable_(tunable), pipeline_(tunable.pipeline), state_(state) {
+    const kernels::Pipeline entry = load(at(tunable.defaults()));
+    for (const Workload& workload : workloads) {
+      if (calls(workload, pipeline_, entry)) workloads_.push_back(&workload);
+    }
+  }
+
+  Tuned run(double seconds) {
+    const double end = bench::seconds_now() + seconds;
+    load_trials();
+    const bool usual = !trials_.empty() && trials_.front().parameters == tunable_.defaults();
+    if (!usual || workloads_.empty()) return outcome();
+    if (alive().empty()) return outcome();
+    if (state_.alive(pipeline_).empty()) state_.enter(pipeline_, 0, alive());
+    const int rungs = rungs_of(alive().size());
+    for (int left = rungs; left > 0 && !state_.done(pipeline_); --left) {
+      climb((end - bench::seconds_now()) / left, left);
+    }
+    state_.finish(pipeline_);
+    state_.save();
+    return outcome();
+  }
+
+ private:
+  Candidate at(const Parameters& parameters) const {
+    return candidate_at(options_.folder, tunable_, parameters);
+  }
+
+  /// Loads what is not settled and checks it; the default first.
+  void load_trials() {
+    options_.say(fmt::format("[{}] called by {} workloads; checking candidates against float64",
+                             pipeline_, workloads_.size()));
+    for (const Parameters& parameters : tunable_.candidates()) {
+      const std::string name = text_of(parameters);
+      if (!state_.reason(pipeline_, name).empty()) continue;
+      Trial trial{parameters, name, load(at(parameters))};
+      const std::string wrong = check(trial);
+      if (wrong.empty()) {
+        trials_.push_back(trial);
+      } else {
+        state_.settle(pipeline_, name, wrong);
+        options_.say(fmt::format("[{}] {}: {}", pipeline_, name, wrong));
+      }
+      state_.save();
+    }
+  }
+
+  /// The candidates of this rung.
+  std::vector<std::string> alive() const {
+    const std::vector<std::string> noted = state_.alive(pipeline_);
+    std::vector<std::string> names;
+    for (const Trial& trial : trials_) {
+      const bool kept =
+          noted.empty() || std::find(noted.begin(), noted.end(), trial.name) != noted.end();
+      if (kept && trial.parameters != tunable_.defaults()) names.push_back(trial.name);
+    }
+    return names;
+  }
+
+  /// Against the formula, every operator that calls the pipeline; "" where it is right.
+  std::string check(const Trial& trial) {
+    if (!state_.ratios(pipeline_, trial.name).empty()) return "";  // checked before the restart
+    state_.try_now(pipeline_, trial.name);
+    const Replaced scope(pipeline_, trial.entry);
+    std::string wrong;
+    for (const Workload* workload : workloads_) {
+      const bench::GateResult result =
+          bench::check(through(workload->op, options_.device), workload->size, workload->causal);
+      if (!result.passed() && wrong.empty()) {
+        wrong = fmt::format("wrong: {} is off by {:.2g}, {:.2g} accepted", result.name,
+                            result.max_error, result.limit);
+      }
+    }
+    state_.try_now(pipeline_, "");
+    return wrong;
+  }
+
+  /// The logarithm of a trial's seconds, mean over the workloads.
+  double log_seconds(const Trial& trial) {
+    const Replaced scope(pipeline_, trial.entry);
+    double sum = 0;
+    for (const Workload* workload : workloads_) sum += std::log(options_.clock(workload->run));
+    return sum / static_cast<double>(workloads_.size());
+  }
+
+  /// One call of every workload by the default and by every candidate, in a random order.
+  void round(const std::vector<std::string>& alive) {
+    std::vector<const Trial*> order = {&trials_.front()};
+    for (const Trial& trial : trials_) {
+      if (std::find(alive.begin(), alive.end(), trial.name) != alive.end()) order.push_back(&trial);
+    }
+    std::shuffle(order.begin(), order.end(), random_);
+    std::vector<double> logs;
+    double usual = 0;
+    for (const Trial* trial : order) {
+      logs.push_back(log_seconds(*trial));
+      if (trial == &trials_.front()) usual = logs.back();
+    }
+    for (size_t i = 0; i < order.size(); ++i) {
+      if (order[i] != &trials_.front()) {
+        state_.add(pipeline_, order[i]->name, std::exp(logs[i] - usual));
+      }
+    }
+    state_.save();
+  }
+
+  /// Rounds of one rung for so many seconds, then the better third go on.
+  void climb(double seconds, int left) {
+    const std::vector<std::string> names = alive();
+    const double begin = bench::seconds_now();
+    for (int k = 0; k < kFewestRounds || bench::seconds_now() - begin < seconds; ++k) round(names);
+    const std::vector<std::string> better = better_third(state_, pipeline_, names);
+    const Verdict best = verdict(state_.ratios(pipeline_, better.front()));
+    if (left > 1) state_.enter(pipeline_, state_.rung(pipeline_) + 1, better);
+    state_.save();
+    options_.say(fmt::format(
+        "[{}] {} candidates, {} rounds; best: {} at {:.3f} of the default; {}", pipeline_,
+        names.size(), best.rounds, better.front(), best.ratio,
+        left > 1 ? fmt::format("about {:.0f} s to go", (left - 1) * std::max(0.0, seconds))
+                 : "done"));
+  }
+
+  Tuned outcome() const {
+    Tuned tuned{tunable_, tunable_.defaults(), {1, 1, 1, 0}};
+    const std::vector<std::string> alive = state_.alive(pipeline_);
+    if (alive.empty() || !state_.done(pipeline_)) return tuned;
+    tuned.verdict = verdict(state_.ratios(pipeline_, alive.front()));
+    for (const Parameters& parameters : tunable_.candidates()) {
+      if (text_of(parameters) == alive.front() && tuned.verdict.gain()) tuned.chosen = parameters;
+    }
+    return tuned;
+  }
+
+  const TunerOptions& options_;
+  const Tunable& tunable_;
+  const std::string pipeline_;
+  State& state_;
+  std::vector<const Workload*> workloads_;
+  std::vector<Trial> trials_;  ///< the default first
+  std::mt19937 random_{1};
+};
+
+}  // namespace
+
+void compile_all(const TunerOptions& options, const std::vector<Tunable>& tunables, State& state) {
+  struct Job {
+    const Tunable* tunable;
+    Parameters parameters;
+  };
+  std::vector<Job> jobs;
+  for (const Tunable& tunable : tunables) {
+    for (const Parameters& parameters : tunable.candidates()) {
+      const bool out = !state.reason(tunable.pipeline, text_of(parameters)).empty();
+      if (!out) jobs.push_back({&tunable, parameters});
+    }
+  }
+  std::atomic<size_t> next = 0;
+  std::mutex mutex;
+  size_t finished = 0;
+  const double begin = bench::seconds_now();
+  const auto work = [&] {
+    for (size_t i; (i = next++) < jobs.size();) {
+      const auto& [tunable, parameters] = jobs[i];
+      const Candidate candidate = candidate_at(options.folder, *tunable, parameters);
+      std::string problem = compile(options.tools, *tunable, parameters, candidate);
+      if (problem.empty()) problem = options.inspect(candidate);
+      const std::lock_guard lock(mutex);
+      if (!problem.empty()) state.settle(tunable->pipeline, text_of(parameters), problem);
+      if (++finished % 10 != 0 && finished != jobs.size()) continue;
+      const double each = (bench::seconds_now() - begin) / static_cast<double>(finished);
+      options.say(fmt::format("compiled {} of {} candidates, about {:.0f} s to go", finished,
+                              jobs.size(), each * static_cast<double>(jobs.size() - finished)));
+      state.save();
+    }
+  };
+  std::vector<std::thread> others;
+  for (int i = 1; i < options.jobs; ++i) others.emplace_back(work);
+  work();
+  for (std::thread& other : others) other.join();
+  state.save();
+}
+
+std::vector<Tuned> tune_all(const TunerOptions& options, const std::vector<Tunable>& tunables,
+                            State& state) {
+  const double end = bench::seconds_now() + 60 * options.minutes;
+  const std::vector<Workload> all = workloads(options.device);
+  std::vector<Tuned> tuned;
+  for (size_t i = 0; i < tunables.size(); ++i) {
+    const double left = end - bench::seconds_now();
+    PipelineTuning one(options, tunables[i], all, state);
+    tuned.push_back(one.run(left / static_cast<double>(tunables.size() - i)));
+  }
+  return tuned;
+}
+
+}  // namespace luna::autotune

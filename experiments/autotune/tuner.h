@@ -1,0 +1,40 @@
+// `luna autotune`: every pipeline that has a schedule space, one after the other: candidates are
+// compiled side by side, checked against float64, timed against the default by successive halving.
+#pragma once
+
+#include <functional>
+
+#include "experiments/autotune/candidate.h"
+#include "experiments/autotune/halving.h"
+#include "experiments/autotune/workload.h"
+
+namespace luna::autotune {
+
+struct TunerOptions {
+  Tools tools;
+  std::filesystem::path folder;  ///< of candidates
+  double minutes = 10;           ///< for everything together
+  int jobs = 2;                  ///< compilations side by side
+  c10::Device device = c10::kCPU;
+  /// Seconds of one call.
+  std::function<double(const std::function<void()>&)> clock;
+  /// Why a candidate that was compiled is not worth a trial; "" where it is (ptxas on CUDA).
+  std::function<std::string(const Candidate&)> inspect = [](const Candidate&) { return ""; };
+  std::function<void(const std::string&)> say;
+};
+
+/// What became of one pipeline.
+struct Tuned {
+  Tunable tunable;
+  Parameters chosen;  ///< the default where nothing is better
+  Verdict verdict;    ///< of the best candidate
+};
+
+/// Compiles what is not there yet; candidates that cannot be, or are not worth it, are settled.
+void compile_all(const TunerOptions& options, const std::vector<Tunable>& tunables, State& state);
+
+/// After compile_all.
+std::vector<Tuned> tune_all(const TunerOptions& options, const std::vector<Tunable>& tunables,
+                            State& state);
+
+}  // namespace luna::autotune

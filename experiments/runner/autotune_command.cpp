@@ -1,0 +1,148 @@
+// `luna autotune`: finds the schedules that are fastest on this processor or GPU.
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "experiments/autotune/ranking.h"
+#include "experiments/autotune/schedule_file.h"
+#include "experiments/bench/clock.h"
+#include "experiments/bench/cuda.h"
+#include "experiments/bench/event_timer.h"
+#include "experiments/config/options.h"
+#include "experiments/runner/commands.h"
+#include "experiments/train/cell_folder.h"
+#include "experiments/train/environment.h"
+#include "runtime/halide/cuda_driver.h"
+#include "runtime/io/atomic_file.h"
+#include "runtime/io/sha256.h"
+
+namespace luna::experiments {
+namespace {
+
+namespace fs = std::filesystem;
+using autotune::Tunable;
+using nlohmann::json;
+
+constexpr const char* kArchitecture = "sm_90";  // of the H100 that predictions are for
+
+void say(const std::string& line) {
+  fmt::print("{}\n", line);
+  std::fflush(stdout);
+}
+
+double seconds_of(const std::function<void()>& run) {
+  const double begin = bench::seconds_now();
+  run();
+  return bench::seconds_now() - begin;
+}
+
+json versions() {
+  const json environment = capture_environment();
+  json kept;
+  for (const char* key : {"luna", "commit", "halide", "torch", "compiler"}) {
+    kept[key] = environment.value(key, json());
+  }
+  return kept;
+}
+
+/// What was measured, for people and for the next build.
+void write_schedule(const AutotuneOptions& options, const std::string& device,
+                    const std::vector<autotune::Tuned>& tuned) {
+  fmt::print("{}", autotune::report(tuned));
+  const json schedule = autotune::schedule(options.device, device, versions(), tuned);
+  if (schedule.is_null()) {
+    say("no gain on " + device + ": the default schedules stay, nothing is written");
+    return;
+  }
+  const fs::path file = options.schedules / autotune::file_name(device);
+  io::write_file_atomically(file, schedule.dump(1) + "\n");
+  say(file.string() + ": the next build uses it");
+}
+
+/// As far as it goes without a device.
+void print_rankings(const AutotuneOptions& options, const autotune::TunerOptions& tuner,
+                    const std::vector<Tunable>& tunables, const autotune::State& state) {
+  for (const Tunable& tunable : tunables) {
+    std::vector<autotune::Parameters> passed;
+    for (const autotune::Parameters& one : tunable.candidates()) {
+      const std::string reason = state.reason(tunable.pipeline, autotune::text_of(one));
+      if (reason.empty()) passed.push_back(one);
+      if (!reason.empty()) say(fmt::format("  {}: {}", autotune::text_of(one), reason));
+    }
+    const auto ranked = autotune::rank({options.ptxas, kArchitecture}, options.predict.string(),
+                                       tuner.folder, tunable, passed);
+    fmt::print("{}", autotune::ranking(tunable, ranked));
+    std::fflush(stdout);
+  }
+}
+
+void check_ptxas(const std::string& ptxas) {
+  if (fs::exists(ptxas)) return;
+  throw UsageError("autotune --device cuda needs ptxas: install the CUDA toolkit, or triton");
+}
+
+autotune::TunerOptions tuner_of(const AutotuneOptions& options, const std::string& device) {
+  autotune::TunerOptions tuner;
+  tuner.tools = {options.generators, options.compiler};
+  tuner.folder = options.folder / fs::path(autotune::file_name(device)).stem();
+  tuner.minutes = options.minutes;
+  tuner.jobs = options.jobs;
+  tuner.clock = seconds_of;
+  tuner.say = say;
+  if (options.device == "cuda") {
+    check_ptxas(options.ptxas);
+    tuner.inspect = [ptxas = options.ptxas](const autotune::Candidate& candidate) {
+      return autotune::inspect({ptxas, kArchitecture}, candidate);
+    };
+  }
+  return tuner;
+}
+
+int tune(const AutotuneOptions& options, const std::vector<Tunable>& tunables) {
+  const bool cuda = options.device == "cuda";
+  const std::string missing = cuda ? bench::open_cuda() : "";
+  const std::string device = !cuda             ? kernels::processor_name()
+                             : missing.empty() ? halide::device_name(0)
+                                               : "no GPU";
+  autotune::TunerOptions tuner = tuner_of(options, device);
+  const FolderLock lock(tuner.folder);
+  autotune::State state(tuner.folder / "state.json",
+                        {{"library", library_sha256()},
+                         {"generators", io::sha256_file(options.generators.string())},
+                         {"device", device}});
+  say(
+      fmt::format("{}: pipelines: {}, minutes: {:g}; Ctrl-C keeps what is known, the same command "
+                  "goes on{}",
+                  device, tunables.size(), options.minutes,
+                  state.resumed() ? "; going on with " + tuner.folder.string() : ""));
+  autotune::compile_all(tuner, tunables, state);
+  if (!missing.empty()) {
+    print_rankings(options, tuner, tunables, state);
+    say("stopped here: " + missing);
+    return 0;
+  }
+  at::set_num_threads(1);
+  std::optional<bench::EventTimer> timer;
+  if (cuda) {
+    tuner.device = c10::Device(c10::kCUDA, 0);
+    timer.emplace(tuner.device);
+    tuner.clock = [&](const std::function<void()>& run) { return timer->seconds(run); };
+  }
+  write_schedule(options, device, autotune::tune_all(tuner, tunables, state));
+  return 0;
+}
+
+}  // namespace
+
+int run(const AutotuneOptions& options) {
+  const std::vector<Tunable> tunables =
+      autotune::read_tunables(options.tunables, options.device, options.only);
+  if (tunables.empty()) {
+    throw UsageError(fmt::format("no pipeline of {} with a schedule to tune is named like '{}'",
+                                 options.device, options.only));
+  }
+  return tune(options, tunables);
+}
+
+}  // namespace luna::experiments

@@ -1,0 +1,78 @@
+// A candidate from its parameters to a pipeline that operators call, and a whole small tuning run.
+#include "experiments/autotune/candidate.h"
+
+#include <gmock/gmock.h>
+
+#include "experiments/autotune/tuner.h"
+#include "experiments/bench/gate.h"
+#include "tests/support/temporary_folder.h"
+
+namespace luna::autotune {
+namespace {
+
+using luna::testing::TemporaryFolder;
+using ::testing::HasSubstr;
+
+const Tools kTools{LUNA_GENERATORS, LUNA_COMPILER};
+
+Tunable tile_product() {
+  Tunable one = read_tunables(LUNA_TUNABLES, "cpu", "tile_product").front();
+  one.space = {{"tokens", {0, 4}}, {"unroll", {1, 2}}, {"vectors", {0}}};
+  return one;
+}
+
+TEST(Candidate, IsAPipelineLikeTheBuilds) {
+  const TemporaryFolder folder;
+  const Tunable one = tile_product();
+  const Parameters parameters = one.candidates().back();
+  const Candidate candidate = candidate_at(folder.path(), one, parameters);
+  ASSERT_EQ(compile(kTools, one, parameters, candidate), "");
+  kernels::replace_pipeline(one.pipeline, load(candidate));
+  for (const bench::Operator& op : bench::operators()) {
+    EXPECT_TRUE(bench::check(op, {"", 1, 1, 50, 32, 4, 8, 8}, true).passed()) << op.name;
+  }
+  kernels::replace_pipeline(one.pipeline, nullptr);
+}
+
+TEST(Candidate, ThatCannotBeSaysWhy) {
+  const TemporaryFolder folder;
+  const Tunable one = tile_product();
+  const Parameters parameters = {{"tokens", 3}};
+  EXPECT_THAT(compile(kTools, one, parameters, candidate_at(folder.path(), one, parameters)),
+              HasSubstr("its generator refuses: "));
+}
+
+/// Seconds that are known: the candidate with unroll = 2 is the faster one.
+TEST(Tuner, FindsTheFasterScheduleAndGoesOnAfterAnInterruption) {
+  const TemporaryFolder folder;
+  const Tunable one = tile_product();
+  TunerOptions options;
+  options.tools = kTools;
+  options.folder = folder.path();
+  options.minutes = 0;
+  const kernels::Pipeline usual = kernels::find_pipeline(one.pipeline);
+  kernels::Pipeline fast = nullptr;
+  options.clock = [&](const std::function<void()>&) {
+    const kernels::Pipeline now = kernels::find_pipeline(one.pipeline);
+    return now == fast ? 0.5 : 1.0;
+  };
+  std::vector<std::string> said;
+  options.say = [&](const std::string& line) { said.push_back(line); };
+  const auto file = folder.path() / "state.json";
+  State state(file, "key");
+  compile_all(options, {one}, state);
+  fast = load(candidate_at(folder.path(), one, one.candidates()[1]));
+  const auto tuned = tune_all(options, {one}, state);
+  ASSERT_EQ(tuned.size(), 1u);
+  EXPECT_EQ(tuned[0].chosen, one.candidates()[1]);
+  EXPECT_DOUBLE_EQ(tuned[0].verdict.ratio, 0.5);
+  EXPECT_EQ(kernels::find_pipeline(one.pipeline), usual) << "nothing stays replaced";
+  State again(file, "key");
+  options.clock = [](const std::function<void()>&) -> double {
+    throw std::logic_error("timed again");
+  };
+  EXPECT_EQ(tune_all(options, {one}, again)[0].chosen, one.candidates()[1]);
+}
+
+}  // namespace
+}  // namespace luna::autotune

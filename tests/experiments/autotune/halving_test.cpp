@@ -1,0 +1,64 @@
+// Who goes on, and what counts as a gain.
+#include "experiments/autotune/halving.h"
+
+#include <gmock/gmock.h>
+
+#include "experiments/autotune/schedule_file.h"
+#include "tests/support/temporary_folder.h"
+
+namespace luna::autotune {
+namespace {
+
+using luna::testing::TemporaryFolder;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+TEST(Halving, ClimbsUntilOneIsLeft) {
+  EXPECT_EQ(rungs_of(1), 1);
+  EXPECT_EQ(rungs_of(2), 2);
+  EXPECT_EQ(rungs_of(3), 2);
+  EXPECT_EQ(rungs_of(4), 3);
+  EXPECT_EQ(rungs_of(27), 4);
+}
+
+TEST(Halving, TheBetterThirdByMedianGoesOn) {
+  const TemporaryFolder folder;
+  State state(folder.path() / "state.json", "key");
+  const std::vector<std::string> names = {"a", "b", "c", "d"};
+  const double medians[] = {1.0, 0.9, 1.1, 0.8};
+  for (size_t i = 0; i < names.size(); ++i) {
+    for (const double ratio : {0.1, medians[i], 5.0}) state.add("p", names[i], ratio);
+  }
+  EXPECT_THAT(better_third(state, "p", names), ElementsAre("d", "b"));
+  EXPECT_THAT(better_third(state, "p", {"a", "c"}), ElementsAre("a"));
+}
+
+TEST(Halving, AGainIsSureAndAPercent) {
+  const auto around = [](double ratio, double spread) {
+    std::vector<double> ratios;
+    for (int i = 0; i < 21; ++i) ratios.push_back(ratio + spread * (i - 10) / 10);
+    return verdict(ratios);
+  };
+  EXPECT_TRUE(around(0.9, 0.05).gain());
+  EXPECT_FALSE(around(0.995, 0.001).gain()) << "less than a percent";
+  EXPECT_FALSE(around(0.97, 0.5).gain()) << "noise";
+  EXPECT_FALSE(around(1.1, 0.01).gain());
+}
+
+Tunable tunable() { return {"p", "g", "cpu", {"t"}, {}, {{"unroll", {1, 2}}}}; }
+
+TEST(ScheduleFile, HoldsGainsOnly) {
+  const std::vector<Tuned> tuned = {{tunable(), {{"unroll", 2}}, {0.9, 0.88, 0.92, 30}},
+                                    {tunable(), {{"unroll", 1}}, {1.05, 1.0, 1.1, 30}}};
+  const auto file = schedule("cpu", "A CPU, family 1", {{"halide", "21"}}, tuned);
+  EXPECT_EQ(file["device"], "A CPU, family 1");
+  EXPECT_EQ(file["pipelines"].size(), 1u);
+  EXPECT_EQ(file["pipelines"]["p"]["parameters"]["unroll"], 2);
+  EXPECT_TRUE(schedule("cpu", "X", {}, {tuned[1]}).is_null());
+  EXPECT_EQ(file_name("A CPU, family 1"), "a_cpu_family_1.json");
+  EXPECT_THAT(report(tuned), HasSubstr("unroll=1 -> unroll=2: 0.900 of the time (0.880 to 0.920"));
+  EXPECT_THAT(report(tuned), HasSubstr("no gain: unroll=1 stays (best other 1.050"));
+}
+
+}  // namespace
+}  // namespace luna::autotune

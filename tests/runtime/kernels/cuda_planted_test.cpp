@@ -1,0 +1,223 @@
+// Bugs planted in the PTX of this library's own kernels, one at a time and wherever such a bug can
+// be: the interpreter reports it, or the comparison with float64 sees it. What survives changes
+// nothing: a barrier with another one beside it, an element that equals its neighbour (padding), a
+// guard that holds for every token of the case.
+#include <fmt/format.h>
+
+#include <regex>
+#include <sstream>
+
+#include "tests/support/compare.h"
+#include "tests/support/poison.h"
+#include "tests/support/ptx/driver.h"
+
+namespace luna::test {
+namespace {
+
+using Lines = std::vector<std::string>;
+/// Lines by their number that are wrong in place of right ones, empty ones to remove them.
+using Plant = std::map<size_t, std::string>;
+
+Lines split(const std::string& text) {
+  Lines lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+std::string planted(const Lines& lines, const Plant& plant) {
+  std::string text;
+  for (size_t i = 0; i < lines.size(); i++) {
+    const auto wrong = plant.find(i);
+    text += (wrong == plant.end() ? lines[i] : wrong->second) + "\n";
+  }
+  return text;
+}
+
+/// No barrier between two accesses to shared memory.
+std::vector<Plant> removed_barriers(const Lines& lines) {
+  static const std::regex shared("(ld|st)\\.shared"), barrier("bar\\.sync");
+  std::vector<Plant> plants;
+  bool accessed = false, in_run = false;
+  for (size_t i = 0; i < lines.size(); i++) {
+    if (std::regex_search(lines[i], shared)) {
+      accessed = true;
+      in_run = false;
+    } else if (accessed && std::regex_search(lines[i], barrier)) {
+      if (!in_run) plants.emplace_back();
+      plants.back()[i] = "";
+      in_run = true;
+    }
+  }
+  return plants;
+}
+
+/// Accesses to shared memory: text before the offset, bytes of an element, address, offset.
+struct Access {
+  size_t line;
+  std::string before, address, after;
+  int bytes, offset;
+};
+
+std::vector<Access> shared_accesses(const Lines& lines) {
+  static const std::regex pattern(
+      "(.*(?:ld|st)\\.shared(?:\\.v(\\d))?\\.[bf](\\d+).*\\[)(%\\w+)(?:\\+(\\d+))?(\\].*)");
+  std::vector<Access> accesses;
+  for (size_t i = 0; i < lines.size(); i++) {
+    std::smatch m;
+    if (!std::regex_match(lines[i], m, pattern)) continue;
+    const int count = m[2].matched ? std::stoi(m[2]) : 1;
+    accesses.push_back(
+        {i, m[1], m[4], m[6], count * std::stoi(m[3]) / 8, m[5].matched ? std::stoi(m[5]) : 0});
+  }
+  return accesses;
+}
+
+/// One element further.
+std::vector<Plant> off_by_one(const Lines& lines) {
+  std::vector<Plant> plants;
+  for (const Access& a : shared_accesses(lines)) {
+    plants.push_back(
+        {{a.line, fmt::format("{}{}+{}{}", a.before, a.address, a.offset + a.bytes, a.after)}});
+  }
+  return plants;
+}
+
+/// What its neighbour among the lanes accesses.
+std::vector<Plant> wrong_lane(const Lines& lines) {
+  std::vector<Plant> plants;
+  for (const Access& a : shared_accesses(lines)) {
+    const std::string exchange = fmt::format("xor.b64 {0}, {0}, {1};", a.address, a.bytes);
+    plants.push_back({{a.line, exchange + lines[a.line] + exchange}});
+  }
+  return plants;
+}
+
+/// No branch past a store to global memory. Branches around a trap, or over a phase, are no guards.
+std::vector<Plant> missing_guards(const Lines& lines) {
+  static const std::regex branch("bra(?:\\.uni)?\\s+(\\S+);"), store("st\\.global");
+  static const std::regex other("trap|bar\\.sync");
+  std::vector<Plant> plants;
+  for (size_t i = 0; i < lines.size(); i++) {
+    std::smatch m;
+    if (!std::regex_search(lines[i], m, branch)) continue;
+    bool stores = false;
+    for (size_t k = i + 1; k < lines.size() && !std::regex_search(lines[k], other); k++) {
+      stores = stores || std::regex_search(lines[k], store);
+      if (lines[k].rfind(m.str(1) + ":", 0) != 0) continue;
+      if (stores) plants.push_back({{i, ""}});
+      break;
+    }
+  }
+  return plants;
+}
+
+/// At most so many, from everywhere.
+std::vector<Plant> sample(const std::vector<Plant>& plants) {
+  constexpr size_t kMost = 24;
+  const size_t step = (plants.size() + kMost - 1) / kMost;
+  std::vector<Plant> some;
+  for (size_t i = 0; i < plants.size(); i += step) some.push_back(plants[i]);
+  return some;
+}
+
+struct Kind {
+  const char* name;
+  std::vector<Plant> (*plants)(const Lines&);
+  double caught;    ///< least share of them
+  double reported;  ///< least share of the caught ones that the interpreter reports
+};
+
+const Kind kKinds[] = {{"removed barrier", removed_barriers, 0.5, 1.0},
+                       {"off by one", off_by_one, 0.85, 0.5},
+                       {"wrong lane", wrong_lane, 0.75, 0.0},
+                       {"missing guard", missing_guards, 0.2, 0.5}};
+
+/// Every kernel of one case, and what the case should be.
+class Garden {
+ public:
+  explicit Garden(const std::string& map) {
+    case_ = small_case(map);
+    case_.shape = {1, 1, 1, 70, 40, 24, 20, 5, 8, 16};
+    case_.mask = MaskKind::random;
+    if (case_.spec.learned()) case_.spec.psi = "pwl";
+    in_ = make_inputs(case_);
+    grad_ = make_grad(case_);
+    edit_ptx([&](const std::string& text) {
+      kernels_[entry_of(text)] = split(text);
+      return text;
+    });
+    right_ = run_all(in_, case_.spec, grad_);
+    edit_ptx({});
+  }
+
+  const std::map<std::string, Lines>& kernels() const { return kernels_; }
+
+  enum class Outcome { survives, seen, reported };
+  Outcome run(const std::string& kernel, const Plant& plant) const {
+    const std::string wrong = planted(kernels_.at(kernel), plant);
+    edit_ptx([&](const std::string& text) { return entry_of(text) == kernel ? wrong : text; });
+    Outcome outcome = Outcome::survives;
+    try {
+      const Result result = test::run(in_, case_.spec, grad_, Through::fused);
+      for (size_t i = 0; i < result.tensors.size(); i++) {
+        const Error e = error(result.tensors[i], right_.exact.tensors[i], right_.scale.tensors[i]);
+        if (!(e.max <= kFloorParams)) outcome = Outcome::seen;
+      }
+    } catch (const c10::Error&) {
+      outcome = take_ptx_error().empty() ? Outcome::seen : Outcome::reported;
+    }
+    edit_ptx({});
+    return outcome;
+  }
+
+ private:
+  static std::string entry_of(const std::string& text) {
+    static const std::regex entry("\\.entry (\\w+)");
+    std::smatch m;
+    return std::regex_search(text, m, entry) ? m.str(1) : "";
+  }
+
+  Case case_;
+  ops::Inputs in_;
+  at::Tensor grad_;
+  Runs right_;
+  std::map<std::string, Lines> kernels_;
+};
+
+class PlantedBug : public ::testing::TestWithParam<std::string> {
+ protected:
+  static void SetUpTestSuite() {
+    ASSERT_TRUE(fused_device().is_cuda()) << "set LUNA_TEST_DEVICE=cuda:0";
+    poison_fresh_memory();
+    limit_ptx_instructions(3'000'000);
+  }
+  static void TearDownTestSuite() { limit_ptx_instructions(10'000'000'000); }
+};
+
+TEST_P(PlantedBug, IsCaughtInEveryKernel) {
+  const Garden garden(GetParam());
+  ASSERT_GE(garden.kernels().size(), 3u);
+  for (const auto& [kernel, lines] : garden.kernels()) {
+    for (const Kind& kind : kKinds) {
+      int caught = 0, reported = 0;
+      const std::vector<Plant> plants = sample(kind.plants(lines));
+      for (const Plant& plant : plants) {
+        const Garden::Outcome outcome = garden.run(kernel, plant);
+        caught += outcome != Garden::Outcome::survives;
+        reported += outcome == Garden::Outcome::reported;
+      }
+      fmt::print("{:<34}{:<16}{:>4} planted, {:>4} reported, {:>4} seen in the result\n", kernel,
+                 kind.name, plants.size(), reported, caught - reported);
+      EXPECT_GE(caught, kind.caught * static_cast<double>(plants.size()))
+          << kernel << ": " << kind.name;
+      EXPECT_GE(reported, kind.reported * caught) << kernel << ": " << kind.name;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Maps, PlantedBug, ::testing::Values("luna", "elu", "performer"),
+                         [](const auto& info) { return info.param; });
+
+}  // namespace
+}  // namespace luna::test

@@ -1,0 +1,179 @@
+#include "tests/support/predict/predict.h"
+
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <stdexcept>
+
+#include "experiments/bench/work.h"
+#include "runtime/kernels/registry.h"
+#include "runtime/ops/checks.h"
+#include "tests/support/predict/sass.h"
+
+namespace luna::test {
+namespace {
+
+constexpr uint64_t kSeed = 1;
+constexpr double kIssueSlots = 4 * 132 * 1.755;  // a nanosecond
+constexpr int kLanes = 32;
+constexpr int64_t kCostTokens = 512;
+const c10::Device kStandIn(c10::kCUDA, 0);
+
+void add(PtxCounts& sum, const PtxCounts& counts) {
+  sum.fma += counts.fma;
+  sum.other_float += counts.other_float;
+  sum.integer += counts.integer;
+  sum.global_memory += counts.global_memory;
+  sum.shared_memory += counts.shared_memory;
+  sum.control += counts.control;
+  sum.other += counts.other;
+}
+
+/// What one pipeline executed.
+struct Executed {
+  std::string pipeline;
+  PtxCounts counts;
+  std::map<std::string, PtxProfile> profiles;  ///< by text
+};
+
+/// Gives what was executed since the last call to the pipeline that was looked up then.
+class Attribution {
+ public:
+  Attribution() {
+    take_ptx_counts();
+    take_ptx_profiles();
+    kernels::watch_pipelines([this](const std::string& name) {
+      settle();
+      current_ = name;
+    });
+  }
+  ~Attribution() { kernels::watch_pipelines({}); }
+  Attribution(const Attribution&) = delete;
+
+  std::vector<Executed> take() {
+    settle();
+    return std::move(executed_);
+  }
+
+ private:
+  void settle() {
+    PtxCounts all;
+    for (const auto& [kernel, counts] : take_ptx_counts()) add(all, counts);
+    if (all.total() == 0) return;
+    const auto found = std::find_if(executed_.begin(), executed_.end(),
+                                    [&](const Executed& e) { return e.pipeline == current_; });
+    Executed& one =
+        found != executed_.end() ? *found : executed_.emplace_back(Executed{current_, {}, {}});
+    add(one.counts, all);
+    for (const PtxProfile& profile : take_ptx_profiles()) {
+      PtxProfile& sum = one.profiles[profile.text];
+      sum.text = profile.text;
+      for (const auto& [line, met] : profile.lines) sum.lines[line] += met;
+    }
+  }
+
+  std::string current_;
+  std::vector<Executed> executed_;
+};
+
+std::optional<double> issued_of(const Executed& executed) {
+  const SassTools tools{LUNA_PTXAS, LUNA_NVDISASM};
+  if (!tools.exist()) return {};
+  double sum = 0;
+  for (const auto& [text, profile] : executed.profiles) sum += issued(tools, profile);
+  return sum;
+}
+
+std::vector<const bench::Operator*> built_operators() {
+  std::vector<const bench::Operator*> built;
+  for (const bench::Operator& op : bench::all_operators()) {
+    const bool known = op.map == "luna" || ops::is_built(op.map, kStandIn);
+    if (op.kind == bench::OperatorKind::kFused && known) built.push_back(&op);
+  }
+  return built;
+}
+
+}  // namespace
+
+double Prediction::per_token(uint64_t instructions) const {
+  return static_cast<double>(instructions) / kLanes / static_cast<double>(tokens);
+}
+
+double Prediction::issued_per_token() const {
+  return issued ? *issued / static_cast<double>(tokens) : per_token(counts.total());
+}
+
+double Prediction::issue_ns() const { return issued_per_token() / kIssueSlots; }
+
+std::vector<Prediction> predict(const bench::Operator& op, const bench::Size& size,
+                                bench::Pass pass, const std::string& only) {
+  const bench::Inputs leaves = bench::draw_inputs(op, size, kSeed).want_gradients().on(kStandIn);
+  const auto task = bench::pass_task(op, leaves, at::ones_like(leaves.q), pass);
+  Attribution attribution;
+  task();
+  std::vector<Prediction> predictions;
+  for (const Executed& one : attribution.take()) {
+    if (!only.empty() && one.pipeline != only) continue;
+    predictions.push_back({op.name, bench::name_of(pass), one.pipeline, one.counts, issued_of(one),
+                           size.B * size.H * size.N});
+  }
+  return predictions;
+}
+
+double pipeline_cost(const std::string& pipeline) {
+  const int64_t d = pipeline.find("_32_") != std::string::npos ? 32 : 64;
+  const bench::Size size{"", 1, 1, kCostTokens, d, 16, 8, 64};
+  for (const bench::Operator* op : built_operators()) {
+    const std::string map = op->map == "luna" ? "pwl" : op->map;
+    if (pipeline.find("_" + map) == std::string::npos) continue;
+    for (const Prediction& one : predict(*op, size, bench::Pass::kForwardBackward, pipeline)) {
+      return one.issue_ns();
+    }
+  }
+  throw std::runtime_error("no operator of the prediction calls " + pipeline);
+}
+
+std::vector<Prediction> predict_all(const bench::Size& size) {
+  std::vector<Prediction> all;
+  for (const bench::Operator* op : built_operators()) {
+    for (const bench::Pass pass : {bench::Pass::kForward, bench::Pass::kForwardBackward}) {
+      for (const Prediction& one : predict(*op, size, pass)) all.push_back(one);
+    }
+  }
+  return all;
+}
+
+std::string prediction_table(const std::vector<Prediction>& predictions, const bench::Size& size) {
+  std::string text = fmt::format(
+      "PREDICTION, not a measurement: no GPU was used. PTX instructions that a warp executes for a "
+      "token of\none head (the interpreter of make test; d {}, N {}, m {}, L {}, hid {}); issued: "
+      "the machine\ninstructions that ptxas makes of them for sm_90 (without ptxas: the same "
+      "number); ns at full issue on an\nH100 SXM: issued / 4 / (132 x 1.755 GHz). Launches, "
+      "waiting for memory and ATen's operators between the\nkernels are not in it.\n\n"
+      "{:<10}{:<17}{:<32}{:>7}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}\n",
+      size.d, size.N, size.m, size.L, size.hid, "operator", "pass", "pipeline", "fma", "float",
+      "integer", "shared", "global", "control", "other", "all", "issued", "ns");
+  double ns = 0;
+  for (size_t i = 0; i < predictions.size(); ++i) {
+    const Prediction& p = predictions[i];
+    const PtxCounts& c = p.counts;
+    text += fmt::format("{:<10}{:<17}{:<31}", p.op, p.pass, p.pipeline);
+    for (const uint64_t count :
+         {c.fma, c.other_float, c.integer, c.shared_memory, c.global_memory, c.control, c.other}) {
+      text += fmt::format("{:>8.1f}", p.per_token(count));
+    }
+    text += fmt::format("{:>8.1f}{:>8.1f}{:>8.3f}\n", p.per_token(c.total()), p.issued_per_token(),
+                        p.issue_ns());
+    ns += p.issue_ns();
+    const bool last = i + 1 == predictions.size() || predictions[i + 1].op != p.op ||
+                      predictions[i + 1].pass != p.pass;
+    if (!last) continue;
+    text += fmt::format("{:<10}{:<17}{:<31}{:>80.3f}\n", p.op, p.pass, "together", ns);
+    ns = 0;
+  }
+  return text;
+}
+
+}  // namespace luna::test

@@ -1,0 +1,46 @@
+// What the CUDA kernels cost, predicted without a GPU: the operators run on the stand-in device,
+// the PTX interpreter counts what a warp executes, and an H100's issue slots price it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "experiments/bench/operators.h"
+#include "tests/support/ptx/driver.h"
+
+namespace luna::test {
+
+/// One pipeline in one pass of one operator.
+struct Prediction {
+  std::string op;    ///< of experiments/bench/operators.h
+  std::string pass;  ///< forward, forward_backward
+  std::string pipeline;
+  PtxCounts counts;              ///< PTX instructions of threads, of the whole call
+  std::optional<double> issued;  ///< machine instructions of warps; none without ptxas (sass.h)
+  int64_t tokens;                ///< of all heads
+
+  /// PTX instructions of a warp for a token of one head, from those of threads.
+  double per_token(uint64_t instructions) const;
+  /// What is issued for a token of one head.
+  double issued_per_token() const;
+  /// ns for a token of one head, every issue slot of an H100 SXM used: instructions / 4 / (132
+  /// multiprocessors x 1.755 GHz).
+  double issue_ns() const;
+};
+
+/// Of every pipeline that is called, or of one of them, in the order of the first call.
+std::vector<Prediction> predict(const bench::Operator& op, const bench::Size& size,
+                                bench::Pass pass, const std::string& only = "");
+
+/// Issue nanoseconds of one pipeline a token of one head, in an operator that calls it. Throws
+/// std::runtime_error where none does.
+double pipeline_cost(const std::string& pipeline);
+
+/// Every fused operator that is built for CUDA, both passes.
+std::vector<Prediction> predict_all(const bench::Size& size);
+
+/// As a table under a heading that says what it is.
+std::string prediction_table(const std::vector<Prediction>& predictions, const bench::Size& size);
+
+}  // namespace luna::test

@@ -1,0 +1,78 @@
+// Predictions from instruction counts, and the self-test through the interpreter: what a user with
+// a GPU runs, here without one.
+#include "tests/support/predict/predict.h"
+
+#include <gmock/gmock.h>
+
+#include "experiments/bench/selftest.h"
+#include "tests/support/poison.h"
+
+namespace luna::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+const bench::Size kSize{"", 1, 1, 256, 64, 16, 8, 64};
+
+const bench::Operator& luna_operator() { return bench::operators().front(); }
+
+TEST(Prediction, CountsEveryMultiplicationOfTheFormula) {
+  const auto forward = predict(luna_operator(), kSize, bench::Pass::kForward);
+  ASSERT_EQ(forward.size(), 2u);
+  const double D = 128, d = 64, m = 16, columns = d + 1;
+  EXPECT_EQ(forward[0].pipeline, "kv_state_pwl8_64_cuda");
+  EXPECT_EQ(forward[1].pipeline, "apply_state_pwl8_64_cuda");
+  for (const Prediction& one : forward) {
+    const double least = (D * columns + m * d) / 32;
+    EXPECT_GE(one.per_token(one.counts.fma), least) << one.pipeline;
+    EXPECT_LE(one.per_token(one.counts.fma), 1.25 * least) << one.pipeline;
+    EXPECT_GT(one.counts.total(), one.counts.fma);
+  }
+}
+
+TEST(Prediction, IsTheSameForEveryNumberOfHeadsAndTokens) {
+  bench::Size larger = kSize;
+  larger.H = 2;
+  larger.N = 1024;
+  const auto one = predict(luna_operator(), kSize, bench::Pass::kForward);
+  const auto other = predict(luna_operator(), larger, bench::Pass::kForward);
+  for (size_t i = 0; i < one.size(); ++i) {
+    EXPECT_NEAR(one[i].issue_ns(), other[i].issue_ns(), 0.1 * one[i].issue_ns());
+  }
+}
+
+/// Between the multiply-adds, which ptxas keeps, and all of PTX, of which moves go.
+TEST(Prediction, CountsWhatIsIssued) {
+  const auto forward = predict(luna_operator(), kSize, bench::Pass::kForward);
+  for (const Prediction& one : forward) {
+    if (!one.issued) GTEST_SKIP() << "no ptxas and nvdisasm";
+    EXPECT_GT(one.issued_per_token(), one.per_token(one.counts.fma)) << one.pipeline;
+    EXPECT_LT(one.issued_per_token(), one.per_token(one.counts.total())) << one.pipeline;
+  }
+}
+
+TEST(Prediction, SaysThatItIsOne) {
+  const auto all = predict(luna_operator(), kSize, bench::Pass::kForwardBackward);
+  const std::string table = prediction_table(all, kSize);
+  EXPECT_EQ(table.rfind("PREDICTION, not a measurement: no GPU was used.", 0), 0u);
+  for (const char* text : {"kv_state_pwl8_64_cuda", "grad_pwl8_64_cuda", "together"}) {
+    EXPECT_THAT(table, HasSubstr(text));
+  }
+}
+
+TEST(CudaSelftest, PassesThroughTheInterpreter) {
+  poison_fresh_memory();
+  for (const char* map : {"table", "performer"}) {
+    const auto results = bench::selftest(c10::Device("cuda:0"), map, [](const std::string&) {});
+    int run = 0;
+    for (const bench::SelftestResult& result : results) {
+      EXPECT_TRUE(result.passed())
+          << result.map << ", " << result.mode << ": " << result.worst << " " << result.error;
+      run += result.configurations;
+    }
+    EXPECT_GE(run, 9) << map;
+  }
+}
+
+}  // namespace
+}  // namespace luna::test

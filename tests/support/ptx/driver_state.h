@@ -1,0 +1,44 @@
+// What the executing driver holds.
+#pragma once
+
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <mutex>
+
+#include "tests/support/ptx/executor.h"
+
+namespace luna::test::ptx {
+
+inline constexpr size_t kSharedWithoutAsking = 48 * 1024;
+
+/// What cuModuleGetFunction hands out.
+struct Function {
+  const Module* module;
+  const Kernel* kernel;
+  size_t most_dynamic_shared = kSharedWithoutAsking;
+};
+
+struct Driver {
+  std::mutex mutex;
+  std::map<const Module*, std::unique_ptr<Module>> modules;
+  std::map<const Module*, std::string> texts;
+  std::function<std::string(const std::string&)> edit;
+  std::map<const Kernel*, Function> functions;
+  Allocations allocations;
+  uint64_t limit = 10'000'000'000;
+  std::map<std::string, std::vector<uint64_t>> counts;
+  std::map<const Kernel*, std::vector<uint64_t>> executed;
+  std::string error;
+
+  int fail(int code, const std::string& message) {
+    error = message;
+    std::fprintf(stderr, "%s\n", message.c_str());
+    return code;
+  }
+};
+
+/// The one of this process.
+Driver& driver();
+
+}  // namespace luna::test::ptx
