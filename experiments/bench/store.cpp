@@ -41,12 +41,15 @@ void Store::keep(const json& there) {
       add(row);
     }
     for (const json& entry : there.at("left_out")) leave_out(entry.at("row"), entry.at("reason"));
+    for (const json& entry : there.at("gate")) add_gate(entry);
     for (const json& entry : there.at("ceilings")) {
       add(Ceilings{entry.at("threads"), entry.at("isa"), entry.at("gflops"), entry.at("gb_s")});
     }
     found_ = Found::kOwn;
   } catch (const std::exception&) {  // damaged: all of it is timed again
-    for (const char* list : {"ceilings", "left_out", "rows"}) content_[list] = json::array();
+    for (const char* list : {"ceilings", "gate", "left_out", "rows"}) {
+      content_[list] = json::array();
+    }
     settled_.clear();
     ceilings_.clear();
   }

@@ -154,6 +154,10 @@ void check(const char* op, const Inputs& inputs, const Spec& spec) {
     check_param_type(op, param_name(spec, i), inputs.q, inputs.params[i]);
   }
   check_mask(op, inputs);
+  check_values(op, inputs, spec);
+}
+
+void check_values(const char* op, const Inputs& inputs, const Spec& spec) {
   check_packed(op, inputs);
   check_refusal(op, inputs, spec);
 }

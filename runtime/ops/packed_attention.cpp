@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "runtime/kernels/layout.h"
+#include "runtime/ops/checks.h"
 #include "runtime/ops/packed.h"
 
 namespace luna::ops {
@@ -33,7 +34,7 @@ void for_each_sequence(const std::vector<int64_t>& begins, const Body& body) {
   });
 }
 
-/// The tensors that `of` takes of each part, one behind the other along dim.
+/// The tensors that `of` takes of each part, in order.
 template <typename Part, typename Of>
 std::vector<at::Tensor> column(const std::vector<Part>& parts, const Of& of) {
   std::vector<at::Tensor> tensors;
@@ -51,6 +52,7 @@ at::Tensor sum(const std::vector<at::Tensor>& parts, const at::Tensor& like) {
 }  // namespace
 
 kernels::Forward packed_forward(const Inputs& in, const Spec& spec) {
+  check_values(spec.learned() ? "luna_attention" : "fixed_attention", in, spec);
   const std::vector<int64_t> begins = offsets(*in.cu_seqlens);
   std::vector<kernels::Forward> parts(begins.size() - 1);
   for_each_sequence(begins, [&](int64_t s) {

@@ -96,7 +96,7 @@ void check_fixed_params(const char* op, const Inputs& in, const NamedMap& map) {
     TORCH_CHECK_VALUE(
         param.kind == ParamKind::trained || !in.params[i].requires_grad(), op, ": ", map->name,
         "'s ", param.name,
-        param.kind == ParamKind::drawn ? " is a fixed draw and gets" : " is not trained and gets",
+        param.kind == ParamKind::drawn ? " is a fixed draw and gets" : " are given and get",
         " no gradient; pass ", param.name, ".detach().");
   }
 }

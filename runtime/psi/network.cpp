@@ -43,9 +43,8 @@ Network::Network(at::TensorList params) {
     lines = apply(layer);
     split(layer, lines);
     const auto knots = table_.knots.size();
-    TORCH_CHECK_VALUE(knots <= static_cast<size_t>(kernels::kMaxKnots),
-                      "fixed_attention: luna-deep's psi has ", knots, " knots behind hidden layer ",
-                      i + 1, ", at most ", kernels::kMaxKnots,
+    TORCH_CHECK_VALUE(knots <= static_cast<size_t>(kernels::kMaxKnots), "luna-deep's psi has ",
+                      knots, " knots behind hidden layer ", i + 1, ", at most ", kernels::kMaxKnots,
                       " are searched; use fewer or narrower hidden layers.");
     lines = rectify(layer, lines);
   }

@@ -8,11 +8,11 @@ namespace {
 
 void check_knots(const std::vector<double>& knots) {
   for (size_t k = 0; k < knots.size(); ++k) {
-    TORCH_CHECK_VALUE(std::isfinite(knots[k]),
-                      "fixed_attention: luna-spline's knots must be finite, got ", knots[k], ".");
+    TORCH_CHECK_VALUE(std::isfinite(knots[k]), "luna-spline's knots must be finite, got ", knots[k],
+                      ".");
     TORCH_CHECK_VALUE(k == 0 || knots[k] > knots[k - 1],
-                      "fixed_attention: luna-spline's knots must rise strictly, got ", knots[k],
-                      " behind ", knots[k - 1], ".");
+                      "luna-spline's knots must rise strictly, got ", knots[k], " behind ",
+                      knots[k - 1], ".");
   }
 }
 

@@ -1,6 +1,7 @@
 #include "runtime/kernels/cpu/causal.h"
 
 #include <algorithm>
+#include <deque>
 
 #include "runtime/kernels/cpu/feature_tiles.h"
 #include "runtime/kernels/cpu/quotient.h"
@@ -78,15 +79,23 @@ class KeyTiles {
 /// Query heads of a key head.
 int64_t group_of(const Problem& p) { return p.q.size(1) / p.k.size(1); }
 
-/// body(whether it is the last, its task) for the query heads of a key head's task.
+/// body(g, its task) for the query heads of a key head's task.
 template <typename Body>
 void for_each_query_head(const Problem& p, const Task& task, const Body& body) {
   const int64_t group = group_of(p);
   for (int64_t g = 0; g < group; g++) {
     Task queries = task;
     queries.h = task.h * group + g;
-    body(g == group - 1, queries);
+    body(g, queries);
   }
+}
+
+/// Features of the queries, one object a query head of a key head: their calls are set up once a
+/// task.
+std::deque<FeatureTiles> query_tiles(const Problem& p, const PackedMap& map) {
+  std::deque<FeatureTiles> tiles;
+  for (int64_t g = 0; g < group_of(p); g++) tiles.emplace_back(map, p.q, p.q_weight, kChunk);
+  return tiles;
 }
 
 template <typename Body>
@@ -124,25 +133,23 @@ TaskStates states_before(const Problem& p, const PackedMap& map, const Tasks& st
   return states;
 }
 
-/// The queries of a chunk and what they give.
+/// What the queries of a chunk give.
 class ChunkOutputs {
  public:
-  ChunkOutputs(const Problem& p, const PackedMap& map, Forward& result)
+  ChunkOutputs(const Problem& p, Forward& result)
       : rule_(p.denominator),
         o_(result.o),
         den_(result.den),
-        queries_(map, p.q, p.q_weight, kChunk),
         sums_(p.v.size(3), kChunk),
         factor_(kChunk) {}
 
-  void start(const Task& task, int64_t key_head) { queries_.start(task, key_head); }
-
   /// keeps: the state goes on with the chunk's keys in it.
-  void compute(const Task& task, int64_t n, int64_t tokens, const KeyTiles& keys,
-               const Matrix& normalisers, const RunningState& state, bool keeps) {
-    queries_.compute(n, tokens);
-    const int64_t padded = queries_.padded();
-    const Matrix phi = queries_.phi();
+  void compute(const Task& task, int64_t n, int64_t tokens, FeatureTiles& queries,
+               const KeyTiles& keys, const Matrix& normalisers, const RunningState& state,
+               bool keeps) {
+    queries.compute(n, tokens);
+    const int64_t padded = queries.padded();
+    const Matrix phi = queries.phi();
     const Matrix sums = sums_.matrix(padded);
     CausalProduct{keys.values(), keys.features.phi(), phi,  sums,
                   state.rows(),  /*adds=*/false,      keeps}
@@ -159,7 +166,6 @@ class ChunkOutputs {
   Denominator rule_;
   TokenRows o_;
   Rows den_;
-  FeatureTiles queries_;
   Tile sums_;
   std::vector<float> factor_;
 };
@@ -188,7 +194,8 @@ void causal_forward(const Problem& p, const PackedMap& q_map, const PackedMap& k
   const TaskStates before = states_before(p, k_map, strips);
   strips.run([&](int64_t begin, int64_t end) {
     KeyTiles keys(p, k_map);
-    ChunkOutputs outputs(p, q_map, result);
+    auto queries = query_tiles(p, q_map);
+    ChunkOutputs outputs(p, result);
     const ChunkNormalisers normalisers(k_map);
     RunningState state(k_map.layout(), dv);
     for (int64_t index = begin; index < end; index++) {
@@ -199,9 +206,9 @@ void causal_forward(const Problem& p, const PackedMap& q_map, const PackedMap& k
       for_each_chunk(task, [&](int64_t n, int64_t tokens) {
         keys.compute(task, n, tokens);
         const Matrix z = normalisers.compute(keys, dv, state);
-        for_each_query_head(p, task, [&](bool last, const Task& queries) {
-          outputs.start(queries, task.h);
-          outputs.compute(queries, n, tokens, keys, z, state, /*keeps=*/last);
+        for_each_query_head(p, task, [&](int64_t g, const Task& own) {
+          queries[g].start(own, task.h);
+          outputs.compute(own, n, tokens, queries[g], keys, z, state, g + 1 == group_of(p));
         });
       });
       if (task.slot == strips.slots() - 1) {
@@ -242,7 +249,7 @@ void query_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& 
   const bool through_map = dq.defined() || wants_params;
   strips.run([&](int64_t begin, int64_t end) {
     KeyTiles keys(p, k_map);
-    FeatureTiles queries(q_map, p.q, p.q_weight, kChunk);
+    auto tiles = query_tiles(p, q_map);
     QuotientColumns quotient(grad, saved.o, saved.den, p.denominator, kChunk);
     const RunningState state(k_map.layout(), dv);
     const Tile dphi(q_map.layout().padded, kChunk);
@@ -253,7 +260,9 @@ void query_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& 
       for_each_chunk(task, [&](int64_t n, int64_t tokens) {
         keys.compute(task, n, tokens);
         const int64_t padded = keys.features.padded();
-        for_each_query_head(p, task, [&](bool last, const Task& own) {
+        for_each_query_head(p, task, [&](int64_t g, const Task& own) {
+          FeatureTiles& queries = tiles[g];
+          const bool last = g + 1 == group_of(p);
           queries.start_gradient(own, task.h, params.of(index));
           queries.compute(n, tokens);
           const Tile& columns =
@@ -288,7 +297,7 @@ void key_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& k_
   const Rows powers(power, nullptr);
   strips.run([&](int64_t begin, int64_t end) {
     KeyTiles keys(p, k_map);
-    FeatureTiles queries(q_map, p.q, p.q_weight, kChunk);
+    auto tiles = query_tiles(p, q_map);
     QuotientColumns quotient(grad, saved.o, saved.den, p.denominator, kChunk);
     // The states of a key head's query heads: each scan carries its own.
     std::vector<RunningState> states;
@@ -305,23 +314,23 @@ void key_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& k_
         keys.compute(task, n, tokens);
         const int64_t padded = keys.features.padded();
         const Matrix phi = keys.features.phi(), out = dphi.matrix(padded);
-        auto state = states.begin();
-        for_each_query_head(p, task, [&](bool, const Task& own) {
+        for_each_query_head(p, task, [&](int64_t g, const Task& own) {
+          FeatureTiles& queries = tiles[g];
+          const RunningState& state = states[g];
           queries.start(own, task.h);
           queries.compute(n, tokens);
           const Matrix columns =
               quotient.compute(own.b, own.h, n, tokens, queries.weight(), queries.weight_is_one())
                   .matrix(padded);
-          const bool adds = state != states.begin();
-          const Matrix T = state->columns();
+          const bool adds = g > 0;
+          const Matrix T = state.columns();
           CausalProduct{queries.phi(), columns, keys.values(), out, T.first1(width), adds}.run(
               Order::reverse);
           CausalProduct{queries.phi(), columns.part0(width, 1), ones(padded),
                         out,           T.part1(width, 1),       /*adds=*/true}
               .run(Order::reverse);
-          CausalProduct{columns, queries.phi(), phi, dvalues.matrix(padded), state->rows(), adds}
+          CausalProduct{columns, queries.phi(), phi, dvalues.matrix(padded), state.rows(), adds}
               .run(Order::reverse);
-          ++state;
         });
         if (dv.defined()) {
           for (int64_t k = 0; k < tokens; k++) {

@@ -18,7 +18,7 @@ struct ScanRows {
 };
 
 struct Scan {
-  ScanRows a;     ///< (i): lanes values and memory, a multiple of kLanes
+  ScanRows a;     ///< (i): lanes values and memory, a multiple of kRowColumns
   ScanRows b, c;  ///< (j): count values
   float* y;       ///< (i), of the token that comes first
   int64_t y_stride;

@@ -1,6 +1,7 @@
 // scan() for vectors of kVector floats: included by one file an instruction set.
 #pragma once
 
+#include "generators/common/tiles.h"
 #include "runtime/kernels/cpu/scan.h"
 
 namespace luna::kernels {
@@ -54,6 +55,7 @@ void scan_lanes(const Scan& s, int64_t i) {
 }
 
 void scan_all(const Scan& s) {
+  static_assert(tiles::kRowColumns % (kVectors * kVector) == 0);
   for (int64_t i = 0; i < s.lanes; i += kVectors * kVector) scan_lanes(s, i);
 }
 

@@ -66,6 +66,18 @@ const std::vector<StepRefusal> kTensors{
      [](Step& s) {
        s.norm = at::zeros({1, 2, 24}).expand({2, 2, 24});
      }},
+    {"norm_in_state",
+     "luna_decode_step: state is updated in place and must not share memory with norm; pass a "
+     "tensor of its own.",
+     [](Step& s) {
+       s.norm = s.state.flatten().narrow(0, 5, 96).view({2, 2, 24});
+     }},
+    {"v_in_norm",
+     "luna_decode_step: norm is updated in place and must not share memory with v; pass a tensor "
+     "of its own.",
+     [](Step& s) {
+       s.v = s.norm.flatten().narrow(0, 0, 48).view({2, 2, 12});
+     }},
     {"state_device", "luna_decode_step: state must be on q's device cpu, got meta.",
      [](Step& s) { s.state = s.state.to(at::kMeta); }},
     {"gradient",

@@ -77,7 +77,7 @@ const std::vector<Refusal> kPsi{
      "fixed_attention: luna-deep's W_2 must be [hid2, hid1] with hid1 = 13, got [13, 14].",
      [](In in, Options) { in.params[4] = in.params[4].t(); }, "luna-deep"},
     {"deep_knots",
-     "fixed_attention: luna-deep's psi has 5000 knots behind hidden layer 1, at most 4368 are "
+     "luna-deep's psi has 5000 knots behind hidden layer 1, at most 4368 are "
      "searched; use fewer or narrower hidden layers.",
      [](In in, Options) {
        in.params[2] = at::ones({5000});
@@ -99,14 +99,14 @@ const std::vector<Refusal> kPsi{
     {"spline_values",
      "fixed_attention: luna-spline's values must be [L, K] with K = 14, got [4, 13].",
      [](In in, Options) { in.params[3] = in.params[3].narrow(1, 0, 13); }, "luna-spline"},
-    {"spline_order", "fixed_attention: luna-spline's knots must rise strictly, got 1 behind 2.",
+    {"spline_order", "luna-spline's knots must rise strictly, got 1 behind 2.",
      [](In in, Options) {
        in.params[2] = at::tensor({0.0f, 2.0f, 1.0f});
        in.params[3] = at::ones({4, 3});
      },
      "luna-spline"},
     {"spline_gradient",
-     "fixed_attention: luna-spline's knots is not trained and gets no gradient; pass "
+     "fixed_attention: luna-spline's knots are given and get no gradient; pass "
      "knots.detach().",
      [](In in, Options) { in.params[2].requires_grad_(true); }, "luna-spline"},
 };

@@ -4,7 +4,9 @@
 
 #include <ATen/Parallel.h>
 
+#include "runtime/ops/internal.h"
 #include "tests/support/compare.h"
+#include "tests/support/torch_error.h"
 
 namespace luna::test {
 namespace {
@@ -135,6 +137,18 @@ TEST(PackedCosFormer, CountsEverySequenceFromItsFirstToken) {
   const ops::Inputs in = make_inputs(c);
   c.spec.feature_map = "cosformer:20";  // fewer than all tokens, enough for each sequence
   expect_within_bounds(run_all(in, c.spec, make_grad(c)), describe(c));
+}
+
+/// A traced graph has not seen the values that it is run with.
+TEST(PackedGraph, ChecksOffsetsWhereItRuns) {
+  Case c = small_case("elu");
+  c.shape.B = 1;
+  c.begins = {0, 18, 37};
+  c.shape.Nq = c.shape.N;
+  ops::Inputs in = make_inputs(c);
+  in.cu_seqlens = at::tensor({0, 18, 36}, at::kInt);
+  EXPECT_EQ(torch_error_of([&] { ops::call_forward(in, c.spec); }),
+            "fixed_attention: cu_seqlens must begin with 0 and end with N = 37, got 0 and 36.");
 }
 
 }  // namespace

@@ -189,7 +189,7 @@ TEST(Network, SaysHowManyKnotsAreTooMany) {
   };
   EXPECT_EQ(error(kernels::kMaxKnots), "no error");
   EXPECT_EQ(error(5000),
-            "fixed_attention: luna-deep's psi has 5000 knots behind hidden layer 1, at most 4368 "
+            "luna-deep's psi has 5000 knots behind hidden layer 1, at most 4368 "
             "are searched; use fewer or narrower hidden layers.");
 }
 

@@ -101,13 +101,10 @@ TEST(Spline, SaysWhichKnotsItTakes) {
     return test::torch_error_of([&] { Spline(x, at::ones({2, x.size(0)})); });
   };
   EXPECT_EQ(error({-1.0f, 0.0f}), "no error");
-  EXPECT_EQ(error({-1.0f, 2.0f, 1.0f}),
-            "fixed_attention: luna-spline's knots must rise strictly, got 1 behind 2.");
-  EXPECT_EQ(error({1.0f, 1.0f}),
-            "fixed_attention: luna-spline's knots must rise strictly, got 1 behind 1.");
-  EXPECT_EQ(error({0.0f, NAN}), "fixed_attention: luna-spline's knots must be finite, got nan.");
-  EXPECT_EQ(error({0.0f, INFINITY}),
-            "fixed_attention: luna-spline's knots must be finite, got inf.");
+  EXPECT_EQ(error({-1.0f, 2.0f, 1.0f}), "luna-spline's knots must rise strictly, got 1 behind 2.");
+  EXPECT_EQ(error({1.0f, 1.0f}), "luna-spline's knots must rise strictly, got 1 behind 1.");
+  EXPECT_EQ(error({0.0f, NAN}), "luna-spline's knots must be finite, got nan.");
+  EXPECT_EQ(error({0.0f, INFINITY}), "luna-spline's knots must be finite, got inf.");
 }
 
 }  // namespace

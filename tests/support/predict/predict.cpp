@@ -9,7 +9,6 @@
 
 #include "experiments/bench/work.h"
 #include "runtime/kernels/registry.h"
-#include "runtime/ops/checks.h"
 #include "tests/support/predict/sass.h"
 
 namespace luna::test {
@@ -86,13 +85,12 @@ std::optional<double> issued_of(const Executed& executed) {
   return sum;
 }
 
-std::vector<const bench::Operator*> built_operators() {
-  std::vector<const bench::Operator*> built;
+std::vector<const bench::Operator*> fused_operators() {
+  std::vector<const bench::Operator*> fused;
   for (const bench::Operator& op : bench::all_operators()) {
-    const bool known = op.map == "luna" || ops::is_built(op.map, kStandIn);
-    if (op.kind == bench::OperatorKind::kFused && known) built.push_back(&op);
+    if (op.kind == bench::OperatorKind::kFused) fused.push_back(&op);
   }
-  return built;
+  return fused;
 }
 
 }  // namespace
@@ -125,7 +123,7 @@ std::vector<Prediction> predict(const bench::Operator& op, const bench::Size& si
 double pipeline_cost(const std::string& pipeline) {
   const int64_t d = pipeline.find("_32_") != std::string::npos ? 32 : 64;
   const bench::Size size{"", 1, 1, kCostTokens, d, 16, 8, 64};
-  for (const bench::Operator* op : built_operators()) {
+  for (const bench::Operator* op : fused_operators()) {
     const std::string map = op->map == "luna" ? "pwl" : op->map;
     if (pipeline.find("_" + map) == std::string::npos) continue;
     for (const Prediction& one : predict(*op, size, bench::Pass::kForwardBackward, pipeline)) {
@@ -137,7 +135,7 @@ double pipeline_cost(const std::string& pipeline) {
 
 std::vector<Prediction> predict_all(const bench::Size& size) {
   std::vector<Prediction> all;
-  for (const bench::Operator* op : built_operators()) {
+  for (const bench::Operator* op : fused_operators()) {
     for (const bench::Pass pass : {bench::Pass::kForward, bench::Pass::kForwardBackward}) {
       for (const Prediction& one : predict(*op, size, pass)) all.push_back(one);
     }
