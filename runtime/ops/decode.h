@@ -14,8 +14,8 @@ struct StepInputs {
 
 /// Checks of a step; every message begins with op and names the argument.
 void check_step(const char* op, const StepInputs& inputs, const Spec& spec);
-/// Of those, what values alone tell: once more where a traced graph runs.
-void check_position_values(const char* op, const Inputs& inputs, const Spec& spec);
+/// Of those, what values and memory alone tell: once more where a traced graph runs.
+void check_step_values(const char* op, const StepInputs& inputs, const Spec& spec);
 
 /// Checked, then through the dispatcher: the output [B, H, dv]. The spec is a causal one.
 at::Tensor decode_step(const char* op, StepInputs inputs, const Spec& spec);

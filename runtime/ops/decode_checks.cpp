@@ -51,19 +51,17 @@ void check_positions(const char* op, const Inputs& in, const Spec& spec) {
                     ": positions must be [B] = [", in.q.sym_size(0), "], got ", x.sym_sizes(), ".");
   TORCH_CHECK_VALUE(x.device() == in.q.device(), op, ": positions must be on q's device ",
                     in.q.device(), ", got ", x.device(), ".");
-  check_position_values(op, in, spec);
 }
 
 /// What is updated in place shares memory with nothing else, as far as torch can tell.
 void check_apart(const char* op, const char* name, const at::Tensor& x, const char* other_name,
                  const at::Tensor& other) {
+  if (!readable(x) || !readable(other)) return;
   const at::MemOverlapStatus status = at::get_overlap_status(x, other);
   TORCH_CHECK_VALUE(status != at::MemOverlapStatus::Full && status != at::MemOverlapStatus::Partial,
                     op, ": ", name, " is updated in place and must not share memory with ",
                     other_name, "; pass a tensor of its own.");
 }
-
-}  // namespace
 
 void check_position_values(const char* op, const Inputs& in, const Spec& spec) {
   const NamedMap map = spec.learned() ? NamedMap{} : find_fixed_map(spec.feature_map);
@@ -75,6 +73,18 @@ void check_position_values(const char* op, const Inputs& in, const Spec& spec) {
                     ": positions must be from 0 to ", map.option - 1, " for feature map \"",
                     spec.feature_map, "\", got ", least.item<int64_t>(), " to ",
                     most.item<int64_t>(), ".");
+}
+
+}  // namespace
+
+void check_step_values(const char* op, const StepInputs& in, const Spec& spec) {
+  const Inputs& x = in.token;
+  check_position_values(op, x, spec);
+  check_apart(op, "state", in.state, "norm", in.norm);
+  for (const auto& [name, given] : {std::pair{"q", x.q}, {"k", x.k}, {"v", x.v}}) {
+    check_apart(op, "state", in.state, name, given);
+    check_apart(op, "norm", in.norm, name, given);
+  }
 }
 
 void check_step(const char* op, const StepInputs& in, const Spec& spec) {
@@ -91,11 +101,7 @@ void check_step(const char* op, const StepInputs& in, const Spec& spec) {
   const c10::SymInt B = x.k.sym_size(0), Hk = x.k.sym_size(1), D = feature_count(x, spec);
   check_state(op, "state", "[B, Hk, D, dv]", in.state, {B, Hk, D, x.v.sym_size(2)}, x.q.device());
   check_state(op, "norm", "[B, Hk, D]", in.norm, {B, Hk, D}, x.q.device());
-  check_apart(op, "state", in.state, "norm", in.norm);
-  for (const auto& [name, given] : {std::pair{"q", x.q}, {"k", x.k}, {"v", x.v}}) {
-    check_apart(op, "state", in.state, name, given);
-    check_apart(op, "norm", in.norm, name, given);
-  }
+  check_step_values(op, in, spec);
   check_records_nothing(op, "q", x.q);
   check_records_nothing(op, "k", x.k);
   check_records_nothing(op, "v", x.v);

@@ -139,6 +139,8 @@ const std::vector<StepRefusal> kOptions{
      "9.",
      [](Step& s) {
        s.feature_map = "cosformer:9";
+       s.state = at::zeros({2, 2, 32, 12});
+       s.norm = at::zeros({2, 2, 32});
        s.positions = at::tensor({3, 9}, at::kLong);
      }},
 };
