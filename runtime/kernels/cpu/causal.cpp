@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 
+#include "runtime/kernels/cpu/feature_passes.h"
 #include "runtime/kernels/cpu/feature_tiles.h"
 #include "runtime/kernels/cpu/quotient.h"
 #include "runtime/kernels/cpu/running_state.h"
@@ -114,21 +115,7 @@ void for_each_chunk_reversed(const Task& task, const Body& body) {
 TaskStates states_before(const Problem& p, const PackedMap& map, const Tasks& strips) {
   TaskStates states(strips.count(), map.layout(), p.v.size(3));
   if (strips.slots() == 1) return states;
-  strips.run([&](int64_t begin, int64_t end) {
-    FeatureTiles keys(map, p.k, p.k_weight, kChunk);
-    const Tile values(augmented_columns(p.v.size(3)), kChunk);
-    const TokenRows v(p.v);
-    for (int64_t index = begin; index < end; index++) {
-      const Task task = strips[index];
-      if (task.slot == strips.slots() - 1) continue;  // no strip comes after
-      keys.start(task, task.h);
-      for_each_chunk(task, [&](int64_t n, int64_t tokens) {
-        keys.compute(n, tokens);
-        v.load(task.b, task.h, n, tokens, keys.weight(), 1.0f, values);
-        state_add(keys.phi(), by_token(values, keys.padded(), v.width()), states.of(index));
-      });
-    }
-  });
+  add_states(p, map, strips, kChunk, strips.slots() - 1, states);  // none comes after the last
   states.sum_before(strips.slots());
   return states;
 }

@@ -24,24 +24,29 @@ at::Tensor parameter_sums(const at::Tensor& sums, const PackedMap& map, const at
 }  // namespace
 
 void feature_state(const Problem& p, const PackedMap& map, at::Tensor& S, at::Tensor& z) {
-  const int64_t dv = p.v.size(3), tile = tile_tokens(map.layout().padded);
   const Tasks tasks = tasks_of(p.k);
-  const TaskStates states(tasks.count(), map.layout(), dv);
+  const TaskStates states(tasks.count(), map.layout(), p.v.size(3));
+  add_states(p, map, tasks, tile_tokens(map.layout().padded), tasks.slots(), states);
+  states.reduce(S, z);
+}
+
+void add_states(const Problem& p, const PackedMap& map, const Tasks& tasks, int64_t tile,
+                int64_t slots, const TaskStates& states) {
   const TokenRows v(p.v);
   tasks.run([&](int64_t begin, int64_t end) {
     FeatureTiles keys(map, p.k, p.k_weight, tile);
-    const Tile values(augmented_columns(dv), tile);
+    const Tile values(augmented_columns(v.width()), tile);
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
+      if (task.slot >= slots) continue;
       keys.start(task, task.h);
       for_each_tile(task, tile, [&](int64_t n, int64_t tokens) {
         keys.compute(n, tokens);
         v.load(task.b, task.h, n, tokens, keys.weight(), 1.0f, values);
-        state_add(keys.phi(), by_token(values, keys.padded(), dv), states.of(index));
+        state_add(keys.phi(), by_token(values, keys.padded(), v.width()), states.of(index));
       });
     }
   });
-  states.reduce(S, z);
 }
 
 void feature_apply(const Problem& p, const PackedMap& map, Forward& result) {

@@ -2,13 +2,19 @@
 #pragma once
 
 #include "runtime/kernels/cpu/packed_map.h"
+#include "runtime/kernels/cpu/running_state.h"
 #include "runtime/kernels/cpu/segments.h"
+#include "runtime/kernels/cpu/tasks.h"
 #include "runtime/kernels/kernels.h"
 
 namespace luna::kernels::cpu {
 
 /// S and z of every (b, key head).
 void feature_state(const Problem& p, const PackedMap& map, at::Tensor& S, at::Tensor& z);
+/// Adds to every task of a slot below `slots` the augmented state of its keys, in tiles of `tile`
+/// tokens.
+void add_states(const Problem& p, const PackedMap& map, const Tasks& tasks, int64_t tile,
+                int64_t slots, const TaskStates& states);
 /// o and den from S and z.
 void feature_apply(const Problem& p, const PackedMap& map, Forward& result);
 
