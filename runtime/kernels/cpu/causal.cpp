@@ -45,8 +45,7 @@ struct CausalProduct {
   void run(Order order) const {
     const ScanRows out = in_order(y, order);
     scan({in_order(a, order), in_order(b, order), in_order(c, order), const_cast<float*>(out.first),
-          out.stride, adds, T.extent0, T.extent1, y.extent1, T.data, T.stride1,
-          keeps ? T.data : nullptr});
+          out.stride, adds, T.extent0, T.extent1, y.extent1, T.data, T.stride1, keeps});
   }
 };
 

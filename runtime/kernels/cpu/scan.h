@@ -24,9 +24,9 @@ struct Scan {
   int64_t y_stride;
   bool adds;  ///< y += instead of y =
   int64_t lanes, count, tokens;
-  const float* T;  ///< before the first token: (i, j), rows of lanes values
+  float* T;  ///< (i, j), rows of lanes values
   int64_t T_stride;
-  float* T_after;  ///< after the last one, may be T; nullptr: not wanted
+  bool keeps;  ///< T goes on with the sum; else it stays what it was
 };
 
 void scan(const Scan& scan);

@@ -38,10 +38,10 @@ void scan_block(const Scan& s, int64_t i, int64_t j, bool adds) {
       store(out + v * kVector, adds ? load(out + v * kVector) + y[v] : y[v]);
     }
   }
-  if (!s.T_after) return;
+  if (!s.keeps) return;
   for (int k = 0; k < Count; k++) {
     for (int v = 0; v < kVectors; v++) {
-      store(s.T_after + (j + k) * s.T_stride + i + v * kVector, T[k][v]);
+      store(s.T + (j + k) * s.T_stride + i + v * kVector, T[k][v]);
     }
   }
 }

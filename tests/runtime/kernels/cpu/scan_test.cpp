@@ -24,7 +24,7 @@ struct Memory {
     }
   }
 
-  Scan scan(bool reverse, bool adds, float* T_after) {
+  Scan scan(bool reverse, bool adds, bool keeps) {
     const int64_t first = reverse ? kTokens - 1 : 0, sign = reverse ? -1 : 1;
     const auto rows = [&](const std::vector<float>& x, int64_t width) {
       return ScanRows{x.data() + first * width, sign * width};
@@ -40,7 +40,7 @@ struct Memory {
             kTokens,
             T.data(),
             kLanesHere,
-            T_after};
+            keeps};
   }
 
   /// The same in double, token by token.
@@ -72,7 +72,7 @@ void expect_formula(void (*scan)(const Scan&)) {
       for (const bool keeps : {false, true}) {
         Memory memory;
         const Memory before = memory;
-        scan(memory.scan(reverse, adds, keeps ? memory.T.data() : nullptr));
+        scan(memory.scan(reverse, adds, keeps));
         memory.expect(reverse, adds, before, keeps);
       }
     }
@@ -90,7 +90,7 @@ TEST(Scan, IsItsFormulaInAvx512) {
 TEST(Scan, IsCausal) {
   Memory memory;
   memory.a[5 * kLanesHere] = NAN;
-  scan(memory.scan(false, false, memory.T.data()));
+  scan(memory.scan(false, false, true));
   for (int64_t n = 0; n < kTokens; n++) {
     EXPECT_EQ(std::isnan(memory.y[n * kLanesHere]), n >= 5) << "token " << n;
   }
