@@ -19,7 +19,7 @@ void check_offsets(const char* op, const at::Tensor& cu_seqlens, const c10::SymI
 }  // namespace
 
 bool readable(const at::Tensor& x) {
-  return !x.is_meta() && !x.key_set().has(c10::DispatchKey::Python);
+  return x.has_storage() && !x.is_meta() && !x.key_set().has(c10::DispatchKey::Python);
 }
 
 void check_packed(const char* op, const Inputs& in) {

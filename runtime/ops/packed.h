@@ -12,7 +12,8 @@ namespace luna::ops {
 /// at (check_values() is for when it runs). op: the name messages begin with.
 void check_packed(const char* op, const Inputs& inputs);
 
-/// Whether values can be looked at: not while a graph is traced, nor of a meta tensor.
+/// Whether values can be looked at: not while a graph is traced, nor of a meta tensor or one that
+/// torch.func wraps.
 bool readable(const at::Tensor& x);
 
 /// The S + 1 offsets; waits for the device where they lie on one.
