@@ -142,6 +142,19 @@ int run_cuda(const BenchCommandOptions& options) {
   return 0;
 }
 
+/// --out, or the usual name in the tier's results.
+fs::path file_of(const BenchCommandOptions& options) {
+  const Places& places = options.places;
+  const fs::path folder = places.results / places.tier;
+  if (options.out.empty() && !fs::exists(folder)) check_tier(places.config, places.tier);
+  const char* const name = options.device == "cuda" ? "bench-cuda.json"
+                           : options.full           ? "bench-full.json"
+                                                    : "bench.json";
+  const fs::path file = options.out.empty() ? folder / name : options.out;
+  if (!fs::is_directory(file)) return file;
+  throw UsageError(file.string() + " is a folder; name a file with --out");
+}
+
 }  // namespace
 
 int run(const BenchCommandOptions& options) {
@@ -158,15 +171,7 @@ int run(const BenchCommandOptions& options) {
   if (given.threads.empty()) given.threads = usual_threads();
   check_list(given.sizes, "--sizes");
   check_list(given.threads, "--threads");
-  const char* const name = cuda           ? "bench-cuda.json"
-                           : options.full ? "bench-full.json"
-                                          : "bench.json";
-  if (given.out.empty()) {
-    const Places& places = options.places;
-    const fs::path folder = places.results / places.tier;
-    if (!fs::exists(folder)) check_tier(places.config, places.tier);
-    given.out = folder / name;
-  }
+  given.out = file_of(options);
   if (cuda) return run_cuda(given);
   return options.full ? run_full(given, given.out) : run_quick(given, given.out);
 }

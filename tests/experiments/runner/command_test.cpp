@@ -171,18 +171,16 @@ TEST(Command, BenchTimesAnewWhereTheFileIsOfAnotherLibrary) {
 
 TEST(Command, BenchRefusesItsFileBeforeItTimes) {
   const TemporaryFolder folder;
-  const std::filesystem::path file = folder.path() / "place";
-  std::filesystem::create_directories(file);
+  const std::string place = folder.path().string();
   for (std::vector<std::string> arguments :
        {std::vector<std::string>{"bench"}, {"bench", "--full"}}) {
-    arguments.insert(arguments.end(), {"--out", file.string()});
+    arguments.insert(arguments.end(), {"--out", place});
     const Outcome outcome = run_luna(arguments);
-    EXPECT_EQ(outcome.code, 1);
+    EXPECT_EQ(outcome.code, 2);
     EXPECT_EQ(outcome.output, "");
-    EXPECT_EQ(outcome.errors, "luna: cannot write " + file.string() +
-                                  ": Is a directory; a folder is in its place: remove it or "
-                                  "choose another name\n");
+    EXPECT_EQ(outcome.errors, "luna: " + place + " is a folder; name a file with --out\n");
   }
+  EXPECT_FALSE(std::filesystem::exists(place + ".lock"));
 }
 
 TEST(Command, SecondFullBenchIntoAFileIsRefused) {
