@@ -99,25 +99,25 @@ TEST(PwlInfinite, BiasesAreTheMlpsAndWeightsSpoilTheirChannels) {
   }
 }
 
-/// psi(t) = max(+-t + 1, 0) where t = x is infinite: dense features are NaN, pwl's NaN or the
-/// limit.
+/// psi(t) = max(w2 max(w1 t + 1, 0), 0) of one token where t = x is infinite: dense features are
+/// NaN, pwl's NaN or the limit.
 TEST(PwlInfinite, ArgumentsGiveNanOrTheLimit) {
-  const auto out = [](double w1, double x, const char* psi) {
+  const auto out = [](double w1, double w2, double x, const char* psi) {
     ops::Spec spec;
     spec.psi = psi;
     const at::Tensor one = at::ones({1, 1, 1, 1});
-    const ops::Inputs in{one * x,
-                         one,
-                         one,
-                         {at::ones({1, 1}), at::zeros({1}), at::full({1}, w1), at::ones({1}),
-                          at::ones({1, 1}), at::zeros({1})},
-                         {}};
-    return run_forward(in, spec, Through::fused).item<double>();
+    const std::vector<at::Tensor> params{at::ones({1, 1}), at::zeros({1}),       at::full({1}, w1),
+                                         at::ones({1}),    at::full({1, 1}, w2), at::zeros({1})};
+    return run_forward({one * x, one, one, params, {}}, spec, Through::fused).item<double>();
   };
   for (const double rise : {1.0, -1.0}) {
-    EXPECT_TRUE(std::isnan(out(rise, rise * kInfinity, "pwl")));   // inf / inf
-    EXPECT_TRUE(std::isnan(out(rise, -rise * kInfinity, "pwl")));  // a flat line: 0 inf
-    EXPECT_TRUE(std::isnan(out(rise, -rise * kInfinity, "dense")));
+    for (const char* psi : {"dense", "pwl"}) {
+      EXPECT_TRUE(std::isnan(out(rise, 1.0, rise * kInfinity, psi))) << psi;   // inf / inf
+      EXPECT_TRUE(std::isnan(out(rise, 1.0, -rise * kInfinity, psi))) << psi;  // flat: 0 inf
+    }
+    EXPECT_TRUE(std::isnan(out(rise, -1.0, rise * kInfinity, "dense")));
+    const double cut = out(rise, -1.0, rise * kInfinity, "pwl");  // nonneg's 0
+    EXPECT_TRUE(std::isnan(cut) || cut == 0.0) << cut;
   }
 }
 
