@@ -168,9 +168,10 @@ void check(const char* op, const Inputs& inputs, const Spec& spec) {
   check_values(op, inputs, spec);
 }
 
-void check_values(const char* op, const Inputs& inputs, const Spec& spec) {
-  check_packed(op, inputs);
+std::vector<int64_t> check_values(const char* op, const Inputs& inputs, const Spec& spec) {
+  std::vector<int64_t> begins = check_packed(op, inputs);
   check_refusal(op, inputs, spec);
+  return begins;
 }
 
 void check_built(const char* op, const Inputs& inputs, const Spec& spec) {

@@ -52,8 +52,8 @@ at::Tensor sum(const std::vector<at::Tensor>& parts, const at::Tensor& like) {
 }  // namespace
 
 kernels::Forward packed_forward(const Inputs& in, const Spec& spec, const PreparedMap& map) {
-  check_values(spec.learned() ? "luna_attention" : "fixed_attention", in, spec);
-  const std::vector<int64_t> begins = offsets(*in.cu_seqlens);
+  const char* const op = spec.learned() ? "luna_attention" : "fixed_attention";
+  const std::vector<int64_t> begins = check_values(op, in, spec);
   std::vector<kernels::Forward> parts(begins.size() - 1);
   for_each_sequence(begins, [&](int64_t s) {
     parts[s] = sequence_forward(sequence(in, begins[s], begins[s + 1]), spec, map);

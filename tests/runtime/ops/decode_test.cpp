@@ -4,6 +4,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 
 #include "runtime/ops/prepared_map.h"
 #include "tests/support/compare.h"
@@ -257,6 +258,17 @@ TEST(DecodeMaps, FollowTheirParameters) {
     const at::Tensor out = decode_step(in, c.spec, 3, prompt.state, prompt.norm);
     EXPECT_LE(error(out, whole.out.select(2, 3)).max, 1e-5) << change;
     EXPECT_LE(error(prompt.state, whole.state).max, 1e-6) << change;
+  }
+}
+
+TEST(DecodeAutocast, KnowsEveryOperatorOnEveryDevice) {
+  for (const char* op : {"luna_attention", "fixed_attention", "luna_prefill", "fixed_prefill",
+                         "luna_decode_step", "fixed_decode_step"}) {
+    const auto handle =
+        c10::Dispatcher::singleton().findSchemaOrThrow((std::string("luna::") + op).c_str(), "");
+    for (const auto key : {c10::DispatchKey::AutocastCPU, c10::DispatchKey::AutocastCUDA}) {
+      EXPECT_TRUE(handle.hasKernelForDispatchKey(key)) << op << " " << key;
+    }
   }
 }
 
