@@ -55,7 +55,7 @@ std::vector<double> times(const json& object, const char* key) {
   const auto found = object.find(key);
   const bool good = found != object.end() && found->is_array() && !found->empty() &&
                     std::all_of(found->begin(), found->end(), is_time);
-  if (!good) refuse(key, object, "a list of seconds, all of them > 0");
+  if (!good) refuse(key, object, "a list of seconds from 1e-15 to 1e15");
   return found->get<std::vector<double>>();
 }
 
@@ -68,6 +68,32 @@ std::optional<double> size(const json& object, const char* key) {
 
 void set(json& object, const char* key, const std::optional<double>& value) {
   if (value) object[key] = *value;
+}
+
+/// The list of that name, each entry read by `read`; errors say which entry.
+template <typename Read>
+void each(const json& content, const char* list, const Read& read) {
+  const auto found = content.find(list);
+  if (found == content.end() || !found->is_array()) refuse(list, content, "a list");
+  for (size_t i = 0; i < found->size(); ++i) {
+    try {
+      read((*found)[i]);
+    } catch (const std::exception& error) {
+      throw std::runtime_error(fmt::format("{}[{}]: {}", list, i, error.what()));
+    }
+  }
+}
+
+BenchFile file_of(const json& content) {
+  BenchFile result{member(content, "environment"), {}, {}};
+  if (!result.environment.is_object()) refuse("environment", content, "an object");
+  if (result.environment.contains("cpu")) text(result.environment, "cpu");
+  each(content, "rows", [&](const json& row) { result.rows.push_back(row.get<BenchRow>()); });
+  if (!content.contains("left_out")) return result;
+  each(content, "left_out", [&](const json& entry) {
+    result.left_out.push_back(text(entry, "row") + ": " + text(entry, "reason"));
+  });
+  return result;
 }
 
 }  // namespace
@@ -127,36 +153,6 @@ void from_json(const json& object, BenchRow& row) {
   row.roofline_s = size(object, "roofline_s");
   row.peak_bytes = size(object, "peak_bytes");
 }
-
-namespace {
-
-/// The list of that name, each entry read by `read`; errors say which entry.
-template <typename Read>
-void each(const json& content, const char* list, const Read& read) {
-  const auto found = content.find(list);
-  if (found == content.end() || !found->is_array()) refuse(list, content, "a list");
-  for (size_t i = 0; i < found->size(); ++i) {
-    try {
-      read((*found)[i]);
-    } catch (const std::exception& error) {
-      throw std::runtime_error(fmt::format("{}[{}]: {}", list, i, error.what()));
-    }
-  }
-}
-
-BenchFile file_of(const json& content) {
-  BenchFile result{member(content, "environment"), {}, {}};
-  if (!result.environment.is_object()) refuse("environment", content, "an object");
-  if (result.environment.contains("cpu")) text(result.environment, "cpu");
-  each(content, "rows", [&](const json& row) { result.rows.push_back(row.get<BenchRow>()); });
-  if (!content.contains("left_out")) return result;
-  each(content, "left_out", [&](const json& entry) {
-    result.left_out.push_back(text(entry, "row") + ": " + text(entry, "reason"));
-  });
-  return result;
-}
-
-}  // namespace
 
 BenchFile read_bench_file(const std::filesystem::path& path) {
   const auto refused = [&](const std::string& why) {

@@ -88,15 +88,15 @@ INSTANTIATE_TEST_SUITE_P(
         Damage{"list", "[]", "no benchmark with rows"},
         Damage{"quick", R"({"schema": 1, "sizes": []})", "no benchmark with rows"},
         Damage{"no_samples", with("samples", kNone),
-               "rows[1]: samples must be a list of seconds, all of them > 0, got []"},
+               "rows[1]: samples must be a list of seconds from 1e-15 to 1e15, got []"},
         Damage{"no_time", with("samples", {1, 0}),
-               "rows[1]: samples must be a list of seconds, all of them > 0, got "
+               "rows[1]: samples must be a list of seconds from 1e-15 to 1e15, got "
                "[1,0]"},
         Damage{"endless_time", with("samples", {1e300}),
-               "rows[1]: samples must be a list of seconds, all of them > 0, got "
+               "rows[1]: samples must be a list of seconds from 1e-15 to 1e15, got "
                "[1e+300]"},
         Damage{"samples_of_text", with("samples", {"1"}),
-               "rows[1]: samples must be a list of seconds, all of them > 0, got "
+               "rows[1]: samples must be a list of seconds from 1e-15 to 1e15, got "
                "[\"1\"]"},
         Damage{"count_of_text", with("N", "64"),
                "rows[1]: N must be a whole number from 1 to 2^40, got \"64\""},
