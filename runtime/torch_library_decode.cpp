@@ -63,6 +63,13 @@ at::Tensor fixed_decode_step(const at::Tensor& q, const at::Tensor& k, const at:
                      fixed_spec(feature_map, denominator, eps, /*causal=*/true));
 }
 
+void register_autocast(torch::Library& library) {
+  library.impl("luna_prefill", autocast<&luna_prefill>);
+  library.impl("fixed_prefill", autocast<&fixed_prefill>);
+  library.impl("luna_decode_step", autocast<&luna_decode_step>);
+  library.impl("fixed_decode_step", autocast<&fixed_decode_step>);
+}
+
 const std::string kPsi =
     "Tensor proj_weight, Tensor proj_bias, Tensor w1, Tensor b1, Tensor w2, Tensor b2, *, "
     "str activation=\"relu\", bool nonneg=True, str envelope=\"none\", float ch_rms_target=0.0, "
@@ -97,15 +104,14 @@ TORCH_LIBRARY_FRAGMENT(luna, library) {
 
 TORCH_LIBRARY_IMPL(luna, CPU, library) { library.impl("_decode_step", &decode_kernel); }
 
+TORCH_LIBRARY_IMPL(luna, CUDA, library) { library.impl("_decode_step", &decode_kernel); }
+
 TORCH_LIBRARY_IMPL(luna, Meta, library) { library.impl("_decode_step", &decode_shapes); }
 
 TORCH_LIBRARY_IMPL(luna, Autograd, library) { library.impl("_decode_step", &decode_autograd); }
 
-TORCH_LIBRARY_IMPL(luna, AutocastCPU, library) {
-  library.impl("luna_prefill", autocast<&luna_prefill>);
-  library.impl("fixed_prefill", autocast<&fixed_prefill>);
-  library.impl("luna_decode_step", autocast<&luna_decode_step>);
-  library.impl("fixed_decode_step", autocast<&fixed_decode_step>);
-}
+TORCH_LIBRARY_IMPL(luna, AutocastCPU, library) { register_autocast(library); }
+
+TORCH_LIBRARY_IMPL(luna, AutocastCUDA, library) { register_autocast(library); }
 
 }  // namespace luna::ops

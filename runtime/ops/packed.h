@@ -15,6 +15,10 @@ void check_packed(const char* op, const Inputs& inputs);
 /// Whether values can be looked at: not while a graph is traced, nor of a meta tensor.
 bool readable(const at::Tensor& x);
 
+/// The inputs with cu_seqlens on the host where it lies on q's device and can be read: the one time
+/// that a call waits for it (that a traced graph waits for it in each direction).
+Inputs with_host_offsets(Inputs inputs);
+
 /// The S + 1 offsets; waits for the device where they lie on one.
 std::vector<int64_t> offsets(const at::Tensor& cu_seqlens);
 
