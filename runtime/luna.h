@@ -21,7 +21,8 @@ struct AttentionOptions {
   double eps = 1e-6;
   /// int32 [S + 1]: S sequences lie one behind the other in the one row of q, k and v (B = 1,
   /// Nq = N); sequence s is the tokens from cu_seqlens[s] up to cu_seqlens[s + 1] and attends
-  /// within itself alone. It may be empty. On the CPU.
+  /// within itself alone. It may be empty. Offsets on a CUDA device are copied to the host, which
+  /// waits for its stream; pass them on the host and nothing waits.
   std::optional<at::Tensor> cu_seqlens;
 };
 
@@ -82,14 +83,16 @@ Prefilled fixed_prefill(const at::Tensor& q, const at::Tensor& k, const at::Tens
 /// the causal operator gives for that token. state and norm as Prefilled's (zeros: no token yet;
 /// rows may be strided, the last stride is 1) take the token in, in place. Sequences of a batch may
 /// have different lengths: each has only its own state. No gradient is recorded, and inputs that
-/// require one are refused under grad mode; so are key_mask, cu_seqlens and ch_rms_target > 0. On
-/// the CPU.
+/// require one are refused under grad mode; so are key_mask, cu_seqlens and ch_rms_target > 0.
+/// On a CUDA device the host waits, as in every call of LUNA's, for psi's parameters.
 at::Tensor luna_decode_step(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                             const at::Tensor& state, const at::Tensor& norm,
                             const LunaParams& params, const LunaOptions& options = {});
 
 /// The same with a fixed map. positions: int64 [B], how many tokens each sequence has had; maps
-/// whose features depend on it (cosformer:<max_length>) need them, others do not look.
+/// whose features depend on it (cosformer:<max_length>) need them, others do not look. On a
+/// CUDA device, where a step does not wait for the stream, features of positions out of range are
+/// NaN; on the CPU they are refused.
 at::Tensor fixed_decode_step(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                              const at::Tensor& state, const at::Tensor& norm,
                              const std::string& feature_map, at::TensorList params,

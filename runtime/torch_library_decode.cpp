@@ -104,6 +104,8 @@ TORCH_LIBRARY_FRAGMENT(luna, library) {
 
 TORCH_LIBRARY_IMPL(luna, CPU, library) { library.impl("_decode_step", &decode_kernel); }
 
+TORCH_LIBRARY_IMPL(luna, CUDA, library) { library.impl("_decode_step", &decode_kernel); }
+
 TORCH_LIBRARY_IMPL(luna, Meta, library) { library.impl("_decode_step", &decode_shapes); }
 
 TORCH_LIBRARY_IMPL(luna, Autograd, library) { library.impl("_decode_step", &decode_autograd); }

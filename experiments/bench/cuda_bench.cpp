@@ -12,6 +12,7 @@
 #include "experiments/bench/event_timer.h"
 #include "experiments/bench/gate.h"
 #include "experiments/bench/gpu_state.h"
+#include "experiments/bench/sweep.h"
 #include "experiments/bench/work.h"
 #include "reports/bench/samples.h"
 #include "runtime/io/atomic_file.h"
@@ -29,7 +30,8 @@ constexpr const char* kMethod =
     "One process, all operators of a size in one random order, anew in every round. A sample is "
     "one call between two CUDA events on its stream; 256 MiB are written before it, so that "
     "nothing of its inputs is in the L2 cache. Forward is without gradients; forward + backward "
-    "gives gradients to q, k, v and every parameter of the map.";
+    "gives gradients to q, k, v and every parameter of the map; a decoding step takes "
+    "one token into every state.";
 
 /// A row and the call that it times.
 struct Task {
@@ -47,6 +49,7 @@ Task task_of(const Operator& op, const Size& size, Pass pass, at::ScalarType dty
   task.facts.B = size.B, task.facts.H = size.H, task.facts.N = size.N, task.facts.d = size.d;
   task.facts.D = features_of(op, leaves);
   task.facts.threads = 1;
+  task.facts.causal = op.decodes;
   task.facts.pass = name_of(pass);
   task.run = pass_task(op, leaves, at::ones_like(leaves.q), pass);
   return task;
@@ -56,9 +59,9 @@ Task task_of(const Operator& op, const Size& size, Pass pass, at::ScalarType dty
 /// are loaded and memory is there. The others in left_out.
 std::vector<Task> tasks_of(const Size& size, json& left_out) {
   std::vector<Task> tasks;
-  for (const Operator& op : all_operators()) {
+  for (const Operator& op : operators_at(size)) {
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-      for (const Pass pass : {Pass::kForward, Pass::kForwardBackward}) {
+      for (const Pass pass : passes_of(op)) {
         Task task = task_of(op, size, pass, dtype);
         try {
           task.run();
@@ -86,15 +89,21 @@ void sample(std::vector<Task>& tasks, double seconds) {
   }
 }
 
+/// At "decode" every operator, else those of the report's table.
+const std::vector<Operator>& gated(const Size& size) {
+  const std::vector<Operator>& timed = operators_at(size);
+  return timed.front().decodes ? timed : operators();
+}
+
 json pass_gate(const std::vector<Size>& sizes) {
   json passed = json::array();
   for (const Size& size : sizes) {
-    for (const Operator& op : operators()) {
+    for (const Operator& op : gated(size)) {
       const GateResult result = check(through(op, kGpu), size);
       if (!result.passed()) throw std::runtime_error(gate_failure(result, size));
       passed.push_back({{"operator", result.name},
                         {"d", size.d},
-                        {"causal", false},
+                        {"causal", op.decodes},
                         {"max_error", result.max_error},
                         {"limit", result.limit}});
     }

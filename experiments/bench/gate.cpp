@@ -88,7 +88,13 @@ Operator through(const Operator& op, c10::Device device) {
   there.apply = [apply = op.apply, device](const Inputs& in) {
     Inputs moved{in.q.to(device), in.k.to(device), in.v.to(device), {}, in.causal, {}, {}};
     for (const at::Tensor& param : in.params) moved.params.push_back(param.to(device));
-    return apply(moved).to(c10::kCPU);
+    if (!in.state.defined()) return apply(moved).to(c10::kCPU);
+    moved.state = in.state.to(device);
+    moved.norm = in.norm.to(device);
+    const at::Tensor out = apply(moved).to(c10::kCPU);
+    in.state.copy_(moved.state);
+    in.norm.copy_(moved.norm);
+    return out;
   };
   return there;
 }

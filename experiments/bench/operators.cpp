@@ -195,6 +195,7 @@ Inputs Inputs::on(c10::Device device, at::ScalarType dtype) const {
   };
   Inputs there{leaf(q), leaf(k), leaf(v), {}, causal, {}, {}};
   for (const at::Tensor& param : params) there.params.push_back(leaf(param));
+  if (state.defined()) there.state = state.to(device), there.norm = norm.to(device);
   return there;
 }
 

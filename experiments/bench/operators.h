@@ -28,7 +28,7 @@ struct Inputs {
   std::vector<at::Tensor> leaves() const;
   /// Makes q, k, v leaves of autograd as learned parameters are.
   Inputs& want_gradients();
-  /// Leaves of their own on a device, wanting gradients as these do.
+  /// Leaves of their own on a device, wanting gradients as these do; the state stays float32.
   Inputs on(c10::Device device, at::ScalarType dtype = at::kFloat) const;
   /// Copies in another dtype, leaves of their own, with or without gradients.
   Inputs copy(at::ScalarType dtype, bool gradients) const;

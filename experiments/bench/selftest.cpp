@@ -4,12 +4,11 @@
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "experiments/bench/gate.h"
-#include "runtime/luna.h"
+#include "experiments/bench/selftest_inputs.h"
+#include "experiments/bench/selftest_operators.h"
 #include "runtime/ops/fixed_maps.h"
-#include "runtime/ops/reference.h"
+#include "runtime/ops/internal.h"
 
 namespace luna::bench {
 namespace {
@@ -17,10 +16,6 @@ namespace {
 /// Attempts at a configuration: a scalar within a rounding of a kink of its map may rightly go to
 /// either side, and then decides the error. Twice in a row it does not.
 constexpr int kDraws = 2;
-
-struct Configuration {
-  int64_t B, H, Hk, Nq, N, d, dv, m, L, hid;
-};
 
 /// Head sizes as built and between, ragged tiles, grouped heads; in the first mode also more tokens
 /// than a strip has.
@@ -35,23 +30,31 @@ struct Mode {
   std::function<void(ops::Spec&)> change = [](ops::Spec&) {};
   bool masked = false;
   at::ScalarType dtype = at::kFloat;
-  /// Whether operators take it at all: nothing that a later token would change can be causal.
+  /// Whether operators take it at all.
   bool (*takes)(const ops::Spec&) = [](const ops::Spec&) { return true; };
+  Form form = Form::whole;
 };
 
+void make_causal(ops::Spec& spec) { spec.causal = true; }
+/// Nothing that a later token would change can be.
+bool can_be_causal(const ops::Spec& spec) {
+  return spec.ch_rms_target == 0 && spec.feature_map != "cosformer";
+}
+
 const std::vector<Mode>& modes() {
+  const auto as_it_is = [](ops::Spec&) {};
+  const auto takes_all = [](const ops::Spec&) { return true; };
   static const std::vector<Mode> all = {
       {"plain"},
-      {"masked", [](ops::Spec&) {}, true},
+      {"masked", as_it_is, true},
       {"clamped",
        [](ops::Spec& spec) {
          spec.denominator = "clamp_min";
          spec.eps = 1e-3;
        }},
-      {"causal", [](ops::Spec& spec) { spec.causal = true; }, false, at::kFloat,
-       [](const ops::Spec& spec) {
-         return spec.ch_rms_target == 0 && spec.feature_map != "cosformer";
-       }},
+      {"causal", make_causal, false, at::kFloat, can_be_causal},
+      {"packed", as_it_is, true, at::kFloat, takes_all, Form::packed},
+      {"decoded", make_causal, false, at::kFloat, can_be_causal, Form::decoded},
       {"bfloat16", [](ops::Spec& spec) { spec.eps = 0.5; }, false, at::kBFloat16},
       {"float16", [](ops::Spec& spec) { spec.eps = 0.5; }, false, at::kHalf}};
   return all;
@@ -84,83 +87,33 @@ std::vector<Map> maps() {
   return all;
 }
 
-std::vector<at::Tensor> draw_params(const ops::Spec& spec, const Configuration& c,
-                                    const at::Generator& generator) {
-  std::vector<at::Tensor> params;
-  if (!spec.learned()) {
-    params = draw_feature_map(spec.feature_map, c.m, c.d, generator);
-    const std::vector<ops::MapParam> rows = ops::find_fixed_map(spec.feature_map).params();
-    for (size_t i = 0; i < params.size(); ++i) {
-      params[i].set_requires_grad(rows[i].kind == ops::ParamKind::trained);
-    }
-    return params;
-  }
-  const auto normal = [&](at::IntArrayRef shape, double scale) {
-    return at::randn(shape, generator).mul_(scale).set_requires_grad(true);
-  };
-  const double d = 1 / std::sqrt(static_cast<double>(c.d)),
-               hid = 1 / std::sqrt(static_cast<double>(c.hid));
-  return {normal({c.m, c.d}, d), normal({c.m}, 0.3),        normal({c.hid}, 1),
-          normal({c.hid}, 1),    normal({c.L, c.hid}, hid), normal({c.L}, 0.3)};
-}
-
-Inputs draw(const ops::Spec& spec, const Configuration& c, uint64_t seed) {
-  const at::Generator generator = at::detail::createCPUGenerator(seed);
-  Inputs in;
-  in.causal = spec.causal;
-  const int64_t queries = spec.causal ? c.N : c.Nq;
-  in.q = usual_tokens(spec.feature_map, at::randn({c.B, c.H, queries, c.d}, generator));
-  in.k = usual_tokens(spec.feature_map, at::randn({c.B, c.Hk, c.N, c.d}, generator));
-  in.v = at::randn({c.B, c.Hk, c.N, c.dv}, generator);
-  in.params = draw_params(spec, c, generator);
-  return in.want_gradients();
-}
-
-at::Tensor fused(const ops::Inputs& in, const ops::Spec& spec) {
-  LunaOptions options;
-  options.causal = spec.causal;
-  options.key_mask = in.key_mask;
-  options.denominator = spec.denominator;
-  options.eps = spec.eps;
-  if (!spec.learned()) {
-    return fixed_attention(in.q, in.k, in.v, spec.feature_map, in.params, options);
-  }
-  options.activation = spec.activation;
-  options.envelope = spec.envelope;
-  options.ch_rms_target = spec.ch_rms_target;
-  options.psi = spec.psi;
-  options.feature_eps = spec.feature_eps;
-  const auto& p = in.params;
-  return luna_attention(in.q, in.k, in.v, {p[0], p[1], p[2], p[3], p[4], p[5]}, options);
-}
-
-/// The fused operator on the device beside its formula on the host; inputs and results on the host.
-Operator operator_of(const ops::Spec& spec, const std::optional<at::Tensor>& mask,
-                     c10::Device device) {
-  Operator op;
-  op.apply = [spec, mask, device](const Inputs& in) {
-    ops::Inputs there{in.q.to(device), in.k.to(device), in.v.to(device), {}, {}};
-    for (const at::Tensor& param : in.params) there.params.push_back(param.to(device));
-    if (mask) there.key_mask = mask->to(device);
-    return fused(there, spec).to(c10::kCPU);
-  };
-  op.reference = [spec, mask](const Inputs& in) {
-    return ops::reference_attention({in.q, in.k, in.v, in.params, mask}, spec);
-  };
-  return op;
+/// Sequences of two sizes and an empty one in the one row.
+at::Tensor offsets_of(int64_t N) {
+  return at::tensor({int64_t{0}, N / 3, N / 3, N / 2, N}).to(at::kInt);
 }
 
 /// Largest error in units of its bound.
-double compare(const ops::Spec& spec, const Mode& mode, const Configuration& c,
-               c10::Device device) {
+double compare(const ops::Spec& spec, const Mode& mode, Configuration c, c10::Device device) {
   double least = std::numeric_limits<double>::infinity();
+  std::optional<at::Tensor> offsets;
+  if (mode.form == Form::packed) {
+    c.B = 1;
+    c.Nq = c.N;
+    offsets = offsets_of(c.N);
+  }
   for (int k = 0; k < kDraws && least > 1; ++k) {
     std::optional<at::Tensor> mask;
     if (mode.masked) {
       mask = at::rand({c.B, c.N}, at::detail::createCPUGenerator(k)) < 0.7;
     }
+    Inputs in = draw(spec, c, 7 + k);
+    if (mode.form == Form::decoded) {
+      const int64_t D = ops::feature_count({in.q, in.k, in.v, in.params, {}}, spec).expect_int();
+      in.state = at::zeros({c.B, c.Hk, D, c.dv});
+      in.norm = at::zeros({c.B, c.Hk, D});
+    }
     const GateResult result =
-        check(operator_of(spec, mask, device), draw(spec, c, 7 + k), mode.dtype);
+        check(through(operator_of(spec, mode.form, mask, offsets), device), in, mode.dtype);
     least = std::min(least, result.max_error / result.limit);
   }
   return least;

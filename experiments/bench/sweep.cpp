@@ -56,11 +56,6 @@ SweepRow row_of(const Operator& op, Pass pass, const Group& group) {
   return {&op, pass, facts};
 }
 
-std::vector<Pass> passes_of(const Operator& op) {
-  if (op.decodes) return {Pass::kDecode};
-  return {Pass::kForward, Pass::kForwardBackward};
-}
-
 std::regex expression(const std::string& filter) {
   try {
     return std::regex(filter);
@@ -70,6 +65,15 @@ std::regex expression(const std::string& filter) {
 }
 
 }  // namespace
+
+const std::vector<Operator>& operators_at(const Size& size) {
+  return decodes(size) ? decode_operators() : all_operators();
+}
+
+std::vector<Pass> passes_of(const Operator& op) {
+  if (op.decodes) return {Pass::kDecode};
+  return {Pass::kForward, Pass::kForwardBackward};
+}
 
 const std::vector<std::string>& usual_sweep() {
   static const std::vector<std::string> names = {"A",  "B",  "decode", "64", "256",
@@ -106,7 +110,7 @@ std::vector<Group> sweep_groups(const std::vector<Size>& sizes, const std::vecto
       for (const int count : threads) {
         if (decodes(size) && !causal) continue;
         Group group{size, causal, count, {}};
-        for (const Operator& op : decodes(size) ? decode_operators() : all_operators()) {
+        for (const Operator& op : operators_at(size)) {
           for (const Pass pass : passes_of(op)) {
             SweepRow row = row_of(op, pass, group);
             if (std::regex_search(row.facts.key(), wanted)) group.rows.push_back(row);

@@ -30,6 +30,11 @@ std::vector<Size> sweep_sizes(const std::vector<std::string>& names);
 /// A, B, decode and N 64, 256, 1k, 4k, 16k, 64k.
 const std::vector<std::string>& usual_sweep();
 
+/// What is timed at a size: all_operators(), at "decode" decode_operators().
+const std::vector<Operator>& operators_at(const Size& size);
+/// The passes that an operator has.
+std::vector<Pass> passes_of(const Operator& op);
+
 /// Every operator, both passes, causal and not (of "decode": a step of decode_operators()), of
 /// those rows whose key `filter` is found in (ECMAScript; empty: all). Sizes in their order, so
 /// that the large come last. Throws UsageError where the filter is no regular expression or leaves

@@ -51,6 +51,10 @@ constexpr int kSlotAlign = 64;
 /// CUDA: tokens of a chunk of causal attention.
 constexpr int kCausalChunk = 64;
 
+/// CUDA, decoding: rows of a state that a thread holds, and queries of a key head in one pass.
+constexpr int kDecodeRows = 16;
+constexpr int kDecodeQueries = 4;
+
 constexpr int64_t round_up(int64_t x, int64_t step) { return (x + step - 1) / step * step; }
 
 }  // namespace luna::tiles

@@ -3,6 +3,7 @@
 
 #include "runtime/kernels/cpu/passes.h"
 #include "runtime/kernels/cuda/passes.h"
+#include "runtime/kernels/cuda/row_passes.h"
 
 namespace luna::kernels {
 namespace {
@@ -27,8 +28,8 @@ Backward backward(const Problem& problem, const Forward& saved, const at::Tensor
 
 void decode_step(const Problem& problem, const at::Tensor& state, const at::Tensor& norm,
                  const at::Tensor& out) {
-  TORCH_CHECK_NOT_IMPLEMENTED(!on_cuda(problem.q), "luna: decoding is not built on CUDA");
-  cpu::decode_step(problem, state, norm, out);
+  on_cuda(problem.q) ? cuda::row_decode_step(cuda::kDevice, problem, state, norm, out)
+                     : cpu::decode_step(problem, state, norm, out);
 }
 
 at::Tensor power_sum(const at::Tensor& x, const MapArgs& map) {

@@ -107,7 +107,7 @@ Backward backward(const Problem& problem, const Forward& saved, const at::Tensor
 
 /// One more token a sequence (Nq = N = 1, causal): state [B, Hk, D, dv] += phi(k) v^T, norm [B, Hk,
 /// D] += phi(k), both float32 and in place, then out [B, H, 1, dv] = phi(q) state / rule(phi(q)
-/// norm). Last strides are 1. token_values of a map: one row for each of the B. On the CPU.
+/// norm). Last strides are 1. token_values of a map: one row for each of the B.
 void decode_step(const Problem& problem, const at::Tensor& state, const at::Tensor& norm,
                  const at::Tensor& out);
 

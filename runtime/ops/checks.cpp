@@ -181,11 +181,6 @@ void check_built(const char* op, const Inputs& inputs, const Spec& spec) {
                               " is not built on ", inputs.q.device(),
                               ", only Float, BFloat16 and Half; cast the inputs, or use "
                               "luna::reference_attention.");
-  const auto check_one = [&](bool built, const std::string& what) {
-    TORCH_CHECK_NOT_IMPLEMENTED(built, op, ": ", what,
-                                " is not built yet; use luna::reference_attention.");
-  };
-  check_one(!inputs.cu_seqlens || inputs.q.is_cpu(), c10::str("cu_seqlens on ", inputs.q.device()));
   if (spec.learned()) check_psi_built(op, inputs, spec);
   const at::Tensor &q = inputs.q, &v = inputs.v;
   check_elements(op, "q", q.sym_numel());

@@ -20,9 +20,8 @@ void check(const char* op, const Inputs& inputs, const Spec& spec);
 /// Returns check_packed()'s offsets.
 std::vector<int64_t> check_values(const char* op, const Inputs& inputs, const Spec& spec);
 
-/// What the kernels do not do: dtypes other than float32, bfloat16 and float16, packed on CUDA, psi
-/// beyond what check_psi_built takes; and more elements than they can count. The reference does all
-/// of it.
+/// What the kernels do not do: dtypes other than float32, bfloat16 and float16, psi beyond what
+/// check_psi_built takes; and more elements than they can count. The reference does all of it.
 void check_built(const char* op, const Inputs& inputs, const Spec& spec);
 
 }  // namespace luna::ops

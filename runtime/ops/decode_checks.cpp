@@ -81,11 +81,13 @@ void check_apart(const char* op, const char* name, const at::Tensor& x, const ch
                     other_name, "; pass a tensor of its own.");
 }
 
+/// On the host alone: on a device a step would wait for the stream. Features of a position out of
+/// range are NaN there.
 void check_position_values(const char* op, const Inputs& in, const Spec& spec) {
   const NamedMap map = spec.learned() ? NamedMap{} : find_fixed_map(spec.feature_map);
   if (!map || !map->positional || !in.positions) return;
   const at::Tensor& x = *in.positions;
-  if (!readable(x) || x.numel() == 0) return;
+  if (!readable(x) || x.is_cuda() || x.numel() == 0) return;
   const auto [least, most] = at::aminmax(x);
   TORCH_CHECK_VALUE(least.item<int64_t>() >= 0 && most.item<int64_t>() < map.option, op,
                     ": positions must be from 0 to ", map.option - 1, " for feature map \"",
@@ -124,8 +126,6 @@ void check_step(const char* op, const StepInputs& in, const Spec& spec) {
   const Inputs tokens{x.q.unsqueeze(2), x.k.unsqueeze(2), x.v.unsqueeze(2), x.params, {}};
   check(op, tokens, spec);
   check_built(op, tokens, spec);
-  TORCH_CHECK_NOT_IMPLEMENTED(!x.q.is_cuda(), op, ": decoding on ", x.q.device(),
-                              " is not built yet; use luna::reference_attention.");
   check_positions(op, x, spec);
   const c10::SymInt B = x.k.sym_size(0), Hk = x.k.sym_size(1), D = feature_count(x, spec);
   check_state(op, "state", "[B, Hk, D, dv]", in.state, {B, Hk, D, x.v.sym_size(2)}, x.q.device());

@@ -8,6 +8,7 @@
 #include "runtime/ops/checks.h"
 #include "runtime/ops/fixed_maps.h"
 #include "runtime/ops/layout.h"
+#include "runtime/ops/packed.h"
 
 namespace luna::ops {
 namespace {
@@ -96,7 +97,8 @@ BackwardOut backward_shapes(const at::Tensor&, const at::Tensor& q, const at::Te
   return {like(q, want.q), like(k, want.k), like(v, want.v), dparams};
 }
 
-ForwardOut fused_forward(const char* op, Inputs in, const Spec& spec) {
+ForwardOut fused_forward(const char* op, Inputs given, const Spec& spec) {
+  Inputs in = with_host_offsets(std::move(given));
   check(op, in, spec);
   check_built(op, in, spec);
   if (spec.ch_rms_target > 0 && in.key_mask) {

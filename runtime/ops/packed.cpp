@@ -42,6 +42,13 @@ std::vector<int64_t> check_packed(const char* op, const Inputs& in) {
   return begins;
 }
 
+Inputs with_host_offsets(Inputs in) {
+  if (!in.cu_seqlens || !readable(*in.cu_seqlens)) return in;
+  const bool there = in.cu_seqlens->is_cuda() && in.cu_seqlens->device() == in.q.device();
+  if (there) in.cu_seqlens = in.cu_seqlens->to(c10::kCPU);
+  return in;
+}
+
 std::vector<int64_t> offsets(const at::Tensor& cu_seqlens) {
   const at::Tensor host = cu_seqlens.to(c10::kCPU, at::kLong).contiguous();
   const int64_t* first = host.const_data_ptr<int64_t>();

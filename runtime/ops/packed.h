@@ -17,6 +17,10 @@ std::vector<int64_t> check_packed(const char* op, const Inputs& inputs);
 /// torch.func wraps.
 bool readable(const at::Tensor& x);
 
+/// The inputs with cu_seqlens on the host where it lies on q's device and can be read: the one time
+/// that a call waits for it (that a traced graph waits for it in each direction).
+Inputs with_host_offsets(Inputs inputs);
+
 /// The S + 1 offsets; waits for the device where they lie on one.
 std::vector<int64_t> offsets(const at::Tensor& cu_seqlens);
 

@@ -7,7 +7,10 @@
 
 #include "runtime/kernels/layout.h"
 #include "runtime/ops/checks.h"
+#include "runtime/ops/fixed_maps.h"
+#include "runtime/ops/internal.h"
 #include "runtime/ops/packed.h"
+#include "runtime/ops/sequence_groups.h"
 
 namespace luna::ops {
 namespace {
@@ -34,63 +37,82 @@ void for_each_sequence(const std::vector<int64_t>& begins, const Body& body) {
   });
 }
 
-/// The tensors that `of` takes of each part, in order.
-template <typename Part, typename Of>
-std::vector<at::Tensor> column(const std::vector<Part>& parts, const Of& of) {
-  std::vector<at::Tensor> tensors;
-  for (const Part& part : parts) tensors.push_back(of(part));
-  return tensors;
+/// body(i, group i) for every group of the sequences; returns how many there are.
+template <typename Body>
+size_t for_each_group(const Inputs& in, const std::vector<int64_t>& begins, const Spec& spec,
+                      const Body& body) {
+  const std::vector<SequenceGroup> groups = sequence_groups(begins, spec, in.q.device());
+  const auto run = [&](int64_t i) { body(i, groups[i]); };
+  if (in.q.is_cpu()) {
+    for_each_sequence(begins, run);
+  } else {
+    for (size_t i = 0; i < groups.size(); ++i) run(static_cast<int64_t>(i));
+  }
+  return groups.size();
+}
+
+/// Room for what all sequences together give.
+kernels::Forward empty_forward(const Inputs& in, const Spec& spec) {
+  const auto sums = in.q.options().dtype(at::kFloat);
+  const int64_t Hk = in.k.size(1), dv = in.v.size(3), D = feature_count(in, spec).expect_int();
+  const int64_t S = in.cu_seqlens->size(0) - 1;
+  std::vector<int64_t> den = in.q.sizes().slice(0, 3).vec();
+  if (by_polarity(spec)) den.insert(den.begin(), 2);
+  return {kernels::empty_in_order_of(in.q, dv), at::empty(den, sums),
+          at::empty({S, Hk, D, dv}, sums), at::empty({S, Hk, D}, sums)};
 }
 
 /// Sums in float64, in the order of the parts.
-at::Tensor sum(const std::vector<at::Tensor>& parts, const at::Tensor& like) {
+at::Tensor sum(const std::vector<std::vector<at::Tensor>>& parts, size_t i,
+               const at::Tensor& like) {
   const at::Tensor total = at::zeros(like.sizes(), like.options().dtype(at::kDouble));
-  for (const at::Tensor& part : parts) total.add_(part);
+  for (const std::vector<at::Tensor>& part : parts) total.add_(part[i]);
   return total.to(like.scalar_type());
 }
 
 }  // namespace
 
-kernels::Forward packed_forward(const Inputs& in, const Spec& spec, const PreparedMap& map) {
+kernels::Forward packed_forward(const Inputs& given, const Spec& spec, const PreparedMap& map) {
+  const Inputs in = with_host_offsets(given);
   const char* const op = spec.learned() ? "luna_attention" : "fixed_attention";
   const std::vector<int64_t> begins = check_values(op, in, spec);
-  std::vector<kernels::Forward> parts(begins.size() - 1);
-  for_each_sequence(begins, [&](int64_t s) {
-    parts[s] = sequence_forward(sequence(in, begins[s], begins[s + 1]), spec, map);
+  const kernels::Forward all = empty_forward(in, spec);
+  for_each_group(in, begins, spec, [&](int64_t, const SequenceGroup& group) {
+    const kernels::Forward part = sequence_forward(group.inputs(in), spec, map);
+    group.put(part.o, all.o, 2);
+    group.put(part.den, all.den, all.den.dim() - 1);
+    group.put_sequences(part.S, all.S);
+    group.put_sequences(part.z, all.z);
   });
-  const auto all = [&](at::Tensor kernels::Forward::*x) {
-    return column(parts, [&](const kernels::Forward& part) { return part.*x; });
-  };
-  at::Tensor o = kernels::empty_in_order_of(in.q, in.v.size(3));
-  at::cat_out(o, all(&kernels::Forward::o), 2);
-  return {o, at::cat(all(&kernels::Forward::den), -1), at::cat(all(&kernels::Forward::S)),
-          at::cat(all(&kernels::Forward::z))};
+  return all;
 }
 
-Gradients packed_backward(const at::Tensor& grad, const Inputs& in, const kernels::Forward& saved,
-                          const Spec& spec, const WantedGradients& wanted, const PreparedMap& map) {
-  const std::vector<int64_t> begins = offsets(*in.cu_seqlens);
-  std::vector<Gradients> parts(begins.size() - 1);
-  for_each_sequence(begins, [&](int64_t s) {
-    const int64_t first = begins[s], tokens = begins[s + 1] - first;
-    const kernels::Forward own_saved{saved.o.narrow(2, first, tokens),
-                                     saved.den.narrow(-1, first, tokens), saved.S.narrow(0, s, 1),
-                                     saved.z.narrow(0, s, 1)};
-    parts[s] = sequence_backward(grad.narrow(2, first, tokens), sequence(in, first, begins[s + 1]),
-                                 own_saved, spec, wanted, map);
-  });
-  const auto joined = [&](bool flag, const at::Tensor& x, at::Tensor Gradients::*which) {
-    if (!flag) return at::Tensor();
-    at::Tensor out = at::empty_like(x);
-    at::cat_out(out, column(parts, [&](const Gradients& part) { return part.*which; }), 2);
-    return out;
+Gradients packed_backward(const at::Tensor& grad, const Inputs& given,
+                          const kernels::Forward& saved, const Spec& spec,
+                          const WantedGradients& wanted, const PreparedMap& map) {
+  const Inputs in = with_host_offsets(given);
+  const auto room = [](bool flag, const at::Tensor& x) {
+    return flag ? at::empty_like(x) : at::Tensor();
   };
-  Gradients out{joined(wanted.q, in.q, &Gradients::q), joined(wanted.k, in.k, &Gradients::k),
-                joined(wanted.v, in.v, &Gradients::v), std::vector<at::Tensor>(in.params.size())};
+  Gradients out{room(wanted.q, in.q), room(wanted.k, in.k), room(wanted.v, in.v),
+                std::vector<at::Tensor>(in.params.size())};
+  const std::vector<int64_t> begins = offsets(*in.cu_seqlens);
+  std::vector<std::vector<at::Tensor>> params(begins.size() - 1);
+  const size_t groups =
+      for_each_group(in, begins, spec, [&](int64_t i, const SequenceGroup& group) {
+        const kernels::Forward own_saved{group.of(saved.o, 2),
+                                         group.of(saved.den, saved.den.dim() - 1),
+                                         group.of_sequences(saved.S), group.of_sequences(saved.z)};
+        const Gradients part = sequence_backward(group.gradients_of(grad), group.inputs(in),
+                                                 own_saved, spec, wanted, map);
+        if (wanted.q) group.put(part.q, out.q, 2);
+        if (wanted.k) group.put(part.k, out.k, 2);
+        if (wanted.v) group.put(part.v, out.v, 2);
+        params[i] = part.params;
+      });
+  params.resize(groups);
   for (size_t i = 0; i < in.params.size(); ++i) {
-    if (!wanted.params[i]) continue;
-    out.params[i] =
-        sum(column(parts, [&](const Gradients& part) { return part.params[i]; }), in.params[i]);
+    if (wanted.params[i]) out.params[i] = sum(params, i, in.params[i]);
   }
   return out;
 }

@@ -1,4 +1,4 @@
-// Forward and backward of packed sequences: attention.h's for each of them alone.
+// Forward and backward of packed sequences: attention.h's for groups of them (sequence_groups.h).
 #pragma once
 
 #include "runtime/ops/attention.h"
@@ -9,7 +9,7 @@ namespace luna::ops {
 /// [S, Hk, D].
 kernels::Forward packed_forward(const Inputs& inputs, const Spec& spec, const PreparedMap& map);
 
-/// Gradients of parameters are summed in the order of the sequences.
+/// Gradients of parameters are summed in the order of the groups.
 Gradients packed_backward(const at::Tensor& grad, const Inputs& inputs,
                           const kernels::Forward& saved, const Spec& spec,
                           const WantedGradients& wanted, const PreparedMap& map);

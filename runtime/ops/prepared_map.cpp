@@ -51,9 +51,8 @@ PreparedMap::PreparedMap(const std::vector<at::Tensor>& given, const Spec& spec)
 
 std::shared_ptr<const PreparedMap> kept_map(const std::vector<at::Tensor>& params,
                                             const Spec& spec) {
-  if (!spec.learned() && !find_fixed_map(spec.feature_map)->table) {
-    return std::make_shared<PreparedMap>(params, spec);  // nothing to fold
-  }
+  const bool folds = spec.learned() || find_fixed_map(spec.feature_map)->table;
+  if (!folds || !params[0].is_cpu()) return std::make_shared<PreparedMap>(params, spec);
   std::vector<at::Tensor> dense;
   for (const at::Tensor& param : params) dense.push_back(param.detach().contiguous());
   const auto is_it = [&](const Kept& entry) {

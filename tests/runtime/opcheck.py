@@ -1,5 +1,6 @@
 """The operators from Python: torch.library.opcheck of the public and internal ones, their error bounds, and the
-refusal of second derivatives. On CUDA: the error bounds at the head sizes that are built.
+refusal of second derivatives. On CUDA: the error bounds at the head sizes that are built, decoding and packed
+sequences.
 
 Usage: opcheck.py path/to/libluna.so [--device cpu|cuda]; exit code 77: no CUDA device, nothing was run
 """
@@ -127,6 +128,24 @@ def check_reference():
         assert packed.shape == (1, H, N, DV)
 
 
+def check_steps():
+    """Prefill and steps are the causal operator, packed sequences each its own call."""
+    close = dict(rtol=1e-4, atol=1e-5)
+    for feature_map in ("elu", "performer", "t2r"):
+        weights = [x.to(arguments.device) for x in luna.draw_feature_map(feature_map, 16, D)]
+        q, k, v = (torch.randn(1, heads, N, D, device=arguments.device) for heads in (H, HK, HK))
+        whole = luna.fixed_attention(q, k, v, feature_map, weights, causal=True)
+        out, state, norm = luna.fixed_prefill(q[:, :, :4], k[:, :, :4], v[:, :, :4], feature_map, weights)
+        torch.testing.assert_close(out, whole[:, :, :4], **close)
+        for n in range(4, N):
+            token = [x[:, :, n] for x in (q, k, v)]
+            step = luna.fixed_decode_step(*token, state, norm, feature_map, weights)
+            torch.testing.assert_close(step, whole[:, :, n], **close)
+        for offsets in (torch.tensor([0, 4, 4, N], dtype=torch.int32, device=place) for place in ("cpu", arguments.device)):
+            packed = luna.fixed_attention(q, k, v, feature_map, weights, causal=True, cu_seqlens=offsets)
+            torch.testing.assert_close(packed[:, :, :4], whole[:, :, :4], **close)
+
+
 def check_once_differentiable():
     inputs = (*qkv(), *params(False))
     gradient, = torch.autograd.grad(luna.luna_attention(*inputs).sum(), inputs[0], create_graph=True)
@@ -145,7 +164,8 @@ if arguments.device == "cuda":
         sys.exit(SKIPPED)
     for size in (32, 64):
         check_all_bounds(size, size)
-    print("luna and fixed attention on CUDA: inside the error bounds at d 32 and 64")
+    check_steps()
+    print("luna and fixed attention on CUDA: inside the error bounds at d 32 and 64, decoding and packed too")
 else:
     check_public()
     check_packed()
@@ -153,5 +173,6 @@ else:
     check_internal()
     check_all_bounds(D, DV)
     check_reference()
+    check_steps()
     check_once_differentiable()
     print("all operators: opcheck clean, inside the error bounds, differentiable once")

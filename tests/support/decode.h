@@ -6,7 +6,8 @@
 
 namespace luna::test {
 
-/// The first `tokens` of the inputs.
+/// The first `tokens` of the inputs, which lie on the host: so does the output, the state where the
+/// fused operators run.
 Prefilled prefill(const ops::Inputs& inputs, const ops::Spec& spec, int64_t tokens);
 
 /// The output [B, H, dv] of token n, which state and norm take in.

@@ -191,7 +191,8 @@ at::Tensor lay_out(const at::Tensor& x, Layout layout) {
     case Layout::tokens_first:
       return x.transpose(1, 2).contiguous().transpose(1, 2);
     case Layout::sliced: {
-      at::Tensor wide = at::zeros({x.size(0), x.size(1), x.size(2) + 2, x.size(3) + 3});
+      at::Tensor wide =
+          at::zeros({x.size(0), x.size(1), x.size(2) + 2, x.size(3) + 3}, x.options());
       at::Tensor view = wide.narrow(2, 1, x.size(2)).narrow(3, 1, x.size(3));
       return view.copy_(x);
     }

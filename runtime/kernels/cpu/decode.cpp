@@ -5,6 +5,7 @@
 #include "runtime/kernels/cpu/feature_tiles.h"
 #include "runtime/kernels/cpu/passes.h"
 #include "runtime/kernels/cpu/quotient.h"
+#include "runtime/kernels/head_order.h"
 
 namespace luna::kernels::cpu {
 namespace {
@@ -15,42 +16,17 @@ constexpr int64_t kMostHeads = 64, kTasksWanted = 16;
 /// 5 % less where all states lie in cache, and were no quicker from memory.)
 constexpr int64_t kRows = tiles::kSumBlock;
 
-/// Heads in the order that features are computed in: the maps of one head take its `tokens`
-/// sequences, a map of all heads takes every head of every sequence. Each has `group` queries.
-struct HeadOrder {
-  int64_t batch, key_heads, group;
-  bool own_maps;
+/// Of weights [B, heads, 1], or none.
+at::Tensor arrange_weights(const HeadOrder& order, const at::Tensor& weight) {
+  if (!weight.defined()) return weight;
+  return order.arrange(weight.unsqueeze(-1)).squeeze(-1).contiguous();
+}
 
-  int64_t maps() const { return own_maps ? key_heads : 1; }
-  int64_t tokens() const { return own_maps ? batch : batch * key_heads; }
-  int64_t b(int64_t token) const { return own_maps ? token : token / key_heads; }
-  int64_t key_head(int64_t map, int64_t token) const { return own_maps ? map : token % key_heads; }
-
-  /// x [B, heads, 1, width] as [1, maps() group, tokens(), width].
-  at::Tensor arrange(const at::Tensor& x) const {
-    const int64_t width = x.size(3);
-    if (own_maps) return x.squeeze(2).transpose(0, 1).unsqueeze(0);
-    const int64_t each = x.size(1) / key_heads;
-    return x.unflatten(1, {key_heads, each})
-        .permute({2, 0, 1, 3, 4})
-        .reshape({1, each, tokens(), width});
-  }
-  /// Of weights [B, heads, 1], or none.
-  at::Tensor arrange_weights(const at::Tensor& weight) const {
-    return weight.defined() ? arrange(weight.unsqueeze(-1)).squeeze(-1).contiguous() : weight;
-  }
-  Tasks tasks() const {
-    const int64_t heads = tiles::round_up(batch * key_heads / kTasksWanted, tiles::kTokenBlock);
-    return {1, maps(), tokens(), std::clamp<int64_t>(heads, tiles::kTokenBlock, kMostHeads)};
-  }
-};
-
-/// A map whose token_values are one row a sequence, read in the order of the heads.
-MapArgs by_head(MapArgs map, const HeadOrder& order) {
-  if (map.token_values.defined() && !order.own_maps) {
-    map.token_values = map.token_values.repeat_interleave(order.key_heads, 0);
-  }
-  return map;
+Tasks tasks_of(const HeadOrder& order) {
+  const int64_t heads =
+      tiles::round_up(order.batch * order.key_heads / kTasksWanted, tiles::kTokenBlock);
+  return {1, order.maps(), order.tokens(),
+          std::clamp<int64_t>(heads, tiles::kTokenBlock, kMostHeads)};
 }
 
 /// Copies the true features of a tile's tokens, one row each.
@@ -125,20 +101,21 @@ class StatePass {
 void decode_step(const Problem& p, const at::Tensor& state, const at::Tensor& norm,
                  const at::Tensor& out) {
   const int64_t d = p.q.size(3), dv = p.v.size(3), D = state.size(2);
-  const HeadOrder order{p.k.size(0), p.k.size(1), p.q.size(1) / p.k.size(1), p.k_map.per_head()};
+  const HeadOrder order(p);
   if (state.numel() == 0) return;
-  const PackedMap q_map(by_head(p.q_map, order), d), k_map(by_head(p.k_map, order), d);
+  const PackedMap q_map(order.arrange(p.q_map), d), k_map(order.arrange(p.k_map), d);
   const at::Tensor q = order.arrange(p.q), k = order.arrange(p.k), v = order.arrange(p.v);
-  const at::Tensor q_weight = order.arrange_weights(p.q_weight);
-  const at::Tensor k_weight = order.arrange_weights(p.k_weight);
+  const at::Tensor q_weight = arrange_weights(order, p.q_weight);
+  const at::Tensor k_weight = arrange_weights(order, p.k_weight);
   const TokenRows value_rows(v),
       outputs(out.squeeze(2).unflatten(1, {order.key_heads, order.group}));
-  order.tasks().run([&](int64_t begin, int64_t end) {
+  const Tasks tasks = tasks_of(order);
+  tasks.run([&](int64_t begin, int64_t end) {
     FeatureTiles keys(k_map, k, k_weight, kMostHeads), queries(q_map, q, q_weight, kMostHeads);
     const Tile phi_k(D, kMostHeads), phi_q(D, kMostHeads * order.group), values(dv, kMostHeads);
     StatePass pass(state, norm, order.group, phi_q.width());
     for (int64_t index = begin; index < end; index++) {
-      const Task task = order.tasks()[index];
+      const Task task = tasks[index];
       keys.start(task, task.h);
       keys.compute(task.first, task.tokens);
       copy_features(keys.phi(), task.tokens, k_map.layout(), phi_k.data(), phi_k.width());

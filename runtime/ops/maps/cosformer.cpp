@@ -9,13 +9,16 @@ namespace {
 constexpr double kQuarterTurn = 1.57079632679489661923;
 
 /// theta_i = pi/2 i / length, i from 1, float64 [tokens, 1] (of positions: [B, 1]); length: the
-/// option, else the longer side's.
+/// option, else the longer side's. NaN for a position beyond it.
 at::Tensor angles(int64_t tokens, const MapContext& context, c10::Device device) {
   const int64_t length = context.option > 0 ? context.option : context.length;
-  const at::Tensor before = context.positions
-                                ? context.positions->to(at::kDouble)
-                                : at::arange(context.position, context.position + tokens,
-                                             at::TensorOptions(device).dtype(at::kDouble));
+  at::Tensor before = context.positions ? context.positions->to(at::kDouble)
+                                        : at::arange(context.position, context.position + tokens,
+                                                     at::TensorOptions(device).dtype(at::kDouble));
+  if (context.positions) {
+    before = before.masked_fill((before < 0).logical_or_(before >= length),
+                                std::numeric_limits<double>::quiet_NaN());
+  }
   return ((before + 1) * (kQuarterTurn / static_cast<double>(length))).unsqueeze(-1);
 }
 

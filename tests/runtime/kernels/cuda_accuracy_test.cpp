@@ -51,6 +51,10 @@ const std::vector<Shape> kCausal{
     {1, 2, 2, 66, 66, 72, 16, 6, 8, 4},
 };
 
+/// Three sequences of one size, which are a batch, an empty and a short one.
+const Shape kPackedShape{1, 4, 2, 70, 70, 8, 12, 5, 3, 6};
+const std::vector<int64_t> kBegins{0, 20, 20, 37, 40, 70};
+
 ops::Spec psi_spec(const char* psi, const char* activation) {
   ops::Spec spec;
   spec.psi = psi;
@@ -104,6 +108,15 @@ std::vector<Case> each_on_each(const std::vector<ops::Spec>& maps, const std::ve
   return cases;
 }
 
+std::vector<Case> packed(const std::vector<ops::Spec>& maps, bool causal) {
+  std::vector<Case> cases = each_on_each(maps, {kPackedShape}, causal);
+  for (Case& c : cases) {
+    c.begins = kBegins;
+    c.mask = c.seed % 2 ? MaskKind::random : MaskKind::none;
+  }
+  return cases;
+}
+
 /// Random options (envelope, ch_rms, mask, layout, denominator, ...) on shapes that the interpreter
 /// is done with soon.
 std::vector<Case> fitting(std::vector<Case> cases) {
@@ -135,6 +148,10 @@ INSTANTIATE_TEST_SUITE_P(InMemory, CudaAccuracy,
                                                           false)));
 INSTANTIATE_TEST_SUITE_P(Causal, CudaAccuracy,
                          ::testing::ValuesIn(each_on_each(all_maps(kCausalMaps), kCausal, true)));
+INSTANTIATE_TEST_SUITE_P(Packed, CudaAccuracy,
+                         ::testing::ValuesIn(packed(all_maps(fused_map_names()), false)));
+INSTANTIATE_TEST_SUITE_P(PackedCausal, CudaAccuracy,
+                         ::testing::ValuesIn(packed(all_maps(kCausalMaps), true)));
 INSTANTIATE_TEST_SUITE_P(Luna, CudaAccuracy,
                          ::testing::ValuesIn(fitting(random_luna_cases(150, 3))));
 INSTANTIATE_TEST_SUITE_P(Fixed, CudaAccuracy,

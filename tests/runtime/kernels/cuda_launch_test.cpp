@@ -6,6 +6,7 @@
 #include "runtime/ops/attention.h"
 #include "runtime/ops/fixed_maps.h"
 #include "tests/support/compare.h"
+#include "tests/support/decode.h"
 #include "tests/support/ptx/driver.h"
 #include "tests/support/stand_in_device.h"
 #include "tests/support/torch_error.h"
@@ -53,6 +54,46 @@ TEST_P(CudaLaunch, WaitsForTheStreamNoMoreThanPsiNeeds) {
     torch::autograd::grad({out}, leaves, {grad});
     EXPECT_EQ(stand_in_waits() - middle, learned ? 3 + 2 * powers : table);
   }
+}
+
+/// Offsets on the device are read once, whatever is made of them.
+TEST(CudaPacked, WaitsForOffsetsOnTheDeviceAlone) {
+  Case c = small_case("elu");
+  c.shape.B = 1;
+  c.begins = {0, 10, 10, 22, 37};
+  c.shape.Nq = c.shape.N;
+  ops::Inputs in = move_to(make_inputs(c), kDevice);
+  const at::Tensor grad = make_grad(c).to(kDevice);
+  for (const int64_t waits : {1, 0}) {
+    in.q.requires_grad_(true);
+    const int64_t start = stand_in_waits();
+    const at::Tensor out = run_forward(in, c.spec, Through::fused);
+    torch::autograd::grad({out}, {in.q}, {grad});
+    EXPECT_EQ(stand_in_waits() - start, waits);
+    in.cu_seqlens = in.cu_seqlens->to(c10::kCPU);
+  }
+}
+
+/// A step waits for psi's parameters alone (its table is built on the host).
+TEST_P(CudaLaunch, DecodesWithoutWaitingForMoreThanPsi) {
+  Case c = small_case();
+  c.spec = spec_of(GetParam());
+  if (c.spec.feature_map == "cosformer") return;
+  c.spec.causal = true;
+  c.shape.Nq = c.shape.N;
+  const ops::Inputs in = move_to(make_inputs(c), kDevice);
+  const Prefilled prompt = prefill(in, c.spec, 3);
+  const int64_t start = stand_in_waits();
+  const at::Tensor positions = at::full({2}, 3, in.q.options().dtype(at::kLong));
+  const auto token = [](const at::Tensor& x) { return x.select(2, 3); };
+  if (c.spec.learned()) {
+    luna_decode_step(token(in.q), token(in.k), token(in.v), prompt.state, prompt.norm,
+                     luna_params(in), options_of(c.spec));
+  } else {
+    fixed_decode_step(token(in.q), token(in.k), token(in.v), prompt.state, prompt.norm,
+                      c.spec.feature_map, in.params, {}, positions);
+  }
+  EXPECT_EQ(stand_in_waits() - start, c.spec.learned() || is_table(c.spec) ? 1 : 0);
 }
 
 /// Thread-instructions of a backward.
@@ -113,6 +154,33 @@ TEST(CudaMemory, OfOtherTensorsIsNotRead) {
   const std::string error = torch_error_of([&] { run_forward(in, c.spec, Through::fused); });
   EXPECT_NE(error.find("CUDA_ERROR_ILLEGAL_ADDRESS"), std::string::npos) << error;
   EXPECT_NE(take_ptx_error().find("is outside every registered allocation"), std::string::npos);
+}
+
+TEST(CudaDecode, NamesTheSequencesThatAreTooMany) {
+  const auto some = [](at::IntArrayRef shape) {
+    return at::zeros(shape, at::TensorOptions(kDevice));
+  };
+  const int64_t B = 65536;
+  EXPECT_EQ(torch_error_of([&] {
+              fixed_decode_step(some({B, 1, 1}), some({B, 1, 1}), some({B, 1, 1}),
+                                some({B, 1, 1, 1}), some({B, 1, 1}), "elu", {});
+            }),
+            "luna: CUDA decodes at most 65535 sequences and key heads a call, got 65536 and 1; "
+            "split the batch or the heads");
+}
+
+/// A position out of range is not looked at, which would be to wait, and shows.
+TEST(CudaDecode, MakesNanOfAPositionOutOfRange) {
+  const auto some = [](at::IntArrayRef shape) {
+    return at::ones(shape, at::TensorOptions(kDevice));
+  };
+  const at::Tensor positions = at::tensor({8, 9, -1}, at::kLong).to(kDevice);
+  const at::Tensor out =
+      fixed_decode_step(some({3, 1, 4}), some({3, 1, 4}), some({3, 1, 2}), some({3, 1, 8, 2}),
+                        some({3, 1, 8}), "cosformer:9", {}, {}, positions);
+  const at::Tensor nan = out.isnan().to(c10::kCPU).flatten(1);
+  EXPECT_FALSE(nan[0].any().item<bool>());
+  EXPECT_TRUE(nan[1].all().item<bool>() && nan[2].all().item<bool>());
 }
 
 class CudaInlined : public ::testing::TestWithParam<std::string> {};

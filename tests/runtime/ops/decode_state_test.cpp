@@ -91,12 +91,13 @@ TEST(DecodeAutocast, CastsTokensAndKeepsTheState) {
   Case c = small_case("elu");
   c.shape.Nq = c.shape.N;
   const ops::Inputs in = make_inputs(c);
-  at::autocast::set_autocast_enabled(at::kCPU, true);
+  const c10::DeviceType device = fused_device().type();
+  at::autocast::set_autocast_enabled(device, true);
   const Prefilled prompt = prefill(in, c.spec, 3);
   const at::Tensor out = decode_step(in, c.spec, 3, prompt.state, prompt.norm);
-  at::autocast::set_autocast_enabled(at::kCPU, false);
+  at::autocast::set_autocast_enabled(device, false);
   at::autocast::clear_cache();
-  const at::ScalarType dtype = at::autocast::get_autocast_dtype(at::kCPU);
+  const at::ScalarType dtype = at::autocast::get_autocast_dtype(device);
   EXPECT_EQ(prompt.out.scalar_type(), dtype);
   EXPECT_EQ(out.scalar_type(), dtype);
   EXPECT_EQ(prompt.state.scalar_type(), at::kFloat);
@@ -107,7 +108,9 @@ TEST(DecodeAutocast, CastsTokensAndKeepsTheState) {
 }
 
 TEST(DecodeState, OfNoSequenceIsNothing) {
-  const auto none = [](at::IntArrayRef shape) { return at::zeros(shape); };
+  const auto none = [](at::IntArrayRef shape) {
+    return at::zeros(shape, at::TensorOptions(fused_device()));
+  };
   const at::Tensor out = fixed_decode_step(none({0, 2, 4}), none({0, 2, 4}), none({0, 2, 3}),
                                            none({0, 2, 4, 3}), none({0, 2, 4}), "elu", {});
   EXPECT_EQ(out.sizes(), (std::vector<int64_t>{0, 2, 3}));

@@ -1,7 +1,6 @@
 // The operators on CUDA tensors as far as no kernel is needed (stand-in device and driver): which
-// argument is on the wrong device, and what is not built.
+// argument is on the wrong device.
 #include "tests/support/compare.h"
-#include "tests/support/decode.h"
 #include "tests/support/stand_in_device.h"
 #include "tests/support/torch_error.h"
 
@@ -38,19 +37,13 @@ TEST_F(Device, NamesTheArgumentOnAnother) {
   EXPECT_EQ(message(), "luna_attention: k must be on q's device cpu, got cuda:0.");
 }
 
-TEST_F(Device, PacksAndDecodesOnTheHostAlone) {
+TEST_F(Device, NamesOffsetsOnAnother) {
   case_.shape.B = 1;
   case_.shape.Nq = case_.shape.N;
   in_ = move_to(make_inputs(case_), c10::Device("cuda:0"));
-  in_.cu_seqlens = at::tensor({0, 3, 37}, at::kInt);
-  EXPECT_EQ(
-      message(),
-      "luna_attention: cu_seqlens on cuda:0 is not built yet; use luna::reference_attention.");
-  const at::Tensor state = to_stand_in(at::zeros({1, 2, 24, 12}));
-  const at::Tensor norm = to_stand_in(at::zeros({1, 2, 24}));
-  EXPECT_EQ(torch_error_of([&] { decode_step(in_, case_.spec, 0, state, norm); }),
-            "luna_decode_step: decoding on cuda:0 is not built yet; use "
-            "luna::reference_attention.");
+  in_.cu_seqlens = to_stand_in(at::tensor({0, 3, 37}, at::kInt), 1);
+  EXPECT_EQ(message(),
+            "luna_attention: cu_seqlens must be on the host or on q's device cuda:0, got cuda:1.");
 }
 
 }  // namespace

@@ -108,8 +108,10 @@ TEST_P(Packed, NanReachesNoOtherSequence) {
   }
 }
 
+/// On CUDA all maps share what tells sequences apart.
 std::vector<std::string> maps(const std::vector<std::string>& fixed) {
   std::vector<std::string> names = fixed;
+  if (!fused_device().is_cpu()) names = {"elu", "polaformer"};
   names.insert(names.begin(), {"luna", "luna segments"});
   return names;
 }

@@ -7,6 +7,7 @@
 #include <map>
 #include <stdexcept>
 
+#include "experiments/bench/sweep.h"
 #include "experiments/bench/work.h"
 #include "runtime/kernels/registry.h"
 #include "tests/support/predict/sass.h"
@@ -18,6 +19,7 @@ constexpr uint64_t kSeed = 1;
 constexpr double kIssueSlots = 4 * 132 * 1.755;  // a nanosecond
 constexpr int kLanes = 32;
 constexpr int64_t kCostTokens = 512;
+constexpr int64_t kDecodedSequences = 64;
 const c10::Device kStandIn(c10::kCUDA, 0);
 
 void add(PtxCounts& sum, const PtxCounts& counts) {
@@ -85,9 +87,9 @@ std::optional<double> issued_of(const Executed& executed) {
   return sum;
 }
 
-std::vector<const bench::Operator*> fused_operators() {
+std::vector<const bench::Operator*> fused_of(const std::vector<bench::Operator>& operators) {
   std::vector<const bench::Operator*> fused;
-  for (const bench::Operator& op : bench::all_operators()) {
+  for (const bench::Operator& op : operators) {
     if (op.kind == bench::OperatorKind::kFused) fused.push_back(&op);
   }
   return fused;
@@ -123,7 +125,7 @@ std::vector<Prediction> predict(const bench::Operator& op, const bench::Size& si
 double pipeline_cost(const std::string& pipeline) {
   const int64_t d = pipeline.find("_32_") != std::string::npos ? 32 : 64;
   const bench::Size size{"", 1, 1, kCostTokens, d, 16, 8, 64};
-  for (const bench::Operator* op : fused_operators()) {
+  for (const bench::Operator* op : fused_of(bench::all_operators())) {
     const std::string map = op->map == "luna" ? "pwl" : op->map;
     if (pipeline.find("_" + map) == std::string::npos) continue;
     for (const Prediction& one : predict(*op, size, bench::Pass::kForwardBackward, pipeline)) {
@@ -135,11 +137,16 @@ double pipeline_cost(const std::string& pipeline) {
 
 std::vector<Prediction> predict_all(const bench::Size& size) {
   std::vector<Prediction> all;
-  for (const bench::Operator* op : fused_operators()) {
-    for (const bench::Pass pass : {bench::Pass::kForward, bench::Pass::kForwardBackward}) {
-      for (const Prediction& one : predict(*op, size, pass)) all.push_back(one);
+  const auto add_all = [&](const bench::Operator& op, const bench::Size& at) {
+    for (const bench::Pass pass : bench::passes_of(op)) {
+      for (const Prediction& one : predict(op, at, pass)) all.push_back(one);
     }
-  }
+  };
+  for (const bench::Operator* op : fused_of(bench::all_operators())) add_all(*op, size);
+  bench::Size step = size;
+  step.B = kDecodedSequences;
+  step.N = 1;
+  for (const bench::Operator* op : fused_of(bench::decode_operators())) add_all(*op, step);
   return all;
 }
 
@@ -149,10 +156,12 @@ std::string prediction_table(const std::vector<Prediction>& predictions, const b
       "token of\none head (the interpreter of make test; d {}, N {}, m {}, L {}, hid {}); issued: "
       "the machine\ninstructions that ptxas makes of them for sm_90 (without ptxas: the same "
       "number); ns at full issue on an\nH100 SXM: issued / 4 / (132 x 1.755 GHz). Launches, "
-      "waiting for memory and ATen's operators between the\nkernels are not in it.\n\n"
+      "waiting for memory (all that a decoding step\ndoes) and ATen's operators between the "
+      "kernels "
+      "are not in it. decode: one token of {} sequences.\n\n"
       "{:<10}{:<17}{:<32}{:>7}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}\n",
-      size.d, size.N, size.m, size.L, size.hid, "operator", "pass", "pipeline", "fma", "float",
-      "integer", "shared", "global", "control", "other", "all", "issued", "ns");
+      size.d, size.N, size.m, size.L, size.hid, kDecodedSequences, "operator", "pass", "pipeline",
+      "fma", "float", "integer", "shared", "global", "control", "other", "all", "issued", "ns");
   double ns = 0;
   for (size_t i = 0; i < predictions.size(); ++i) {
     const Prediction& p = predictions[i];

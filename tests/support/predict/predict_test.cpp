@@ -51,6 +51,24 @@ TEST(Prediction, CountsWhatIsIssued) {
   }
 }
 
+/// A step multiplies twice for each number of its state, which it loads and stores once, with one
+/// feature of each side beside it.
+TEST(Prediction, CountsADecodingStep) {
+  const bench::Size size{"", 8, 2, 1, 64, 16, 8, 64};
+  const double D = 128, d = 64;
+  int steps = 0;
+  for (const Prediction& one :
+       predict(bench::decode_operators().front(), size, bench::Pass::kDecode)) {
+    EXPECT_EQ(one.pipeline.find("rows_decode_tail"), std::string::npos) << "D is whole blocks";
+    if (one.pipeline != "rows_decode_cuda") continue;
+    steps++;
+    EXPECT_EQ(one.per_token(one.counts.fma), 2 * D * d / 32);
+    EXPECT_GE(one.per_token(one.counts.global_memory), 4 * D * d / 32);
+    EXPECT_LE(one.per_token(one.counts.global_memory), 1.05 * 4 * D * d / 32);
+  }
+  EXPECT_EQ(steps, 1);
+}
+
 TEST(Prediction, SaysThatItIsOne) {
   const auto all = predict(luna_operator(), kSize, bench::Pass::kForwardBackward);
   const std::string table = prediction_table(all, kSize);
