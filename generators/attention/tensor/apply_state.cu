@@ -1,0 +1,139 @@
+// apply_state on tensor cores: den_n = w_n phi(x_n) z and out_n = w_n phi(x_n) S / max(den_n + add,
+// clamp). Features are bfloat16, S and z two of them, sums float32.
+#include "generators/attention/tensor/products.cuh"
+
+namespace luna::tensor {
+namespace {
+
+template <typename T, int kSize>
+class Apply {
+ public:
+  __device__ Apply(const ApplyArguments& a, unsigned char* memory)
+      : a_(a),
+        place_(a.side),
+        kept_(a.side, place_.b, place_.h),
+        state_(memory + map_bytes(kSize)),
+        sites_(memory + map_bytes(kSize) + 2 * kFeatures * kPitch +
+               place_.warp * kTokensOfWarp * kSiteBytes),
+        map_(memory, memory + apply_bytes(kSize), a.side.map) {}
+
+  __device__ void run() {
+    map_.stage_table();
+#pragma unroll 1
+    for (int group = 0; group < a_.side.map.groups; group++) {
+      if (group > 0) __syncthreads();
+      map_.stage_group(group);
+      state_.stage(place_.state(a_.state, a_.side, a_.key_heads, a_.width, group), a_.width);
+      __syncthreads();
+#pragma unroll 1
+      for (int part = 0; part < kTokensOfWarp; part += 16) {
+        uint4 x[2][kSize / 32];
+        load_rows<T, kSize>(x, of_head<T>(a_.side.x, place_.b, place_.h), a_.side.x.token,
+                            place_.first + part, kept_);
+        map_.locate(x, sites_ + part * kSiteBytes);
+      }
+      __syncthreads();
+#pragma unroll 1
+      for (int projection = 0; projection < kProjections; projection += 2) add(projection);
+    }
+    write();
+  }
+
+ private:
+  static constexpr int kTiles = SharedState<kSize>::kTiles;
+  static constexpr int kPitch = SharedState<kSize>::kPitch;
+  static constexpr int kParts = kTokensOfWarp / 16;
+
+  /// Features (columns: channels of projections p and p + 1) of 16 tokens.
+  __device__ void features(uint32_t (&phi)[4], const unsigned char* sites, int projection) const {
+    const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
+#pragma unroll
+    for (int row = 0; row < 2; row++) {
+      const float4 site =
+          *reinterpret_cast<const float4*>(sites + (g + 8 * row) * kSiteBytes + projection * 8);
+      const float4 first = map_.lines(site.y, 2 * t), second = map_.lines(site.w, 2 * t);
+      phi[row] =
+          pair(map_.feature(first.x, first.y, site.x), map_.feature(first.z, first.w, site.x));
+      phi[2 + row] =
+          pair(map_.feature(second.x, second.y, site.z), map_.feature(second.z, second.w, site.z));
+    }
+  }
+
+  /// The part of two projections in the sums.
+  __device__ void add(int projection) {
+    uint32_t phi[kParts][4];
+#pragma unroll
+    for (int part = 0; part < kParts; part++) {
+      features(phi[part], sites_ + 16 * part * kSiteBytes, projection);
+    }
+    const int lane = threadIdx.x % kWarp;
+    const uint32_t address = column_address(state_.rows(), kPitch, projection * kChannels);
+#pragma unroll
+    for (int rest = 0; rest < 2; rest++) {
+      const uint32_t rows = address + rest * SharedState<kSize>::kRest;
+#pragma unroll
+      for (int tile = 0; tile + 1 < kTiles; tile += 2) {
+        uint32_t s[4];
+        load_columns(s, rows + 16 * tile);
+#pragma unroll
+        for (int part = 0; part < kParts; part++) {
+          multiply<__nv_bfloat16>(sum_[part][tile], phi[part], s[0], s[1]);
+          multiply<__nv_bfloat16>(sum_[part][tile + 1], phi[part], s[2], s[3]);
+        }
+      }
+      uint32_t z[2];
+      load_columns(z, rows + 2 * kSize - lane / 16 * 16);
+#pragma unroll
+      for (int part = 0; part < kParts; part++) {
+        multiply<__nv_bfloat16>(sum_[part][kTiles - 1], phi[part], z[0], z[1]);
+      }
+    }
+  }
+
+  __device__ void write() {
+    const int lane = threadIdx.x % kWarp, t = lane % 4;
+#pragma unroll
+    for (int row = 0; row < 2 * kParts; row++) {  // 8 tokens
+      const int n = place_.first + 8 * row + lane / 4;
+      const float* const own = sum_[row / 2][kTiles - 1] + row % 2 * 2;
+      const float den = kept_.weight_of(n) * __shfl_sync(0xffffffffu, own[0], lane & 28);
+      if (n >= a_.side.tokens) continue;
+      const float factor = kept_.weight_of(n) / floor_at(den + a_.add, a_.clamp);
+      float* const out =
+          const_cast<float*>(of_head<float>(a_.out, place_.b, place_.h)) + n * a_.out.token + 2 * t;
+#pragma unroll
+      for (int tile = 0; tile + 1 < kTiles; tile++) {
+        const float* const sums = sum_[row / 2][tile] + row % 2 * 2;
+        *reinterpret_cast<float2*>(out + 8 * tile) =
+            make_float2(factor * sums[0], factor * sums[1]);
+      }
+      if (t == 0) {
+        const_cast<float*>(of_head<float>(a_.den, place_.b, place_.h))[n * a_.den.token] = den;
+      }
+    }
+  }
+
+  const ApplyArguments& a_;
+  const TokenPlace place_;
+  const Kept kept_;
+  SharedState<kSize> state_;
+  unsigned char* const sites_;
+  SharedMap<T, kSize> map_;
+  float sum_[kParts][kTiles][4] = {};
+};
+
+extern __shared__ __align__(16) unsigned char shared[];
+
+}  // namespace
+
+#define LUNA_APPLY(name, T, size)                                     \
+  extern "C" __global__ void __launch_bounds__(kTokenWarps* kWarp, 2) \
+      name(const __grid_constant__ ApplyArguments arguments) {        \
+    Apply<T, size>(arguments, shared).run();                          \
+  }
+LUNA_APPLY(apply_state_pwl8_32_bf16, __nv_bfloat16, 32)
+LUNA_APPLY(apply_state_pwl8_64_bf16, __nv_bfloat16, 64)
+LUNA_APPLY(apply_state_pwl8_32_f16, __half, 32)
+LUNA_APPLY(apply_state_pwl8_64_f16, __half, 64)
+
+}  // namespace luna::tensor

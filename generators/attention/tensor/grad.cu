@@ -1,0 +1,163 @@
+// The gradient at every projection on tensor cores: dphi_n = scale_n S v_n + last_n z back through
+// phi_l = max(a_l t + c_l, floor): dt = sum_l a_l dphi_l over the channels above the floor. v is
+// bfloat16, S two of them, sums and the rest float32.
+#include "generators/attention/tensor/products.cuh"
+
+namespace luna::tensor {
+namespace {
+
+template <typename T, int kSize>
+class Grad {
+ public:
+  __device__ Grad(const GradArguments& a, unsigned char* memory)
+      : a_(a),
+        place_(a.side),
+        kept_(a.side, place_.b, place_.h),
+        state_(memory + map_bytes(kSize)),
+        sites_(memory + map_bytes(kSize) + 2 * kFeatures * SharedState<kSize>::kPitch +
+               place_.warp * kTokensOfWarp * kSiteBytes),
+        map_(memory, memory + apply_bytes(kSize), a.side.map) {}
+
+  __device__ void run() {
+    map_.stage_table();
+#pragma unroll 1
+    for (int group = 0; group < a_.side.map.groups; group++) {
+      if (group > 0) __syncthreads();
+      map_.stage_group(group);
+      state_.stage(place_.state(a_.state, a_.side, a_.key_heads, a_.width, group), a_.width);
+      __syncthreads();
+#pragma unroll 1
+      for (int part = 0; part < kTokensOfWarp; part += 16) {
+        uint4 x[2][kSize / 32];
+        load_rows<T, kSize>(x, of_head<T>(a_.side.x, place_.b, place_.h), a_.side.x.token,
+                            place_.first + part, kept_);
+        map_.locate(x, sites_ + part * kSiteBytes);
+      }
+      __syncthreads();
+#pragma unroll 1
+      for (int part = 0; part < kTokensOfWarp; part += 16) back(part, group);
+    }
+  }
+
+ private:
+  /// dt of 16 tokens.
+  __device__ void back(int part, int group) {
+    const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
+    uint4 v[2][kSize / 32];
+    load_rows<T, kSize>(v, of_head<T>(a_.v, place_.b, place_.h), a_.v.token, place_.first + part,
+                        kept_);
+    float scale[2], last[2];
+#pragma unroll
+    for (int row = 0; row < 2; row++) {
+      const int n = place_.first + part + g + 8 * row;
+      const bool there = kept_(n);
+      scale[row] = there ? of_head<float>(a_.scale, place_.b, place_.h)[n * a_.scale.token] : 0;
+      last[row] = there ? of_head<float>(a_.last, place_.b, place_.h)[n * a_.last.token] : 0;
+#pragma unroll
+      for (int u = 0; u < kSize / 32; u++) {
+        uint4& own = v[row][u];
+        for (uint32_t* two : {&own.x, &own.y, &own.z, &own.w}) *two = to_brain<T>(*two);
+      }
+    }
+#pragma unroll 1
+    for (int first = 0; first < kProjections; first += 4) {
+      float dt[2][4];  // this lane's two channels of four projections
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        float dphi[4] = {};
+        product(dphi, v, first + i);
+        const float2 z = last_column(first + i);
+#pragma unroll
+        for (int row = 0; row < 2; row++) {
+          const float2 site = *reinterpret_cast<const float2*>(
+              sites_ + (part + g + 8 * row) * kSiteBytes + (first + i) * 8);
+          const float4 line = map_.lines(site.y, 2 * t);
+          const float low = fmaf(scale[row], dphi[2 * row], last[row] * z.x);
+          const float high = fmaf(scale[row], dphi[2 * row + 1], last[row] * z.y);
+          dt[row][i] = slope(line.x, line.y, site.x, low) + slope(line.z, line.w, site.x, high);
+        }
+      }
+#pragma unroll
+      for (int row = 0; row < 2; row++) {
+        const float own = sum_of_quad(dt[row]);
+        const int n = place_.first + part + g + 8 * row;
+        if (n < a_.side.tokens) *place_of(n, group * kProjections + first + t) = own;
+      }
+    }
+  }
+
+  /// S v: channels 2 t, 2 t + 1 of a projection for tokens g and g + 8. Rows of S as those of v.
+  __device__ void product(float (&d)[4], const uint4 (&v)[2][kSize / 32], int projection) const {
+    const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
+    const unsigned char* const row =
+        state_.rows() + (projection * kChannels + g) * SharedState<kSize>::kPitch + 16 * t;
+#pragma unroll
+    for (int rest = 0; rest < 2; rest++) {
+#pragma unroll
+      for (int u = 0; u < kSize / 32; u++) {
+        const uint4 s =
+            *reinterpret_cast<const uint4*>(row + rest * SharedState<kSize>::kRest + 64 * u);
+        multiply<__nv_bfloat16>(d, {v[0][u].x, v[1][u].x, v[0][u].y, v[1][u].y}, s.x, s.y);
+        multiply<__nv_bfloat16>(d, {v[0][u].z, v[1][u].z, v[0][u].w, v[1][u].w}, s.z, s.w);
+      }
+    }
+  }
+
+  /// z of channels 2 t, 2 t + 1.
+  __device__ float2 last_column(int projection) const {
+    const unsigned char* const at =
+        state_.rows() +
+        (projection * kChannels + threadIdx.x % 4 * 2) * SharedState<kSize>::kPitch + 2 * kSize;
+    const auto z = [&](int row) {
+      const unsigned char* const p = at + row * SharedState<kSize>::kPitch;
+      return low_of(*reinterpret_cast<const uint32_t*>(p)) +
+             low_of(*reinterpret_cast<const uint32_t*>(p + SharedState<kSize>::kRest));
+    };
+    return make_float2(z(0), z(1));
+  }
+
+  /// a dphi above the floor, 0 below.
+  __device__ float slope(float a, float c, float t, float dphi) const {
+    return fmaf(a, t, c) <= map_.floor() ? 0 : a * dphi;
+  }
+
+  /// The sum of the four lanes of a quad of w[t], in lane t.
+  __device__ static float sum_of_quad(const float (&w)[4]) {
+    const int t = threadIdx.x % 4;
+    const auto exchange = [](float keep, float give, int lanes) {
+      return keep + __shfl_xor_sync(0xffffffffu, give, lanes);
+    };
+    const bool upper = t & 2, odd = t & 1;
+    const float even = exchange(upper ? w[2] : w[0], upper ? w[0] : w[2], 2);
+    const float next = exchange(upper ? w[3] : w[1], upper ? w[1] : w[3], 2);
+    return exchange(odd ? next : even, odd ? even : next, 1);
+  }
+
+  __device__ float* place_of(int n, int projection) const {
+    const int64_t token = (int64_t{place_.b} * a_.side.heads + place_.h) * a_.side.tokens + n;
+    return a_.dt + token * kProjections * a_.side.map.groups + projection;
+  }
+
+  const GradArguments& a_;
+  const TokenPlace place_;
+  const Kept kept_;
+  SharedState<kSize> state_;
+  unsigned char* const sites_;
+  SharedMap<T, kSize> map_;
+};
+
+extern __shared__ __align__(16) unsigned char shared[];
+
+}  // namespace
+
+#define LUNA_GRAD(name, T, size)                                      \
+  extern "C" __global__ void __launch_bounds__(kTokenWarps* kWarp, 2) \
+      name(const __grid_constant__ GradArguments arguments) {         \
+    Grad<T, size>(arguments, shared).run();                           \
+  }
+LUNA_GRAD(grad_pwl8_32_bf16, __nv_bfloat16, 32)
+LUNA_GRAD(grad_pwl8_64_bf16, __nv_bfloat16, 64)
+LUNA_GRAD(grad_pwl8_32_f16, __half, 32)
+LUNA_GRAD(grad_pwl8_64_f16, __half, 64)
+
+}  // namespace luna::tensor

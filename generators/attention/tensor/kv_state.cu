@@ -1,0 +1,164 @@
+// kv_state on tensor cores: sum_n scale_n phi(x_n) (x) [v_n, last_n / scale_n] over the tokens of a
+// slot. Features and columns are bfloat16, sums float32; the last column is two, rounded and the
+// rest.
+#include "generators/attention/tensor/sites.cuh"
+
+namespace luna::tensor {
+namespace {
+
+template <typename T, int kSize>
+class State {
+ public:
+  static constexpr int kTiles = kSize / 8 + 1;  ///< of 8 columns: v, then the last one
+  static constexpr int kPitch = row_bytes(kSize);
+
+  __device__ State(const StateArguments& a, unsigned char* memory)
+      : a_(a),
+        group_(blockIdx.x % a.side.map.groups),
+        slot_(blockIdx.x / a.side.map.groups % a.slots),
+        b_(blockIdx.x / a.side.map.groups / a.slots),
+        h_(blockIdx.y),
+        warp_(threadIdx.x / kWarp),
+        kept_(a.side, b_, h_),
+        values_(memory + map_bytes(kSize)),
+        sites_(values_ + kStateTokens * kPitch),
+        scale_(reinterpret_cast<float*>(sites_ + kStateTokens * kSiteBytes)),
+        map_(memory, memory + state_bytes(kSize), a.side.map) {}
+
+  __device__ void run() {
+    map_.stage_table();
+    map_.stage_group(group_);
+    const int first = slot_ * a_.slot_tokens, end = min(first + a_.slot_tokens, a_.side.tokens);
+    for (int n = first; n < end; n += kStateTokens) {
+      __syncthreads();
+      stage(n);
+      uint4 x[2][kSize / 32];
+      load_rows<T, kSize>(x, of_head<T>(a_.side.x, b_, h_), a_.side.x.token, n + 16 * warp_, kept_);
+      map_.locate(x, sites_ + 16 * warp_ * kSiteBytes);
+      __syncthreads();
+#pragma unroll 1
+      for (int step = 0; step < kStateTokens; step += 16) add(step);
+    }
+    write();
+  }
+
+ private:
+  /// [v, last / scale] and scale of the tokens n ..; zeros for those that are not there.
+  __device__ void stage(int n) {
+    constexpr int kVectors = kSize / 8;
+    const T* const v = of_head<T>(a_.v, b_, h_);
+#pragma unroll 1
+    for (int i = threadIdx.x; i < kStateTokens * kVectors; i += kStateWarps * kWarp) {
+      const int row = i / kVectors, column = i % kVectors;
+      uint4 values = make_uint4(0, 0, 0, 0);
+      if (kept_(n + row)) {
+        values = *reinterpret_cast<const uint4*>(v + (n + row) * a_.v.token + 8 * column);
+        for (uint32_t* two : {&values.x, &values.y, &values.z, &values.w}) *two = to_brain<T>(*two);
+      }
+      *reinterpret_cast<uint4*>(values_ + row * kPitch + 16 * column) = values;
+    }
+    if (threadIdx.x >= kStateTokens) return;
+    const int row = threadIdx.x;
+    float scale = 0, last = 0;
+    if (kept_(n + row)) {
+      scale = of_head<float>(a_.scale, b_, h_)[(n + row) * a_.scale.token];
+      last = of_head<float>(a_.last, b_, h_)[(n + row) * a_.last.token];
+    }
+    const float ratio = scale == 0 ? 0 : last / scale;
+    const float rounded = low_of(pair(ratio, 0));
+    scale_[row] = scale;
+    *reinterpret_cast<uint4*>(values_ + row * kPitch + 2 * kSize) =
+        make_uint4(pair(ratio, ratio - rounded), 0, 0, 0);
+  }
+
+  /// Features (rows: channel g of projections p and p + 1) of tokens step ..
+  __device__ void features(uint32_t (&phi)[4], int projection, int step, const float2 (&scale)[2]) {
+    const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      float of[2][2];
+#pragma unroll
+      for (int k = 0; k < 2; k++) {
+        const float4 site = *reinterpret_cast<const float4*>(
+            sites_ + (step + 8 * half + 2 * t + k) * kSiteBytes + projection * 8);
+        const float2 first = map_.line(site.y, g), second = map_.line(site.w, g);
+        const float own = k ? scale[half].y : scale[half].x;
+        of[0][k] = own * map_.feature(first.x, first.y, site.x);
+        of[1][k] = own * map_.feature(second.x, second.y, site.z);
+      }
+      phi[2 * half] = pair(of[0][0], of[0][1]);
+      phi[2 * half + 1] = pair(of[1][0], of[1][1]);
+    }
+  }
+
+  /// Sums 16 of the staged tokens.
+  __device__ void add(int step) {
+    const int t = threadIdx.x % 4;
+    const float2 scale[2] = {*reinterpret_cast<const float2*>(scale_ + step + 2 * t),
+                             *reinterpret_cast<const float2*>(scale_ + step + 8 + 2 * t)};
+    uint32_t phi[2][4];
+#pragma unroll
+    for (int pair = 0; pair < 2; pair++) features(phi[pair], 4 * warp_ + 2 * pair, step, scale);
+    const uint32_t address = column_address(values_, kPitch, step);
+#pragma unroll
+    for (int tile = 0; tile + 1 < kTiles; tile += 2) {
+      uint32_t v[4];
+      load_columns(v, address + 16 * tile);
+#pragma unroll
+      for (int pair = 0; pair < 2; pair++) {
+        multiply<__nv_bfloat16>(sum_[pair][tile], phi[pair], v[0], v[1]);
+        multiply<__nv_bfloat16>(sum_[pair][tile + 1], phi[pair], v[2], v[3]);
+      }
+    }
+    uint32_t last[2];
+    load_columns(last,
+                 column_address(values_, kPitch, step) + 2 * kSize - threadIdx.x % kWarp / 16 * 16);
+#pragma unroll
+    for (int pair = 0; pair < 2; pair++) {
+      multiply<__nv_bfloat16>(sum_[pair][kTiles - 1], phi[pair], last[0], last[1]);
+    }
+  }
+
+  __device__ void write() {
+    const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
+    const int64_t D = int64_t{kFeatures} * a_.side.map.groups;
+    const int64_t slot = (int64_t{b_} * a_.side.heads + h_) * a_.slots + slot_;
+#pragma unroll
+    for (int i = 0; i < 4; i++) {  // projection 4 warp + i: channel g of it
+      const int64_t feature = int64_t{kFeatures} * group_ + (4 * warp_ + i) * kChannels + g;
+      float* const to = a_.partial + (slot * D + feature) * a_.width;
+#pragma unroll
+      for (int tile = 0; tile + 1 < kTiles; tile++) {
+        const float* const own = sum_[i / 2][tile] + i % 2 * 2;
+        *reinterpret_cast<float2*>(to + 8 * tile + 2 * t) = make_float2(own[0], own[1]);
+      }
+      const float* const last = sum_[i / 2][kTiles - 1] + i % 2 * 2;
+      if (t == 0) to[kSize] = last[0] + last[1];
+    }
+  }
+
+  const StateArguments& a_;
+  const int group_, slot_, b_, h_, warp_;
+  const Kept kept_;
+  unsigned char* const values_;
+  unsigned char* const sites_;
+  float* const scale_;
+  SharedMap<T, kSize> map_;
+  float sum_[2][kTiles][4] = {};  ///< of two pairs of projections
+};
+
+extern __shared__ __align__(16) unsigned char shared[];
+
+}  // namespace
+
+#define LUNA_STATE(name, T, size)                                     \
+  extern "C" __global__ void __launch_bounds__(kStateWarps* kWarp, 3) \
+      name(const __grid_constant__ StateArguments arguments) {        \
+    State<T, size>(arguments, shared).run();                          \
+  }
+LUNA_STATE(kv_state_pwl8_32_bf16, __nv_bfloat16, 32)
+LUNA_STATE(kv_state_pwl8_64_bf16, __nv_bfloat16, 64)
+LUNA_STATE(kv_state_pwl8_32_f16, __half, 32)
+LUNA_STATE(kv_state_pwl8_64_f16, __half, 64)
+
+}  // namespace luna::tensor

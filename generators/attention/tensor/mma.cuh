@@ -1,0 +1,104 @@
+// Instructions of tensor cores, and numbers in 16 bits.
+#pragma once
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include "generators/attention/tensor/arguments.h"
+
+namespace luna::tensor {
+
+/// Bytes of shared memory by their 32-bit address.
+__device__ inline uint32_t shared_address(const void* p) {
+  return static_cast<uint32_t>(__cvta_generic_to_shared(p));
+}
+
+/// d += a b, 16 x 16 by 16 x 8, of T; PTX manual, fragments of m16n8k16.
+template <typename T>
+__device__ inline void multiply(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
+
+template <>
+__device__ inline void multiply<__nv_bfloat16>(float (&d)[4], const uint32_t (&a)[4], uint32_t b0,
+                                               uint32_t b1) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+      "{%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+template <>
+__device__ inline void multiply<__half>(float (&d)[4], const uint32_t (&a)[4], uint32_t b0,
+                                        uint32_t b1) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+      "{%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+/// Four 8 x 8 matrices, transposed: lane i gives the address of row i % 8 of matrix i / 8.
+__device__ inline void load_columns(uint32_t (&d)[4], uint32_t address) {
+  asm volatile(
+      "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+      : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+      : "r"(address)
+      : "memory");
+}
+/// Two of them, of the addresses of lanes 0 to 15.
+__device__ inline void load_columns(uint32_t (&d)[2], uint32_t address) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];"
+               : "=r"(d[0]), "=r"(d[1])
+               : "r"(address)
+               : "memory");
+}
+
+/// Two floats in bfloat16, rounded to nearest, `low` in the lower half.
+__device__ inline uint32_t pair(float low, float high) {
+  uint32_t d;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(d) : "f"(high), "f"(low));
+  return d;
+}
+__device__ inline float low_of(uint32_t pair) { return __uint_as_float(pair << 16); }
+__device__ inline float high_of(uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); }
+
+/// What `pair` of (low, high) rounds off, as a pair: together 16 bits of each.
+__device__ inline uint32_t rest(uint32_t rounded, float low, float high) {
+  return pair(low - low_of(rounded), high - high_of(rounded));
+}
+
+/// max(x, low) in which NaN stays.
+__device__ inline float floor_at(float x, float low) {
+  float d;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(d) : "f"(x), "f"(low));
+  return d;
+}
+
+/// Two numbers of T as two of bfloat16, whose range float32's sums need.
+template <typename T>
+__device__ inline uint32_t to_brain(uint32_t two);
+template <>
+__device__ inline uint32_t to_brain<__nv_bfloat16>(uint32_t two) {
+  return two;
+}
+template <>
+__device__ inline uint32_t to_brain<__half>(uint32_t two) {
+  const __half2 halves = *reinterpret_cast<const __half2*>(&two);
+  return pair(__low2float(halves), __high2float(halves));
+}
+
+/// x as hi + lo of T.
+template <typename T>
+__device__ inline T narrow(float x);
+template <>
+__device__ inline __nv_bfloat16 narrow<__nv_bfloat16>(float x) {
+  return __float2bfloat16_rn(x);
+}
+template <>
+__device__ inline __half narrow<__half>(float x) {
+  return __float2half_rn(x);
+}
+__device__ inline float wide(__nv_bfloat16 x) { return __bfloat162float(x); }
+__device__ inline float wide(__half x) { return __half2float(x); }
+
+}  // namespace luna::tensor
