@@ -44,29 +44,34 @@ class Apply {
   static constexpr int kPitch = SharedState<kSize>::kPitch;
   static constexpr int kParts = kTokensOfWarp / 16;
 
-  /// Features (columns: channels of projections p and p + 1) of 16 tokens.
-  __device__ void features(uint32_t (&phi)[4], const unsigned char* sites, int projection) const {
+  /// Features of 16 tokens (columns: channels of projections p and p + 1), rounded, and the rest.
+  __device__ void features(uint32_t (&phi)[2][4], const unsigned char* sites,
+                           int projection) const {
     const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
 #pragma unroll
     for (int row = 0; row < 2; row++) {
       const float4 site =
           *reinterpret_cast<const float4*>(sites + (g + 8 * row) * kSiteBytes + projection * 8);
-      const float4 first = map_.lines(site.y, 2 * t), second = map_.lines(site.w, 2 * t);
-      phi[row] =
-          pair(map_.feature(first.x, first.y, site.x), map_.feature(first.z, first.w, site.x));
-      phi[2 + row] =
-          pair(map_.feature(second.x, second.y, site.z), map_.feature(second.z, second.w, site.z));
+#pragma unroll
+      for (int next = 0; next < 2; next++) {
+        const float at = next ? site.z : site.x;
+        const float4 two = map_.lines(next ? site.w : site.y, 2 * t);
+        const float low = map_.feature(two.x, two.y, at), high = map_.feature(two.z, two.w, at);
+        const uint32_t rounded = pair(low, high);
+        phi[0][2 * next + row] = rounded;
+        phi[1][2 * next + row] = rest(rounded, low, high);
+      }
     }
   }
 
-  /// The part of two projections in the sums.
+  /// The part of two projections in the sums: rounded and rest of the features by rounded rows of
+  /// the state, rounded ones by what those left.
   __device__ void add(int projection) {
-    uint32_t phi[kParts][4];
+    uint32_t phi[kParts][2][4];
 #pragma unroll
     for (int part = 0; part < kParts; part++) {
       features(phi[part], sites_ + 16 * part * kSiteBytes, projection);
     }
-    const int lane = threadIdx.x % kWarp;
     const uint32_t address = column_address(state_.rows(), kPitch, projection * kChannels);
 #pragma unroll
     for (int rest = 0; rest < 2; rest++) {
@@ -77,15 +82,15 @@ class Apply {
         load_columns(s, rows + 16 * tile);
 #pragma unroll
         for (int part = 0; part < kParts; part++) {
-          multiply<__nv_bfloat16>(sum_[part][tile], phi[part], s[0], s[1]);
-          multiply<__nv_bfloat16>(sum_[part][tile + 1], phi[part], s[2], s[3]);
+          add_product(sum_[part][tile], phi[part], s[0], s[1], rest);
+          add_product(sum_[part][tile + 1], phi[part], s[2], s[3], rest);
         }
       }
       uint32_t z[2];
-      load_columns(z, rows + 2 * kSize - lane / 16 * 16);
+      load_columns(z, rows + 2 * kSize - threadIdx.x % kWarp / 16 * 16);
 #pragma unroll
       for (int part = 0; part < kParts; part++) {
-        multiply<__nv_bfloat16>(sum_[part][kTiles - 1], phi[part], z[0], z[1]);
+        add_product(sum_[part][kTiles - 1], phi[part], z[0], z[1], rest);
       }
     }
   }

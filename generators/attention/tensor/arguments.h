@@ -81,8 +81,9 @@ constexpr int map_bytes(int size) {
 constexpr int64_t table_bytes(int64_t knots, int64_t rows) {
   return round_up(4 * knots, 16) + kLineBytes * rows;
 }
-constexpr int state_bytes(int size) {
-  return map_bytes(size) + kStateTokens * (kSiteBytes + row_bytes(size) + 4);
+/// value_parts: numbers of bfloat16 that hold a v.
+constexpr int state_bytes(int size, int value_parts) {
+  return map_bytes(size) + kStateTokens * (kSiteBytes + value_parts * row_bytes(size) + 4);
 }
 constexpr int apply_bytes(int size) {
   return map_bytes(size) + kBlockTokens * kSiteBytes + 2 * kFeatures * row_bytes(size);

@@ -40,11 +40,13 @@ class Grad {
   }
 
  private:
+  static constexpr int kParts = kBrainParts<T>;
+
   /// dt of 16 tokens.
   __device__ void back(int part, int group) {
     const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
-    uint4 v[2][kSize / 32];
-    load_rows<T, kSize>(v, of_head<T>(a_.v, place_.b, place_.h), a_.v.token, place_.first + part,
+    uint4 given[2][kSize / 32], v[kParts][2][kSize / 32];
+    load_rows<T, kSize>(given, of_head<T>(a_.v, place_.b, place_.h), a_.v.token, place_.first + part,
                         kept_);
     float scale[2], last[2];
 #pragma unroll
@@ -55,8 +57,10 @@ class Grad {
       last[row] = there ? of_head<float>(a_.last, place_.b, place_.h)[n * a_.last.token] : 0;
 #pragma unroll
       for (int u = 0; u < kSize / 32; u++) {
-        uint4& own = v[row][u];
-        for (uint32_t* two : {&own.x, &own.y, &own.z, &own.w}) *two = to_brain<T>(*two);
+        uint4 parts[kParts];
+        to_brain(given[row][u], parts);
+#pragma unroll
+        for (int k = 0; k < kParts; k++) v[k][row][u] = parts[k];
       }
     }
 #pragma unroll 1
@@ -87,7 +91,8 @@ class Grad {
   }
 
   /// S v: channels 2 t, 2 t + 1 of a projection for tokens g and g + 8. Rows of S as those of v.
-  __device__ void product(float (&d)[4], const uint4 (&v)[2][kSize / 32], int projection) const {
+  __device__ void product(float (&d)[4], const uint4 (&v)[kParts][2][kSize / 32],
+                          int projection) const {
     const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
     const unsigned char* const row =
         state_.rows() + (projection * kChannels + g) * SharedState<kSize>::kPitch + 16 * t;
@@ -97,8 +102,12 @@ class Grad {
       for (int u = 0; u < kSize / 32; u++) {
         const uint4 s =
             *reinterpret_cast<const uint4*>(row + rest * SharedState<kSize>::kRest + 64 * u);
-        multiply<__nv_bfloat16>(d, {v[0][u].x, v[1][u].x, v[0][u].y, v[1][u].y}, s.x, s.y);
-        multiply<__nv_bfloat16>(d, {v[0][u].z, v[1][u].z, v[0][u].w, v[1][u].w}, s.z, s.w);
+#pragma unroll
+        for (int k = 0; k < kParts && k + rest < 2; k++) {
+          const uint4 &low = v[k][0][u], &high = v[k][1][u];
+          multiply<__nv_bfloat16>(d, {low.x, high.x, low.y, high.y}, s.x, s.y);
+          multiply<__nv_bfloat16>(d, {low.z, high.z, low.w, high.w}, s.z, s.w);
+        }
       }
     }
   }

@@ -11,6 +11,7 @@ class State {
  public:
   static constexpr int kTiles = kSize / 8 + 1;  ///< of 8 columns: v, then the last one
   static constexpr int kPitch = row_bytes(kSize);
+  static constexpr int kValueParts = kBrainParts<T>;
 
   __device__ State(const StateArguments& a, unsigned char* memory)
       : a_(a),
@@ -21,9 +22,9 @@ class State {
         warp_(threadIdx.x / kWarp),
         kept_(a.side, b_, h_),
         values_(memory + map_bytes(kSize)),
-        sites_(values_ + kStateTokens * kPitch),
+        sites_(values_ + kValueParts * kStateTokens * kPitch),
         scale_(reinterpret_cast<float*>(sites_ + kStateTokens * kSiteBytes)),
-        map_(memory, memory + state_bytes(kSize), a.side.map) {}
+        map_(memory, memory + state_bytes(kSize, kValueParts), a.side.map) {}
 
   __device__ void run() {
     map_.stage_table();
@@ -50,12 +51,16 @@ class State {
 #pragma unroll 1
     for (int i = threadIdx.x; i < kStateTokens * kVectors; i += kStateWarps * kWarp) {
       const int row = i / kVectors, column = i % kVectors;
-      uint4 values = make_uint4(0, 0, 0, 0);
+      uint4 parts[kValueParts], values = make_uint4(0, 0, 0, 0);
       if (kept_(n + row)) {
         values = *reinterpret_cast<const uint4*>(v + (n + row) * a_.v.token + 8 * column);
-        for (uint32_t* two : {&values.x, &values.y, &values.z, &values.w}) *two = to_brain<T>(*two);
       }
-      *reinterpret_cast<uint4*>(values_ + row * kPitch + 16 * column) = values;
+      to_brain(values, parts);
+#pragma unroll
+      for (int part = 0; part < kValueParts; part++) {
+        *reinterpret_cast<uint4*>(values_ + (part * kStateTokens + row) * kPitch + 16 * column) =
+            parts[part];
+      }
     }
     if (threadIdx.x >= kStateTokens) return;
     const int row = threadIdx.x;
@@ -71,8 +76,9 @@ class State {
         make_uint4(pair(ratio, ratio - rounded), 0, 0, 0);
   }
 
-  /// Features (rows: channel g of projections p and p + 1) of tokens step ..
-  __device__ void features(uint32_t (&phi)[4], int projection, int step, const float2 (&scale)[2]) {
+  /// Features of tokens step .. (rows: channel g of projections p and p + 1), rounded, and the rest.
+  __device__ void features(uint32_t (&phi)[2][4], int projection, int step,
+                           const float2 (&scale)[2]) {
     const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
 #pragma unroll
     for (int half = 0; half < 2; half++) {
@@ -86,8 +92,12 @@ class State {
         of[0][k] = own * map_.feature(first.x, first.y, site.x);
         of[1][k] = own * map_.feature(second.x, second.y, site.z);
       }
-      phi[2 * half] = pair(of[0][0], of[0][1]);
-      phi[2 * half + 1] = pair(of[1][0], of[1][1]);
+#pragma unroll
+      for (int row = 0; row < 2; row++) {
+        const uint32_t rounded = pair(of[row][0], of[row][1]);
+        phi[0][2 * half + row] = rounded;
+        phi[1][2 * half + row] = rest(rounded, of[row][0], of[row][1]);
+      }
     }
   }
 
@@ -96,27 +106,29 @@ class State {
     const int t = threadIdx.x % 4;
     const float2 scale[2] = {*reinterpret_cast<const float2*>(scale_ + step + 2 * t),
                              *reinterpret_cast<const float2*>(scale_ + step + 8 + 2 * t)};
-    uint32_t phi[2][4];
+    uint32_t phi[2][2][4];
 #pragma unroll
-    for (int pair = 0; pair < 2; pair++) features(phi[pair], 4 * warp_ + 2 * pair, step, scale);
-    const uint32_t address = column_address(values_, kPitch, step);
+    for (int p = 0; p < 2; p++) features(phi[p], 4 * warp_ + 2 * p, step, scale);
 #pragma unroll
-    for (int tile = 0; tile + 1 < kTiles; tile += 2) {
-      uint32_t v[4];
-      load_columns(v, address + 16 * tile);
+    for (int part = 0; part < kValueParts; part++) {
+      const uint32_t address =
+          column_address(values_ + part * kStateTokens * kPitch, kPitch, step);
 #pragma unroll
-      for (int pair = 0; pair < 2; pair++) {
-        multiply<__nv_bfloat16>(sum_[pair][tile], phi[pair], v[0], v[1]);
-        multiply<__nv_bfloat16>(sum_[pair][tile + 1], phi[pair], v[2], v[3]);
+      for (int tile = 0; tile + 1 < kTiles; tile += 2) {
+        uint32_t v[4];
+        load_columns(v, address + 16 * tile);
+#pragma unroll
+        for (int p = 0; p < 2; p++) {
+          add_product(sum_[p][tile], phi[p], v[0], v[1], part);
+          add_product(sum_[p][tile + 1], phi[p], v[2], v[3], part);
+        }
       }
     }
     uint32_t last[2];
     load_columns(last,
                  column_address(values_, kPitch, step) + 2 * kSize - threadIdx.x % kWarp / 16 * 16);
 #pragma unroll
-    for (int pair = 0; pair < 2; pair++) {
-      multiply<__nv_bfloat16>(sum_[pair][kTiles - 1], phi[pair], last[0], last[1]);
-    }
+    for (int p = 0; p < 2; p++) add_product(sum_[p][kTiles - 1], phi[p], last[0], last[1], 0);
   }
 
   __device__ void write() {

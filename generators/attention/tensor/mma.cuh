@@ -74,20 +74,43 @@ __device__ inline float floor_at(float x, float low) {
   return d;
 }
 
-/// Two numbers of T as two of bfloat16, whose range float32's sums need.
-template <typename T>
-__device__ inline uint32_t to_brain(uint32_t two);
-template <>
-__device__ inline uint32_t to_brain<__nv_bfloat16>(uint32_t two) {
-  return two;
-}
-template <>
-__device__ inline uint32_t to_brain<__half>(uint32_t two) {
-  const __half2 halves = *reinterpret_cast<const __half2*>(&two);
-  return pair(__low2float(halves), __high2float(halves));
+/// d += a b of numbers in two parts, rounded and rest: all of a by b's rounded part (`part` 0), or a's
+/// rounded part by b's rest; the product of both rests is beyond float32.
+__device__ inline void add_product(float (&d)[4], const uint32_t (&a)[2][4], uint32_t b0, uint32_t b1,
+                                   int part) {
+  multiply<__nv_bfloat16>(d, a[0], b0, b1);
+  if (part == 0) multiply<__nv_bfloat16>(d, a[1], b0, b1);
 }
 
-/// x as hi + lo of T.
+/// How many numbers of bfloat16, whose range float32's sums need, hold one of T.
+template <typename T>
+constexpr int kBrainParts = 1;
+template <>
+constexpr int kBrainParts<__half> = 2;
+
+/// Two numbers of T as pairs of bfloat16: rounded, then what is left.
+__device__ inline void to_brain(uint32_t two, uint32_t (&parts)[1]) { parts[0] = two; }
+__device__ inline void to_brain(uint32_t two, uint32_t (&parts)[2]) {
+  const __half2 halves = *reinterpret_cast<const __half2*>(&two);
+  const float low = __low2float(halves), high = __high2float(halves);
+  parts[0] = pair(low, high);
+  parts[1] = rest(parts[0], low, high);
+}
+/// Eight of them.
+template <int kParts>
+__device__ inline void to_brain(const uint4& eight, uint4 (&parts)[kParts]) {
+  uint32_t x[kParts], y[kParts], z[kParts], w[kParts];
+  to_brain(eight.x, x);
+  to_brain(eight.y, y);
+  to_brain(eight.z, z);
+  to_brain(eight.w, w);
+#pragma unroll
+  for (int part = 0; part < kParts; part++) {
+    parts[part] = make_uint4(x[part], y[part], z[part], w[part]);
+  }
+}
+
+/// x rounded to T, and back.
 template <typename T>
 __device__ inline T narrow(float x);
 template <>

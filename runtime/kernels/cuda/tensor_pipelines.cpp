@@ -105,7 +105,7 @@ int kv_state(void** arguments, const char* kernel, int size) {
   a.slots = partial.dim[2].extent;
   return launch(place, luna_tensor_kv_state, kernel, a,
                 int64_t{a.side.map.groups} * a.slots * x.dim[3].extent, kStateWarps,
-                state_bytes(size));
+                state_bytes(size, 2));
 }
 
 int apply_state(void** arguments, const char* kernel, int size) {
