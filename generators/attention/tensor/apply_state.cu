@@ -73,7 +73,7 @@ class Apply {
       features(phi[part], sites_ + 16 * part * kSiteBytes, projection);
     }
     const uint32_t address = column_address(state_.rows(), kPitch, projection * kChannels);
-#pragma unroll
+#pragma unroll 1
     for (int rest = 0; rest < 2; rest++) {
       const uint32_t rows = address + rest * SharedState<kSize>::kRest;
 #pragma unroll

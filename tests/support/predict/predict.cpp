@@ -106,15 +106,17 @@ double Prediction::issued_per_token() const {
 double Prediction::issue_ns() const { return issued_per_token() / kIssueSlots; }
 
 std::vector<Prediction> predict(const bench::Operator& op, const bench::Size& size,
-                                bench::Pass pass, const std::string& only) {
-  const bench::Inputs leaves = bench::draw_inputs(op, size, kSeed).want_gradients().on(kStandIn);
+                                bench::Pass pass, at::ScalarType dtype, const std::string& only) {
+  const bench::Inputs leaves =
+      bench::draw_inputs(op, size, kSeed).want_gradients().on(kStandIn, dtype);
+  const std::string name = op.name + (dtype == at::kFloat ? "" : "_bf16");
   const auto task = bench::pass_task(op, leaves, at::ones_like(leaves.q), pass);
   Attribution attribution;
   task();
   std::vector<Prediction> predictions;
   for (const Executed& one : attribution.take()) {
     if (!only.empty() && one.pipeline != only) continue;
-    predictions.push_back({op.name, bench::name_of(pass), one.pipeline, one.counts, issued_of(one),
+    predictions.push_back({name, bench::name_of(pass), one.pipeline, one.counts, issued_of(one),
                            size.B * size.H * size.N});
   }
   return predictions;
@@ -126,7 +128,8 @@ double pipeline_cost(const std::string& pipeline) {
   for (const bench::Operator* op : fused_operators()) {
     const std::string map = op->map == "luna" ? "pwl" : op->map;
     if (pipeline.find("_" + map) == std::string::npos) continue;
-    for (const Prediction& one : predict(*op, size, bench::Pass::kForwardBackward, pipeline)) {
+    for (const Prediction& one : predict(*op, size, bench::Pass::kForwardBackward,
+                                        at::kFloat, pipeline)) {
       return one.issue_ns();
     }
   }
@@ -136,8 +139,11 @@ double pipeline_cost(const std::string& pipeline) {
 std::vector<Prediction> predict_all(const bench::Size& size) {
   std::vector<Prediction> all;
   for (const bench::Operator* op : fused_operators()) {
-    for (const bench::Pass pass : {bench::Pass::kForward, bench::Pass::kForwardBackward}) {
-      for (const Prediction& one : predict(*op, size, pass)) all.push_back(one);
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+      if (dtype != at::kFloat && op->map != "luna") continue;
+      for (const bench::Pass pass : {bench::Pass::kForward, bench::Pass::kForwardBackward}) {
+        for (const Prediction& one : predict(*op, size, pass, dtype)) all.push_back(one);
+      }
     }
   }
   return all;
