@@ -11,7 +11,6 @@ class Apply {
   __device__ Apply(const ApplyArguments& a, unsigned char* memory)
       : a_(a),
         place_(a.side),
-        kept_(a.side, place_.b, place_.h),
         state_(memory + map_bytes(kSize)),
         sites_(memory + map_bytes(kSize) + 2 * kFeatures * kPitch +
                place_.warp * kTokensOfWarp * kSiteBytes),
@@ -28,8 +27,7 @@ class Apply {
 #pragma unroll 1
       for (int part = 0; part < kTokensOfWarp; part += 16) {
         uint4 x[2][kSize / 32];
-        load_rows<T, kSize>(x, of_head<T>(a_.side.x, place_.b, place_.h), a_.side.x.token,
-                            place_.first + part, kept_);
+        place_.rows<T, kSize>(a_.side, a_.side.x, part).load(x);
         map_.locate(x, sites_ + part * kSiteBytes);
       }
       __syncthreads();
@@ -97,30 +95,32 @@ class Apply {
 
   __device__ void write() {
     const int lane = threadIdx.x % kWarp, t = lane % 4;
+    const Rows<T, kSize> x = place_.rows<T, kSize>(a_.side, a_.side.x, 0);
+    const int n = place_.first + lane / 4;
+    float* out = place_.at(a_.out, n) + 2 * t;
+    float* den_of = place_.at(a_.den, n);
 #pragma unroll
     for (int row = 0; row < 2 * kParts; row++) {  // 8 tokens
-      const int n = place_.first + 8 * row + lane / 4;
       const float* const own = sum_[row / 2][kTiles - 1] + row % 2 * 2;
-      const float den = kept_.weight_of(n) * __shfl_sync(0xffffffffu, own[0], lane & 28);
-      if (n >= a_.side.tokens) continue;
-      const float factor = kept_.weight_of(n) / floor_at(den + a_.add, a_.clamp);
-      float* const out =
-          const_cast<float*>(of_head<float>(a_.out, place_.b, place_.h)) + n * a_.out.token + 2 * t;
+      const float weight = x.weight(row);
+      const float den = weight * __shfl_sync(0xffffffffu, own[0], lane & 28);
+      if (n + 8 * row < a_.side.tokens) {
+        const float factor = weight / floor_at(den + a_.add, a_.clamp);
 #pragma unroll
-      for (int tile = 0; tile + 1 < kTiles; tile++) {
-        const float* const sums = sum_[row / 2][tile] + row % 2 * 2;
-        *reinterpret_cast<float2*>(out + 8 * tile) =
-            make_float2(factor * sums[0], factor * sums[1]);
+        for (int tile = 0; tile + 1 < kTiles; tile++) {
+          const float* const sums = sum_[row / 2][tile] + row % 2 * 2;
+          *reinterpret_cast<float2*>(out + 8 * tile) =
+              make_float2(factor * sums[0], factor * sums[1]);
+        }
+        if (t == 0) *den_of = den;
       }
-      if (t == 0) {
-        const_cast<float*>(of_head<float>(a_.den, place_.b, place_.h))[n * a_.den.token] = den;
-      }
+      out += 8 * a_.out.token;
+      den_of += 8 * a_.den.token;
     }
   }
 
   const ApplyArguments& a_;
   const TokenPlace place_;
-  const Kept kept_;
   SharedState<kSize> state_;
   unsigned char* const sites_;
   SharedMap<T, kSize> map_;

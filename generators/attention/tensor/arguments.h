@@ -74,12 +74,14 @@ constexpr int64_t round_up(int64_t x, int64_t step) { return (x + step - 1) / st
 constexpr int kSiteBytes = kProjections * 8 + 16;   ///< of a token: t and row of each projection
 constexpr int kLineBytes = 2 * kChannels * 4 + 16;  ///< of a row of the table
 constexpr int row_bytes(int size) { return 2 * size + 16; }  ///< [columns, last, 0 ...]
-constexpr int projection_bytes(int size) { return size <= 32 ? 64 : 192; }
-constexpr int map_bytes(int size) {
-  return 2 * kProjections * projection_bytes(size) + kProjections * 8;
+constexpr int map_bytes(int size) { return kProjections * (2 * 2 * size + 8); }
+/// The search's last steps, from this one down, are always made.
+constexpr int kLastStep = 64;
+constexpr int staged_knots(int halvings) {
+  return 1 << halvings > 2 * kLastStep ? 1 << halvings : 2 * kLastStep;
 }
-constexpr int64_t table_bytes(int64_t knots, int64_t rows) {
-  return round_up(4 * knots, 16) + kLineBytes * rows;
+constexpr int64_t table_bytes(int halvings, int64_t rows) {
+  return 4 * staged_knots(halvings) + kLineBytes * rows;
 }
 /// value_parts: numbers of bfloat16 that hold a v.
 constexpr int state_bytes(int size, int value_parts) {

@@ -12,7 +12,6 @@ class Grad {
   __device__ Grad(const GradArguments& a, unsigned char* memory)
       : a_(a),
         place_(a.side),
-        kept_(a.side, place_.b, place_.h),
         state_(memory + map_bytes(kSize)),
         sites_(memory + map_bytes(kSize) + 2 * kFeatures * SharedState<kSize>::kPitch +
                place_.warp * kTokensOfWarp * kSiteBytes),
@@ -29,8 +28,7 @@ class Grad {
 #pragma unroll 1
       for (int part = 0; part < kTokensOfWarp; part += 16) {
         uint4 x[2][kSize / 32];
-        load_rows<T, kSize>(x, of_head<T>(a_.side.x, place_.b, place_.h), a_.side.x.token,
-                            place_.first + part, kept_);
+        place_.rows<T, kSize>(a_.side, a_.side.x, part).load(x);
         map_.locate(x, sites_ + part * kSiteBytes);
       }
       __syncthreads();
@@ -45,22 +43,28 @@ class Grad {
   /// dt of 16 tokens.
   __device__ void back(int part, int group) {
     const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
-    uint4 given[2][kSize / 32], v[kParts][2][kSize / 32];
-    load_rows<T, kSize>(given, of_head<T>(a_.v, place_.b, place_.h), a_.v.token, place_.first + part,
-                        kept_);
+    uint4 given[2][kSize / 32];
+    uint32_t v[kParts][kSize / 16][4];  // fragments
+    const Rows<T, kSize> rows = place_.rows<T, kSize>(a_.side, a_.v, part);
+    rows.load(given);
     float scale[2], last[2];
 #pragma unroll
     for (int row = 0; row < 2; row++) {
       const int n = place_.first + part + g + 8 * row;
-      const bool there = kept_(n);
-      scale[row] = there ? of_head<float>(a_.scale, place_.b, place_.h)[n * a_.scale.token] : 0;
-      last[row] = there ? of_head<float>(a_.last, place_.b, place_.h)[n * a_.last.token] : 0;
+      const bool there = rows.weight(row) != 0;
+      scale[row] = there ? *place_.at(a_.scale, n) : 0;
+      last[row] = there ? *place_.at(a_.last, n) : 0;
 #pragma unroll
       for (int u = 0; u < kSize / 32; u++) {
         uint4 parts[kParts];
         to_brain(given[row][u], parts);
 #pragma unroll
-        for (int k = 0; k < kParts; k++) v[k][row][u] = parts[k];
+        for (int k = 0; k < kParts; k++) {
+          v[k][2 * u][row] = parts[k].x;
+          v[k][2 * u][2 + row] = parts[k].y;
+          v[k][2 * u + 1][row] = parts[k].z;
+          v[k][2 * u + 1][2 + row] = parts[k].w;
+        }
       }
     }
 #pragma unroll 1
@@ -91,7 +95,7 @@ class Grad {
   }
 
   /// S v: channels 2 t, 2 t + 1 of a projection for tokens g and g + 8. Rows of S as those of v.
-  __device__ void product(float (&d)[4], const uint4 (&v)[kParts][2][kSize / 32],
+  __device__ void product(float (&d)[4], const uint32_t (&v)[kParts][kSize / 16][4],
                           int projection) const {
     const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
     const unsigned char* const row =
@@ -104,9 +108,8 @@ class Grad {
             *reinterpret_cast<const uint4*>(row + rest * SharedState<kSize>::kRest + 64 * u);
 #pragma unroll
         for (int k = 0; k < kParts && k + rest < 2; k++) {
-          const uint4 &low = v[k][0][u], &high = v[k][1][u];
-          multiply<__nv_bfloat16>(d, {low.x, high.x, low.y, high.y}, s.x, s.y);
-          multiply<__nv_bfloat16>(d, {low.z, high.z, low.w, high.w}, s.z, s.w);
+          multiply<__nv_bfloat16>(d, v[k][2 * u], s.x, s.y);
+          multiply<__nv_bfloat16>(d, v[k][2 * u + 1], s.z, s.w);
         }
       }
     }
@@ -149,7 +152,6 @@ class Grad {
 
   const GradArguments& a_;
   const TokenPlace place_;
-  const Kept kept_;
   SharedState<kSize> state_;
   unsigned char* const sites_;
   SharedMap<T, kSize> map_;

@@ -20,7 +20,6 @@ class State {
         b_(blockIdx.x / a.side.map.groups / a.slots),
         h_(blockIdx.y),
         warp_(threadIdx.x / kWarp),
-        kept_(a.side, b_, h_),
         values_(memory + map_bytes(kSize)),
         sites_(values_ + kValueParts * kStateTokens * kPitch),
         scale_(reinterpret_cast<float*>(sites_ + kStateTokens * kSiteBytes)),
@@ -30,53 +29,85 @@ class State {
     map_.stage_table();
     map_.stage_group(group_);
     const int first = slot_ * a_.slot_tokens, end = min(first + a_.slot_tokens, a_.side.tokens);
+    Rows<T, kSize> x(a_.side, a_.side.x, b_, h_, first + 16 * warp_ + threadIdx.x % kWarp / 4);
+    Values v(a_, b_, h_, first);
     for (int n = first; n < end; n += kStateTokens) {
       __syncthreads();
-      stage(n);
-      uint4 x[2][kSize / 32];
-      load_rows<T, kSize>(x, of_head<T>(a_.side.x, b_, h_), a_.side.x.token, n + 16 * warp_, kept_);
-      map_.locate(x, sites_ + 16 * warp_ * kSiteBytes);
+      stage(v, n);
+      uint4 own[2][kSize / 32];
+      x.load(own);
+      map_.locate(own, sites_ + 16 * warp_ * kSiteBytes);
       __syncthreads();
 #pragma unroll 1
       for (int step = 0; step < kStateTokens; step += 16) add(step);
+      x.advance(kStateTokens);
+      v.advance();
     }
     write();
   }
 
  private:
+  static constexpr int kVectors = kSize / 8;  ///< of a row of v
+  static constexpr int kRowsAtOnce = kStateWarps * kWarp / kVectors;
+
+  /// What a thread stages of v: rows row() + k kRowsAtOnce of the tokens first ..
+  struct Values {
+    const T* const some;  ///< of a token that exists
+    const T* v;
+    const float* weight;
+    const StateArguments& a;
+
+    __device__ static int row() { return threadIdx.x / kVectors; }
+    __device__ Values(const StateArguments& a, int b, int h, int first)
+        : some(from_token<T>(a.v, b, h, first)),
+          v(from_token<T>(a.v, b, h, first + row()) + threadIdx.x % kVectors * 8),
+          weight(from_token<float>(a.side.weight, b, h, first + row())),
+          a(a) {}
+    __device__ void advance() {
+      v += kStateTokens * a.v.token;
+      weight += kStateTokens * a.side.weight.token;
+    }
+    __device__ uint4 load(int k, int left) const {
+      const int ahead = k * kRowsAtOnce;
+      const bool exists = row() + ahead < left;
+      const T* const from = exists ? v + ahead * a.v.token : some;
+      const uint4 values = *reinterpret_cast<const uint4*>(from);
+      return only_if(exists && weight[ahead * a.side.weight.token] != 0, values);
+    }
+  };
+
   /// [v, last / scale] and scale of the tokens n ..; zeros for those that are not there.
-  __device__ void stage(int n) {
-    constexpr int kVectors = kSize / 8;
-    const T* const v = of_head<T>(a_.v, b_, h_);
-#pragma unroll 1
-    for (int i = threadIdx.x; i < kStateTokens * kVectors; i += kStateWarps * kWarp) {
-      const int row = i / kVectors, column = i % kVectors;
-      uint4 parts[kValueParts], values = make_uint4(0, 0, 0, 0);
-      if (kept_(n + row)) {
-        values = *reinterpret_cast<const uint4*>(v + (n + row) * a_.v.token + 8 * column);
-      }
-      to_brain(values, parts);
+  __device__ void stage(const Values& from, int n) {
+    const int left = a_.side.tokens - n;
+    uint4 values[kStateTokens / kRowsAtOnce];
+#pragma unroll
+    for (int k = 0; k < kStateTokens / kRowsAtOnce; k++) values[k] = from.load(k, left);
+#pragma unroll
+    for (int k = 0; k < kStateTokens / kRowsAtOnce; k++) {
+      uint4 parts[kValueParts];
+      to_brain(values[k], parts);
 #pragma unroll
       for (int part = 0; part < kValueParts; part++) {
-        *reinterpret_cast<uint4*>(values_ + (part * kStateTokens + row) * kPitch + 16 * column) =
+        const int row = part * kStateTokens + k * kRowsAtOnce + Values::row();
+        *reinterpret_cast<uint4*>(values_ + row * kPitch + threadIdx.x % kVectors * 16) =
             parts[part];
       }
     }
     if (threadIdx.x >= kStateTokens) return;
-    const int row = threadIdx.x;
-    float scale = 0, last = 0;
-    if (kept_(n + row)) {
-      scale = of_head<float>(a_.scale, b_, h_)[(n + row) * a_.scale.token];
-      last = of_head<float>(a_.last, b_, h_)[(n + row) * a_.last.token];
-    }
-    const float ratio = scale == 0 ? 0 : last / scale;
+    const auto own = [&](const Tokens& of) {
+      return *from_token<float>(of, b_, h_, n + static_cast<int>(threadIdx.x));
+    };
+    const bool there = static_cast<int>(threadIdx.x) < left && own(a_.side.weight) != 0;
+    const float scale = there ? own(a_.scale) : 0, last = there ? own(a_.last) : 0;
+    const float ratio = scale == 0 ? 0 : __fdividef(last, scale);
     const float rounded = low_of(pair(ratio, 0));
-    scale_[row] = scale;
-    *reinterpret_cast<uint4*>(values_ + row * kPitch + 2 * kSize) =
+    scale_[threadIdx.x] = scale;
+    *reinterpret_cast<uint4*>(values_ + threadIdx.x * kPitch + 2 * kSize) =
         make_uint4(pair(ratio, ratio - rounded), 0, 0, 0);
   }
 
-  /// Features of tokens step .. (rows: channel g of projections p and p + 1), rounded, and the rest.
+  /// Features of tokens step .. (rows: channel g of projections p and p + 1), rounded, and the
+  /// rest.
   __device__ void features(uint32_t (&phi)[2][4], int projection, int step,
                            const float2 (&scale)[2]) {
     const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
@@ -111,8 +142,7 @@ class State {
     for (int p = 0; p < 2; p++) features(phi[p], 4 * warp_ + 2 * p, step, scale);
 #pragma unroll
     for (int part = 0; part < kValueParts; part++) {
-      const uint32_t address =
-          column_address(values_ + part * kStateTokens * kPitch, kPitch, step);
+      const uint32_t address = column_address(values_ + part * kStateTokens * kPitch, kPitch, step);
 #pragma unroll
       for (int tile = 0; tile + 1 < kTiles; tile += 2) {
         uint32_t v[4];
@@ -151,7 +181,6 @@ class State {
 
   const StateArguments& a_;
   const int group_, slot_, b_, h_, warp_;
-  const Kept kept_;
   unsigned char* const values_;
   unsigned char* const sites_;
   float* const scale_;

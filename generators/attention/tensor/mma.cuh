@@ -13,6 +13,12 @@ __device__ inline uint32_t shared_address(const void* p) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(p));
 }
 
+__device__ inline float load_shared(uint32_t address) {
+  float d;
+  asm volatile("ld.shared.f32 %0, [%1];" : "=f"(d) : "r"(address));
+  return d;
+}
+
 /// d += a b, 16 x 16 by 16 x 8, of T; PTX manual, fragments of m16n8k16.
 template <typename T>
 __device__ inline void multiply(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
@@ -39,11 +45,10 @@ __device__ inline void multiply<__half>(float (&d)[4], const uint32_t (&a)[4], u
 
 /// Four 8 x 8 matrices, transposed: lane i gives the address of row i % 8 of matrix i / 8.
 __device__ inline void load_columns(uint32_t (&d)[4], uint32_t address) {
-  asm volatile(
-      "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-      : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
-      : "r"(address)
-      : "memory");
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+               : "r"(address)
+               : "memory");
 }
 /// Two of them, of the addresses of lanes 0 to 15.
 __device__ inline void load_columns(uint32_t (&d)[2], uint32_t address) {
@@ -74,10 +79,10 @@ __device__ inline float floor_at(float x, float low) {
   return d;
 }
 
-/// d += a b of numbers in two parts, rounded and rest: all of a by b's rounded part (`part` 0), or a's
-/// rounded part by b's rest; the product of both rests is beyond float32.
-__device__ inline void add_product(float (&d)[4], const uint32_t (&a)[2][4], uint32_t b0, uint32_t b1,
-                                   int part) {
+/// d += a b of numbers in two parts, rounded and rest: all of a by b's rounded part (`part` 0), or
+/// a's rounded part by b's rest; the product of both rests is beyond float32.
+__device__ inline void add_product(float (&d)[4], const uint32_t (&a)[2][4], uint32_t b0,
+                                   uint32_t b1, int part) {
   multiply<__nv_bfloat16>(d, a[0], b0, b1);
   if (part == 0) multiply<__nv_bfloat16>(d, a[1], b0, b1);
 }
@@ -110,18 +115,21 @@ __device__ inline void to_brain(const uint4& eight, uint4 (&parts)[kParts]) {
   }
 }
 
-/// x rounded to T, and back.
+/// Two floats as pairs of T: rounded, then what is left.
 template <typename T>
-__device__ inline T narrow(float x);
+__device__ inline void split(float low, float high, uint32_t& rounded, uint32_t& left);
 template <>
-__device__ inline __nv_bfloat16 narrow<__nv_bfloat16>(float x) {
-  return __float2bfloat16_rn(x);
+__device__ inline void split<__nv_bfloat16>(float low, float high, uint32_t& rounded,
+                                            uint32_t& left) {
+  rounded = pair(low, high);
+  left = rest(rounded, low, high);
 }
 template <>
-__device__ inline __half narrow<__half>(float x) {
-  return __float2half_rn(x);
+__device__ inline void split<__half>(float low, float high, uint32_t& rounded, uint32_t& left) {
+  const __half2 halves = __floats2half2_rn(low, high);
+  const __half2 others = __floats2half2_rn(low - __low2float(halves), high - __high2float(halves));
+  rounded = *reinterpret_cast<const uint32_t*>(&halves);
+  left = *reinterpret_cast<const uint32_t*>(&others);
 }
-__device__ inline float wide(__nv_bfloat16 x) { return __bfloat162float(x); }
-__device__ inline float wide(__half x) { return __half2float(x); }
 
 }  // namespace luna::tensor

@@ -18,21 +18,27 @@ class SharedState {
 
   /// By all threads, from rows of `width` floats; a barrier must follow.
   __device__ void stage(const float* state, int width) {
-    constexpr int kVectors = 2 * kTiles;
-    for (int i = threadIdx.x; i < kFeatures * kVectors; i += blockDim.x) {
-      const int row = i / kVectors, column = i % kVectors;
-      const float4 s = *reinterpret_cast<const float4*>(state + row * width + 4 * column);
-      const uint2 high = make_uint2(pair(s.x, s.y), pair(s.z, s.w));
-      unsigned char* const to = rows_ + row * kPitch + 8 * column;
-      *reinterpret_cast<uint2*>(to) = high;
-      *reinterpret_cast<uint2*>(to + kRest) =
-          make_uint2(rest(high.x, s.x, s.y), rest(high.y, s.z, s.w));
-    }
+    constexpr int kVectors = kSize / 4, kRows = kTokenWarps * kWarp / kVectors;
+    const int first = threadIdx.x / kVectors, column = threadIdx.x % kVectors;
+#pragma unroll 4
+    for (int row = first; row < kFeatures; row += kRows) stage(state, width, row, column);
+    stage(state, width, threadIdx.x / 2, kVectors + threadIdx.x % 2);
   }
 
   __device__ unsigned char* rows() const { return rows_; }
 
  private:
+  static_assert(kTokenWarps * kWarp == 2 * kFeatures, "a thread a vector of the last columns");
+  __device__ void stage(const float* state, int width, int row, int column) {
+    const float4 s = *reinterpret_cast<const float4*>(state + row * width + 4 * column);
+    uint2 rounded, left;
+    split<__nv_bfloat16>(s.x, s.y, rounded.x, left.x);
+    split<__nv_bfloat16>(s.z, s.w, rounded.y, left.y);
+    unsigned char* const to = rows_ + row * kPitch + 8 * column;
+    *reinterpret_cast<uint2*>(to) = rounded;
+    *reinterpret_cast<uint2*>(to + kRest) = left;
+  }
+
   unsigned char* const rows_;
 };
 
@@ -46,6 +52,15 @@ struct TokenPlace {
         warp(threadIdx.x / kWarp) {}
   __device__ static int blocks(const Problem& side) {
     return (side.tokens + kBlockTokens - 1) / kBlockTokens;
+  }
+  /// Of this lane's quad: tokens first + part + 8 i.
+  template <typename T, int kSize>
+  __device__ Rows<T, kSize> rows(const Problem& side, const Tokens& of, int part) const {
+    return {side, of, b, h, first + part + static_cast<int>(threadIdx.x % kWarp / 4)};
+  }
+  /// Where token n of the head writes.
+  __device__ float* at(const Tokens& of, int n) const {
+    return const_cast<float*>(from_token<float>(of, b, h, n));
   }
   /// Rows of a group of features in a state [B, key_heads, D, width].
   __device__ const float* state(const float* states, const Problem& side, int key_heads, int width,

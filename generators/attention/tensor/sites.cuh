@@ -2,6 +2,8 @@
 // table that t lies in, found by tensor cores and a binary search and kept in shared memory.
 #pragma once
 
+#include <cmath>
+
 #include "generators/attention/tensor/mma.cuh"
 
 namespace luna::tensor {
@@ -12,15 +14,17 @@ class SharedMap {
  public:
   __device__ SharedMap(unsigned char* memory, unsigned char* table, const Map& map)
       : projections_(memory),
-        bias_(reinterpret_cast<float*>(memory + 2 * kProjections * kPitch)),
+        bias_(reinterpret_cast<float*>(memory + 4 * kProjections * kSize)),
         first_(reinterpret_cast<int32_t*>(bias_ + kProjections)),
         knots_(reinterpret_cast<float*>(table)),
-        table_(table + round_up(int64_t{4} << map.halvings, 16)),
+        table_(table + 4 * staged_knots(map.halvings)),
         map_(map) {}
 
   /// By all threads; a barrier must follow.
   __device__ void stage_table() {
-    for (int i = threadIdx.x; i < 1 << map_.halvings; i += blockDim.x) knots_[i] = map_.knots[i];
+    for (int i = threadIdx.x; i < staged_knots(map_.halvings); i += blockDim.x) {
+      knots_[i] = i < 1 << map_.halvings ? map_.knots[i] : INFINITY;
+    }
     for (int i = threadIdx.x; i < map_.rows * kChannels; i += blockDim.x) {
       const int row = i / kChannels, channel = i % kChannels;
       const float* const from = map_.table + row * 2 * kChannels + channel;
@@ -28,13 +32,17 @@ class SharedMap {
           make_float2(from[0], from[kChannels]);
     }
   }
+  /// W as fragments: for every step of 16 elements the registers of a lane side by side. Lane t of
+  /// a row of x holds elements 8 t .. of every 32, whatever mma calls them.
   __device__ void stage_group(int group) {
     const float* const from = map_.projections + group * kProjections * kSize;
-    for (int i = threadIdx.x; i < kProjections * kSize; i += blockDim.x) {
-      T* const to = reinterpret_cast<T*>(projections_ + i / kSize * kPitch) + i % kSize;
-      const T high = narrow<T>(from[i]);
-      to[0] = high;
-      to[kProjections * kPitch / sizeof(T)] = narrow<T>(from[i] - wide(high));
+    uint32_t* const to = reinterpret_cast<uint32_t*>(projections_);
+    for (int i = threadIdx.x; i < kWords; i += blockDim.x) {
+      const int reg = i % 4, lane = i / 4 % kWarp, step = i / 4 / kWarp;
+      const int row = lane / 4 + reg % 2 * 8;
+      const int j = step / 2 * 32 + lane % 4 * 8 + step % 2 * 4 + reg / 2 * 2;
+      const float2 two = *reinterpret_cast<const float2*>(from + row * kSize + j);
+      split<T>(two.x, two.y, to[i], to[kWords + i]);
     }
     for (int i = threadIdx.x; i < kProjections; i += blockDim.x) {
       bias_[i] = map_.bias[group * kProjections + i];
@@ -42,27 +50,20 @@ class SharedMap {
     }
   }
 
-  /// The sites of 16 tokens of a warp: x as load_rows gives it. Half of the projections at a time,
-  /// for which the registers last.
+  /// The sites of 16 tokens of a warp: x as Rows::load gives it.
   __device__ void locate(const uint4 (&x)[2][kSize / 32], unsigned char* sites) const {
     const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
-#pragma unroll 1
-    for (int first = 0; first < kProjections; first += 8) {
-      float at[4];
-      project(x, first, at);
-      int passed[4] = {};
-      for (int step = 1 << map_.halvings >> 1; step > 0; step >>= 1) {
+    float at[2][4];
+    project(x, at);
 #pragma unroll
-        for (int i = 0; i < 4; i++) {
-          if (knots_[passed[i] + step - 1] <= at[i]) passed[i] += step;
-        }
-      }
-      const int projection = first + 2 * t;
+    for (int eight = 0; eight < 2; eight++) {
+      int passed[4];
+      search(at[eight], passed);
 #pragma unroll
-      for (int row = 0; row < 2; row++) {
-        *reinterpret_cast<float4*>(sites + (g + 8 * row) * kSiteBytes + projection * 8) =
-            make_float4(at[2 * row], line_of(projection, passed[2 * row]), at[2 * row + 1],
-                        line_of(projection + 1, passed[2 * row + 1]));
+      for (int i = 0; i < 4; i++) {
+        const int projection = g + i / 2 * 8, token = 8 * eight + 2 * t + i % 2;
+        *reinterpret_cast<float2*>(sites + token * kSiteBytes + projection * 8) =
+            make_float2(at[eight][i], line_of(projection, passed[i]));
       }
     }
   }
@@ -80,29 +81,50 @@ class SharedMap {
   __device__ float floor() const { return map_.floor; }
 
  private:
-  static constexpr int kPitch = projection_bytes(kSize);
+  static constexpr int kSteps = kSize / 16;
+  static constexpr int kWords = kProjections * kSize / 2;
 
-  /// Projections first + 2 t and the next of tokens g and g + 8. Rows of W as those of x: lane t of
-  /// a row holds elements 8 t .. of every 32, whatever mma calls them.
-  __device__ void project(const uint4 (&x)[2][kSize / 32], int first, float (&at)[4]) const {
-    const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
-    at[0] = at[2] = bias_[first + 2 * t];
-    at[1] = at[3] = bias_[first + 2 * t + 1];
+  /// Of tokens 2 t and 2 t + 1 of every eight: projections g, then g + 8.
+  __device__ void project(const uint4 (&x)[2][kSize / 32], float (&at)[2][4]) const {
+    const int lane = threadIdx.x % kWarp, g = lane / 4;
+#pragma unroll
+    for (int i = 0; i < 8; i++) at[i / 4][i % 4] = bias_[g + i % 4 / 2 * 8];
 #pragma unroll
     for (int part = 0; part < 2; part++) {  // W rounded, then the rest
-      const unsigned char* const row =
-          projections_ + (part * kProjections + first + g) * kPitch + 16 * t;
 #pragma unroll
-      for (int u = 0; u < kSize / 32; u++) {
-        const uint4 w = *reinterpret_cast<const uint4*>(row + 64 * u);
-        multiply<T>(at, {x[0][u].x, x[1][u].x, x[0][u].y, x[1][u].y}, w.x, w.y);
-        multiply<T>(at, {x[0][u].z, x[1][u].z, x[0][u].w, x[1][u].w}, w.z, w.w);
+      for (int step = 0; step < kSteps; step++) {
+        const uint4 w = *reinterpret_cast<const uint4*>(
+            projections_ + ((part * kSteps + step) * kWarp + lane) * 16);
+        const uint32_t rows[4] = {w.x, w.y, w.z, w.w};
+#pragma unroll
+        for (int eight = 0; eight < 2; eight++) {
+          const uint4& own = x[eight][step / 2];
+          step % 2 == 0 ? multiply<T>(at[eight], rows, own.x, own.y)
+                        : multiply<T>(at[eight], rows, own.z, own.w);
+        }
       }
     }
   }
+  /// Four times the number of knots <= each; the last steps, which nearly every table does with,
+  /// without a loop.
+  __device__ void search(const float (&at)[4], int (&passed)[4]) const {
+    const uint32_t before = shared_address(knots_) - 4;
+    uint32_t last[4] = {before, before, before, before};
+    const auto halve = [&](int bytes) {
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        if (load_shared(last[i] + bytes) <= at[i]) last[i] += bytes;
+      }
+    };
+    for (int step = 2 << map_.halvings; step > 4 * kLastStep; step >>= 1) halve(step);
+#pragma unroll
+    for (int step = 4 * kLastStep; step >= 4; step >>= 1) halve(step);
+#pragma unroll
+    for (int i = 0; i < 4; i++) passed[i] = static_cast<int>(last[i] - before);
+  }
   /// The offset of the row in the table, as the bits of a float.
   __device__ float line_of(int projection, int passed) const {
-    return __int_as_float((first_[projection] + min(passed, map_.segments - 1)) * kLineBytes);
+    return __int_as_float((first_[projection] + min(passed / 4, map_.segments - 1)) * kLineBytes);
   }
 
   unsigned char* const projections_;
@@ -113,40 +135,67 @@ class SharedMap {
   const Map& map_;
 };
 
-/// One (b, h) of [B, H, N, ..].
+/// One (b, h) of [B, H, N, ..] from token n on.
 template <typename T>
-__device__ inline const T* of_head(const Tokens& tokens, int b, int h) {
-  return static_cast<const T*>(tokens.data) + b * tokens.batch + h * tokens.head;
+__device__ inline const T* from_token(const Tokens& tokens, int b, int h, int n) {
+  return static_cast<const T*>(tokens.data) + b * tokens.batch + h * tokens.head + n * tokens.token;
 }
 
-/// Whether token n of a head is there: it exists and its weight is not zero.
-struct Kept {
-  const float* weight;
-  int64_t stride;
-  int tokens;
-  __device__ Kept(const Problem& side, int b, int h)
-      : weight(of_head<float>(side.weight, b, h)), stride(side.weight.token), tokens(side.tokens) {}
-  __device__ float weight_of(int n) const { return n < tokens ? weight[n * stride] : 0.0f; }
-  __device__ bool operator()(int n) const { return weight_of(n) != 0.0f; }
-};
+/// 16 bytes where the token is there, else zeros. Loaded in any case: the weight need not have
+/// come.
+__device__ inline uint4 only_if(bool there, const uint4& x) {
+  return make_uint4(there ? x.x : 0, there ? x.y : 0, there ? x.z : 0, there ? x.w : 0);
+}
 
-/// Rows g and g + 8 of 16 tokens from `first`: lane 4 g + t has elements 8 t .. of every 32; zeros
-/// for tokens that are not there.
+/// Rows of the tokens first + 8 i of a head (of this lane's quad): whether they are there, which is
+/// where they exist and their weight is not zero, and what they hold.
 template <typename T, int kSize>
-__device__ inline void load_rows(uint4 (&x)[2][kSize / 32], const T* head, int64_t stride,
-                                 int first, const Kept& kept) {
-  const int lane = threadIdx.x % kWarp;
+class Rows {
+ public:
+  __device__ Rows(const Problem& side, const Tokens& rows, int b, int h, int first)
+      : left_(side.tokens - first),
+        some_(from_token<T>(rows, b, h, 0)),
+        row_(from_token<T>(rows, b, h, first) + 8 * (threadIdx.x % 4)),
+        stride_(rows.token),
+        weight_(from_token<float>(side.weight, b, h, first)),
+        weight_stride_(side.weight.token) {}
+
+  /// From here on `tokens` further.
+  __device__ void advance(int tokens) {
+    left_ -= tokens;
+    row_ += tokens * stride_;
+    weight_ += tokens * weight_stride_;
+  }
+  __device__ float weight(int row) const {
+    return 8 * row < left_ ? weight_[8 * row * weight_stride_] : 0.0f;
+  }
+  /// Rows 0 and 1: lane t of a quad has elements 8 t .. of every 32; zeros where they are not
+  /// there.
+  __device__ void load(uint4 (&x)[2][kSize / 32]) const {
 #pragma unroll
-  for (int row = 0; row < 2; row++) {
-    const int n = first + lane / 4 + 8 * row;
-    const bool there = kept(n);
+    for (int row = 0; row < 2; row++) {
+      const T* const from = 8 * row < left_ ? row_ + 8 * row * stride_ : some_;
 #pragma unroll
-    for (int u = 0; u < kSize / 32; u++) {
-      x[row][u] = there ? *reinterpret_cast<const uint4*>(head + n * stride + 32 * u + 8 * (lane % 4))
-                        : make_uint4(0, 0, 0, 0);
+      for (int u = 0; u < kSize / 32; u++) {
+        x[row][u] = *reinterpret_cast<const uint4*>(from + 32 * u);
+      }
+    }
+#pragma unroll
+    for (int row = 0; row < 2; row++) {
+      const bool there = weight(row) != 0;
+#pragma unroll
+      for (int u = 0; u < kSize / 32; u++) x[row][u] = only_if(there, x[row][u]);
     }
   }
-}
+
+ private:
+  int left_;
+  const T* const some_;  ///< of a token that exists
+  const T* row_;
+  const int64_t stride_;
+  const float* weight_;
+  const int64_t weight_stride_;
+};
 
 /// The address that a lane gives load_columns for rows `first` .. and columns 0 .. of a matrix.
 __device__ inline uint32_t column_address(const unsigned char* matrix, int pitch, int first) {

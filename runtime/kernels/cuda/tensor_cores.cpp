@@ -20,10 +20,10 @@ constexpr int64_t kSharedBytes = 99 * 1024;
 bool is_half(at::ScalarType type) { return type == at::kBFloat16 || type == at::kHalf; }
 
 bool fits(const MapArgs& map, int64_t size) {
-  int64_t knots = 1;
-  while (knots <= map.knots.numel()) knots *= 2;
+  int halvings = 0;
+  while ((int64_t{1} << halvings) <= map.knots.numel()) halvings++;
   const int64_t rows = ChannelGroups(map.L, kPsiChannels).count * (map.knots.numel() + 1);
-  return tensor::apply_bytes(static_cast<int>(size)) + tensor::table_bytes(knots, rows) <=
+  return tensor::apply_bytes(static_cast<int>(size)) + tensor::table_bytes(halvings, rows) <=
          kSharedBytes;
 }
 

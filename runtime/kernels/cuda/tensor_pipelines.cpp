@@ -71,7 +71,7 @@ Problem problem_of(const halide_buffer_t& x) {
 }
 
 int table_of(const Map& map) {
-  return static_cast<int>(table_bytes(int64_t{1} << map.halvings, map.rows));
+  return static_cast<int>(table_bytes(map.halvings, map.rows));
 }
 
 template <typename Arguments>
