@@ -71,21 +71,24 @@ class Apply {
       features(phi[part], sites_ + 16 * part * kSiteBytes, projection);
     }
     const uint32_t address = column_address(state_.rows(), kPitch, projection * kChannels);
-#pragma unroll 1
-    for (int rest = 0; rest < 2; rest++) {
-      const uint32_t rows = address + rest * SharedState<kSize>::kRest;
 #pragma unroll
-      for (int tile = 0; tile + 1 < kTiles; tile += 2) {
+    for (int tile = 0; tile + 1 < kTiles; tile += 2) {
+#pragma unroll
+      for (int rest = 0; rest < 2; rest++) {
         uint32_t s[4];
-        load_columns(s, rows + 16 * tile);
+        load_columns(s, address + rest * SharedState<kSize>::kRest + 16 * tile);
 #pragma unroll
         for (int part = 0; part < kParts; part++) {
           add_product(sum_[part][tile], phi[part], s[0], s[1], rest);
           add_product(sum_[part][tile + 1], phi[part], s[2], s[3], rest);
         }
       }
+    }
+#pragma unroll
+    for (int rest = 0; rest < 2; rest++) {
       uint32_t z[2];
-      load_columns(z, rows + 2 * kSize - threadIdx.x % kWarp / 16 * 16);
+      load_columns(z, address + rest * SharedState<kSize>::kRest + 2 * kSize -
+                          threadIdx.x % kWarp / 16 * 16);
 #pragma unroll
       for (int part = 0; part < kParts; part++) {
         add_product(sum_[part][kTiles - 1], phi[part], z[0], z[1], rest);
@@ -105,7 +108,7 @@ class Apply {
       const float weight = x.weight(row);
       const float den = weight * __shfl_sync(0xffffffffu, own[0], lane & 28);
       if (n + 8 * row < a_.side.tokens) {
-        const float factor = weight / floor_at(den + a_.add, a_.clamp);
+        const float factor = __fdividef(weight, floor_at(den + a_.add, a_.clamp));
 #pragma unroll
         for (int tile = 0; tile + 1 < kTiles; tile++) {
           const float* const sums = sum_[row / 2][tile] + row % 2 * 2;
@@ -114,8 +117,8 @@ class Apply {
         }
         if (t == 0) *den_of = den;
       }
-      out += 8 * a_.out.token;
-      den_of += 8 * a_.den.token;
+      out += int64_t{8} * a_.out.token;
+      den_of += int64_t{8} * a_.den.token;
     }
   }
 

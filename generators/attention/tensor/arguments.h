@@ -19,7 +19,7 @@ constexpr int kBlockTokens = kTokenWarps * kTokensOfWarp;
 /// [B, H, N] or [B, H, N, size] with strides in elements; the last one is 1.
 struct Tokens {
   const void* data;
-  int64_t batch, head, token;
+  int32_t batch, head, token;
 };
 
 /// LUNA's map with psi as a table (generators/feature_map/psi_pwl.cpp), padded to groups.

@@ -64,15 +64,15 @@ class State {
           weight(from_token<float>(a.side.weight, b, h, first + row())),
           a(a) {}
     __device__ void advance() {
-      v += kStateTokens * a.v.token;
-      weight += kStateTokens * a.side.weight.token;
+      v += int64_t{kStateTokens} * a.v.token;
+      weight += int64_t{kStateTokens} * a.side.weight.token;
     }
     __device__ uint4 load(int k, int left) const {
       const int ahead = k * kRowsAtOnce;
       const bool exists = row() + ahead < left;
-      const T* const from = exists ? v + ahead * a.v.token : some;
+      const T* const from = exists ? v + int64_t{ahead} * a.v.token : some;
       const uint4 values = *reinterpret_cast<const uint4*>(from);
-      return only_if(exists && weight[ahead * a.side.weight.token] != 0, values);
+      return only_if(exists && weight[int64_t{ahead} * a.side.weight.token] != 0, values);
     }
   };
 

@@ -138,7 +138,8 @@ class SharedMap {
 /// One (b, h) of [B, H, N, ..] from token n on.
 template <typename T>
 __device__ inline const T* from_token(const Tokens& tokens, int b, int h, int n) {
-  return static_cast<const T*>(tokens.data) + b * tokens.batch + h * tokens.head + n * tokens.token;
+  return static_cast<const T*>(tokens.data) + int64_t{b} * tokens.batch +
+         int64_t{h} * tokens.head + int64_t{n} * tokens.token;
 }
 
 /// 16 bytes where the token is there, else zeros. Loaded in any case: the weight need not have
@@ -163,18 +164,18 @@ class Rows {
   /// From here on `tokens` further.
   __device__ void advance(int tokens) {
     left_ -= tokens;
-    row_ += tokens * stride_;
-    weight_ += tokens * weight_stride_;
+    row_ += int64_t{tokens} * stride_;
+    weight_ += int64_t{tokens} * weight_stride_;
   }
   __device__ float weight(int row) const {
-    return 8 * row < left_ ? weight_[8 * row * weight_stride_] : 0.0f;
+    return 8 * row < left_ ? weight_[int64_t{8 * row} * weight_stride_] : 0.0f;
   }
   /// Rows 0 and 1: lane t of a quad has elements 8 t .. of every 32; zeros where they are not
   /// there.
   __device__ void load(uint4 (&x)[2][kSize / 32]) const {
 #pragma unroll
     for (int row = 0; row < 2; row++) {
-      const T* const from = 8 * row < left_ ? row_ + 8 * row * stride_ : some_;
+      const T* const from = 8 * row < left_ ? row_ + int64_t{8 * row} * stride_ : some_;
 #pragma unroll
       for (int u = 0; u < kSize / 32; u++) {
         x[row][u] = *reinterpret_cast<const uint4*>(from + 32 * u);
@@ -192,9 +193,9 @@ class Rows {
   int left_;
   const T* const some_;  ///< of a token that exists
   const T* row_;
-  const int64_t stride_;
+  const int32_t stride_;
   const float* weight_;
-  const int64_t weight_stride_;
+  const int32_t weight_stride_;
 };
 
 /// The address that a lane gives load_columns for rows `first` .. and columns 0 .. of a matrix.
