@@ -134,9 +134,10 @@ int launch(const CudaPlace& place, const KernelLaunch& wanted) {
   int code = find_kernel(place.device, wanted, &function);
   if (!code) {
     void* parameters[] = {wanted.arguments};
-    code = checked("cuLaunchKernel",
-                   launch_kernel(function, wanted.grid_x, wanted.grid_y, 1, wanted.threads, 1, 1,
-                                 wanted.shared_bytes, place.stream, parameters, nullptr));
+    code =
+        checked("cuLaunchKernel",
+                launch_kernel(function, wanted.grid_x, wanted.grid_y, wanted.grid_z, wanted.threads,
+                              1, 1, wanted.shared_bytes, place.stream, parameters, nullptr));
   }
   pop(&context);
   return code;

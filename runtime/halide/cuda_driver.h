@@ -24,7 +24,7 @@ CudaPlace current_place(c10::Device device);
 struct KernelLaunch {
   const char* module;  ///< PTX, with a lifetime beyond the process's
   std::string kernel;
-  unsigned grid_x, grid_y, threads, shared_bytes;
+  unsigned grid_x, grid_y, grid_z, threads, shared_bytes;
   void* arguments;
 };
 

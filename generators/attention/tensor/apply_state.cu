@@ -10,7 +10,6 @@ class Apply {
  public:
   __device__ Apply(const ApplyArguments& a, unsigned char* memory)
       : a_(a),
-        place_(a.side),
         state_(memory + map_bytes(kSize)),
         sites_(memory + map_bytes(kSize) + 2 * kFeatures * kPitch +
                place_.warp * kTokensOfWarp * kSiteBytes),
@@ -22,7 +21,7 @@ class Apply {
     for (int group = 0; group < a_.side.map.groups; group++) {
       if (group > 0) __syncthreads();
       map_.stage_group(group);
-      state_.stage(place_.state(a_.state, a_.side, a_.key_heads, a_.width, group), a_.width);
+      state_.stage(place_.state(a_, group), a_.width);
       __syncthreads();
 #pragma unroll 1
       for (int part = 0; part < kTokensOfWarp; part += 16) {
@@ -134,14 +133,9 @@ extern __shared__ __align__(16) unsigned char shared[];
 
 }  // namespace
 
-#define LUNA_APPLY(name, T, size)                                     \
-  extern "C" __global__ void __launch_bounds__(kTokenWarps* kWarp, 2) \
-      name(const __grid_constant__ ApplyArguments arguments) {        \
-    Apply<T, size>(arguments, shared).run();                          \
-  }
-LUNA_APPLY(apply_state_pwl8_32_bf16, __nv_bfloat16, 32)
-LUNA_APPLY(apply_state_pwl8_64_bf16, __nv_bfloat16, 64)
-LUNA_APPLY(apply_state_pwl8_32_f16, __half, 32)
-LUNA_APPLY(apply_state_pwl8_64_f16, __half, 64)
+extern "C" __global__ void __launch_bounds__(kTokenWarps* kWarp, 2)
+    LUNA_KERNEL(const __grid_constant__ ApplyArguments arguments) {
+  Apply<LUNA_STORAGE, LUNA_SIZE>(arguments, shared).run();
+}
 
 }  // namespace luna::tensor

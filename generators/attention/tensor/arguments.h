@@ -53,7 +53,7 @@ struct ApplyArguments {
   Problem side;
   const float* state;
   Tokens out, den;
-  int32_t key_heads, width;
+  int32_t key_heads, group, width;  ///< group: query heads of a key head
   float add, clamp;
 };
 
@@ -64,7 +64,7 @@ struct GradArguments {
   Tokens v, scale, last;
   const float* state;
   float* dt;
-  int32_t key_heads, width;
+  int32_t key_heads, group, width;
 };
 
 constexpr int64_t round_up(int64_t x, int64_t step) { return (x + step - 1) / step * step; }

@@ -11,7 +11,6 @@ class Grad {
  public:
   __device__ Grad(const GradArguments& a, unsigned char* memory)
       : a_(a),
-        place_(a.side),
         state_(memory + map_bytes(kSize)),
         sites_(memory + map_bytes(kSize) + 2 * kFeatures * SharedState<kSize>::kPitch +
                place_.warp * kTokensOfWarp * kSiteBytes),
@@ -23,7 +22,7 @@ class Grad {
     for (int group = 0; group < a_.side.map.groups; group++) {
       if (group > 0) __syncthreads();
       map_.stage_group(group);
-      state_.stage(place_.state(a_.state, a_.side, a_.key_heads, a_.width, group), a_.width);
+      state_.stage(place_.state(a_, group), a_.width);
       __syncthreads();
 #pragma unroll 1
       for (int part = 0; part < kTokensOfWarp; part += 16) {
@@ -161,14 +160,9 @@ extern __shared__ __align__(16) unsigned char shared[];
 
 }  // namespace
 
-#define LUNA_GRAD(name, T, size)                                      \
-  extern "C" __global__ void __launch_bounds__(kTokenWarps* kWarp, 2) \
-      name(const __grid_constant__ GradArguments arguments) {         \
-    Grad<T, size>(arguments, shared).run();                           \
-  }
-LUNA_GRAD(grad_pwl8_32_bf16, __nv_bfloat16, 32)
-LUNA_GRAD(grad_pwl8_64_bf16, __nv_bfloat16, 64)
-LUNA_GRAD(grad_pwl8_32_f16, __half, 32)
-LUNA_GRAD(grad_pwl8_64_f16, __half, 64)
+extern "C" __global__ void __launch_bounds__(kTokenWarps* kWarp, 2)
+    LUNA_KERNEL(const __grid_constant__ GradArguments arguments) {
+  Grad<LUNA_STORAGE, LUNA_SIZE>(arguments, shared).run();
+}
 
 }  // namespace luna::tensor

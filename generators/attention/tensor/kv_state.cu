@@ -16,8 +16,8 @@ class State {
   __device__ State(const StateArguments& a, unsigned char* memory)
       : a_(a),
         group_(blockIdx.x % a.side.map.groups),
-        slot_(blockIdx.x / a.side.map.groups % a.slots),
-        b_(blockIdx.x / a.side.map.groups / a.slots),
+        slot_(blockIdx.x / a.side.map.groups),
+        b_(blockIdx.z),
         h_(blockIdx.y),
         warp_(threadIdx.x / kWarp),
         values_(memory + map_bytes(kSize)),
@@ -192,14 +192,9 @@ extern __shared__ __align__(16) unsigned char shared[];
 
 }  // namespace
 
-#define LUNA_STATE(name, T, size)                                     \
-  extern "C" __global__ void __launch_bounds__(kStateWarps* kWarp, 3) \
-      name(const __grid_constant__ StateArguments arguments) {        \
-    State<T, size>(arguments, shared).run();                          \
-  }
-LUNA_STATE(kv_state_pwl8_32_bf16, __nv_bfloat16, 32)
-LUNA_STATE(kv_state_pwl8_64_bf16, __nv_bfloat16, 64)
-LUNA_STATE(kv_state_pwl8_32_f16, __half, 32)
-LUNA_STATE(kv_state_pwl8_64_f16, __half, 64)
+extern "C" __global__ void __launch_bounds__(kStateWarps* kWarp, 3)
+    LUNA_KERNEL(const __grid_constant__ StateArguments arguments) {
+  State<LUNA_STORAGE, LUNA_SIZE>(arguments, shared).run();
+}
 
 }  // namespace luna::tensor

@@ -1,4 +1,5 @@
-// Instructions of tensor cores, and numbers in 16 bits.
+// Instructions of tensor cores, and numbers in 16 bits. Every kernel is compiled alone, for one
+// LUNA_STORAGE of x and v and one LUNA_SIZE of heads, as LUNA_KERNEL (generators/CMakeLists.txt).
 #pragma once
 
 #include <cuda_bf16.h>

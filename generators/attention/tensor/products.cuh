@@ -45,14 +45,11 @@ class SharedState {
 /// What a warp of a block that works token by token has: its head and its first token.
 struct TokenPlace {
   int b, h, first, warp;
-  __device__ explicit TokenPlace(const Problem& side)
-      : b(blockIdx.x / blocks(side)),
+  __device__ TokenPlace()
+      : b(blockIdx.z),
         h(blockIdx.y),
-        first(blockIdx.x % blocks(side) * kBlockTokens + threadIdx.x / kWarp * kTokensOfWarp),
+        first(blockIdx.x * kBlockTokens + threadIdx.x / kWarp * kTokensOfWarp),
         warp(threadIdx.x / kWarp) {}
-  __device__ static int blocks(const Problem& side) {
-    return (side.tokens + kBlockTokens - 1) / kBlockTokens;
-  }
   /// Of this lane's quad: tokens first + part + 8 i.
   template <typename T, int kSize>
   __device__ Rows<T, kSize> rows(const Problem& side, const Tokens& of, int part) const {
@@ -63,10 +60,10 @@ struct TokenPlace {
     return const_cast<float*>(from_token<float>(of, b, h, n));
   }
   /// Rows of a group of features in a state [B, key_heads, D, width].
-  __device__ const float* state(const float* states, const Problem& side, int key_heads, int width,
-                                int group) const {
-    const int64_t head = int64_t{b} * key_heads + h / (side.heads / key_heads);
-    return states + (head * side.map.groups + group) * kFeatures * width;
+  template <typename Arguments>
+  __device__ const float* state(const Arguments& a, int features) const {
+    const int64_t head = int64_t{b} * a.key_heads + h / a.group;
+    return a.state + (head * a.side.map.groups + features) * kFeatures * a.width;
   }
 };
 

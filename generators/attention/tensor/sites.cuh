@@ -37,16 +37,16 @@ class SharedMap {
   __device__ void stage_group(int group) {
     const float* const from = map_.projections + group * kProjections * kSize;
     uint32_t* const to = reinterpret_cast<uint32_t*>(projections_);
-    for (int i = threadIdx.x; i < kWords; i += blockDim.x) {
-      const int reg = i % 4, lane = i / 4 % kWarp, step = i / 4 / kWarp;
-      const int row = lane / 4 + reg % 2 * 8;
-      const int j = step / 2 * 32 + lane % 4 * 8 + step % 2 * 4 + reg / 2 * 2;
-      const float2 two = *reinterpret_cast<const float2*>(from + row * kSize + j);
-      split<T>(two.x, two.y, to[i], to[kWords + i]);
+    const int reg = threadIdx.x % 4, lane = threadIdx.x / 4 % kWarp;
+    const float* const row = from + (lane / 4 + reg % 2 * 8) * kSize + lane % 4 * 8 + reg / 2 * 2;
+    for (int step = threadIdx.x / (4 * kWarp); step < kSteps; step += blockDim.x / (4 * kWarp)) {
+      const float2 two = *reinterpret_cast<const float2*>(row + step / 2 * 32 + step % 2 * 4);
+      uint32_t* const word = to + (step * kWarp + lane) * 4 + reg;
+      split<T>(two.x, two.y, word[0], word[kWords]);
     }
     for (int i = threadIdx.x; i < kProjections; i += blockDim.x) {
       bias_[i] = map_.bias[group * kProjections + i];
-      first_[i] = map_.first_row[group * kProjections + i];
+      first_[i] = map_.first_row[group * kProjections + i] * kLineBytes;
     }
   }
 
@@ -122,9 +122,10 @@ class SharedMap {
 #pragma unroll
     for (int i = 0; i < 4; i++) passed[i] = static_cast<int>(last[i] - before);
   }
-  /// The offset of the row in the table, as the bits of a float.
+  /// The offset of the row in the table, as the bits of a float; passed: four times the number.
   __device__ float line_of(int projection, int passed) const {
-    return __int_as_float((first_[projection] + min(passed / 4, map_.segments - 1)) * kLineBytes);
+    const int segment4 = min(passed, 4 * (map_.segments - 1));
+    return __int_as_float(first_[projection] + segment4 * (kLineBytes / 4));
   }
 
   unsigned char* const projections_;
@@ -138,8 +139,8 @@ class SharedMap {
 /// One (b, h) of [B, H, N, ..] from token n on.
 template <typename T>
 __device__ inline const T* from_token(const Tokens& tokens, int b, int h, int n) {
-  return static_cast<const T*>(tokens.data) + int64_t{b} * tokens.batch +
-         int64_t{h} * tokens.head + int64_t{n} * tokens.token;
+  return static_cast<const T*>(tokens.data) + int64_t{b} * tokens.batch + int64_t{h} * tokens.head +
+         int64_t{n} * tokens.token;
 }
 
 /// 16 bytes where the token is there, else zeros. Loaded in any case: the weight need not have

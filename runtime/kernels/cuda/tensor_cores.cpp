@@ -17,6 +17,8 @@ namespace {
 /// Shared memory that a block may ask for on every device of capability 8.0 or more.
 constexpr int64_t kSharedBytes = 99 * 1024;
 
+constexpr int64_t kMostBatches = 65535;  ///< the launch grid's z
+
 bool is_half(at::ScalarType type) { return type == at::kBFloat16 || type == at::kHalf; }
 
 bool fits(const MapArgs& map, int64_t size) {
@@ -39,6 +41,7 @@ std::string obstacle(const Backend& backend, const Problem& p) {
       return fmt::format("a table of {} knots is beyond shared memory", map->knots.numel());
     }
   }
+  if (p.q.size(0) > kMostBatches) return "the batch is beyond the launch grid's z";
   for (const char* pass : {"kv_state", "apply_state", "grad"}) {
     const std::string name =
         fmt::format("{}_pwl8_{}{}{}", pass, size, storage_suffix(type), backend.suffix);

@@ -7,10 +7,12 @@
 #include "generators/attention/tensor/arguments.h"
 #include "runtime/halide/cuda_driver.h"
 
-extern const char luna_tensor_kv_state[], luna_tensor_apply_state[], luna_tensor_grad[];
-
 namespace luna::tensor {
 namespace {
+
+struct Kernel {
+  const char *module, *name;
+};
 
 /// Arguments in declaration order.
 class Reader {
@@ -70,24 +72,23 @@ Problem problem_of(const halide_buffer_t& x) {
   return side;
 }
 
-int table_of(const Map& map) {
-  return static_cast<int>(table_bytes(map.halvings, map.rows));
-}
+int table_of(const Map& map) { return static_cast<int>(table_bytes(map.halvings, map.rows)); }
 
+/// A grid of (blocks, heads, batch).
 template <typename Arguments>
-int launch(const halide::CudaPlace& place, const char* module, const char* kernel, Arguments& a,
-           int64_t blocks, int warps, int shared) {
-  return halide::launch(
-      place, {module, kernel, static_cast<unsigned>(blocks), static_cast<unsigned>(a.side.heads),
-              static_cast<unsigned>(warps * kWarp),
-              static_cast<unsigned>(shared + table_of(a.side.map)), &a});
+int launch(const halide::CudaPlace& place, const Kernel& kernel, Arguments& a, int blocks,
+           const halide_buffer_t& x, int warps, int shared) {
+  const auto count = [](int n) { return static_cast<unsigned>(n); };
+  return halide::launch(place, {kernel.module, kernel.name, count(blocks), count(a.side.heads),
+                                count(x.dim[3].extent), count(warps * kWarp),
+                                count(shared + table_of(a.side.map)), &a});
 }
 
-int64_t token_blocks(const Problem& side, int64_t batch) {
-  return batch * ((side.tokens + kBlockTokens - 1) / kBlockTokens);
+int token_blocks(const Problem& side) {
+  return static_cast<int>((int64_t{side.tokens} + kBlockTokens - 1) / kBlockTokens);
 }
 
-int kv_state(void** arguments, const char* kernel, int size) {
+int kv_state(void** arguments, const Kernel& kernel, int size) {
   Reader in(arguments);
   const halide::CudaPlace& place = in.place();
   const halide_buffer_t& x = in.buffer();
@@ -103,12 +104,11 @@ int kv_state(void** arguments, const char* kernel, int size) {
   a.partial = Reader::data_of<float>(partial);
   a.width = partial.dim[0].extent;
   a.slots = partial.dim[2].extent;
-  return launch(place, luna_tensor_kv_state, kernel, a,
-                int64_t{a.side.map.groups} * a.slots * x.dim[3].extent, kStateWarps,
+  return launch(place, kernel, a, a.side.map.groups * a.slots, x, kStateWarps,
                 state_bytes(size, 2));
 }
 
-int apply_state(void** arguments, const char* kernel, int size) {
+int apply_state(void** arguments, const Kernel& kernel, int size) {
   Reader in(arguments);
   const halide::CudaPlace& place = in.place();
   const halide_buffer_t& x = in.buffer();
@@ -119,16 +119,16 @@ int apply_state(void** arguments, const char* kernel, int size) {
   a.state = Reader::data_of<const float>(state);
   a.width = state.dim[0].extent;
   a.key_heads = state.dim[2].extent;
+  a.group = a.side.heads / a.key_heads;
   a.add = in.value<float>();
   a.clamp = in.value<float>();
   a.side.map = read_map(in);
   a.out = in.tokens();
   a.den = in.tokens();
-  return launch(place, luna_tensor_apply_state, kernel, a, token_blocks(a.side, x.dim[3].extent),
-                kTokenWarps, apply_bytes(size));
+  return launch(place, kernel, a, token_blocks(a.side), x, kTokenWarps, apply_bytes(size));
 }
 
-int grad(void** arguments, const char* kernel, int size) {
+int grad(void** arguments, const Kernel& kernel, int size) {
   Reader in(arguments);
   const halide::CudaPlace& place = in.place();
   const halide_buffer_t& x = in.buffer();
@@ -142,18 +142,20 @@ int grad(void** arguments, const char* kernel, int size) {
   a.state = Reader::data_of<const float>(state);
   a.width = state.dim[0].extent;
   a.key_heads = state.dim[2].extent;
+  a.group = a.side.heads / a.key_heads;
   a.side.map = read_map(in);
   a.dt = in.data<float>();
-  return launch(place, luna_tensor_grad, kernel, a, token_blocks(a.side, x.dim[3].extent),
-                kTokenWarps, apply_bytes(size));
+  return launch(place, kernel, a, token_blocks(a.side), x, kTokenWarps, apply_bytes(size));
 }
 
 }  // namespace
 }  // namespace luna::tensor
 
-#define LUNA_TENSOR(pass, size, half)                                           \
-  extern "C" int pass##_pwl8_##size##_##half##_cuda_argv(void** arguments) {    \
-    return luna::tensor::pass(arguments, #pass "_pwl8_" #size "_" #half, size); \
+#define LUNA_TENSOR(pass, size, half)                                                            \
+  extern const char luna_ptx_##pass##_pwl8_##size##_##half[];                                    \
+  extern "C" int pass##_pwl8_##size##_##half##_cuda_argv(void** arguments) {                     \
+    constexpr const char* kName = #pass "_pwl8_" #size "_" #half;                                \
+    return luna::tensor::pass(arguments, {luna_ptx_##pass##_pwl8_##size##_##half, kName}, size); \
   }
 #define LUNA_TENSOR_PASS(pass) \
   LUNA_TENSOR(pass, 32, bf16)  \
