@@ -1,4 +1,4 @@
-# luna_tensor_kernel(TARGET NAME SOURCE STORAGE SIZE): a tensor-core kernel in CUDA C++ for one type of x and v and one
+# luna_tensor_kernel(TARGET NAME SOURCE STORAGE SIZE [-D...]): a tensor-core kernel in CUDA C++ for one type of x and v and one
 # head size, compiled by nvcc to PTX for capability 8.0 and embedded in TARGET as `extern const char luna_ptx_NAME[]`;
 # the path of the PTX goes to the global property LUNA_TENSOR_PTX. Without nvcc none is built, and Halide's pipelines do
 # all the work.
@@ -19,7 +19,7 @@ function(luna_tensor_kernel target name source storage size)
   add_custom_command(
     OUTPUT "${ptx}" "${embedded}"
     COMMAND "${LUNA_NVCC}" -ptx -arch=compute_80 -std=c++17 -O3 --expt-relaxed-constexpr "-I${CMAKE_SOURCE_DIR}"
-            -DLUNA_KERNEL=${name} -DLUNA_STORAGE=${storage} -DLUNA_SIZE=${size}
+            -DLUNA_KERNEL=${name} -DLUNA_STORAGE=${storage} -DLUNA_SIZE=${size} ${ARGN}
             "${CMAKE_CURRENT_SOURCE_DIR}/${source}" -o "${ptx}"
     COMMAND "${CMAKE_COMMAND}" "-DPTX=${ptx}" "-DEMBEDDED=${embedded}" -DNAME=luna_ptx_${name}
             -P "${CMAKE_SOURCE_DIR}/cmake/embed_ptx.cmake"

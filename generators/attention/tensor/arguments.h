@@ -59,11 +59,13 @@ struct ApplyArguments {
 
 /// dt [B, H, N, P] contiguous: the gradient at the projections of dphi_n = state [scale_n v_n,
 /// last_n].
+/// sums [B, H, blocks, rows, 2, kChannels], where they are asked for: of a block's tokens dpsi and
+/// dpsi t by the row of the table that they lie in.
 struct GradArguments {
   Problem side;
   Tokens v, scale, last;
   const float* state;
-  float* dt;
+  float *dt, *sums;
   int32_t key_heads, group, width;
 };
 
@@ -87,6 +89,11 @@ constexpr int64_t table_bytes(int halvings, int64_t rows) {
 constexpr int state_bytes(int size, int value_parts) {
   return map_bytes(size) + kStateTokens * (kSiteBytes + value_parts * row_bytes(size) + 4);
 }
+constexpr int kSumBytes = 2 * kChannels * 4;  ///< of a row, in every warp
+constexpr int grad_bytes(int size) {
+  return map_bytes(size) + 16 * kTokenWarps * kSiteBytes + 2 * kFeatures * row_bytes(size);
+}
+constexpr int64_t sums_bytes(int64_t rows) { return kTokenWarps * kSumBytes * rows; }
 constexpr int apply_bytes(int size) {
   return map_bytes(size) + kBlockTokens * kSiteBytes + 2 * kFeatures * row_bytes(size);
 }

@@ -2,6 +2,7 @@
 
 #include <ATen/Context.h>
 
+#include "generators/attention/tensor/arguments.h"
 #include "generators/common/tiles.h"
 #include "runtime/kernels/cuda/tensor_cores.h"
 #include "runtime/kernels/layout.h"
@@ -213,25 +214,50 @@ void psi_gradients(const Tokens& tokens, const Columns& columns, const at::Tenso
   }
 }
 
+/// dt [B, H, N, P] and, where sums are defined, a block's sums over segments: one pass.
+void tensor_core_gradient(const Tokens& tokens, const Columns& columns, const at::Tensor& state,
+                          const at::Tensor& dt, const at::Tensor& sums) {
+  KernelCall call = call_of(tokens, sums.defined() ? "grad_params" : "grad");
+  add_tokens(call, tokens, columns).add(wide_rows(tokens.map, state));
+  tokens.map.add_inputs(call, tokens.stabiliser);
+  call.add(dt);
+  if (sums.defined()) call.add(sums);
+  call.run();
+}
+
+/// [B, H, blocks, rows of the table, 2 kPsiChannels], or nothing where such sums are not for tensor
+/// cores.
+at::Tensor tensor_core_sums(const Tokens& tokens) {
+  const DeviceMap& map = tokens.map;
+  if (!tokens.on_tensor_cores() || !tensor_core_sums_fit(map.args(), map.size())) return {};
+  const int64_t blocks = (tokens.x.size(2) + tensor::kBlockTokens - 1) / tensor::kBlockTokens;
+  const int64_t rows = map.psi_inputs().sums_shape()[0];
+  return at::empty(shape(tokens.x, {blocks, rows, 2 * kPsiChannels}), tokens.floats());
+}
+
+void halide_gradient(const Tokens& tokens, const Columns& columns, const at::Tensor& state,
+                     const at::Tensor& coefficient, const at::Tensor& dt) {
+  KernelCall call = call_of(tokens, "grad");
+  add_tokens(call, tokens, columns).add(columns_first(state));
+  call.add(coefficient);
+  tokens.map.add_inputs(call, tokens.stabiliser);
+  call.add(dt);
+  call.run();
+}
+
 at::Tensor gradient(const Tokens& tokens, const Columns& columns, const at::Tensor& state,
                     const at::Tensor& coefficient, bool params, MapGrads& grads) {
   const DeviceMap& map = tokens.map;
   const at::Tensor dt =
       at::empty(shape(tokens.x, {tokens.x.size(2), map.projections()}), tokens.floats());
+  const at::Tensor sums = params ? tensor_core_sums(tokens) : at::Tensor();
   if (!tokens.empty()) {
-    KernelCall call = call_of(tokens, "grad");
-    add_tokens(call, tokens, columns);
-    if (tokens.on_tensor_cores()) {  // whose tokens carry no coefficient
-      call.add(wide_rows(map, state));
-    } else {
-      call.add(columns_first(state));
-      call.add(coefficient);
-    }
-    map.add_inputs(call, tokens.stabiliser);
-    call.add(dt);
-    call.run();
+    tokens.on_tensor_cores() ? tensor_core_gradient(tokens, columns, state, dt, sums)
+                             : halide_gradient(tokens, columns, state, coefficient, dt);
   }
-  if (params && map.psi()) {
+  if (sums.defined()) {
+    map.psi_inputs().unpack_sums(total(sums, {0, 1, 2}), grads);
+  } else if (params && map.psi()) {
     psi_gradients(tokens, columns, state, coefficient, grads);
   }
   return map.elementwise() ? dt : project_back(tokens, dt, params, grads);

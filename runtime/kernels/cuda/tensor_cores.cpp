@@ -21,12 +21,18 @@ constexpr int64_t kMostBatches = 65535;  ///< the launch grid's z
 
 bool is_half(at::ScalarType type) { return type == at::kBFloat16 || type == at::kHalf; }
 
-bool fits(const MapArgs& map, int64_t size) {
+int64_t table_rows(const MapArgs& map) {
+  return ChannelGroups(map.L, kPsiChannels).count * (map.knots.numel() + 1);
+}
+
+int64_t table_bytes(const MapArgs& map) {
   int halvings = 0;
   while ((int64_t{1} << halvings) <= map.knots.numel()) halvings++;
-  const int64_t rows = ChannelGroups(map.L, kPsiChannels).count * (map.knots.numel() + 1);
-  return tensor::apply_bytes(static_cast<int>(size)) + tensor::table_bytes(halvings, rows) <=
-         kSharedBytes;
+  return tensor::table_bytes(halvings, table_rows(map));
+}
+
+bool fits(const MapArgs& map, int64_t size) {
+  return tensor::apply_bytes(static_cast<int>(size)) + table_bytes(map) <= kSharedBytes;
 }
 
 /// Why not, or "".
@@ -42,7 +48,7 @@ std::string obstacle(const Backend& backend, const Problem& p) {
     }
   }
   if (p.q.size(0) > kMostBatches) return "the batch is beyond the launch grid's z";
-  for (const char* pass : {"kv_state", "apply_state", "grad"}) {
+  for (const char* pass : {"kv_state", "apply_state", "grad", "grad_params"}) {
     const std::string name =
         fmt::format("{}_pwl8_{}{}{}", pass, size, storage_suffix(type), backend.suffix);
     if (!backend.find(name, p.q.device())) return name + " is not built";
@@ -60,6 +66,12 @@ void say_once(const std::string& text) {
 }
 
 }  // namespace
+
+bool tensor_core_sums_fit(const MapArgs& map, int64_t size) {
+  return tensor::grad_bytes(static_cast<int>(size)) + table_bytes(map) +
+             tensor::sums_bytes(table_rows(map)) <=
+         kSharedBytes;
+}
 
 const char* storage_suffix(at::ScalarType storage) {
   return storage == at::kBFloat16 ? "_bf16" : storage == at::kHalf ? "_f16" : "";

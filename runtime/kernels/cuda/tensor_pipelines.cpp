@@ -128,7 +128,7 @@ int apply_state(void** arguments, const Kernel& kernel, int size) {
   return launch(place, kernel, a, token_blocks(a.side), x, kTokenWarps, apply_bytes(size));
 }
 
-int grad(void** arguments, const Kernel& kernel, int size) {
+int grad_of(void** arguments, const Kernel& kernel, int size, bool sums) {
   Reader in(arguments);
   const halide::CudaPlace& place = in.place();
   const halide_buffer_t& x = in.buffer();
@@ -145,7 +145,17 @@ int grad(void** arguments, const Kernel& kernel, int size) {
   a.group = a.side.heads / a.key_heads;
   a.side.map = read_map(in);
   a.dt = in.data<float>();
-  return launch(place, kernel, a, token_blocks(a.side), x, kTokenWarps, apply_bytes(size));
+  a.sums = sums ? in.data<float>() : nullptr;
+  const int64_t shared = grad_bytes(size) + (sums ? sums_bytes(a.side.map.rows) : 0);
+  return launch(place, kernel, a, token_blocks(a.side), x, kTokenWarps, static_cast<int>(shared));
+}
+
+int grad(void** arguments, const Kernel& kernel, int size) {
+  return grad_of(arguments, kernel, size, false);
+}
+
+int grad_params(void** arguments, const Kernel& kernel, int size) {
+  return grad_of(arguments, kernel, size, true);
 }
 
 }  // namespace
@@ -165,3 +175,4 @@ int grad(void** arguments, const Kernel& kernel, int size) {
 LUNA_TENSOR_PASS(kv_state)
 LUNA_TENSOR_PASS(apply_state)
 LUNA_TENSOR_PASS(grad)
+LUNA_TENSOR_PASS(grad_params)

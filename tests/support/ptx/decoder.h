@@ -55,6 +55,7 @@ class Decoder {
   bool decode_warp(Opcode& opcode);
   bool decode_shuffle(Opcode& opcode);
   bool decode_vote(Opcode& opcode);
+  bool decode_match(Opcode& opcode);
   bool decode_reduction(Opcode& opcode);
   bool decode_matrix(Opcode& opcode);
   bool decode_matrix_load(Opcode& opcode);

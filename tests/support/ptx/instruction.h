@@ -27,6 +27,7 @@ enum class Kind : uint8_t {
   kShuffle,
   kVote,
   kReduce,
+  kMatch,
   kMatrixLoad,
   kMatrixMultiply,
   kActiveMask,
