@@ -1,5 +1,5 @@
 // apply_state on tensor cores: den_n = w_n phi(x_n) z and out_n = w_n phi(x_n) S / max(den_n + add,
-// clamp). Features are bfloat16, S and z two of them, sums float32.
+// clamp). Features, S and z are two numbers of bfloat16 each, rounded and rest; sums are float32.
 #include "generators/attention/tensor/products.cuh"
 
 namespace luna::tensor {

@@ -1,6 +1,7 @@
 // The gradient at every projection on tensor cores: dphi_n = scale_n S v_n + last_n z back through
-// phi_l = max(a_l t + c_l, floor): dt = sum_l a_l dphi_l over the channels above the floor. v is
-// bfloat16, S two of them, sums and the rest float32.
+// phi_l = max(a_l t + c_l, floor): dt = sum_l a_l dphi_l over the channels above the floor, and
+// the sums over segments of dphi and dphi t (compiled with LUNA_SUMS=1). S (and v, where it is
+// float16) is two numbers of bfloat16, rounded and rest; all else is float32.
 #include "generators/attention/tensor/products.cuh"
 
 namespace luna::tensor {
@@ -172,9 +173,11 @@ class Grad {
   __device__ void add_sums(const float2& site, float low, float high) {
     const int lane = threadIdx.x % kWarp, row = __float_as_int(site.y) / kLineBytes;
     const uint32_t same = __match_any_sync(0xffffffffu, row);
-    const int before = __popc(same & ((1u << lane) - 1)) / 4;  // quads
+    const unsigned before = __popc(same & ((1u << lane) - 1)) / 4;  // quads
+    const unsigned last = __reduce_max_sync(0xffffffffu, before);
     float4* const sums = sums_of(row);
-    for (int turn = 0; __any_sync(0xffffffffu, turn <= before); turn++) {
+#pragma unroll 1
+    for (unsigned turn = 0; turn <= last; turn++) {
       if (turn == before) {
         const float4 old = *sums;
         *sums = make_float4(old.x + low, old.y + high, fmaf(low, site.x, old.z),

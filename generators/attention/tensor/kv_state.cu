@@ -1,6 +1,6 @@
 // kv_state on tensor cores: sum_n scale_n phi(x_n) (x) [v_n, last_n / scale_n] over the tokens of a
-// slot. Features and columns are bfloat16, sums float32; the last column is two, rounded and the
-// rest.
+// slot. Features (and v, where it is float16) are two numbers of bfloat16 each, rounded and rest;
+// so is the last column, in two columns. Sums are float32.
 #include "generators/attention/tensor/sites.cuh"
 
 namespace luna::tensor {

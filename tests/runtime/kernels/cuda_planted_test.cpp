@@ -145,7 +145,7 @@ class Garden {
   Garden(const std::string& map, at::ScalarType dtype) : dtype_(dtype) {
     case_ = small_case(map);
     case_.shape = {1, 1, 1, 70, 40, 24, 20, 5, 8, 16};
-    if (half()) case_.shape = {1, 1, 1, 270, 70, 32, 32, 16, 8, 100};
+    if (half()) case_.shape = {1, 1, 1, 270, 70, 32, 32, 16, 8, 64};
     case_.mask = MaskKind::random;
     if (case_.spec.learned()) case_.spec.psi = "pwl";
     in_ = make_inputs(case_);
