@@ -279,8 +279,17 @@ Inputs with_params(const Inputs& tokens, const Operator& op, const Size& size, u
   return in;
 }
 
+at::Tensor usual_tokens(const std::string& map, const at::Tensor& x) {
+  const std::string name = map.substr(0, map.find(':'));
+  if (name == "identity") return x.abs();
+  if (name == "rff") return x * (0.3 * std::pow(static_cast<double>(x.size(-1)), -0.25));
+  return name == "rfa" ? x * 0.3 + 1.0 : x;
+}
+
 Inputs draw_inputs(const Operator& op, const Size& size, uint64_t seed) {
-  return with_params(draw_tokens(size, seed), op, size, seed + 1);
+  Inputs tokens = draw_tokens(size, seed);
+  for (at::Tensor* x : {&tokens.q, &tokens.k}) *x = usual_tokens(op.name, *x);
+  return with_params(tokens, op, size, seed + 1);
 }
 
 std::function<void()> pass_task(const Operator& op, const Inputs& leaves,

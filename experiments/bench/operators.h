@@ -70,10 +70,12 @@ const std::vector<Operator>& decode_operators();
 
 /// q, k, v ~ N(0, 1), float32, no parameters. Seed by seed the numbers of peers.py.
 Inputs draw_tokens(const Size& size, uint64_t seed);
+/// N(0, 1) tokens, moved to where the map's denominator is far from zero.
+at::Tensor usual_tokens(const std::string& map, const at::Tensor& x);
 /// The same tokens with parameters of the operator and, where it decodes, a state that has seen
 /// tokens, float32, from a seed of their own.
 Inputs with_params(const Inputs& tokens, const Operator& op, const Size& size, uint64_t seed);
-/// Both.
+/// Both, the tokens usual ones of the operator's map.
 Inputs draw_inputs(const Operator& op, const Size& size, uint64_t seed);
 
 /// One call of one pass on leaves that want gradients: forward without recording them, or forward

@@ -84,14 +84,6 @@ std::vector<Map> maps() {
   return all;
 }
 
-/// N(0, 1) tokens, moved to where the map's denominator is far from zero.
-at::Tensor usual_tokens(const std::string& map, at::Tensor x) {
-  const std::string name = map.substr(0, map.find(':'));
-  if (name == "identity") return x.abs();
-  if (name == "rff") return x * (0.3 * std::pow(static_cast<double>(x.size(-1)), -0.25));
-  return name == "rfa" ? x * 0.3 + 1.0 : x;
-}
-
 std::vector<at::Tensor> draw_params(const ops::Spec& spec, const Configuration& c,
                                     const at::Generator& generator) {
   std::vector<at::Tensor> params;

@@ -25,9 +25,8 @@ constexpr int projection_block(int L) {
   return feature_block(false) / L > kLanes ? feature_block(false) / L : kLanes;
 }
 
-/// Columns of an augmented state (dv values and the normaliser) are padded to a multiple of this:
-/// 32, 64 and 128 values leave next to none of it unused.
-constexpr int kStateColumns = 11;
+/// Columns of a state are summed in blocks of this many.
+constexpr int kStateColumns = 8;
 
 /// Levels of the knot search tree in segment form.
 constexpr int kSegmentLevels = 2;

@@ -31,17 +31,19 @@ Func Favor::features(const Arguments& arguments, const TokenTile& tile) {
   half_scale_ = arguments.scalars.at("half_scale");
   amplitude_ = arguments.scalars.at("amplitude");
   epsilon_ = arguments.scalars.at("epsilon");
-  over_square_ = RDom(0, tile.d, "over_d_square");
+  over_square_ = along(tile.d, "over_d_square");  // zeros beyond d
   square_(at(n_)) = 0.0f;
-  square_(at(n_)) += tile.x(at(over_square_, n_)) * tile.x(at(over_square_, n_));
+  square_(at(n_)) += tile.x(at(over_square_.k, n_)) * tile.x(at(over_square_.k, n_));
   Expr largest;
   if (options_.form != Form::tile) {
     largest = arguments.buffers.at("stabiliser")(at(n_));
   } else {
     const Expr projections = arguments.scalars.at("projections");
-    over_m_ = RDom(0, projections, "over_m");
-    maximum_(n_) = Halide::Float(32).min();
-    maximum_(n_) = Halide::max(maximum_(n_), t_(over_m_, n_));
+    over_m_ = along(projections, "over_m");
+    const Expr lowest = Halide::Float(32).min();
+    maximum_(n_) = lowest;
+    maximum_(n_) =
+        Halide::max(maximum_(n_), Halide::select(over_m_.is_real, t_(over_m_.k, n_), lowest));
     largest = Halide::select(projections == 0, arguments.scalars.at("stabiliser"), maximum_(n_));
   }
   const Expr square =
@@ -59,30 +61,30 @@ FeatureMap::Gradient Favor::gradient(const Arguments& arguments, const Func& dph
   if (options_.form != Form::tile) {
     return projected;
   }
-  over_i_sum_ = RDom(0, projections_, "over_i_sum");
+  over_i_sum_ = along(projections_, "over_i_sum");
   sum_dt_(n_) = 0.0f;
-  sum_dt_(n_) += dt_(over_i_sum_, n_);
+  sum_dt_(n_) += dt_(over_i_sum_.k, n_);
   dx_(j_, n_) = projected.x(j_, n_) - 2.0f * half_scale_ * tile_.x(j_, n_) * sum_dt_(n_);
   return {dx_, projected.sums};
 }
 
 void Favor::schedule_features(const Halide::Target& target, Func out) {
   Projected::schedule_features(target, out);
-  reduce_by_lanes(square_, over_square_, target);
-  reduce_by_lanes(maximum_, over_m_, target);
+  reduce_by_lanes(square_, over_square_);
+  reduce_by_lanes(maximum_, over_m_);
 }
 
 void Favor::schedule_shared(const SharedTile& tile) {
   Projected::schedule_shared({tile.at, tile.features, tile.feature_rows});
   phi_.vectorize(Di_, warp::kVector).unroll(Di_);
   square_.compute_at(phi_, n_).store_in(MemoryType::Register);
-  square_.update().unroll(over_square_, warp::kVector);
+  square_.update().unroll(over_square_.over.x, warp::kVector);
 }
 
 void Favor::schedule_gradient(const Halide::Target& target, const GradientLoops& at) {
   Projected::schedule_gradient(target, at);
   schedule_dt(target);
-  reduce_by_lanes(sum_dt_, over_i_sum_, target);
+  reduce_by_lanes(sum_dt_, over_i_sum_);
 }
 
 const RegisterMap<Favor> kPerformer("performer");

@@ -22,7 +22,7 @@ class Favor : public Projected {
 
  private:
   Func square_{"square"}, maximum_{"maximum"}, sum_dt_{"sum_dt"}, dx_{"dx_favor"};
-  RDom over_square_, over_m_, over_i_sum_;
+  Along over_square_, over_m_, over_i_sum_;
   Expr half_scale_, amplitude_, epsilon_;
 };
 

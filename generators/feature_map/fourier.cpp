@@ -54,9 +54,9 @@ class Fourier : public Projected {
     half_ = arguments.scalars.at("half");
     sines_first_ = arguments.scalars.at("sines_first");
     growth_ = arguments.scalars.at("growth");
-    over_square_ = RDom(0, tile.d, "over_d_square");
+    over_square_ = along(tile.d, "over_d_square");  // zeros beyond d
     square_(n_) = 0.0f;
-    square_(n_) += tile.x(over_square_, n_) * tile.x(over_square_, n_);
+    square_(n_) += tile.x(over_square_.k, n_) * tile.x(over_square_.k, n_);
     const Expr largest = options_.form == Form::rows ? arguments.buffers.at("stabiliser")(n_)
                                                      : arguments.scalars.at("stabiliser");
     const Expr square =
@@ -76,9 +76,9 @@ class Fourier : public Projected {
     if (options_.form == Form::rows) {
       return projected;
     }
-    over_i_sum_ = RDom(0, projections_, "over_i_sum");
+    over_i_sum_ = along(projections_, "over_i_sum");
     power_(n_) = 0.0f;
-    power_(n_) += dphi(over_i_sum_, n_) * phi(over_i_sum_, n_);
+    power_(n_) += dphi(over_i_sum_.k, n_) * phi(over_i_sum_.k, n_);
     dx_fourier_(j_, n_) = projected.x(j_, n_) + 2.0f * growth_ * tile_.x(j_, n_) * power_(n_);
     return {dx_fourier_, projected.sums};
   }
@@ -91,7 +91,7 @@ class Fourier : public Projected {
     Projected::schedule_gradient(target, at);
     schedule_dt(target);
     schedule_factor(target);
-    reduce_by_lanes(power_, over_i_sum_, target);
+    reduce_by_lanes(power_, over_i_sum_);
   }
   void schedule_rows(Func out) override {
     each_by_itself(out);
@@ -101,7 +101,7 @@ class Fourier : public Projected {
 
  private:
   void schedule_factor(const Halide::Target& target) {
-    reduce_by_lanes(square_, over_square_, target);
+    reduce_by_lanes(square_, over_square_);
     factor_.compute_root().store_in(MemoryType::Stack);
   }
 
@@ -111,7 +111,7 @@ class Fourier : public Projected {
   }
 
   Expr half_, sines_first_, growth_;
-  RDom over_square_, over_i_sum_;
+  Along over_square_, over_i_sum_;
   Func square_{"square"}, factor_{"factor"}, power_{"power"}, dx_fourier_{"dx_fourier"};
 };
 

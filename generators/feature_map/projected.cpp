@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "generators/common/numeric.h"
 #include "generators/common/tiles.h"
 #include "generators/common/warp.h"
 
@@ -38,7 +39,7 @@ Expr Projected::padded_features(const Arguments& arguments, const Expr&) const {
 
 void Projected::project(const Arguments& arguments, const TokenTile& tile) {
   tile_ = tile;
-  projections_ = tile.features / channels();
+  projections_ = own_projections_ = tile.features / channels();
   if (options_.form == Form::rows) {
     t_(i_, n_) = arguments.buffers.at("t")(i_, n_);
     return;
@@ -46,7 +47,8 @@ void Projected::project(const Arguments& arguments, const TokenTile& tile) {
   over_d_ = RDom(0, tile.d, "over_d");
   t_block_(at(i_, n_)) = arguments.buffers.at("bias")(i_);
   const Func& proj = arguments.buffers.at("proj");
-  const Expr weight = options_.form == Form::batched ? proj(over_d_, i_) : proj(i_, over_d_);
+  if (options_.form == Form::batched) w_(j_, i_) = proj(j_, i_);
+  const Expr weight = options_.form == Form::batched ? w_(over_d_, i_) : proj(i_, over_d_);
   t_block_(at(i_, n_)) += weight * tile.x(at(over_d_, n_));
   t_(at(i_, n_)) = t_block_(at(i_, n_));
 }
@@ -71,11 +73,13 @@ FeatureMap::Gradient Projected::project_back(const Arguments& arguments) {
   return {dx_, {{dproj_, {whole_d, projections_}}, {dbias_, {projections_}}}};
 }
 
-Func& Projected::per_tile(Func& f) const {
+Func& Projected::per_tile(Func& f) const { return per_tile(f, projections_); }
+
+Func& Projected::per_tile(Func& f, const Expr& projections) const {
   f.compute_root().store_in(MemoryType::Stack);
   for (const Var& v : f.args()) {
     if (v.same_as(i_)) {
-      f.bound(i_, 0, projections_);
+      f.bound(i_, 0, projections);
     } else if (v.same_as(D_)) {
       f.bound(D_, 0, tile_.features);
     }
@@ -94,7 +98,7 @@ void Projected::schedule_projection(const Halide::Target& target) {
   const int lanes = target.natural_vector_size<float>();
   const int width = channels() == 1 ? 2 * lanes : lanes;
   const Var no("no"), ni("ni"), io("io"), ii("ii");
-  per_tile(t_)
+  per_tile(t_, own_projections_)
       .align_bounds(n_, 8)
       .split(n_, no, ni, 8, TailStrategy::RoundUp)
       .split(i_, io, ii, width, TailStrategy::RoundUp)
@@ -132,10 +136,36 @@ void Projected::schedule_gradient(const Halide::Target& target, const GradientLo
   dbias_.update().reorder(i_, over_n_bias_).vectorize(i_, lanes, round_up);
 }
 
-void Projected::reduce_by_lanes(Func& f, const Halide::RVar& over, const Halide::Target& target) {
+Projected::Along Projected::along(const Expr& extent, const std::string& name) const {
+  if (options_.form != Form::tile) {
+    const RDom over(0, extent, name);
+    return {over, over, Halide::cast<bool>(true)};
+  }
+  const RDom over(0, tiles::kLanes, 0, round_up(extent, tiles::kLanes) / tiles::kLanes, name);
+  const Expr k = over.y * tiles::kLanes + over.x;
+  return {over, k, k < extent};
+}
+
+void Projected::reduce_by_lanes(Func& f, const Along& along) {
   f.compute_root().store_in(MemoryType::Stack);
-  f.update().atomic().vectorize(over, target.natural_vector_size<float>(),
-                                TailStrategy::GuardWithIf);
+  Halide::RVar lanes = along.over.x;
+  for (int count = tiles::kLanes; count >= 4; count /= 2) {
+    const Var lane("lane");
+    const Halide::RVar halves("halves"), rest("rest");
+    if (count < tiles::kLanes) {
+      f.update().split(lanes, halves, rest, count);
+      lanes = rest;
+    }
+    Func partial = f.update().rfactor(lanes, lane);
+    partial.compute_at(f, f.args()[0]).store_in(MemoryType::Stack).bound_extent(lane, count);
+    partial.vectorize(lane);
+    if (count < tiles::kLanes) {
+      partial.update().reorder(lane, halves).vectorize(lane).unroll(halves);
+    } else {
+      partial.update().reorder(lane, along.over.y).vectorize(lane);
+    }
+  }
+  f.update().unroll(lanes);
 }
 
 void Projected::schedule_dt(const Halide::Target& target) {
@@ -176,7 +206,14 @@ void Projected::schedule_shared(const SharedTile& tile) {
 
 void Projected::share_projection(const Halide::LoopLevel& block) {
   t_block_.compute_at(block).store_in(MemoryType::Register).unroll(i_);
-  t_block_.update().reorder(i_, over_d_).unroll(i_).unroll(over_d_, warp::kVector);
+  const Halide::RVar vectors("vectors"), one("one");
+  t_block_.update()
+      .split(over_d_, vectors, one, warp::kVector)
+      .reorder(i_, one, vectors)
+      .unroll(i_)
+      .unroll(one);
+  w_.compute_at(t_block_, vectors).store_in(MemoryType::Register).bound_extent(j_, warp::kVector);
+  w_.vectorize(j_).unroll(i_);
 }
 
 }  // namespace luna

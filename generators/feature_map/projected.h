@@ -27,8 +27,16 @@ class Projected : public FeatureMap {
   virtual bool reads_projection() const { return true; }
   /// CPU: the projection, once per tile.
   void schedule_projection(const Halide::Target& target);
-  /// CPU: f(n), a sum or a maximum over `over` and once per tile, by lanes.
-  static void reduce_by_lanes(Func& f, const Halide::RVar& over, const Halide::Target& target);
+  /// A reduction along k < extent; on the CPU in whole vectors, whose last one also reads what is
+  /// beyond and has to be kept out by is_real.
+  struct Along {
+    RDom over;
+    Expr k, is_real;
+  };
+  Along along(const Expr& extent, const std::string& name) const;
+  /// CPU: f(.., n), a sum or a maximum and once per tile: by lanes first, the lanes pairwise. (A
+  /// vectorised reduction would take the lanes one by one.)
+  static void reduce_by_lanes(Func& f, const Along& along);
   /// CPU: dt_, once per tile.
   void schedule_dt(const Halide::Target& target);
   /// Defines t_(i, n).
@@ -46,13 +54,16 @@ class Projected : public FeatureMap {
   Func& own_site(Func& f, const Halide::LoopLevel& site) const;
   /// Computed once per tile, on the stack, with extents known to the vectoriser.
   Func& per_tile(Func& f) const;
+  Func& per_tile(Func& f, const Expr& projections) const;
 
   Var D_{"D"}, i_{"i"}, n_{"n"}, j_{"j"};
-  Expr projections_;  ///< after padding
+  Expr projections_;      ///< after padding
+  Expr own_projections_;  ///< those that are not another one's negative, a multiple of kRowColumns
   Func t_{"t"}, phi_{"phi"}, dt_{"dt"};
 
  private:
   RDom over_d_, over_i_, over_n_, over_n_bias_;
+  Func w_{"w"};  ///< GPU: (j, i), what a lane reads of W at once
   Func t_block_{"t_block"}, dx_{"dx"}, dproj_{"dproj_sum"}, dproj_block_{"dproj_block"};
   Func dbias_{"dbias_sum"};
 };

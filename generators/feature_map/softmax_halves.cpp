@@ -1,12 +1,15 @@
 // Hedgehog (Zhang 2024), softmax form: phi = [softmax(y), softmax(-y)]. The projections are those
-// of y, then those of -y: each half of them is normalised by itself.
+// of y, then those of -y: each half of them is normalised by itself. On the CPU the second half is
+// the first one's negative, and only the gradient projects it back.
 #include "generators/common/numeric.h"
+#include "generators/common/tiles.h"
 #include "generators/feature_map/projected.h"
 
 namespace luna {
 namespace {
 
 using Halide::MemoryType;
+using Halide::select;
 
 class SoftmaxHalves : public Projected {
  public:
@@ -21,42 +24,61 @@ class SoftmaxHalves : public Projected {
   Func features(const Arguments& arguments, const TokenTile& tile) override {
     project(arguments, tile);
     half_ = arguments.scalars.at("half");
-    over_half_ = RDom(0, half_, "over_half");
-    const Expr i = h_ * half_ + over_half_;
-    largest_(h_, n_) = Halide::Float(32).min();
-    largest_(h_, n_) = Halide::max(largest_(h_, n_), t_(i, n_));
-    power_(i_, n_) = exp_nan(t_(i_, n_) - of_half(largest_, i_));
+    over_half_ = along(half_, "over_half");
+    const Expr lowest = Halide::Float(32).min();
+    largest_(h_, n_) = lowest;
+    largest_(h_, n_) =
+        Halide::max(largest_(h_, n_), select(over_half_.is_real, t(h_, over_half_.k), lowest));
+    power_(k_, h_, n_) = exp_nan(t(h_, k_) - largest_(h_, n_));
     total_(h_, n_) = 0.0f;
-    total_(h_, n_) += power_(i, n_);
+    total_(h_, n_) += select(over_half_.is_real, power_(over_half_.k, h_, n_), 0.0f);
     inverse_(h_, n_) = 1.0f / total_(h_, n_);
-    phi_(D_, n_) = power_(D_, n_) * of_half(inverse_, D_);
+    if (options_.form == Form::rows) {
+      const Expr h = select(D_ < half_, 0, 1);
+      phi_(D_, n_) = power_(D_ - h * half_, h, n_) * of_half(inverse_, D_);
+      return phi_;
+    }
+    own_projections_ = round_up(half_, tiles::kRowColumns);
+    phi_(D_, n_) = 0.0f;
+    for (int h = 0; h < 2; h++) {
+      runs_.emplace_back(0, half_, "over_run");
+      phi_(runs_[h] + h * half_, n_) = power_(runs_[h], h, n_) * inverse_(h, n_);
+    }
     return phi_;
   }
 
   Gradient gradient(const Arguments& arguments, const Func& dphi) override {
     const Func phi = given_features(arguments, phi_);
-    over_back_ = RDom(0, half_, "over_back");
-    const Expr i = h_ * half_ + over_back_;
+    over_back_ = along(half_, "over_back");
+    const Expr i = h_ * half_ + over_back_.k;
     dot_(h_, n_) = 0.0f;
-    dot_(h_, n_) += dphi(i, n_) * phi(i, n_);
+    dot_(h_, n_) += select(over_back_.is_real, dphi(i, n_) * phi(i, n_), 0.0f);
     dt_(i_, n_) = phi(i_, n_) * (dphi(i_, n_) - of_half(dot_, i_));
     return project_back(arguments);
   }
 
   void schedule_features(const Halide::Target& target, Func out) override {
     const int lanes = target.natural_vector_size<float>();
+    const auto round_up = Halide::TailStrategy::RoundUp;
     Projected::schedule_features(target, out);
-    per_tile(power_).vectorize(i_, lanes, Halide::TailStrategy::RoundUp);
     for (Func* f : {&largest_, &total_}) {
-      reduce_by_lanes(*f, over_half_, target);
+      reduce_by_lanes(*f, over_half_);
       f->bound(h_, 0, 2);
     }
-    inverse_.compute_root().store_in(Halide::MemoryType::Stack).bound(h_, 0, 2);
+    power_.compute_root().store_in(MemoryType::Stack).bound(h_, 0, 2);
+    power_.bound(k_, 0, own_projections_).vectorize(k_, lanes, round_up);
+    inverse_.compute_root().store_in(MemoryType::Stack).bound(h_, 0, 2);
+    phi_.compute_at(out, n_).store_in(MemoryType::Stack);
+    phi_.bound(D_, 0, tile_.features).vectorize(D_, lanes, round_up);
+    for (int h = 0; h < 2; h++) {
+      phi_.update(h).allow_race_conditions().vectorize(runs_[h], lanes,
+                                                       Halide::TailStrategy::GuardWithIf);
+    }
   }
   void schedule_gradient(const Halide::Target& target, const GradientLoops& at) override {
     Projected::schedule_gradient(target, at);
     schedule_dt(target);
-    reduce_by_lanes(dot_, over_back_, target);
+    reduce_by_lanes(dot_, over_back_);
     dot_.bound(h_, 0, 2);
   }
 
@@ -74,19 +96,23 @@ class SoftmaxHalves : public Projected {
   bool reads_projection() const override { return false; }
 
  private:
-  /// The value of the half that feature D is in.
-  Expr of_half(const Func& f, const Expr& D) const {
-    return Halide::select(D < half_, f(0, n_), f(1, n_));
+  /// Projection k of half h.
+  Expr t(const Expr& h, const Expr& k) const {
+    if (options_.form == Form::rows) return t_(h * half_ + k, n_);
+    return select(h == 0, t_(k, n_), -t_(k, n_));
   }
+  /// The value of the half that feature D is in.
+  Expr of_half(const Func& f, const Expr& D) const { return select(D < half_, f(0, n_), f(1, n_)); }
 
   /// Rows form: of both halves of a token.
   Func of_both(Func f, const Func& out) const {
     return warp::of_token(f, out).bound(h_, 0, 2).unroll(h_);
   }
 
-  Var h_{"h"};
+  Var h_{"h"}, k_{"k"};
   Expr half_;
-  RDom over_half_, over_back_;
+  Along over_half_, over_back_;
+  std::vector<RDom> runs_;
   Func largest_{"largest"}, power_{"power"}, total_{"total"}, inverse_{"inverse"}, dot_{"dot"};
 };
 

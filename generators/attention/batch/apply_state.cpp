@@ -76,7 +76,7 @@ class BatchApplyState : public BatchPass<BatchApplyState> {
         .gpu_lanes(lane_);
     if (int(unroll) > 1) sum_.update().unroll(over_D_.x, unroll);
     const Halide::LoopLevel at(sum_, over_D_.y);
-    stage_x(Halide::LoopLevel(result, block_));
+    stage_kept_x(Halide::LoopLevel(result, block_));
     // S before phi, and nothing shared after it: Halide 21 does not see that the rows are read
     // again in the next round, and gives their memory to what is staged after their last use in
     // this one.

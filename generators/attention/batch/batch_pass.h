@@ -51,23 +51,34 @@ class BatchPass : public MapPass<Pass> {
     }
     bind_rows(x);
     bind_scalars(weight);
+    kept_(n_, h_, b_) = Halide::cast<int>(n_ < tokens_ && is_kept(Expr(weight_(row(n_), h_, b_))));
     rows_(j_, n_, h_, b_) = Halide::select(kept(n_), x(j_, row(n_), h_, b_), 0.0f);
     features_ = feature_map_->padded_features(arguments_, Expr(int(size)));
     return feature_map_->features(arguments_, {rows_, int(size), tokens_, features_, {h_, b_}});
   }
 
-  /// Rows of a tile in shared memory, for maps that read them more than once.
+  /// Rows of a tile in shared memory, for maps that read them more than once, and which of them are
+  /// kept.
+  void stage_kept_x(const Halide::LoopLevel& at) {
+    if (!feature_map_->elementwise()) stage_scalar(kept_, at);
+    stage_x(at);
+  }
   void stage_x(const Halide::LoopLevel& at) {
     if (!feature_map_->elementwise()) {
       warp::stage_rows(rows_, j_, n_, at, size, warp::kTokens);
     }
+  }
+  /// One value a token of a tile in shared memory.
+  void stage_scalar(Func& f, const Halide::LoopLevel& at) const {
+    f.compute_at(at).store_in(Halide::MemoryType::GPUShared).gpu_lanes(n_);
+    f.bound_extent(n_, warp::kTokens);
   }
 
   /// Token n, or the last one past the end.
   Expr row(const Expr& n) const { return Halide::clamp(n, 0, Halide::max(tokens_ - 1, 0)); }
 
   /// Token n exists and its weight is not zero.
-  Expr kept(const Expr& n) const { return n < tokens_ && is_kept(weight_(row(n), h_, b_)); }
+  Expr kept(const Expr& n) const { return kept_(n, h_, b_) != 0; }
 
   /// scale(n) v(e, n) of the tokens that are kept, zero for others; last(n) likewise.
   template <typename Values, typename Scalars>
@@ -75,8 +86,9 @@ class BatchPass : public MapPass<Pass> {
     bind_rows(v);
     bind_scalars(scale);
     bind_scalars(last);
+    scale_(n_, h_, b_) = scale(row(n_), h_, b_);
     values_(e_, n_, h_, b_) =
-        Halide::select(kept(n_), scale(row(n_), h_, b_) * v(e_, row(n_), h_, b_), 0.0f);
+        Halide::select(kept(n_), scale_(n_, h_, b_) * v(e_, row(n_), h_, b_), 0.0f);
     last_(n_, h_, b_) = Halide::select(kept(n_), last(row(n_), h_, b_), 0.0f);
   }
 
@@ -120,9 +132,9 @@ class BatchPass : public MapPass<Pass> {
   Var h_{"h"}, b_{"b"}, lane_{"lane"}, ty_{"ty"};
   /// What a block works on times b: dimension x of the grid, the one without a limit of 65,535.
   Var block_{"block"};
-  Func rows_{"x_rows"};       ///< (j, n, h, b)
-  Func values_{"v_columns"};  ///< (e, n, h, b)
-  Func last_{"last_column"};  ///< (n, h, b)
+  Func rows_{"x_rows"};                                              ///< (j, n, h, b)
+  Func values_{"v_columns"};                                         ///< (e, n, h, b)
+  Func last_{"last_column"}, scale_{"scale_of_row"}, kept_{"kept"};  ///< (n, h, b)
   Func weight_;
   Arguments arguments_;
   Expr tokens_;

@@ -76,9 +76,8 @@ class GradPass : public BatchPass<Pass> {
     values_.bound_extent(e_, kChunk).bound_extent(n_, warp::kTokens);
     values_.align_storage(n_, warp::pitch(warp::kTokens));
     values_.reorder(e_, n_).vectorize(e_, warp::kVector).unroll(e_).gpu_lanes(n_);
-    last_.compute_at(block).store_in(MemoryType::GPUShared).gpu_lanes(n_);
-    last_.bound_extent(n_, warp::kTokens);
-    this->stage_x(block);
+    this->stage_scalar(last_, block);
+    this->stage_kept_x(block);
     feature_map_->schedule_shared({block, this->feature_group(), true, true});
   }
 

@@ -60,10 +60,9 @@ class BatchKvState : public BatchPass<BatchKvState> {
     sum_.update().reorder(k_, l_, tile_.x, lane_, tile_.y).unroll(k_).unroll(l_).gpu_lanes(lane_);
     if (int(unroll) > 1) sum_.update().unroll(tile_.x, unroll);
     const Halide::LoopLevel at(sum_, tile_.y);
-    stage_x(at);
+    stage_kept_x(at);
     warp::stage_rows(values_, e_, n_, at, size, warp::kTokens);
-    last_.compute_at(at).store_in(Halide::MemoryType::GPUShared).gpu_lanes(n_);
-    last_.bound_extent(n_, warp::kTokens);
+    stage_scalar(last_, at);
     feature_map_->schedule_shared({at, feature_group(), true});
   }
 

@@ -1,4 +1,5 @@
-// out(i, n) = sum_k rows(i, k) c(k, n), or added to out: every matrix product of every pass. Rows
+// out(i, n) = factor(n) sum_k rows(i, k) c(k, n), or added to out: every matrix product of every
+// pass. Rows
 // are read as vectors, coefficients one by one with any strides, so that neither operand is ever
 // copied or transposed:
 //   state      S(D, e) += phi(D, n) columns(e, n)      apply     out(e, n) = S(e, D) phi(D, n)
@@ -11,12 +12,12 @@ namespace luna {
 class TileProduct : public TilePipeline<TileProduct> {
  public:
   Halide::GeneratorParam<bool> adds{"adds", false};
-  Halide::GeneratorParam<int> block{"block", 8};  ///< out's extent n is a multiple
   // The schedule: vectors of i and values of n in registers (0: by their number), k at a time.
   Halide::GeneratorParam<int> vectors{"vectors", 0}, tokens{"tokens", 0}, unroll{"unroll", 1};
   Input<Buffer2> rows{"rows"};  // (i, k), i padded to kRowColumns
   Input<Buffer2> c{"c"};        // (k, n)
-  Output<Buffer2> out{"out"};   // (i, n)
+  Input<Buffer1> factor{"factor"};
+  Output<Buffer2> out{"out"};  // (i, n)
 
   void generate() {
     const Expr K = c.dim(0).extent();
@@ -31,14 +32,15 @@ class TileProduct : public TilePipeline<TileProduct> {
     sum_(i_, n_) += part_(i_, n_, over_block);
     if (adds) {
       result_(i_, n_) = Halide::undef<float>();
-      result_(i_, n_) += sum_(i_, n_);
+      result_(i_, n_) += factor(n_) * sum_(i_, n_);
     } else {
-      result_(i_, n_) = sum_(i_, n_);
+      result_(i_, n_) = factor(n_) * sum_(i_, n_);
     }
     out = result_;
     bind_tile(rows);
     bind_tile(out);
     rows.dim(0).set_bounds(0, out.dim(0).extent());
+    bind_scalars(factor);
     c.dim(0).set_min(0).set_stride(Expr());
     c.dim(1).set_bounds(0, out.dim(1).extent()).set_stride(Expr());
     over_block_ = over_block;
@@ -46,15 +48,12 @@ class TileProduct : public TilePipeline<TileProduct> {
   }
 
   void schedule() {
-    // Two vectors x `block` accumulators; with 16 registers half of that.
-    const bool large = int(block) > 8;
-    const int usual_width = lanes() == 16 ? 32 : large ? lanes() : 2 * lanes();
-    const int usual_tokens = lanes() == 16 || large ? int(block) : int(block) / 2;
-    const int width = int(vectors) ? int(vectors) * lanes() : usual_width;
-    const int at_once = int(tokens) ? int(tokens) : usual_tokens;
-    _halide_user_assert(tiles::kRowColumns % width == 0 && int(block) % at_once == 0)
-        << "tile_product: rows are padded to " << tiles::kRowColumns << ", n to " << int(block)
-        << ": no blocks of " << width << " x " << at_once << "\n";
+    // Two vectors x 8 accumulators; with 16 registers half of that.
+    const int width = (int(vectors) ? int(vectors) : 2) * lanes();
+    const int at_once = int(tokens) ? int(tokens) : lanes() == 16 ? 8 : 4;
+    _halide_user_assert(tiles::kRowColumns % width == 0 && tiles::kTokenBlock % at_once == 0)
+        << "tile_product: rows are padded to " << tiles::kRowColumns << ", n to "
+        << tiles::kTokenBlock << ": no blocks of " << width << " x " << at_once << "\n";
     const Var io("io"), ii("ii"), no("no"), ni("ni");
     const auto tiled = [&](auto stage) {
       stage.split(i_, io, ii, width, kRoundUp)

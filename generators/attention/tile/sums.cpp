@@ -71,6 +71,37 @@ class TileSquares : public TilePipeline<TileSquares> {
   }
 };
 
+/// column(D) += sum_n c(n) phi(D, n), in place: 4 sums at a time, so that none waits for the one
+/// before it.
+class TileColumn : public TilePipeline<TileColumn> {
+ public:
+  Input<Buffer2> phi{"phi"};
+  Input<Buffer1> c{"c"};
+  Output<Buffer1> column{"column"};
+
+  void generate() {
+    constexpr int kSums = 4;
+    static_assert(tiles::kTokenBlock % kSums == 0, "tokens come in whole blocks");
+    const RDom over_n(0, phi.dim(1).extent() / kSums, "over_n");
+    const Var k("k"), jo("jo"), ji("ji");
+    Func partial("partial"), result("result");
+    const Expr n = over_n * kSums + k;
+    partial(j_, k) = 0.0f;
+    partial(j_, k) += c(n) * phi(j_, n);
+    result(j_) = Halide::undef<float>();
+    result(j_) += (partial(j_, 0) + partial(j_, 1)) + (partial(j_, 2) + partial(j_, 3));
+    column = result;
+    bind_tile(phi);
+    bind_scalars(c);
+    const int width = tiles::kRowColumns;
+    result.update().split(j_, jo, ji, width, kRoundUp).vectorize(ji, lanes());
+    partial.compute_at(result, jo).store_in(Halide::MemoryType::Register);
+    partial.bound_extent(j_, width).bound_extent(k, kSums);
+    partial.vectorize(j_, lanes()).unroll(j_).unroll(k);
+    partial.update().reorder(j_, k, over_n).vectorize(j_, lanes()).unroll(j_).unroll(k);
+  }
+};
+
 /// largest(i) = max(largest(i), max_n t(i, n)) over tokens of nonzero weight, in place.
 class TileMaximum : public TilePipeline<TileMaximum> {
  public:
@@ -93,6 +124,7 @@ class TileMaximum : public TilePipeline<TileMaximum> {
 
 }  // namespace luna
 
+HALIDE_REGISTER_GENERATOR(luna::TileColumn, tile_column)
 HALIDE_REGISTER_GENERATOR(luna::TileDot, tile_dot)
 HALIDE_REGISTER_GENERATOR(luna::TileMaximum, tile_maximum)
 HALIDE_REGISTER_GENERATOR(luna::TileSquares, tile_squares)

@@ -49,12 +49,6 @@ struct CausalProduct {
   }
 };
 
-/// A 1 for every token: what the normaliser's column sums features with.
-Matrix ones(int64_t tokens) {
-  static float one = 1.0f;
-  return {&one, 1, 1, tokens, 0};
-}
-
 /// The keys and values of a chunk.
 class KeyTiles {
  public:
@@ -62,8 +56,8 @@ class KeyTiles {
       : features(map, p.k, p.k_weight, kChunk), tile_(p.v.size(3), kChunk), v_(p.v) {}
   void compute(const Task& task, int64_t n, int64_t tokens) {
     features.compute(n, tokens);
-    values_ =
-        v_.rows(task.b, task.h, n, tokens, features.weight(), features.weight_is_one(), tile_);
+    values_ = v_.rows(task.b, task.h, n, tokens, features.weight(), features.weight_is_one(), 0.0f,
+                      tile_);
   }
   /// (e, n), dv columns.
   Matrix values() const { return values_.first0(v_.width()); }
@@ -145,7 +139,7 @@ class ChunkOutputs {
       *den_.at(task.b, task.h, n + t) = factor_[t];
       factor_[t] = 1.0f / denominator_rule(factor_[t], rule_);
     }
-    o_.store(task.b, task.h, n, tokens, sums_, factor_.data());
+    o_.store(task.b, task.h, n, tokens, sums, factor_.data());
   }
 
  private:
@@ -251,20 +245,20 @@ void query_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& 
           const bool last = g + 1 == group_of(p);
           queries.start_gradient(own, task.h, params.of(index));
           queries.compute(n, tokens);
-          const Tile& columns =
-              quotient.compute(own.b, own.h, n, tokens, queries.weight(), queries.weight_is_one());
+          const Matrix w =
+              quotient.compute(own.b, own.h, n, tokens, queries.weight(), queries.weight_is_one())
+                  .matrix(padded);
           if (strips.slots() > 1) {
-            state_add(queries.phi(), by_token(columns, padded, dv), R.of(index));
+            state_add(queries.phi(), w, w.part0(dv, 1), dv, R.of(index));
           }
           if (!through_map) return;
-          const Matrix phi = keys.features.phi(), w = columns.matrix(padded);
+          const Matrix phi = keys.features.phi();
           const Matrix out = dphi.matrix(padded), T = state.columns();
           CausalProduct{phi, keys.values(), w, out, T.first1(dv), /*adds=*/false, last}.run(
               Order::forward);
           CausalProduct{phi, ones(padded), w.part0(dv, 1), out, T.part1(dv, 1), /*adds=*/true, last}
               .run(Order::forward);
-          const Tile& dx = queries.gradient(dphi);
-          if (dq.defined()) dq.store(own.b, own.h, n, tokens, dx);
+          queries.gradient(dphi, dq);
         });
       });
     }
@@ -300,6 +294,8 @@ void key_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& k_
         keys.compute(task, n, tokens);
         const int64_t padded = keys.features.padded();
         const Matrix phi = keys.features.phi(), out = dphi.matrix(padded);
+        const Matrix values =
+            dv.target(task.b, task.h, n, tokens, !keys.features.weight_is_one(), dvalues);
         for_each_query_head(p, task, [&](int64_t g, const Task& own) {
           FeatureTiles& queries = tiles[g];
           const RunningState& state = states[g];
@@ -315,22 +311,21 @@ void key_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& k_
           CausalProduct{queries.phi(), columns.part0(width, 1), ones(padded),
                         out,           T.part1(width, 1),       /*adds=*/true}
               .run(Order::reverse);
-          CausalProduct{columns, queries.phi(), phi, dvalues.matrix(padded), state.rows(), adds}
-              .run(Order::reverse);
+          CausalProduct{columns, queries.phi(), phi, values, state.rows(), adds}.run(
+              Order::reverse);
         });
         if (dv.defined()) {
           for (int64_t k = 0; k < tokens; k++) {
             products[k] = keys.features.weight()[k] == 0 ? 0.0f : 1.0f;
           }
-          dv.store(task.b, task.h, n, tokens, dvalues, products.data(), /*selects=*/true);
+          dv.store_target(task.b, task.h, n, tokens, values, products.data(), /*selects=*/true);
         }
         if (power.defined()) {
           dot(phi, out, products.data());
           for (int64_t k = 0; k < tokens; k++) *powers.at(task.b, task.h, n + k) = products[k];
         }
         if (!dk.defined() && !wants_params) return;
-        const Tile& dx = keys.features.gradient(dphi);
-        if (dk.defined()) dk.store(task.b, task.h, n, tokens, dx);
+        keys.features.gradient(dphi, dk);
       });
     }
   });

@@ -156,7 +156,8 @@ void decode_step(const Problem& p, const at::Tensor& state, const at::Tensor& no
         const int64_t head = order.key_head(task.h, token);
         pass.run(b, head, phi_k.row(n), phi_q.row(n * order.group), values.row(n));
         for (float& den : pass.den()) den = 1.0f / denominator_rule(den, p.denominator);
-        outputs.store(b, head, 0, order.group, pass.out(), pass.den().data());
+        outputs.store(b, head, 0, order.group, pass.out().matrix(padded_tokens(order.group)),
+                      pass.den().data());
       }
     }
   });

@@ -35,15 +35,16 @@ void add_states(const Problem& p, const PackedMap& map, const Tasks& tasks, int6
   const TokenRows v(p.v);
   tasks.run([&](int64_t begin, int64_t end) {
     FeatureTiles keys(map, p.k, p.k_weight, tile);
-    const Tile values(augmented_columns(v.width()), tile);
+    const Tile columns(augmented_columns(v.width()), tile);
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
       if (task.slot >= slots) continue;
       keys.start(task, task.h);
       for_each_tile(task, tile, [&](int64_t n, int64_t tokens) {
         keys.compute(n, tokens);
-        v.load(task.b, task.h, n, tokens, keys.weight(), 1.0f, values);
-        state_add(keys.phi(), by_token(values, keys.padded(), v.width()), states.of(index));
+        const Matrix values =
+            v.rows(task.b, task.h, n, tokens, keys.weight(), keys.weight_is_one(), 1.0f, columns);
+        state_add(keys.phi(), values, ones(keys.padded()), v.width(), states.of(index));
       });
     }
   });
@@ -69,13 +70,14 @@ void feature_apply(const Problem& p, const PackedMap& map, Forward& result) {
       queries.start(task, task.h * Hk / H);
       for_each_tile(task, tile, [&](int64_t n, int64_t tokens) {
         queries.compute(n, tokens);
-        product(of_head(states, head), queries.phi(), sums.matrix(queries.padded()));
         dot(queries.phi(), z.first1(queries.padded()), factor.data());
         for (int64_t k = 0; k < tokens; k++) {
           *den.at(task.b, task.h, n + k) = factor[k];
           factor[k] = 1.0f / denominator_rule(factor[k], p.denominator);
         }
-        o.store(task.b, task.h, n, tokens, sums, factor.data());
+        const Matrix out = o.target(task.b, task.h, n, tokens, /*selected=*/false, sums);
+        product(of_head(states, head), queries.phi(), out, factor.data());
+        o.store_target(task.b, task.h, n, tokens, out);
       });
     }
   });
@@ -105,11 +107,11 @@ void feature_query_gradients(const Problem& p, const PackedMap& map, const Forwa
         const int64_t padded = queries.padded();
         const Tile& columns =
             quotient.compute(task.b, task.h, n, tokens, queries.weight(), queries.weight_is_one());
-        state_add(queries.phi(), by_token(columns, padded, dv), states.of(index));
+        const Matrix w = columns.matrix(padded);
+        state_add(queries.phi(), w, w.part0(dv, 1), dv, states.of(index));
         if (!dq.defined() && !wants_params) return;
-        product(S.first1(dv + 1), columns.matrix(padded).first0(dv + 1), dphi.matrix(padded));
-        const Tile& dx = queries.gradient(dphi);
-        if (dq.defined()) dq.store(task.b, task.h, n, tokens, dx);
+        product(S.first1(dv + 1), w.first0(dv + 1), dphi.matrix(padded));
+        queries.gradient(dphi, dq);
       });
     }
   });
@@ -141,9 +143,10 @@ void feature_key_gradients(const Problem& p, const PackedMap& map,
         keys.compute(n, tokens);
         const int64_t padded = keys.padded();
         if (dv.defined()) {
-          product(of_head(rows, head), keys.phi(), dvalues.matrix(padded));
+          const Matrix out = dv.target(task.b, task.h, n, tokens, !keys.weight_is_one(), dvalues);
+          product(of_head(rows, head), keys.phi(), out);
           for (int64_t k = 0; k < tokens; k++) products[k] = keys.weight()[k] == 0 ? 0.0f : 1.0f;
-          dv.store(task.b, task.h, n, tokens, dvalues, products.data(), /*selects=*/true);
+          dv.store_target(task.b, task.h, n, tokens, out, products.data(), /*selects=*/true);
         }
         if (!through_map) return;
         v.load(task.b, task.h, n, tokens, keys.weight(), 1.0f, values);
@@ -154,8 +157,7 @@ void feature_key_gradients(const Problem& p, const PackedMap& map,
           for (int64_t k = 0; k < tokens; k++) *powers.at(task.b, task.h, n + k) = products[k];
         }
         if (!dk.defined() && !wants_params) return;
-        const Tile& dx = keys.gradient(dphi);
-        if (dk.defined()) dk.store(task.b, task.h, n, tokens, dx);
+        keys.gradient(dphi, dk);
       });
     }
   });

@@ -71,25 +71,27 @@ void FeatureTiles::point_values(TileCall& call, int at) const {
 void FeatureTiles::compute(int64_t n, int64_t tokens) {
   padded_ = padded_tokens(tokens);
   const float* weight = weights_.of(task_, n, tokens);
-  x_rows_ = rows_.rows(task_.b, task_.h, n, tokens, weight, weights_.are_one(), x_);
+  x_rows_ = rows_.rows(task_.b, task_.h, n, tokens, weight, weights_.are_one(), 0.0f, x_);
   if (map_.located()) map_.locate(x_rows_, sites());
   features_->point(kX, x_rows_.data, padded_, x_rows_.stride1);
   features_->point(kWeight, weight, padded_);
   features_->point(phi_at_, phi_.data(), padded_);
   first_ = n;
+  tokens_ = tokens;
   point_values(*features_, values_at_);
   features_->run();
 }
 
-const Tile& FeatureTiles::gradient(const Tile& dphi) {
+void FeatureTiles::gradient(const Tile& dphi, const TokenRows& dx) {
+  const Matrix out = dx.target(task_.b, task_.h, first_, tokens_, /*selected=*/false, dx_);
   grad_->point(kX, x_rows_.data, padded_, x_rows_.stride1);
   grad_->point(kWeight, weights_.data(), padded_);
   grad_->point(kPhi, phi_.data(), padded_);
   grad_->point(kDphi, dphi.data(), padded_);
-  grad_->point(dx_at_, dx_.data(), padded_);
+  grad_->point(dx_at_, out.data, padded_, out.stride1);
   point_values(*grad_, grad_values_at_);
   grad_->run();
-  return dx_;
+  if (dx.defined()) dx.store_target(task_.b, task_.h, first_, tokens_, out);
 }
 
 }  // namespace luna::kernels

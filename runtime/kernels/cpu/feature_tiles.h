@@ -28,8 +28,9 @@ class FeatureTiles {
   bool weight_is_one() const { return weights_.are_one(); }
   int64_t padded() const { return padded_; }
 
-  /// dx of the last compute()'s tokens from the gradient at phi, and the parameters' sums.
-  const Tile& gradient(const Tile& dphi);
+  /// The last compute()'s tokens of dx (undefined: of none) from the gradient at phi, and the
+  /// parameters' sums.
+  void gradient(const Tile& dphi, const TokenRows& dx);
 
  private:
   /// Appends what both pipelines begin with.
@@ -42,7 +43,7 @@ class FeatureTiles {
   TokenWeights weights_;
   Task task_{-1, -1, -1, 0, 0};
   const float* sums_ = nullptr;  ///< of grad_
-  int64_t first_ = 0, padded_ = 0;
+  int64_t first_ = 0, tokens_ = 0, padded_ = 0;
   Matrix x_rows_{};  ///< of the last compute(): in x_, or where the tokens lie
   Tile x_, phi_, dx_;
   Tile t_, segment_;  ///< sites of maps that are located first

@@ -84,7 +84,7 @@ std::pair<at::Tensor, MapGrads> power_grad(const at::Tensor& x, const MapArgs& a
       for_each_tile(task, kGradTokens, [&](int64_t n, int64_t tokens) {
         tiles.compute(n, tokens);
         weigh(tiles.phi(), features.const_data_ptr<float>(), dphi.matrix(tiles.padded()));
-        dx.store(task.b, task.h, n, tokens, tiles.gradient(dphi));
+        tiles.gradient(dphi, dx);
         sums.flush(index);
       });
     }

@@ -23,7 +23,7 @@ const Tile& QuotientColumns::compute(int64_t b, int64_t h, int64_t n, int64_t to
     factor_[k] = k < tokens ? 1.0f / denominator_rule(den[k * den_.row], rule_) : 0.0f;
   }
   grad_.load(b, h, n, tokens, weight, 0.0f, columns_, factor_.data());
-  const Matrix o = o_.rows(b, h, n, tokens, weight, weight_is_one, outputs_);
+  const Matrix o = o_.rows(b, h, n, tokens, weight, weight_is_one, 0.0f, outputs_);
   // s from the very columns that S is multiplied with: where S w and s z cancel (one key, constant
   // features), their rounding errors then cancel too.
   dot(o, columns_.matrix(padded).first0(o.extent0), s_.data());

@@ -80,8 +80,4 @@ void RunningState::store(float* S, float* z) const {
   copy(normaliser.unsqueeze(1), z, 1);
 }
 
-Matrix by_token(const Tile& columns, int64_t tokens, int64_t dv) {
-  return columns.matrix(tokens).first0(augmented_columns(dv)).transposed();
-}
-
 }  // namespace luna::kernels

@@ -46,7 +46,4 @@ class RunningState {
   at::Tensor columns_, rows_;
 };
 
-/// Columns of a tile as coefficients of state_add: (token, e).
-Matrix by_token(const Tile& columns, int64_t tokens, int64_t dv);
-
 }  // namespace luna::kernels

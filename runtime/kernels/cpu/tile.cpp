@@ -4,6 +4,7 @@
 
 #include "runtime/halide/error.h"
 #include "runtime/kernels/registry.h"
+#include "tile_column.h"
 #include "tile_dot.h"
 #include "tile_load_bf16.h"
 #include "tile_load_f16.h"
@@ -23,7 +24,7 @@ constexpr int64_t kTileFloats = 8192;
 constexpr int64_t kMinTokens = 64, kMaxTokens = 256;
 
 constexpr halide_type_t kFloat32(halide_type_float, 32);
-constexpr float kOne = 1.0f;
+const float kOne = 1.0f;
 
 int32_t narrow(int64_t value) {
   TORCH_CHECK_VALUE(value <= std::numeric_limits<int32_t>::max(), "luna: a stride of ", value,
@@ -78,14 +79,31 @@ void check(int code, const char* name) {
   if (code) halide::fail(code, name);
 }
 
-/// A pipeline of two inputs and an output that schedules may exchange.
-void run(const Pipeline& pipeline, const char* name, const Matrix& a, const Matrix& b,
-         const Matrix& out) {
-  View views[] = {View(a), View(b), View(out)};
-  void* arguments[] = {static_cast<halide_buffer_t*>(views[0]),
-                       static_cast<halide_buffer_t*>(views[1]),
-                       static_cast<halide_buffer_t*>(views[2])};
+/// A product's pipeline, which schedules may exchange.
+void run(const Pipeline& pipeline, const char* name, const Matrix& rows, const Matrix& c,
+         const Matrix& out, const float* factor) {
+  View views[] = {View(rows), View(c), View(factor ? factor : &kOne, out.extent1, factor ? 1 : 0),
+                  View(out)};
+  void* arguments[] = {
+      static_cast<halide_buffer_t*>(views[0]), static_cast<halide_buffer_t*>(views[1]),
+      static_cast<halide_buffer_t*>(views[2]), static_cast<halide_buffer_t*>(views[3])};
   check(pipeline(arguments), name);
+}
+
+/// Asks for memory that will be written, row after row: a product would ask for it column block by
+/// column block, and wait (measured at N 4096, d 64: a tenth of the forward pass).
+void touch(const Matrix& m) {
+  constexpr int64_t kLine = 64 / sizeof(float);
+  for (int64_t n = 0; n < m.extent1; n++) {
+    const float* row = m.data + n * m.stride1;
+    for (int64_t i = 0; i < m.extent0; i += kLine) __builtin_prefetch(row + i, 1, 2);
+  }
+}
+
+bool aligned(const Matrix& m) {
+  constexpr int64_t kBytes = 64;
+  return reinterpret_cast<uintptr_t>(m.data) % kBytes == 0 &&
+         m.stride1 * static_cast<int64_t>(sizeof(float)) % kBytes == 0;
 }
 
 }  // namespace
@@ -121,23 +139,38 @@ void TokenRows::load(int64_t b, int64_t h, int64_t n, int64_t tokens, const floa
         "tile_load");
 }
 
-void TokenRows::store(int64_t b, int64_t h, int64_t n, int64_t tokens, const Tile& tile,
+void TokenRows::store(int64_t b, int64_t h, int64_t n, int64_t tokens, const Matrix& rows,
                       const float* factor, bool selects) const {
   const Storage& storage = storage_of(dtype_);
   View out(at(b, h, n), storage.type, width_, 1, tokens, row_);
-  check(storage.store(View(tile.matrix(padded_tokens(tokens))),
-                      View(factor ? factor : &kOne, tokens, factor ? 1 : 0), selects, out),
+  check(storage.store(View(rows), View(factor ? factor : &kOne, tokens, factor ? 1 : 0), selects,
+                      out),
         "tile_store");
 }
 
 Matrix TokenRows::rows(int64_t b, int64_t h, int64_t n, int64_t tokens, const float* weight,
-                       bool weight_is_one, const Tile& tile) const {
-  if (weight_is_one && dtype_ == at::kFloat && width_ == tile.width() &&
-      tokens == padded_tokens(tokens) && row_ > 0) {
-    return {reinterpret_cast<float*>(at(b, h, n)), width_, 1, tokens, row_};
-  }
-  load(b, h, n, tokens, weight, 0.0f, tile);
+                       bool weight_is_one, float beyond, const Tile& tile) const {
+  if (weight_is_one && lie_in_tile(tokens)) return in_place(b, h, n, tokens);
+  load(b, h, n, tokens, weight, beyond, tile);
   return tile.matrix(padded_tokens(tokens));
+}
+
+Matrix TokenRows::target(int64_t b, int64_t h, int64_t n, int64_t tokens, bool selected,
+                         const Tile& tile) const {
+  if (defined() && !selected && lie_in_tile(tokens)) {
+    const Matrix own = in_place(b, h, n, tokens);
+    if (aligned(own)) {
+      touch(own);
+      return own;
+    }
+  }
+  return tile.matrix(padded_tokens(tokens));
+}
+
+void TokenRows::store_target(int64_t b, int64_t h, int64_t n, int64_t tokens, const Matrix& target,
+                             const float* factor, bool selects) const {
+  if (reinterpret_cast<char*>(target.data) == at(b, h, n)) return;
+  store(b, h, n, tokens, target, factor, selects);
 }
 
 const float* TokenWeights::of(const Task& task, int64_t n, int64_t tokens) {
@@ -148,15 +181,25 @@ const float* TokenWeights::of(const Task& task, int64_t n, int64_t tokens) {
   return values;
 }
 
-void product(const Matrix& rows, const Matrix& c, const Matrix& out) {
+void product(const Matrix& rows, const Matrix& c, const Matrix& out, const float* factor) {
   static const Pipeline& pipeline = pipeline_slot("tile_product");
-  run(pipeline, "tile_product", rows, c, out);
+  run(pipeline, "tile_product", rows, c, out, factor);
 }
 
-void state_add(const Matrix& phi, const Matrix& columns, const Matrix& state) {
+void state_add(const Matrix& phi, const Matrix& columns, const Matrix& last, int64_t dv,
+               const Matrix& state) {
   static const Pipeline& pipeline = pipeline_slot("tile_state_add");
-  run(pipeline, "tile_state_add", phi, columns, state);
+  const int64_t padded = tiles::round_up(dv, tiles::kStateColumns);
+  run(pipeline, "tile_state_add", phi, columns.first0(padded).transposed(), state.first1(padded),
+      nullptr);
+  if (padded > dv) return;
+  const Matrix column = state.part1(dv, 1);
+  check(tile_column(View(phi), View(last.data, phi.extent1, last.stride1),
+                    View(column.data, column.extent0)),
+        "tile_column");
 }
+
+Matrix ones(int64_t tokens) { return {const_cast<float*>(&kOne), 1, 1, tokens, 0}; }
 
 void dot(const Matrix& a, const Matrix& b, float* sum) {
   check(tile_dot(View(a), View(b), View(sum, a.extent1)), "tile_dot");

@@ -68,15 +68,30 @@ class TokenRows {
   /// The tokens as a tile would have them: where they lie, if nothing has to be padded, widened or
   /// selected, else loaded into `tile`. weight_is_one: no token is selected out.
   Matrix rows(int64_t b, int64_t h, int64_t n, int64_t tokens, const float* weight,
-              bool weight_is_one, const Tile& tile) const;
-  /// The tile's tokens times factor[token] (nullptr: 1) into tokens n, ...; `selects`: 0 where the
-  /// factor is 0.
-  void store(int64_t b, int64_t h, int64_t n, int64_t tokens, const Tile& tile,
+              bool weight_is_one, float beyond, const Tile& tile) const;
+  /// Where tokens n, ... may be written: where they lie, if nothing has to be padded, narrowed or
+  /// `selected`, else `tile`; store() then takes them from there.
+  Matrix target(int64_t b, int64_t h, int64_t n, int64_t tokens, bool selected,
+                const Tile& tile) const;
+  /// The tokens of a tile times factor[token] (nullptr: 1) into tokens n, ...; `selects`: 0 where
+  /// the factor is 0.
+  void store(int64_t b, int64_t h, int64_t n, int64_t tokens, const Matrix& rows,
              const float* factor = nullptr, bool selects = false) const;
+  /// What a target() was filled with into tokens n, ...
+  void store_target(int64_t b, int64_t h, int64_t n, int64_t tokens, const Matrix& target,
+                    const float* factor = nullptr, bool selects = false) const;
 
  private:
   char* at(int64_t b, int64_t h, int64_t n) const {
     return data_ + (b * batch_ + h * head_ + n * row_) * element_;
+  }
+  /// Whether these tokens lie as a tile's would.
+  bool lie_in_tile(int64_t tokens) const {
+    return dtype_ == at::kFloat && width_ % tiles::kRowColumns == 0 &&
+           tokens == padded_tokens(tokens) && row_ > 0;
+  }
+  Matrix in_place(int64_t b, int64_t h, int64_t n, int64_t tokens) const {
+    return {reinterpret_cast<float*>(at(b, h, n)), width_, 1, tokens, row_};
   }
   char* data_ = nullptr;
   int64_t batch_ = 0, head_ = 0, row_ = 0, width_ = 0, element_ = 0;
@@ -101,10 +116,16 @@ class TokenWeights {
   Tile values_;  ///< for its alignment
 };
 
-/// out(i, n) = sum_k rows(i, k) c(k, n); i padded to kRowColumns, n to kTokenBlock.
-void product(const Matrix& rows, const Matrix& c, const Matrix& out);
-/// state(D, e) += sum_n phi(D, n) columns(n, e); e padded to kStateColumns.
-void state_add(const Matrix& phi, const Matrix& columns, const Matrix& state);
+/// out(i, n) = factor[n] sum_k rows(i, k) c(k, n), without a factor 1; i padded to kRowColumns, n
+/// to kTokenBlock.
+void product(const Matrix& rows, const Matrix& c, const Matrix& out, const float* factor = nullptr);
+/// state(D, e) += sum_n phi(D, n) columns(e, n), e <= dv. columns has dv columns and, where these
+/// are no whole blocks of kStateColumns, the last one after them; else that is `last`, by its
+/// tokens.
+void state_add(const Matrix& phi, const Matrix& columns, const Matrix& last, int64_t dv,
+               const Matrix& state);
+/// A 1 for every token.
+Matrix ones(int64_t tokens);
 /// sum[n] = sum_k a(k, n) b(k, n); stride1 of b may be 0.
 void dot(const Matrix& a, const Matrix& b, float* sum);
 /// out(D, n) = c[D] phi(D, n).
