@@ -128,8 +128,8 @@ double pipeline_cost(const std::string& pipeline) {
   for (const bench::Operator* op : fused_operators()) {
     const std::string map = op->map == "luna" ? "pwl" : op->map;
     if (pipeline.find("_" + map) == std::string::npos) continue;
-    for (const Prediction& one : predict(*op, size, bench::Pass::kForwardBackward,
-                                        at::kFloat, pipeline)) {
+    for (const Prediction& one :
+         predict(*op, size, bench::Pass::kForwardBackward, at::kFloat, pipeline)) {
       return one.issue_ns();
     }
   }
