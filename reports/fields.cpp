@@ -15,8 +15,10 @@ std::optional<double> number(const json& object, const char* key) {
 }
 
 std::optional<int64_t> integer(const json& object, const char* key) {
+  constexpr double kBeyond = 9.2e18;  // of int64
   const auto value = number(object, key);
-  return value ? std::optional<int64_t>(std::llround(*value)) : std::nullopt;
+  return value && std::abs(*value) < kBeyond ? std::optional<int64_t>(std::llround(*value))
+                                             : std::nullopt;
 }
 
 std::optional<double> share(const json& object, const char* key) {

@@ -10,7 +10,7 @@ namespace luna::reports {
 
 /// A finite number.
 std::optional<double> number(const nlohmann::json& object, const char* key);
-/// A finite number, rounded.
+/// A number within int64, rounded.
 std::optional<int64_t> integer(const nlohmann::json& object, const char* key);
 /// A number in [0, 1]; anything else is no accuracy.
 std::optional<double> share(const nlohmann::json& object, const char* key);

@@ -40,7 +40,12 @@ struct LunaOptions : AttentionOptions {
   bool nonneg = true;               ///< ReLU on psi's output
   std::string envelope = "none";    ///< none, exp (exp(-|x|^2/2)), norm (|x|)
   double ch_rms_target = 0.0;       ///< 0: off
-  std::string psi = "auto";  ///< auto, dense (relu, gelu, silu), pwl (relu, leaky_relu, hardtanh)
+  /// auto, dense (relu, gelu, silu), pwl (relu, leaky_relu, hardtanh). The same function, but for
+  /// infinite numbers. An infinite w1 or w2 makes every pwl feature NaN that it has a part in,
+  /// where dense follows the MLP's arithmetic (ReLU may cut it off); infinite b1 and b2 are the
+  /// MLP's in both. An infinite w_i x + b_i makes its dense features NaN; its pwl ones are NaN or
+  /// psi's limit there: infinite, or nonneg's 0 where psi falls.
+  std::string psi = "auto";
   double feature_eps = 0.0;  ///< added to every psi output
 };
 
@@ -55,7 +60,8 @@ at::Tensor fixed_attention(const at::Tensor& q, const at::Tensor& k, const at::T
                            const AttentionOptions& options = {});
 
 /// What a prompt leaves: its causal output, and the state that decoding goes on from, without
-/// gradients and unpadded.
+/// gradients and unpadded. Where a gradient is recorded, the backward of `out` reads both: before
+/// it, decode into clones of them (autograd refuses a backward after a step changed them).
 struct Prefilled {
   at::Tensor out;    ///< [B, H, N, dv]
   at::Tensor state;  ///< sum of phi(k) v^T, [B, Hk, D, dv] float32; packed: [S, Hk, D, dv]

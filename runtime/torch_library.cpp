@@ -55,6 +55,16 @@ const std::string kOptions =
     "str feature_map, str activation, bool nonneg, str envelope, float ch_rms_target, str psi, "
     "str denominator, float eps, float feature_eps, bool causal";
 
+void register_kernels(torch::Library& library) {
+  library.impl("_attention_forward", &forward_kernel);
+  library.impl("_attention_backward", &backward_kernel);
+}
+
+void register_autocast(torch::Library& library) {
+  library.impl("luna_attention", autocast<&luna_attention>);
+  library.impl("fixed_attention", autocast<&fixed_attention>);
+}
+
 }  // namespace
 
 TORCH_LIBRARY(luna, library) {
@@ -94,25 +104,13 @@ TORCH_LIBRARY(luna, library) {
   library.def(backward.c_str());
 }
 
-TORCH_LIBRARY_IMPL(luna, CPU, library) {
-  library.impl("_attention_forward", &forward_kernel);
-  library.impl("_attention_backward", &backward_kernel);
-}
+TORCH_LIBRARY_IMPL(luna, CPU, library) { register_kernels(library); }
 
-TORCH_LIBRARY_IMPL(luna, AutocastCPU, library) {
-  library.impl("luna_attention", autocast<&luna_attention>);
-  library.impl("fixed_attention", autocast<&fixed_attention>);
-}
+TORCH_LIBRARY_IMPL(luna, AutocastCPU, library) { register_autocast(library); }
 
-TORCH_LIBRARY_IMPL(luna, AutocastCUDA, library) {
-  library.impl("luna_attention", autocast<&luna_attention>);
-  library.impl("fixed_attention", autocast<&fixed_attention>);
-}
+TORCH_LIBRARY_IMPL(luna, AutocastCUDA, library) { register_autocast(library); }
 
-TORCH_LIBRARY_IMPL(luna, CUDA, library) {
-  library.impl("_attention_forward", &forward_kernel);
-  library.impl("_attention_backward", &backward_kernel);
-}
+TORCH_LIBRARY_IMPL(luna, CUDA, library) { register_kernels(library); }
 
 TORCH_LIBRARY_IMPL(luna, Meta, library) {
   library.impl("_attention_forward", &forward_shapes);

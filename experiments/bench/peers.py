@@ -5,8 +5,10 @@ and, where importable, flash-linear-attention. Same sizes, seeds and rows as `lu
 Usage: peers.py --luna build/luna --library build/libluna.so --out results/quick/bench-peers.json
 """
 import argparse
+import fcntl
 import itertools
 import json
+import os
 import pathlib
 import random
 import re
@@ -72,6 +74,22 @@ def sizes_of(names):
                              "such as 64 or 4k")
         tokens = int(number[1]) * (1024 if number[2] else 1)
         yield from ((1, 8, tokens, d) for d in HEAD_SIZES)
+
+
+def lock_of(out):
+    """The lock of that file, `luna bench --full`'s own, as long as what comes back is open."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    file = open(f"{out}.lock", "a+", encoding="ascii")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        raise SystemExit(f"peers: {out} is in use by process {file.read() or 'unknown'}; wait for "
+                         "it, or choose another file with --out") from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
 
 
 class Bench:
@@ -150,7 +168,6 @@ class Bench:
 
     def save(self):
         out = pathlib.Path(self.options.out)
-        out.parent.mkdir(parents=True, exist_ok=True)
         part = out.with_suffix(".part")
         part.write_text(json.dumps(self.content, indent=1) + "\n")
         part.replace(out)
@@ -205,7 +222,8 @@ def main():
     parser.add_argument("--call-seconds", type=float, default=2, help="longer calls are left out")
     options = parser.parse_args()
     torch.ops.load_library(str(pathlib.Path(options.library).resolve()))
-    Bench(options).run()
+    with lock_of(pathlib.Path(options.out)):
+        Bench(options).run()
 
 
 if __name__ == "__main__":

@@ -27,12 +27,16 @@ Store::Store(std::filesystem::path path, json head, bool anew)
     : path_(std::move(path)), content_(std::move(head)) {
   content_["schema"] = 1;
   content_["kind"] = "rows";
-  for (const char* list : {"ceilings", "gate", "left_out", "rows"}) content_[list] = json::array();
+  empty_lists();
   if (anew || !std::filesystem::exists(path_)) return;
   std::ifstream file(path_);
   const json there = json::parse(file, nullptr, /*allow_exceptions=*/false);
   found_ = Found::kForeign;
   if (same_run(there, content_)) keep(there);
+}
+
+void Store::empty_lists() {
+  for (const char* list : {"ceilings", "gate", "left_out", "rows"}) content_[list] = json::array();
 }
 
 void Store::keep(const json& there) {
@@ -45,11 +49,10 @@ void Store::keep(const json& there) {
     for (const json& entry : there.at("ceilings")) {
       add(Ceilings{entry.at("threads"), entry.at("isa"), entry.at("gflops"), entry.at("gb_s")});
     }
+    content_["environment"] = there.at("environment");  // with the load before the first row
     found_ = Found::kOwn;
   } catch (const std::exception&) {  // damaged: all of it is timed again
-    for (const char* list : {"ceilings", "gate", "left_out", "rows"}) {
-      content_[list] = json::array();
-    }
+    empty_lists();
     settled_.clear();
     ceilings_.clear();
   }

@@ -13,7 +13,8 @@
 
 namespace luna::bench {
 
-/// Rows are kept from a file of the same library, processor and options.
+/// Rows are kept from a file of the same library, processor and options, and with them the
+/// environment that its first run began in.
 class Store {
  public:
   /// head: "method", "environment" and "options" of this run. Reads the file unless `anew`.
@@ -38,6 +39,7 @@ class Store {
   void save() const;
 
  private:
+  void empty_lists();
   void keep(const nlohmann::json& there);
 
   std::filesystem::path path_;

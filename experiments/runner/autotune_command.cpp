@@ -11,8 +11,8 @@
 #include "experiments/bench/event_timer.h"
 #include "experiments/config/options.h"
 #include "experiments/runner/commands.h"
-#include "experiments/train/cell_folder.h"
 #include "experiments/train/environment.h"
+#include "experiments/train/lock.h"
 #include "runtime/halide/cuda_driver.h"
 #include "runtime/io/atomic_file.h"
 #include "runtime/io/sha256.h"
@@ -106,7 +106,7 @@ int tune(const AutotuneOptions& options, const std::vector<Tunable>& tunables) {
                              : missing.empty() ? halide::device_name(0)
                                                : "no GPU";
   autotune::TunerOptions tuner = tuner_of(options, device);
-  const FolderLock lock(tuner.folder);
+  const FolderLock lock(tuner.folder, "choose another folder with --folder");
   autotune::State state(tuner.folder / "state.json",
                         {{"library", library_sha256()},
                          {"generators", io::sha256_file(options.generators.string())},

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <thread>
 
 #include "experiments/bench/bench.h"
 #include "experiments/bench/cuda.h"
@@ -10,7 +11,9 @@
 #include "experiments/bench/full.h"
 #include "experiments/config/options.h"
 #include "experiments/runner/commands.h"
+#include "experiments/runner/plan.h"
 #include "experiments/train/cell_folder.h"
+#include "experiments/train/lock.h"
 #include "reports/bench/table.h"
 #include "runtime/io/atomic_file.h"
 
@@ -44,9 +47,43 @@ bool keep(const fs::path& file, const bench::BenchOptions& wanted) {
   return current;
 }
 
-void check_finite(double number, const char* option) {
-  if (!std::isfinite(number)) throw UsageError(fmt::format("{} must be a finite number", option));
+void check_finite(const std::optional<double>& number, const char* option) {
+  if (number && !std::isfinite(*number)) {
+    throw UsageError(fmt::format("{} must be a finite number", option));
+  }
 }
+
+/// An option that this kind of benchmark would not look at.
+void check_goes_with(bool given, const char* option, bool of_this_kind, const char* kind) {
+  if (given && !of_this_kind) throw UsageError(fmt::format("{} goes with {}", option, kind));
+}
+
+void check_options(const BenchCommandOptions& options) {
+  const bool cpu = options.device == "cpu";
+  check_goes_with(options.full, "--full", cpu, "--device cpu");
+  check_goes_with(!options.threads.empty(), "--threads", cpu, "--device cpu");
+  check_goes_with(options.seconds.has_value(), "--seconds", !options.full,
+                  "a benchmark without --full; with it the time is --minutes");
+  check_goes_with(options.minutes.has_value(), "--minutes", options.full,
+                  "--full; without it the time is --seconds");
+  check_goes_with(options.call_seconds.has_value(), "--call-seconds", options.full, "--full");
+  check_goes_with(!options.filter.empty(), "--filter", options.full, "--full");
+  check_finite(options.seconds, "--seconds");
+  check_finite(options.minutes, "--minutes");
+  check_finite(options.call_seconds, "--call-seconds");
+}
+
+/// One thread, and two where there are two cores.
+std::vector<int> usual_threads() {
+  return std::thread::hardware_concurrency() > 1 ? std::vector<int>{1, 2} : std::vector<int>{1};
+}
+
+/// Held while the file is filled; refused before anything is timed, not after.
+struct ClaimedFile : FileLock {
+  explicit ClaimedFile(const fs::path& file) : FileLock(file, "choose another file with --out") {
+    io::AtomicFile{file};
+  }
+};
 
 void say(const std::string& line) {
   fmt::print("{}\n", line);
@@ -54,8 +91,10 @@ void say(const std::string& line) {
 }
 
 int run_quick(const BenchCommandOptions& options, const fs::path& file) {
-  if (!options.filter.empty()) throw UsageError("--filter goes with --full");
-  const bench::BenchOptions wanted{sizes_of(options.sizes), options.threads, options.seconds};
+  bench::BenchOptions wanted;
+  wanted.sizes = sizes_of(options.sizes);
+  wanted.threads = options.threads;
+  if (options.seconds) wanted.seconds = *options.seconds;
   if (!options.force && keep(file, wanted)) return 0;
   io::AtomicFile written(file);  // refused before anything is timed, not after
   const nlohmann::json result = bench::run_bench(wanted, say);
@@ -70,10 +109,11 @@ int run_full(const BenchCommandOptions& options, const fs::path& file) {
   wanted.sizes = bench::sweep_sizes(options.sizes);
   wanted.threads = options.threads;
   wanted.filter = options.filter;
-  wanted.minutes = options.minutes;
-  wanted.call_seconds = options.call_seconds;
+  if (options.minutes) wanted.minutes = *options.minutes;
+  if (options.call_seconds) wanted.call_seconds = *options.call_seconds;
   wanted.file = file;
   wanted.anew = options.force;
+  const ClaimedFile claimed(file);
   const std::vector<std::string> over_limit = bench::run_full(wanted, say);
   const fs::path page = fs::path(file).replace_extension(".md");
   const std::string table = reports::bench_table(reports::read_bench_file(file));
@@ -92,13 +132,27 @@ int run_cuda(const BenchCommandOptions& options) {
   }
   bench::CudaBenchOptions wanted;
   wanted.sizes = bench::sweep_sizes(options.sizes);
-  wanted.seconds = options.seconds;
+  if (options.seconds) wanted.seconds = *options.seconds;
   wanted.force = options.force;
   wanted.file = options.out;
+  const ClaimedFile claimed(wanted.file);
   bench::run_cuda_bench(wanted, say);
   say(reports::bench_table(reports::read_bench_file(wanted.file)));
   say(wanted.file.string());
   return 0;
+}
+
+/// --out, or the usual name in the tier's results.
+fs::path file_of(const BenchCommandOptions& options) {
+  const Places& places = options.places;
+  const fs::path folder = places.results / places.tier;
+  if (options.out.empty() && !fs::exists(folder)) check_tier(places.config, places.tier);
+  const char* const name = options.device == "cuda" ? "bench-cuda.json"
+                           : options.full           ? "bench-full.json"
+                                                    : "bench.json";
+  const fs::path file = options.out.empty() ? folder / name : options.out;
+  if (!fs::is_directory(file)) return file;
+  throw UsageError(file.string() + " is a folder; name a file with --out");
 }
 
 }  // namespace
@@ -108,20 +162,16 @@ int run(const BenchCommandOptions& options) {
     say(bench::bench_environment().dump(1));
     return 0;
   }
+  check_options(options);
   BenchCommandOptions given = options;
   const bool cuda = options.device == "cuda";
   if (given.sizes.empty()) {
     given.sizes = options.full || cuda ? bench::usual_sweep() : kQuickSizes;
   }
+  if (given.threads.empty()) given.threads = usual_threads();
   check_list(given.sizes, "--sizes");
   check_list(given.threads, "--threads");
-  check_finite(given.seconds, "--seconds");
-  check_finite(given.minutes, "--minutes");
-  check_finite(given.call_seconds, "--call-seconds");
-  const char* const name = cuda           ? "bench-cuda.json"
-                           : options.full ? "bench-full.json"
-                                          : "bench.json";
-  if (given.out.empty()) given.out = options.places.results / options.places.tier / name;
+  given.out = file_of(options);
   if (cuda) return run_cuda(given);
   return options.full ? run_full(given, given.out) : run_quick(given, given.out);
 }

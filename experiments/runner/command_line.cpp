@@ -101,28 +101,23 @@ void add_device(CLI::App& app, std::string& device) {
       ->check(CLI::IsMember({"cpu", "cuda"}));
 }
 
-/// One thread, and two where there are two cores.
-std::vector<int> usual_threads() {
-  return std::thread::hardware_concurrency() > 1 ? std::vector<int>{1, 2} : std::vector<int>{1};
-}
-
 Command bench_command(CLI::App& root) {
   const auto options = std::make_shared<BenchCommandOptions>();
   CLI::App* app =
       root.add_subcommand("bench", "time every operator against torch's own; run alone");
   add_tier(*app, options->places);
+  add_config(*app, options->places);
   add_results(*app, options->places);
   app->add_option("--sizes", options->sizes,
                   "by comma: A (N 2048, d 32), B (N 4096, d 64); with --full also decode (one "
                   "token of 512 sequences, H 8, d 64) and numbers of tokens, 64 to 64k, at d 32, "
                   "64 and 128; default: all of them")
       ->delimiter(',');
-  options->threads = usual_threads();
-  app->add_option("--threads", options->threads, "numbers of threads, by comma")
+  app->add_option("--threads", options->threads,
+                  "numbers of threads, by comma; default: 1, and 2 where there are two cores")
       ->delimiter(',')
       ->check(CLI::Range(1, 1024));
-  app->add_option("--seconds", options->seconds, "time for everything together")
-      ->capture_default_str()
+  app->add_option("--seconds", options->seconds, "time for everything together; default: 60")
       ->check(CLI::Range(0.01, 1e5));
   app->add_option("--out", options->out,
                   "file; default: bench.json, with --full bench-full.json, in the tier's results");
@@ -134,15 +129,14 @@ Command bench_command(CLI::App& root) {
   full->add_flag("--full", options->full,
                  "every operator and peer over all sizes, causal and not, forward and training; "
                  "goes on where it was interrupted");
-  full->add_option("--minutes", options->minutes, "with --full: time for everything together")
-      ->capture_default_str()
+  full->add_option("--minutes", options->minutes,
+                   "with --full: time for everything together; default: 30")
       ->check(CLI::Range(0.001, 1e4));
   full->add_option("--filter", options->filter,
                    "with --full: regular expression on rows such as "
                    "luna/B:1/H:8/N:4096/d:64/causal/forward/threads:1");
   full->add_option("--call-seconds", options->call_seconds,
-                   "with --full: rows whose call would take longer are left out")
-      ->capture_default_str()
+                   "with --full: rows whose call would take longer are left out; default: 2")
       ->check(CLI::Range(0.001, 1e4));
   return command(app, options);
 }
@@ -206,6 +200,7 @@ Command report_command(CLI::App& root) {
   const auto options = std::make_shared<PageOptions>();
   CLI::App* app = root.add_subcommand("report", "write report.md and report.html from results");
   add_tier(*app, options->places);
+  add_config(*app, options->places);
   add_results(*app, options->places);
   app->add_option("--out", options->out, "folder of the report")->capture_default_str();
   return command(app, options);

@@ -50,15 +50,15 @@ int run(const CellOptions& options);
 struct BenchCommandOptions {
   Places places;
   std::vector<std::string> sizes;  ///< empty: A and B; full: those and the sweep of N
-  std::vector<int> threads;
-  double seconds = 60;
+  std::vector<int> threads;        ///< empty: 1, and 2 where there are two cores
+  std::optional<double> seconds;   ///< empty: 60
   std::string device = "cpu";
   std::filesystem::path out;  ///< empty: bench.json, full: bench-full.json, in the tier's results
   bool force = false;
   bool environment = false;  ///< print the machine as JSON, and stop
   bool full = false;
-  std::string filter;  ///< of the full benchmark, as minutes and call_seconds
-  double minutes = 30, call_seconds = 2;
+  std::string filter;                           ///< of the full benchmark, as what follows
+  std::optional<double> minutes, call_seconds;  ///< empty: 30 and 2
 };
 int run(const BenchCommandOptions& options);
 

@@ -27,6 +27,13 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+/// All tiers, `tier` among them.
+json read_tiers(const fs::path& tiers_file, const std::string& tier) {
+  json tiers = read_toml(tiers_file);
+  if (!tiers.contains(tier)) throw UsageError(unknown_name("tier", tier, keys(tiers)));
+  return tiers;
+}
+
 json read_rates(const fs::path& tiers_file, const std::string& tier) {
   std::ifstream file(learning_rates_file(tiers_file));
   if (!file) return json::object();
@@ -89,8 +96,7 @@ fs::path learning_rates_file(const fs::path& tiers_file) {
 }
 
 Tier read_tier(const fs::path& tiers_file, const std::string& tier) {
-  const json tiers = read_toml(tiers_file);
-  if (!tiers.contains(tier)) throw UsageError(unknown_name("tier", tier, keys(tiers)));
+  const json tiers = read_tiers(tiers_file, tier);
   OptionReader reader(tiers, tiers_file.filename().string());
   const json chosen = read_rates(tiers_file, tier);
   Tier result{tier, {}};
@@ -102,6 +108,10 @@ Tier read_tier(const fs::path& tiers_file, const std::string& tier) {
     apply_rates(chosen, tier, result.experiments.back());
   }
   return result;
+}
+
+void check_tier(const fs::path& tiers_file, const std::string& tier) {
+  if (fs::exists(tiers_file)) read_tiers(tiers_file, tier);
 }
 
 std::map<std::string, std::vector<std::string>> experiment_tiers(const fs::path& tiers_file) {

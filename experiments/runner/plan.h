@@ -59,6 +59,10 @@ std::filesystem::path learning_rates_file(const std::filesystem::path& tiers_fil
 /// unknown tiers, keys, tasks and attentions, naming the nearest.
 Tier read_tier(const std::filesystem::path& tiers_file, const std::string& tier);
 
+/// Throws UsageError, naming the nearest, for a tier that the tiers file lacks. Where there is no
+/// such file every name is accepted.
+void check_tier(const std::filesystem::path& tiers_file, const std::string& tier);
+
 /// Names of all experiments and the tiers they belong to, in the file's order.
 std::map<std::string, std::vector<std::string>> experiment_tiers(
     const std::filesystem::path& tiers_file);

@@ -10,6 +10,7 @@
 #include "experiments/runner/prepare.h"
 #include "experiments/runner/schedule.h"
 #include "experiments/train/cell_folder.h"
+#include "experiments/train/lock.h"
 #include "runtime/io/atomic_file.h"
 
 namespace luna::experiments {

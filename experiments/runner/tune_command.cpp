@@ -13,6 +13,7 @@
 #include "experiments/runner/progress.h"
 #include "experiments/runner/schedule.h"
 #include "experiments/train/cell_folder.h"
+#include "experiments/train/lock.h"
 #include "runtime/io/atomic_file.h"
 
 namespace luna::experiments {

@@ -1,10 +1,7 @@
 #include "experiments/train/cell_folder.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -13,6 +10,7 @@
 
 #include "experiments/config/options.h"
 #include "experiments/config/toml_file.h"
+#include "experiments/train/lock.h"
 #include "runtime/io/atomic_file.h"
 
 namespace luna::experiments {
@@ -20,13 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-[[noreturn]] void refuse(const fs::path& path, int error) {
-  const bool full = error == ENOSPC || error == EDQUOT;
-  throw std::runtime_error(fmt::format("{}: {}; {}choose another results folder with --results",
-                                       path.string(), strerror(error),
-                                       full ? "free some space or " : ""));
-}
 
 std::string text_of(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -53,32 +44,6 @@ std::string first_difference(const json& now, const json& there, const std::stri
 
 }  // namespace
 
-FolderLock::FolderLock(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  const fs::path path = folder / "LOCK";
-  if (error) refuse(folder, error.value());
-  descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (descriptor_ < 0) refuse(path, errno);
-  if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
-    const std::string holder = text_of(path);
-    close(descriptor_);
-    throw UsageError(
-        fmt::format("{} is in use by process {}; wait for it, or choose another "
-                    "results folder with --results",
-                    folder.string(), holder.empty() ? "unknown" : holder));
-  }
-  const std::string pid = std::to_string(getpid());
-  if (ftruncate(descriptor_, 0) != 0 ||
-      ::write(descriptor_, pid.data(), pid.size()) != static_cast<ssize_t>(pid.size())) {
-    const int failed = errno;
-    close(descriptor_);
-    refuse(path, failed);
-  }
-}
-
-FolderLock::~FolderLock() { close(descriptor_); }
-
 MetricsLog::MetricsLog(fs::path path, int64_t bytes)
     : path_(std::move(path)), file_(nullptr, &std::fclose), bytes_(bytes) {
   std::ofstream(path_, std::ios::app).close();
@@ -90,20 +55,20 @@ MetricsLog::MetricsLog(fs::path path, int64_t bytes)
                     path_.string(), path_.parent_path().string()));
   }
   fs::resize_file(path_, static_cast<uintmax_t>(bytes), error);
-  if (error) refuse(path_, error.value());
+  if (error) refuse(path_, error.value(), kOtherResults);
   file_.reset(std::fopen(path_.c_str(), "ab"));
-  if (!file_) refuse(path_, errno);
+  if (!file_) refuse(path_, errno, kOtherResults);
 }
 
 void MetricsLog::add(const json& line) {
   const std::string text = line.dump() + "\n";
   const bool taken = std::fwrite(text.data(), 1, text.size(), file_.get()) == text.size();
-  if (!taken || std::fflush(file_.get()) != 0) refuse(path_, errno);
+  if (!taken || std::fflush(file_.get()) != 0) refuse(path_, errno, kOtherResults);
   bytes_ += static_cast<int64_t>(text.size());
 }
 
 void MetricsLog::sync() {
-  if (fdatasync(fileno(file_.get())) != 0) refuse(path_, errno);
+  if (fdatasync(fileno(file_.get())) != 0) refuse(path_, errno, kOtherResults);
 }
 
 json CellFolder::result() const {

@@ -1,4 +1,4 @@
-// The folder of one cell on disk: lock, configuration, metrics, markers. The layout is what
+// The folder of one cell on disk: configuration, metrics, markers. The layout is what
 // reports/results.h reads. Tested in tests/experiments/train.
 #pragma once
 
@@ -10,20 +10,6 @@
 #include <string>
 
 namespace luna::experiments {
-
-/// Holds a lock file for as long as it lives; the system drops the lock of a process that died.
-class FolderLock {
- public:
-  /// Creates the folder. Throws UsageError naming the process that holds it, std::runtime_error
-  /// when the folder cannot be written.
-  explicit FolderLock(const std::filesystem::path& folder);
-  ~FolderLock();
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
-
- private:
-  int descriptor_ = -1;
-};
 
 /// metrics.jsonl: one JSON object a line, appended. No wall-clock time goes in, so that a resumed
 /// run leaves the same bytes as an undisturbed one.

@@ -9,6 +9,7 @@
 
 #include "experiments/config/options.h"
 #include "experiments/train/environment.h"
+#include "experiments/train/lock.h"
 #include "experiments/train/schedule.h"
 
 namespace luna::experiments {

@@ -2,11 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
+#include <algorithm>
 #include <fstream>
 #include <stdexcept>
 
 #include "reports/bench/samples.h"
+#include "reports/fields.h"
 
 namespace luna::reports {
 namespace {
@@ -15,14 +16,84 @@ using nlohmann::json;
 
 constexpr const char* kCure = "make it with `luna bench --full` or `make bench-peers`";
 
-std::optional<double> number(const json& object, const char* key) {
+constexpr int64_t kMostCount = int64_t{1} << 40;
+constexpr size_t kMostShown = 60;  // characters of a value
+
+/// What a field holds and what it should; the caller says of which row.
+[[noreturn]] void refuse(const char* key, const json& object, const char* expected) {
   const auto found = object.find(key);
-  if (found == object.end() || !found->is_number()) return std::nullopt;
-  return found->get<double>();
+  const std::string given = found == object.end() ? "nothing" : found->dump().substr(0, kMostShown);
+  throw std::runtime_error(fmt::format("{} must be {}, got {}", key, expected, given));
+}
+
+std::string text(const json& object, const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end() || !found->is_string()) refuse(key, object, "a text");
+  return found->get<std::string>();
+}
+
+int64_t count(const json& object, const char* key, int64_t least) {
+  const auto found = object.find(key);
+  const bool whole = found != object.end() && found->is_number_integer() && *found >= least &&
+                     *found <= kMostCount;
+  if (!whole) {
+    refuse(key, object, least > 0 ? "a whole number from 1 to 2^40" : "a whole number up to 2^40");
+  }
+  return found->get<int64_t>();
+}
+
+bool flag(const json& object, const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end() || !found->is_boolean()) refuse(key, object, "true or false");
+  return found->get<bool>();
+}
+
+/// What a timing may be: positive, and such that ratios and sums of a few are finite.
+bool is_time(const json& value) { return value.is_number() && value > 1e-15 && value < 1e15; }
+
+std::vector<double> times(const json& object, const char* key) {
+  const auto found = object.find(key);
+  const bool good = found != object.end() && found->is_array() && !found->empty() &&
+                    std::all_of(found->begin(), found->end(), is_time);
+  if (!good) refuse(key, object, "a list of seconds from 1e-15 to 1e15");
+  return found->get<std::vector<double>>();
+}
+
+std::optional<double> size(const json& object, const char* key) {
+  if (!object.contains(key)) return std::nullopt;
+  const auto value = number(object, key);
+  if (!value || *value < 0) refuse(key, object, "a finite number >= 0");
+  return value;
 }
 
 void set(json& object, const char* key, const std::optional<double>& value) {
   if (value) object[key] = *value;
+}
+
+/// The list of that name, each entry read by `read`; errors say which entry.
+template <typename Read>
+void each(const json& content, const char* list, const Read& read) {
+  const auto found = content.find(list);
+  if (found == content.end() || !found->is_array()) refuse(list, content, "a list");
+  for (size_t i = 0; i < found->size(); ++i) {
+    try {
+      read((*found)[i]);
+    } catch (const std::exception& error) {
+      throw std::runtime_error(fmt::format("{}[{}]: {}", list, i, error.what()));
+    }
+  }
+}
+
+BenchFile file_of(const json& content) {
+  BenchFile result{member(content, "environment"), {}, {}};
+  if (!result.environment.is_object()) refuse("environment", content, "an object");
+  if (result.environment.contains("cpu")) text(result.environment, "cpu");
+  each(content, "rows", [&](const json& row) { result.rows.push_back(row.get<BenchRow>()); });
+  if (!content.contains("left_out")) return result;
+  each(content, "left_out", [&](const json& entry) {
+    result.left_out.push_back(text(entry, "row") + ": " + text(entry, "reason"));
+  });
+  return result;
 }
 
 }  // namespace
@@ -33,7 +104,7 @@ std::string BenchRow::key() const {
 }
 
 double BenchRow::token_head_ns(double seconds) const {
-  return 1e9 * seconds / static_cast<double>(B * H * N);
+  return 1e9 * seconds / (static_cast<double>(B) * static_cast<double>(H) * static_cast<double>(N));
 }
 
 void to_json(json& object, const BenchRow& row) {
@@ -62,50 +133,41 @@ void to_json(json& object, const BenchRow& row) {
 }
 
 void from_json(const json& object, BenchRow& row) {
-  object.at("operator").get_to(row.name);
-  object.at("label").get_to(row.label);
-  object.at("map").get_to(row.map);
-  object.at("kind").get_to(row.kind);
-  object.at("B").get_to(row.B);
-  object.at("H").get_to(row.H);
-  object.at("N").get_to(row.N);
-  object.at("d").get_to(row.d);
-  object.at("D").get_to(row.D);
-  object.at("causal").get_to(row.causal);
-  object.at("pass").get_to(row.pass);
-  object.at("threads").get_to(row.threads);
-  object.at("calls").get_to(row.calls);
-  object.at("samples").get_to(row.samples);
-  row.flops = number(object, "flops");
-  row.bytes = number(object, "bytes");
-  row.roofline_s = number(object, "roofline_s");
-  row.peak_bytes = number(object, "peak_bytes");
-  if (row.samples.empty()) throw std::runtime_error(row.key() + " has no samples");
-  for (const double seconds : row.samples) {
-    if (!(seconds > 0)) throw std::runtime_error(row.key() + " has a sample that is no time");
-  }
+  if (!object.is_object()) throw std::runtime_error("must be an object, got " + object.dump());
+  row.name = text(object, "operator");
+  row.label = text(object, "label");
+  row.map = text(object, "map");
+  row.kind = text(object, "kind");
+  row.B = count(object, "B", 1);
+  row.H = count(object, "H", 1);
+  row.N = count(object, "N", 1);
+  row.d = count(object, "d", 1);
+  row.D = count(object, "D", 0);
+  row.causal = flag(object, "causal");
+  row.pass = text(object, "pass");
+  row.threads = count(object, "threads", 1);
+  row.calls = count(object, "calls", 1);
+  row.samples = times(object, "samples");
+  row.flops = size(object, "flops");
+  row.bytes = size(object, "bytes");
+  row.roofline_s = size(object, "roofline_s");
+  row.peak_bytes = size(object, "peak_bytes");
 }
 
 BenchFile read_bench_file(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  if (!file) throw std::runtime_error(fmt::format("{}: no such file; {}", path.string(), kCure));
-  const auto damaged = [&](const std::string& why) {
+  const auto refused = [&](const std::string& why) {
     return std::runtime_error(fmt::format("{}: {}; {}", path.string(), why, kCure));
   };
+  if (std::filesystem::is_directory(path)) throw refused("a folder, no file");
+  std::ifstream file(path);
+  if (!file) throw refused("no such file");
   const json content = json::parse(file, nullptr, /*allow_exceptions=*/false);
-  if (content.is_discarded()) throw damaged("no JSON");
-  if (!content.is_object() || content.value("kind", json()) != "rows") {
-    throw damaged("no benchmark with rows");
-  }
+  if (content.is_discarded()) throw refused("no JSON");
+  if (member(content, "kind") != "rows") throw refused("no benchmark with rows");
   try {
-    BenchFile result{content.at("environment"), content.at("rows"), {}};
-    for (const json& entry : content.value("left_out", json::array())) {
-      result.left_out.push_back(entry.at("row").get<std::string>() + ": " +
-                                entry.at("reason").get<std::string>());
-    }
-    return result;
+    return file_of(content);
   } catch (const std::exception& error) {
-    throw damaged(error.what());
+    throw refused(error.what());
   }
 }
 

@@ -41,7 +41,7 @@ struct BenchRow {
 };
 
 void to_json(nlohmann::json& object, const BenchRow& row);
-/// Throws nlohmann's exceptions, or std::runtime_error where a row has no samples that are times.
+/// Throws std::runtime_error that names the field, what it must be and what it is.
 void from_json(const nlohmann::json& object, BenchRow& row);
 
 struct BenchFile {
@@ -50,8 +50,8 @@ struct BenchFile {
   std::vector<std::string> left_out;  ///< "<row>: <reason>"
 };
 
-/// Throws std::runtime_error, one line with the cure, where the file is absent, damaged or of
-/// another kind.
+/// Throws std::runtime_error, one line with the row, the field and the cure, where the file is
+/// absent, damaged or of another kind.
 BenchFile read_bench_file(const std::filesystem::path& path);
 
 }  // namespace luna::reports

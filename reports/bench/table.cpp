@@ -54,7 +54,7 @@ std::string row_text(const BenchRow& row, const Rows& rows) {
     return seconds ? std::optional<double>(*seconds / own) : std::nullopt;
   };
   std::optional<double> token_bytes = row.peak_bytes;
-  if (token_bytes) *token_bytes /= static_cast<double>(row.B * row.N);
+  if (token_bytes) *token_bytes /= static_cast<double>(row.B) * static_cast<double>(row.N);
   return fmt::format("| {} | {} | {} | {} | {} to {} | {} | {} | {} | {} |\n", row.N, row.label,
                      nanoseconds(row, 0), nanoseconds(row, 0.5), nanoseconds(row, 0.25),
                      nanoseconds(row, 0.75),

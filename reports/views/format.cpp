@@ -17,11 +17,16 @@ std::string grouped(int64_t value) {
   return value < 0 ? "-" + digits : digits;
 }
 
+std::string rounded(double value) {
+  constexpr double kBeyond = 1e15;  // what nobody reads digit by digit
+  return std::abs(value) < kBeyond ? grouped(std::llround(value)) : fmt::format("{:.1e}", value);
+}
+
 std::string compact(const std::optional<double>& value) {
   if (!value) return kNone;
   const double size = std::abs(*value);
   if (*value != 0 && (size < 1e-3 || size >= 1e6)) return fmt::format("{:.1e}", *value);
-  return size >= 1000 ? grouped(std::llround(*value)) : fmt::format("{:.3g}", *value);
+  return size >= 1000 ? rounded(*value) : fmt::format("{:.3g}", *value);
 }
 
 std::string ratio(double value) {

@@ -1,7 +1,5 @@
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "reports/views/format.h"
 #include "reports/views/views.h"
 
@@ -29,14 +27,13 @@ View pass_row(const json& size, const json& entry, const char* pass) {
   const double tokens = size.at("B").get<double>() * size.at("N").get<double>();
   const double best = entry.at(pass).at("min_s").get<double>();
   const double median = entry.at(pass).at("median_s").get<double>();
-  return object{
-      {"operator", entry.at("label").get<std::string>()},
-      {"milliseconds", fmt::format("{:.2f}", 1e3 * best)},
-      {"median_milliseconds", fmt::format("{:.2f}", 1e3 * median)},
-      {"ns_token_head", grouped(std::llround(1e9 * best / (tokens * size.at("H").get<double>())))},
-      {"tokens_per_second", grouped(std::llround(tokens / best))},
-      {"vs_eager", times_faster(seconds(size, "listing1", pass, "min_s"), best)},
-      {"vs_sdpa", times_faster(seconds(size, "sdpa", pass, "min_s"), best)}};
+  return object{{"operator", entry.at("label").get<std::string>()},
+                {"milliseconds", fmt::format("{:.2f}", 1e3 * best)},
+                {"median_milliseconds", fmt::format("{:.2f}", 1e3 * median)},
+                {"ns_token_head", rounded(1e9 * best / (tokens * size.at("H").get<double>()))},
+                {"tokens_per_second", rounded(tokens / best)},
+                {"vs_eager", times_faster(seconds(size, "listing1", pass, "min_s"), best)},
+                {"vs_sdpa", times_faster(seconds(size, "sdpa", pass, "min_s"), best)}};
 }
 
 View pass_view(const json& size, const char* pass, const std::string& title) {
@@ -51,13 +48,14 @@ View size_view(const json& size) {
   View passes(View::type::list);
   passes << pass_view(size, "forward", "forward")
          << pass_view(size, "forward_backward", "forward + backward");
-  const int64_t threads = size.at("threads");
+  const json& threads = size.at("threads");
   return object{
       {"size_title",
        fmt::format("Size {}: B {}, H {}, N {}, d {}, m {}, L {}, hid {}, float32, {} thread{}",
                    size.at("name").get<std::string>(), size.at("B").dump(), size.at("H").dump(),
                    size.at("N").dump(), size.at("d").dump(), size.at("m").dump(),
-                   size.at("L").dump(), size.at("hid").dump(), threads, threads == 1 ? "" : "s")},
+                   size.at("L").dump(), size.at("hid").dump(), threads.dump(),
+                   threads == 1 ? "" : "s")},
       {"passes", passes}};
 }
 

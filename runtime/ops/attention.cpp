@@ -108,10 +108,10 @@ Gradients backward_of(const Call& call, const at::Tensor& grad, const Inputs& in
   return out;
 }
 
-kernels::Forward polar_forward(const Inputs& inputs, const Spec& spec) {
+kernels::Forward polar_forward(const Inputs& inputs, const Spec& spec, const PreparedMap& map) {
   kernels::Forward parts[2];
   for (const int half : {0, 1}) {
-    parts[half] = kernels::forward(Call(half_of(inputs, half), spec, half == 1).problem);
+    parts[half] = kernels::forward(Call(half_of(inputs, half), spec, map, half == 1).problem);
   }
   const auto joined = [&](at::Tensor kernels::Forward::*x) {
     return at::cat({parts[0].*x, parts[1].*x}, -1);
@@ -123,12 +123,12 @@ kernels::Forward polar_forward(const Inputs& inputs, const Spec& spec) {
 
 Gradients polar_backward(const at::Tensor& grad, const Inputs& inputs,
                          const kernels::Forward& saved, const Spec& spec,
-                         const WantedGradients& wanted) {
+                         const WantedGradients& wanted, const PreparedMap& map) {
   Gradients parts[2];
   for (const int64_t half : {0, 1}) {
     const auto own = [&](const at::Tensor& x) { return x.chunk(2, -1)[half]; };
     const Inputs part = half_of(inputs, half);
-    parts[half] = backward_of(Call(part, spec, half == 1), own(grad), part,
+    parts[half] = backward_of(Call(part, spec, map, half == 1), own(grad), part,
                               {own(saved.o), saved.den[half], own(saved.S).contiguous(), saved.z},
                               spec, wanted);
   }
@@ -142,19 +142,30 @@ Gradients polar_backward(const at::Tensor& grad, const Inputs& inputs,
 
 }  // namespace
 
+kernels::Forward sequence_forward(const Inputs& inputs, const Spec& spec, const PreparedMap& map) {
+  if (by_polarity(spec)) return polar_forward(inputs, spec, map);
+  return kernels::forward(Call(inputs, spec, map, false).problem);
+}
+
+Gradients sequence_backward(const at::Tensor& grad, const Inputs& inputs,
+                            const kernels::Forward& saved, const Spec& spec,
+                            const WantedGradients& wanted, const PreparedMap& map) {
+  if (by_polarity(spec)) return polar_backward(grad, inputs, saved, spec, wanted, map);
+  return backward_of(Call(inputs, spec, map, false), grad, inputs, saved, spec, wanted);
+}
+
 kernels::Forward attention_forward(const Inputs& inputs, const Spec& spec) {
-  if (inputs.cu_seqlens) return packed_forward(inputs, spec);
-  if (by_polarity(spec)) return polar_forward(inputs, spec);
-  return kernels::forward(Call(inputs, spec, false).problem);
+  const PreparedMap map(inputs.params, spec);
+  return inputs.cu_seqlens ? packed_forward(inputs, spec, map)
+                           : sequence_forward(inputs, spec, map);
 }
 
 Gradients attention_backward(const at::Tensor& grad, const Inputs& inputs,
                              const kernels::Forward& saved, const Spec& spec,
                              const WantedGradients& wanted) {
-  if (inputs.cu_seqlens) return packed_backward(grad, inputs, saved, spec, wanted);
-  Gradients grads = by_polarity(spec)
-                        ? polar_backward(grad, inputs, saved, spec, wanted)
-                        : backward_of(Call(inputs, spec, false), grad, inputs, saved, spec, wanted);
+  const PreparedMap map(inputs.params, spec);
+  Gradients grads = inputs.cu_seqlens ? packed_backward(grad, inputs, saved, spec, wanted, map)
+                                      : sequence_backward(grad, inputs, saved, spec, wanted, map);
   narrow(grads, inputs);
   return grads;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "runtime/kernels/kernels.h"
+#include "runtime/ops/prepared_map.h"
 #include "runtime/ops/spec.h"
 
 namespace luna::ops {
@@ -28,5 +29,12 @@ struct WantedGradients {
 Gradients attention_backward(const at::Tensor& grad, const Inputs& inputs,
                              const kernels::Forward& saved, const Spec& spec,
                              const WantedGradients& wanted);
+
+/// The same of one sequence, whatever its inputs say of packing, with the map of its parameters;
+/// the parameters' gradients are float32.
+kernels::Forward sequence_forward(const Inputs& inputs, const Spec& spec, const PreparedMap& map);
+Gradients sequence_backward(const at::Tensor& grad, const Inputs& inputs,
+                            const kernels::Forward& saved, const Spec& spec,
+                            const WantedGradients& wanted, const PreparedMap& map);
 
 }  // namespace luna::ops

@@ -31,13 +31,6 @@ at::Tensor key_stabiliser(const kernels::Problem& problem) {
   return largest.masked_fill_(largest == -kInfinity, 0.0);
 }
 
-/// The kernels take parameters in float32.
-std::vector<at::Tensor> wide(const std::vector<at::Tensor>& params) {
-  std::vector<at::Tensor> out;
-  for (const at::Tensor& param : params) out.push_back(param.to(at::kFloat));
-  return out;
-}
-
 }  // namespace
 
 at::Tensor unit_rows(const at::Tensor& given) {
@@ -56,7 +49,8 @@ Inputs half_of(const Inputs& inputs, int64_t half) {
   return part;
 }
 
-Call::Call(const Inputs& in, const Spec& spec, bool exchanged) {
+Call::Call(const Inputs& in, const Spec& spec, const PreparedMap& map, bool exchanged)
+    : luna(map.luna), fixed(map.fixed) {
   problem.q = aligned(unit_last_stride(in.q));
   problem.k = aligned(unit_last_stride(in.k));
   problem.v = aligned(unit_last_stride(in.v));
@@ -64,20 +58,19 @@ Call::Call(const Inputs& in, const Spec& spec, bool exchanged) {
   problem.causal = spec.causal;
   problem.q_weight = token_weight(problem.q, spec.envelope, {});
   problem.k_weight = token_weight(problem.k, spec.envelope, in.key_mask);
-  if (!spec.learned()) {
-    fold_fixed(in, spec, exchanged);
+  if (fixed) {
+    fold_fixed(in, spec, map, exchanged);
     return;
   }
-  luna = std::make_unique<LunaMap>(wide(in.params), spec);
   q_side = luna->side(problem.q);
   k_side = spec.ch_rms_target > 0 ? luna->side(problem.k) : q_side;
   problem.q_map = q_side.args;
   problem.k_map = k_side.args;
 }
 
-void Call::fold_fixed(const Inputs& in, const Spec& spec, bool exchanged) {
-  fixed = find_fixed_map(spec.feature_map);
-  q_context = {wide(in.params), fixed.option, Side::query, in.key_mask, spec.causal};
+void Call::fold_fixed(const Inputs& in, const Spec& spec, const PreparedMap& map, bool exchanged) {
+  q_context = {map.params, fixed.option, Side::query, in.key_mask, spec.causal};
+  q_context.table = map.table;
   q_context.device = in.q.device();
   q_context.length = std::max(in.q.size(2), in.k.size(2));
   q_context.positions = in.positions;
@@ -94,8 +87,8 @@ void Call::fold_fixed(const Inputs& in, const Spec& spec, bool exchanged) {
     problem.q = unit_rows(problem.q);
     problem.k = unit_rows(drop_masked(problem.k, in.key_mask));
   }
-  problem.q_map = fixed->fold(in.q.size(3), q_context);
-  problem.k_map = fixed->table ? problem.q_map : fixed->fold(in.k.size(3), k_context);
+  problem.q_map = fixed->table ? map.folded : fixed->fold(in.q.size(3), q_context);
+  problem.k_map = fixed->table ? map.folded : fixed->fold(in.k.size(3), k_context);
   const bool reduced = problem.k_map.stabilised_by == kernels::Stabiliser::projection ||
                        problem.k_map.stabilised_by == kernels::Stabiliser::square;
   if (reduced && !spec.causal) problem.k_map.stabiliser = key_stabiliser(problem);

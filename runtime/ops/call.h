@@ -2,11 +2,8 @@
 // feature maps folded.
 #pragma once
 
-#include <memory>
-
 #include "runtime/kernels/kernels.h"
-#include "runtime/ops/fixed_maps.h"
-#include "runtime/ops/luna_map.h"
+#include "runtime/ops/prepared_map.h"
 #include "runtime/ops/spec.h"
 
 namespace luna::ops {
@@ -14,16 +11,16 @@ namespace luna::ops {
 /// The same in both directions.
 struct Call {
   /// exchanged: MapContext's, of the queries.
-  Call(const Inputs& inputs, const Spec& spec, bool exchanged);
+  Call(const Inputs& inputs, const Spec& spec, const PreparedMap& map, bool exchanged);
 
   kernels::Problem problem;
-  std::unique_ptr<LunaMap> luna;  ///< of a learned map
+  std::shared_ptr<const LunaMap> luna;  ///< of a learned map
   LunaMap::Side q_side, k_side;
   NamedMap fixed;  ///< of a fixed map
   MapContext q_context, k_context;
 
  private:
-  void fold_fixed(const Inputs& inputs, const Spec& spec, bool exchanged);
+  void fold_fixed(const Inputs& inputs, const Spec& spec, const PreparedMap& map, bool exchanged);
 };
 
 /// x / |x| in float32, 0 where x is 0.

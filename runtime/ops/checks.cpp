@@ -54,12 +54,6 @@ void check_numbers(const char* op, const Spec& spec) {
       "the future; set ch_rms_target=0.");
 }
 
-void check_dense(const char* op, const char* name, const at::Tensor& x) {
-  TORCH_CHECK_VALUE(x.layout() == at::kStrided && !x.is_nested(), op, ": ", name,
-                    " must be a dense tensor, got a ",
-                    x.is_nested() ? "Nested" : c10::str(x.layout()), " one; pass a dense copy.");
-}
-
 void check_rank4(const char* op, const char* name, const char* shape, const at::Tensor& x) {
   TORCH_CHECK_VALUE(x.dim() == 4, op, ": ", name, " must be ", shape, ", got shape ", x.sym_sizes(),
                     ".");
@@ -72,9 +66,6 @@ void check_causal(const char* op, const Inputs& in, const Spec& spec) {
 }
 
 void check_qkv(const char* op, const Inputs& in) {
-  check_dense(op, "q", in.q);
-  check_dense(op, "k", in.k);
-  check_dense(op, "v", in.v);
   check_rank4(op, "q", "[B, H, Nq, d]", in.q);
   check_rank4(op, "k", "[B, Hk, N, d]", in.k);
   check_rank4(op, "v", "[B, Hk, N, dv]", in.v);
@@ -93,6 +84,18 @@ void check_qkv(const char* op, const Inputs& in) {
                     k[3], ".");
   TORCH_CHECK_VALUE(q[3] > 0 && v[3] > 0, op, ": d and dv must be > 0, got ", q[3], " and ", v[3],
                     ".");
+}
+
+void check_all_dense(const char* op, const Inputs& in, const Spec& spec) {
+  const auto given = [&](const char* name, const std::optional<at::Tensor>& x) {
+    if (x) check_dense(op, name, *x);
+  };
+  given("q", in.q);
+  given("k", in.k);
+  given("v", in.v);
+  given("key_mask", in.key_mask);
+  given("cu_seqlens", in.cu_seqlens);
+  for (size_t i = 0; i < in.params.size(); ++i) given(param_name(spec, i), in.params[i]);
 }
 
 void check_same(const char* op, const char* name, const at::Tensor& q, const at::Tensor& x) {
@@ -140,9 +143,17 @@ void check_elements(const char* op, const char* name, const c10::SymInt& count) 
 
 void check_fixed_map(const char* op, const std::string& name) { check_fixed_map(op, name, ""); }
 
+void check_dense(const char* op, const char* name, const at::Tensor& x) {
+  TORCH_CHECK_VALUE(x.layout() == at::kStrided && !x.is_nested(), op, ": ", name,
+                    " must be a dense tensor, got a ",
+                    x.is_nested() ? "Nested" : c10::str(x.layout()), " one; pass a dense copy.");
+}
+
 void check(const char* op, const Inputs& inputs, const Spec& spec) {
   check_names(op, spec);
   check_numbers(op, spec);
+  check_param_count(op, inputs, spec);
+  check_all_dense(op, inputs, spec);
   check_qkv(op, inputs);
   check_causal(op, inputs, spec);
   TORCH_CHECK_TYPE(inputs.q.is_floating_point(), op, ": q must be floating point, got ",
@@ -157,9 +168,10 @@ void check(const char* op, const Inputs& inputs, const Spec& spec) {
   check_values(op, inputs, spec);
 }
 
-void check_values(const char* op, const Inputs& inputs, const Spec& spec) {
-  check_packed(op, inputs);
+std::vector<int64_t> check_values(const char* op, const Inputs& inputs, const Spec& spec) {
+  std::vector<int64_t> begins = check_packed(op, inputs);
   check_refusal(op, inputs, spec);
+  return begins;
 }
 
 void check_built(const char* op, const Inputs& inputs, const Spec& spec) {

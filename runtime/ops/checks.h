@@ -9,11 +9,16 @@ namespace luna::ops {
 /// That a fixed map of that name exists.
 void check_fixed_map(const char* op, const std::string& name);
 
-/// Names, ranges, ranks, sizes, devices and dtypes that agree. op: the name messages begin with.
+/// Neither sparse nor nested.
+void check_dense(const char* op, const char* name, const at::Tensor& x);
+
+/// Names, ranges, layouts, ranks, sizes, devices and dtypes that agree. op: the name messages begin
+/// with.
 void check(const char* op, const Inputs& inputs, const Spec& spec);
 
 /// What values alone tell, which a traced graph cannot: once more on the tensors it runs on.
-void check_values(const char* op, const Inputs& inputs, const Spec& spec);
+/// Returns check_packed()'s offsets.
+std::vector<int64_t> check_values(const char* op, const Inputs& inputs, const Spec& spec);
 
 /// What the kernels do not do: dtypes other than float32, bfloat16 and float16, packed on CUDA, psi
 /// beyond what check_psi_built takes; and more elements than they can count. The reference does all

@@ -33,9 +33,11 @@ at::Tensor decode_kernel(const at::Tensor& q, const at::Tensor& k, const at::Ten
   check_step_values(spec.learned() ? "luna_decode_step" : "fixed_decode_step", {in, state, norm},
                     spec);
   at::Tensor out = at::empty({q.size(0), q.size(1), v.size(2)}, q.options());
+  const std::shared_ptr<const PreparedMap> map = kept_map(in.params, spec);
   const auto step = [&](const Inputs& part, bool exchanged, const at::Tensor& columns,
                         const at::Tensor& sum, const at::Tensor& result) {
-    kernels::decode_step(Call(part, spec, exchanged).problem, columns, sum, result.unsqueeze(2));
+    kernels::decode_step(Call(part, spec, *map, exchanged).problem, columns, sum,
+                         result.unsqueeze(2));
   };
   if (!by_polarity(spec)) {
     step(in, false, state, norm, out);
@@ -62,7 +64,8 @@ at::Tensor decode_autograd(const at::Tensor& q, const at::Tensor& k, const at::T
                            std::string activation, bool nonneg, std::string envelope,
                            std::string psi, std::string denominator, double eps,
                            double feature_eps) {
-  Spec spec{feature_map, activation, nonneg, envelope, 0.0, psi, denominator, eps, feature_eps};
+  const Spec spec{feature_map, activation,  nonneg, envelope,    0.0,
+                  psi,         denominator, eps,    feature_eps, /*causal=*/true};
   Inputs in{q, k, v, params.vec(), {}};
   in.positions = positions;
   for (const at::Tensor& changed : {state, norm}) changed.unsafeGetTensorImpl()->bump_version();

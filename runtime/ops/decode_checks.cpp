@@ -1,6 +1,8 @@
 #include <ATen/MemoryOverlap.h>
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
+
 #include "runtime/ops/checks.h"
 #include "runtime/ops/decode.h"
 #include "runtime/ops/fixed_maps.h"
@@ -27,9 +29,6 @@ void check_state(const char* op, const char* name, const char* shape, const at::
   TORCH_CHECK_VALUE(x.sym_stride(-1) == 1, op, ": ", name,
                     " must have a last stride of 1, got strides ", x.sym_strides(),
                     "; pass a contiguous tensor and keep it.");
-  TORCH_CHECK_VALUE(at::has_internal_overlap(x) != at::MemOverlap::Yes, op, ": ", name,
-                    " is updated in place and must not be expanded, got strides ", x.sym_strides(),
-                    "; pass a contiguous tensor and keep it.");
 }
 
 void check_records_nothing(const char* op, const char* name, const at::Tensor& x) {
@@ -45,12 +44,31 @@ void check_positions(const char* op, const Inputs& in, const Spec& spec) {
                     spec.feature_map, "\" reads where a token stands; pass positions, int64 [B].");
   if (!in.positions) return;
   const at::Tensor& x = *in.positions;
+  check_dense(op, "positions", x);
   TORCH_CHECK_TYPE(x.scalar_type() == at::kLong, op, ": positions must be int64, got ",
                    x.scalar_type(), ".");
   TORCH_CHECK_VALUE(x.dim() == 1 && x.sym_size(0) == in.q.sym_size(0), op,
                     ": positions must be [B] = [", in.q.sym_size(0), "], got ", x.sym_sizes(), ".");
   TORCH_CHECK_VALUE(x.device() == in.q.device(), op, ": positions must be on q's device ",
                     in.q.device(), ", got ", x.device(), ".");
+}
+
+/// The elements of what is updated in place lie apart: in the order of their strides, every
+/// dimension steps over all that those below it reach.
+void check_no_overlap(const char* op, const char* name, const at::Tensor& x) {
+  if (!readable(x) || x.numel() == 0) return;
+  std::vector<std::pair<int64_t, int64_t>> dims;  // stride, size
+  for (int64_t i = 0; i < x.dim(); ++i) {
+    if (x.size(i) > 1) dims.emplace_back(x.stride(i), x.size(i));
+  }
+  std::sort(dims.begin(), dims.end());
+  int64_t reach = 0;
+  for (const auto& [stride, size] : dims) {
+    TORCH_CHECK_VALUE(stride > reach, op, ": ", name,
+                      " is updated in place and its rows must not overlap, got shape ", x.sizes(),
+                      " with strides ", x.strides(), "; pass a contiguous tensor and keep it.");
+    reach += stride * (size - 1);
+  }
 }
 
 /// What is updated in place shares memory with nothing else, as far as torch can tell.
@@ -80,15 +98,26 @@ void check_position_values(const char* op, const Inputs& in, const Spec& spec) {
 void check_step_values(const char* op, const StepInputs& in, const Spec& spec) {
   const Inputs& x = in.token;
   check_position_values(op, x, spec);
+  check_no_overlap(op, "state", in.state);
+  check_no_overlap(op, "norm", in.norm);
   check_apart(op, "state", in.state, "norm", in.norm);
-  for (const auto& [name, given] : {std::pair{"q", x.q}, {"k", x.k}, {"v", x.v}}) {
+  const auto check_read = [&](const char* name, const at::Tensor& given) {
     check_apart(op, "state", in.state, name, given);
     check_apart(op, "norm", in.norm, name, given);
-  }
+  };
+  check_read("q", x.q);
+  check_read("k", x.k);
+  check_read("v", x.v);
+  for (size_t i = 0; i < x.params.size(); ++i) check_read(param_name(spec, i), x.params[i]);
 }
 
 void check_step(const char* op, const StepInputs& in, const Spec& spec) {
   const Inputs& x = in.token;
+  check_dense(op, "q", x.q);
+  check_dense(op, "k", x.k);
+  check_dense(op, "v", x.v);
+  check_dense(op, "state", in.state);
+  check_dense(op, "norm", in.norm);
   check_rank3(op, "q", "[B, H, d]", x.q);
   check_rank3(op, "k", "[B, Hk, d]", x.k);
   check_rank3(op, "v", "[B, Hk, dv]", x.v);

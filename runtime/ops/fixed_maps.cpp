@@ -19,10 +19,9 @@ const FixedMap* find_row(const std::string& name) {
 std::optional<int64_t> read_option(const MapOption& option, const std::string& text) {
   if (option.number) {
     int64_t number = 0;
-    const char* end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, number);
-    const bool accepted =
-        error == std::errc() && stop == end && number >= 1 && number <= option.largest;
+    const auto error = std::from_chars(text.data(), text.data() + text.size(), number).ec;
+    const bool accepted = error == std::errc() && std::to_string(number) == text && number >= 1 &&
+                          number <= option.largest;
     return accepted ? std::optional<int64_t>(number) : std::nullopt;
   }
   for (size_t i = 0; i < option.words.size(); ++i) {

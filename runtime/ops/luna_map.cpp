@@ -20,7 +20,9 @@ LunaMap::LunaMap(const std::vector<at::Tensor>& params, const Spec& spec)
       spec_(spec),
       psi_(psi::make_psi(spec.psi, spec.activation,
                          psi::Weights(params[kW1], params[kB1], params[kW2], params[kB2]))),
-      root_m_(std::sqrt(static_cast<double>(params[kProjWeight].size(0)))) {}
+      root_m_(std::sqrt(static_cast<double>(params[kProjWeight].size(0)))) {
+  if (spec.ch_rms_target == 0) plain_ = scaled(std::vector<double>(psi_->weights().L, 1.0));
+}
 
 kernels::MapArgs LunaMap::unscaled(psi::Fold& fold) const {
   kernels::MapArgs args;
@@ -32,23 +34,26 @@ kernels::MapArgs LunaMap::unscaled(psi::Fold& fold) const {
   return args;
 }
 
-LunaMap::Side LunaMap::side(const at::Tensor& x) const {
+LunaMap::Side LunaMap::scaled(std::vector<double> scale) const {
   Side side;
-  const double m = params_[kProjWeight].size(0);
-  side.fold.scale.assign(psi_->weights().L, 1.0);
-  if (spec_.ch_rms_target > 0) {
-    psi::Fold fold;
-    const std::vector<double> power = psi::to_host(kernels::power_sum(x, unscaled(fold)));
-    ChRms rms = ch_rms(power, m * x.size(0) * x.size(1) * x.size(2), spec_.ch_rms_target);
-    side.fold.scale = std::move(rms.scale);
-    side.scale_rate = std::move(rms.scale_rate);
-  }
-  for (double& scale : side.fold.scale) scale /= root_m_;
+  side.fold.scale = std::move(scale);
+  for (double& factor : side.fold.scale) factor /= root_m_;
   side.fold.shift = spec_.feature_eps / root_m_;
   side.fold.floor = spec_.nonneg ? static_cast<float>(side.fold.shift) : kNoFloor;
   side.args.proj = params_[kProjWeight].contiguous();
   side.args.bias = params_[kProjBias].contiguous();
   psi_->fold(side.fold, side.args.proj, side.args);
+  return side;
+}
+
+LunaMap::Side LunaMap::side(const at::Tensor& x) const {
+  if (spec_.ch_rms_target == 0) return plain_;
+  psi::Fold fold;
+  const std::vector<double> power = psi::to_host(kernels::power_sum(x, unscaled(fold)));
+  const double m = params_[kProjWeight].size(0);
+  ChRms rms = ch_rms(power, m * x.size(0) * x.size(1) * x.size(2), spec_.ch_rms_target);
+  Side side = scaled(std::move(rms.scale));
+  side.scale_rate = std::move(rms.scale_rate);
   return side;
 }
 

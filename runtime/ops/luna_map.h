@@ -40,6 +40,8 @@ class LunaMap {
   std::vector<at::Tensor> tensors(const Sum& sum) const;
 
  private:
+  /// One side of channels scaled by [L], on the way to 1/sqrt(m).
+  Side scaled(std::vector<double> scale) const;
   /// The map without any scale: psi_l after nonneg.
   kernels::MapArgs unscaled(psi::Fold& fold) const;
 
@@ -47,6 +49,7 @@ class LunaMap {
   Spec spec_;
   std::unique_ptr<psi::Psi> psi_;
   double root_m_;  // sqrt(m)
+  Side plain_;     // of both sides without ch_rms
 };
 
 }  // namespace luna::ops

@@ -3,10 +3,8 @@
 namespace luna::ops {
 namespace {
 
-/// Offsets that begin at 0, never fall and end at N, as far as they can be read.
-void check_offsets(const char* op, const at::Tensor& cu_seqlens, const c10::SymInt& N) {
-  if (!readable(cu_seqlens)) return;
-  const std::vector<int64_t> begins = offsets(cu_seqlens);
+/// They begin at 0, never fall and end at N.
+void check_offsets(const char* op, const std::vector<int64_t>& begins, const c10::SymInt& N) {
   TORCH_CHECK_VALUE(begins.front() == 0 && N == begins.back(), op,
                     ": cu_seqlens must begin with 0 and end with N = ", N, ", got ", begins.front(),
                     " and ", begins.back(), ".");
@@ -19,11 +17,11 @@ void check_offsets(const char* op, const at::Tensor& cu_seqlens, const c10::SymI
 }  // namespace
 
 bool readable(const at::Tensor& x) {
-  return !x.is_meta() && !x.key_set().has(c10::DispatchKey::Python);
+  return x.has_storage() && !x.is_meta() && !x.key_set().has(c10::DispatchKey::Python);
 }
 
-void check_packed(const char* op, const Inputs& in) {
-  if (!in.cu_seqlens) return;
+std::vector<int64_t> check_packed(const char* op, const Inputs& in) {
+  if (!in.cu_seqlens) return {};
   const at::Tensor& x = *in.cu_seqlens;
   TORCH_CHECK_TYPE(x.scalar_type() == at::kInt, op, ": cu_seqlens must be int32, got ",
                    x.scalar_type(), ".");
@@ -38,7 +36,10 @@ void check_packed(const char* op, const Inputs& in) {
   TORCH_CHECK_VALUE(in.q.sym_size(2) == in.k.sym_size(2), op,
                     ": cu_seqlens needs as many queries as keys, got Nq = ", in.q.sym_size(2),
                     " and N = ", in.k.sym_size(2), ".");
-  check_offsets(op, x, in.k.sym_size(2));
+  if (!readable(x)) return {};
+  std::vector<int64_t> begins = offsets(x);
+  check_offsets(op, begins, in.k.sym_size(2));
+  return begins;
 }
 
 std::vector<int64_t> offsets(const at::Tensor& cu_seqlens) {

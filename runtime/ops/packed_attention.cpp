@@ -51,12 +51,12 @@ at::Tensor sum(const std::vector<at::Tensor>& parts, const at::Tensor& like) {
 
 }  // namespace
 
-kernels::Forward packed_forward(const Inputs& in, const Spec& spec) {
-  check_values(spec.learned() ? "luna_attention" : "fixed_attention", in, spec);
-  const std::vector<int64_t> begins = offsets(*in.cu_seqlens);
+kernels::Forward packed_forward(const Inputs& in, const Spec& spec, const PreparedMap& map) {
+  const char* const op = spec.learned() ? "luna_attention" : "fixed_attention";
+  const std::vector<int64_t> begins = check_values(op, in, spec);
   std::vector<kernels::Forward> parts(begins.size() - 1);
   for_each_sequence(begins, [&](int64_t s) {
-    parts[s] = attention_forward(sequence(in, begins[s], begins[s + 1]), spec);
+    parts[s] = sequence_forward(sequence(in, begins[s], begins[s + 1]), spec, map);
   });
   const auto all = [&](at::Tensor kernels::Forward::*x) {
     return column(parts, [&](const kernels::Forward& part) { return part.*x; });
@@ -68,17 +68,16 @@ kernels::Forward packed_forward(const Inputs& in, const Spec& spec) {
 }
 
 Gradients packed_backward(const at::Tensor& grad, const Inputs& in, const kernels::Forward& saved,
-                          const Spec& spec, const WantedGradients& wanted) {
+                          const Spec& spec, const WantedGradients& wanted, const PreparedMap& map) {
   const std::vector<int64_t> begins = offsets(*in.cu_seqlens);
   std::vector<Gradients> parts(begins.size() - 1);
   for_each_sequence(begins, [&](int64_t s) {
     const int64_t first = begins[s], tokens = begins[s + 1] - first;
-    Inputs own = sequence(in, first, begins[s + 1]);
-    for (at::Tensor& param : own.params) param = param.to(at::kFloat);  // so that sums keep digits
     const kernels::Forward own_saved{saved.o.narrow(2, first, tokens),
                                      saved.den.narrow(-1, first, tokens), saved.S.narrow(0, s, 1),
                                      saved.z.narrow(0, s, 1)};
-    parts[s] = attention_backward(grad.narrow(2, first, tokens), own, own_saved, spec, wanted);
+    parts[s] = sequence_backward(grad.narrow(2, first, tokens), sequence(in, first, begins[s + 1]),
+                                 own_saved, spec, wanted, map);
   });
   const auto joined = [&](bool flag, const at::Tensor& x, at::Tensor Gradients::*which) {
     if (!flag) return at::Tensor();

@@ -103,14 +103,18 @@ void check_fixed_params(const char* op, const Inputs& in, const NamedMap& map) {
 
 }  // namespace
 
-void check_params(const char* op, const Inputs& in, const Spec& spec) {
+void check_param_count(const char* op, const Inputs& in, const Spec& spec) {
   const NamedMap map = spec.learned() ? NamedMap{} : find_fixed_map(spec.feature_map);
   const std::vector<MapParam> rows = map ? map.params() : std::vector<MapParam>{};
   const size_t expected = map ? rows.size() : size_t{kLunaParams};
   TORCH_CHECK_VALUE(in.params.size() == expected, op, ": feature map \"", spec.feature_map,
                     "\" takes ", expected, " parameters", listed(rows), ", got ", in.params.size(),
                     ".");
-  return map ? check_fixed_params(op, in, map) : check_luna_params(op, in);
+}
+
+void check_params(const char* op, const Inputs& in, const Spec& spec) {
+  spec.learned() ? check_luna_params(op, in)
+                 : check_fixed_params(op, in, find_fixed_map(spec.feature_map));
 }
 
 void check_psi_built(const char* op, const Inputs& in, const Spec& spec) {
@@ -122,10 +126,11 @@ void check_psi_built(const char* op, const Inputs& in, const Spec& spec) {
   if (spec.psi == "dense" || !lines || (spec.psi == "auto" && dense)) return;
   const int64_t most = kernels::kMaxKnots / lines->knots();
   const c10::SymInt units = in.params[kW1].sym_numel();
-  TORCH_CHECK_VALUE(units <= most, op, ": psi \"pwl\" takes at most ", most,
-                    " hidden units of activation \"", spec.activation,
-                    "\" (knots each: ", lines->knots(), "), got ", units,
-                    dense ? "; use psi \"dense\" or \"auto\"." : ".");
+  TORCH_CHECK_VALUE(units <= most, op, ": w1 may hold at most ", most,
+                    " hidden units of activation \"", spec.activation, "\" (", lines->knots(),
+                    " of ", kernels::kMaxKnots, " knots each), got ", units,
+                    dense ? "; use psi \"dense\" or \"auto\"."
+                          : "; use fewer, or activation \"relu\" with psi \"auto\".");
 }
 
 const char* param_name(const Spec& spec, size_t i) {

@@ -5,8 +5,11 @@
 
 namespace luna::ops {
 
-/// Their number, shapes, and that a drawn one needs no gradient. The map's name and q, k, v have
-/// been checked. op: the name messages begin with.
+/// Their number. The map's name has been checked. op: the name messages begin with.
+void check_param_count(const char* op, const Inputs& inputs, const Spec& spec);
+
+/// Their shapes, and that a drawn one needs no gradient. Their number, and q, k, v
+/// have been checked.
 void check_params(const char* op, const Inputs& inputs, const Spec& spec);
 
 /// That the kernels evaluate LUNA's psi as asked: an MLP (psi "dense") of an activation that they

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace luna::ops {
@@ -25,6 +26,14 @@ struct Spec {
   bool learned() const { return feature_map == "luna"; }
   bool has_envelope() const { return envelope != "none"; }
 };
+
+inline bool operator==(const Spec& a, const Spec& b) {
+  const auto all = [](const Spec& s) {
+    return std::tie(s.feature_map, s.activation, s.nonneg, s.envelope, s.ch_rms_target, s.psi,
+                    s.denominator, s.eps, s.feature_eps, s.causal);
+  };
+  return all(a) == all(b);
+}
 
 /// Of a fixed map, whose other options stay as they are.
 inline Spec fixed_spec(const std::string& feature_map, const std::string& denominator, double eps,

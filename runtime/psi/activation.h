@@ -10,6 +10,8 @@ namespace luna::psi {
 /// y = slope x + offset.
 struct Line {
   double slope, offset;
+  /// Of an infinite x too: a flat line has no slope to multiply it by.
+  double at(double x) const { return (slope == 0.0 ? 0.0 : slope * x) + offset; }
 };
 
 /// act(x) = lines[k] of x, k = #{breaks < x}.

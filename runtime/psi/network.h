@@ -8,16 +8,13 @@ namespace luna::psi {
 /// h_0 = t, h_i = relu(W_i h_{i-1} + b_i), psi(t) = W_out h + b_out. Every unit is a line on every
 /// segment; a layer's units cut the segments where they cross zero. Knots and what holds on them:
 /// as Pwl's.
-class Network {
+class Network : public TablePsi {
  public:
   /// params: W_1 [hid1], b_1 [hid1], W_2 [hid2, hid1], b_2 [hid2], ..., W_out [L, hid], b_out [L],
   /// float32, any device. Throws c10::ValueError where there are more than kMaxKnots knots.
   explicit Network(at::TensorList params);
 
-  const SegmentTable& table() const { return table_; }
-
-  /// Gradients of the parameters, float64, flat, in their order.
-  std::vector<std::vector<double>> gradients(const TableGradient& grad) const;
+  std::vector<std::vector<double>> gradients(const TableGradient& grad) const override;
 
  private:
   /// Lines of `width` units on some segments, row by row.
@@ -47,7 +44,6 @@ class Network {
   void spoil_where_not_finite();
 
   std::vector<Layer> layers_;
-  SegmentTable table_;
 };
 
 }  // namespace luna::psi

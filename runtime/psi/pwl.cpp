@@ -31,7 +31,7 @@ void Pwl::sort_knots(const PiecewiseLinear& activation) {
     const double w1 = weights_.w1[u], b1 = weights_.b1[u];
     for (int64_t k = 0; k < breaks; ++k) {
       const double knot = (activation.breaks[k] - b1) / w1;
-      if (w1 != 0.0 && !std::isnan(knot)) found.emplace_back(round_up(knot), u, w1 > 0 ? k : -k);
+      if (std::isfinite(knot)) found.emplace_back(round_up(knot), u, w1 > 0 ? k : -k);
     }
   }
   std::sort(found.begin(), found.end());
@@ -70,7 +70,7 @@ void Pwl::add_pieces() {
   for (const Piece& piece : pieces_) {
     const int64_t u = piece.unit;
     const double slope = piece.line.slope * weights_.w1[u];
-    const double offset = piece.line.slope * weights_.b1[u] + piece.line.offset;
+    const double offset = piece.line.at(weights_.b1[u]);
     tree.over(piece.first, piece.last, [&](double* row) {
       for (int64_t l = weights_.first_channel(u); l < weights_.last_channel(u); ++l) {
         const double w2 = weights_.w2[weights_.w2_index(l, u)];
@@ -89,12 +89,14 @@ void Pwl::add_pieces() {
 
 void Pwl::add_constants() {
   std::vector<double> constant = weights_.b2;
-  // 0 x is NaN for a parameter that is not finite: it spoils every segment of its channels, as
-  // eager's would.
+  // 0 x is NaN for a w1 or w2 that is not finite, and for a b1 that is NaN: it spoils every segment
+  // of its channels, also where the MLP's arithmetic would leave a number (ReLU cuts -inf). The
+  // unit of an infinite b1 has no knot: one line of the activation, as the MLP has it.
   for (int64_t u = 0; u < weights_.units; ++u) {
     for (int64_t l = weights_.first_channel(u); l < weights_.last_channel(u); ++l) {
       const double w2 = weights_.w2[weights_.w2_index(l, u)];
-      constant[l] += 0.0 * (w2 + weights_.w1[u] + weights_.b1[u]);
+      const double b1 = std::isnan(weights_.b1[u]) ? weights_.b1[u] : 0.0;
+      constant[l] += 0.0 * (w2 + weights_.w1[u] + b1);
     }
   }
   for (size_t i = 0; i < table_.intercept.size(); ++i) {
@@ -123,11 +125,11 @@ void Pwl::unfold(const Fold& fold, const kernels::MapGrads& grads, Gradient& sum
       for (int64_t c = 0; c < 2 * L; ++c) total[c] += row[c];
     });
     const int64_t u = piece.unit;
-    const auto [slope, offset] = piece.line;
+    const double slope = piece.line.slope, at_zero = piece.line.at(weights_.b1[u]);
     for (int64_t l = weights_.first_channel(u); l < weights_.last_channel(u); ++l) {
       const int64_t index = weights_.w2_index(l, u);
       const double sum0 = total[L + l], sum1 = total[l];
-      sum.w2[index] += slope * (weights_.w1[u] * sum1 + weights_.b1[u] * sum0) + offset * sum0;
+      sum.w2[index] += slope * weights_.w1[u] * sum1 + at_zero * sum0;
       sum.w1[u] += slope * weights_.w2[index] * sum1;
       sum.b1[u] += slope * weights_.w2[index] * sum0;
     }

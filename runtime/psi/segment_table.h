@@ -28,6 +28,18 @@ struct TableGradient {
   std::vector<double> slope, intercept;
 };
 
+/// A psi that is a table made from parameters.
+class TablePsi {
+ public:
+  virtual ~TablePsi() = default;
+  const SegmentTable& table() const { return table_; }
+  /// Gradients of the parameters, float64, flat, in their order; empty for those without one.
+  virtual std::vector<std::vector<double>> gradients(const TableGradient& grad) const = 0;
+
+ protected:
+  SegmentTable table_;
+};
+
 /// From the kernels' g0 and g1. scale: adds the gradient of Fold::scale [L], where given.
 TableGradient table_gradient(const SegmentTable& table, const Fold& fold,
                              const kernels::MapGrads& grads, std::vector<double>* scale = nullptr);

@@ -4,7 +4,6 @@
 #include <numeric>
 
 namespace luna::psi {
-namespace {
 
 void check_knots(const std::vector<double>& knots) {
   for (size_t k = 0; k < knots.size(); ++k) {
@@ -15,8 +14,6 @@ void check_knots(const std::vector<double>& knots) {
                       knots[k - 1], ".");
   }
 }
-
-}  // namespace
 
 Spline::Spline(const at::Tensor& knots, const at::Tensor& values) {
   std::vector<std::vector<double>> host = to_host({knots, values});
@@ -38,7 +35,7 @@ Spline::Spline(const at::Tensor& knots, const at::Tensor& values) {
   }
 }
 
-std::vector<double> Spline::gradient(const TableGradient& grad) const {
+std::vector<std::vector<double>> Spline::gradients(const TableGradient& grad) const {
   const int64_t L = table_.L, K = table_.segments() + 1;
   std::vector<double> values(L * K);
   for (int64_t s = 0; s + 1 < K; ++s) {
@@ -49,7 +46,7 @@ std::vector<double> Spline::gradient(const TableGradient& grad) const {
       values[l * K + s + 1] += (slope - begin * intercept) / (end - begin);
     }
   }
-  return values;
+  return {{}, std::move(values)};
 }
 
 }  // namespace luna::psi

@@ -86,9 +86,8 @@ class BatchPass : public MapPass<Pass> {
     bind_rows(v);
     bind_scalars(scale);
     bind_scalars(last);
-    scale_(n_, h_, b_) = scale(row(n_), h_, b_);
     values_(e_, n_, h_, b_) =
-        Halide::select(kept(n_), scale_(n_, h_, b_) * v(e_, row(n_), h_, b_), 0.0f);
+        Halide::select(kept(n_), scale(row(n_), h_, b_) * v(e_, row(n_), h_, b_), 0.0f);
     last_(n_, h_, b_) = Halide::select(kept(n_), last(row(n_), h_, b_), 0.0f);
   }
 
@@ -132,9 +131,9 @@ class BatchPass : public MapPass<Pass> {
   Var h_{"h"}, b_{"b"}, lane_{"lane"}, ty_{"ty"};
   /// What a block works on times b: dimension x of the grid, the one without a limit of 65,535.
   Var block_{"block"};
-  Func rows_{"x_rows"};                                              ///< (j, n, h, b)
-  Func values_{"v_columns"};                                         ///< (e, n, h, b)
-  Func last_{"last_column"}, scale_{"scale_of_row"}, kept_{"kept"};  ///< (n, h, b)
+  Func rows_{"x_rows"};                      ///< (j, n, h, b)
+  Func values_{"v_columns"};                 ///< (e, n, h, b)
+  Func last_{"last_column"}, kept_{"kept"};  ///< (n, h, b)
   Func weight_;
   Arguments arguments_;
   Expr tokens_;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "runtime/ops/maps/maps.h"
+#include "runtime/ops/packed.h"
 #include "runtime/psi/network.h"
 #include "runtime/psi/spline.h"
 
@@ -50,11 +51,6 @@ std::vector<MapParam> spline_params(int64_t) {
   return params;
 }
 
-/// psi's own.
-at::TensorList psi_params(const MapContext& context) {
-  return at::TensorList(context.params).slice(kPsi);
-}
-
 at::Tensor arguments(const at::Tensor& x, const MapContext& context) {
   return at::matmul(x, context.params[kWeight].t()) + context.params[kBias];
 }
@@ -69,7 +65,7 @@ at::Tensor features(const at::Tensor& psi, const MapContext& context) {
 }
 
 at::Tensor deep(const at::Tensor& x, const MapContext& context) {
-  const at::TensorList params = psi_params(context);
+  const at::TensorList params = at::TensorList(context.params).slice(kPsi);
   at::Tensor h = arguments(x, context).unsqueeze(-1) * params[0] + params[1];
   for (size_t i = 2; i < params.size(); i += 2) {
     h = at::matmul(h.relu(), params[i].t()) + params[i + 1];
@@ -82,6 +78,7 @@ at::Tensor deep(const at::Tensor& x, const MapContext& context) {
 at::Tensor spline(const at::Tensor& x, const MapContext& context) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   const at::Tensor &knots = context.params[kKnots], &values = context.params[kValues];
+  if (readable(knots)) psi::check_knots(psi::to_host(knots));
   const at::Tensor begin = knots.slice(0, 0, -1);
   at::Tensor low = at::zeros_like(begin), high = at::ones_like(begin);
   low[0] = -kInfinity;
@@ -91,41 +88,30 @@ at::Tensor spline(const at::Tensor& x, const MapContext& context) {
   return features(at::matmul(rise, values.diff().t()) + values.select(1, 0), context);
 }
 
-kernels::MapArgs fold(const psi::SegmentTable& table, const MapContext& context) {
+psi::Fold scaled(const MapContext& context) {
+  psi::Fold fold;
+  fold.scale.assign(context.table->table().L, 1.0 / root_m(context));
+  fold.floor = 0.0f;
+  return fold;
+}
+
+kernels::MapArgs fold(int64_t, const MapContext& context) {
   kernels::MapArgs args;
   args.proj = context.params[kWeight].contiguous();
   args.bias = context.params[kBias].contiguous();
-  psi::Fold scaled;
-  scaled.scale.assign(table.L, 1.0 / root_m(context));
-  scaled.floor = 0.0f;
-  table.fold(scaled, args.proj, args);
+  context.table->table().fold(scaled(context), args.proj, args);
   return args;
 }
 
-/// Gradients of the table without its scale.
-psi::TableGradient unfold(const psi::SegmentTable& table, const kernels::MapGrads& grads,
-                          const MapContext& context) {
-  psi::Fold scaled;
-  scaled.scale.assign(table.L, 1.0 / root_m(context));
-  return psi::table_gradient(table, scaled, grads);
-}
-
-std::vector<at::Tensor> unfold_deep(const kernels::MapGrads& grads, const MapContext& context) {
-  const at::TensorList params = psi_params(context);
-  const psi::Network network(params);
-  const auto values = network.gradients(unfold(network.table(), grads, context));
+std::vector<at::Tensor> unfold(const kernels::MapGrads& grads, const MapContext& context) {
+  const psi::TablePsi& psi = *context.table;
+  const auto own = psi.gradients(psi::table_gradient(psi.table(), scaled(context), grads));
   std::vector<at::Tensor> out{grads.proj, grads.bias};
-  for (size_t i = 0; i < params.size(); ++i) {
-    out.push_back(psi::to_device(values[i], params[i].sizes(), params[i]));
+  for (size_t i = 0; i < own.size(); ++i) {
+    const at::Tensor& param = context.params[kPsi + i];
+    out.push_back(own[i].empty() ? at::Tensor() : psi::to_device(own[i], param.sizes(), param));
   }
   return out;
-}
-
-std::vector<at::Tensor> unfold_spline(const kernels::MapGrads& grads, const MapContext& context) {
-  const at::Tensor& values = context.params[kValues];
-  const psi::Spline spline(context.params[kKnots], values);
-  const auto gradient = spline.gradient(unfold(spline.table(), grads, context));
-  return {grads.proj, grads.bias, {}, psi::to_device(gradient, values.sizes(), values)};
 }
 
 std::string spline_refusal(const Inputs& in, const Spec&, int64_t) {
@@ -194,11 +180,11 @@ FixedMap luna_deep_map() {
   map.params = deep_params;
   map.map = deep;
   map.draw = draw_deep;
-  map.fold = [](int64_t, const MapContext& context) {
-    return fold(psi::Network(psi_params(context)).table(), context);
+  map.fold = fold;
+  map.unfold = unfold;
+  map.table = [](at::TensorList params) -> std::shared_ptr<const psi::TablePsi> {
+    return std::make_shared<psi::Network>(params.slice(kPsi));
   };
-  map.unfold = unfold_deep;
-  map.table = true;
   return map;
 }
 
@@ -211,11 +197,11 @@ FixedMap luna_spline_map() {
   map.params = spline_params;
   map.map = spline;
   map.draw = draw_spline;
-  map.fold = [](int64_t, const MapContext& context) {
-    return fold(psi::Spline(context.params[kKnots], context.params[kValues]).table(), context);
+  map.fold = fold;
+  map.unfold = unfold;
+  map.table = [](at::TensorList params) -> std::shared_ptr<const psi::TablePsi> {
+    return std::make_shared<psi::Spline>(params[kKnots], params[kValues]);
   };
-  map.unfold = unfold_spline;
-  map.table = true;
   map.refusal = spline_refusal;
   return map;
 }

@@ -4,6 +4,7 @@ Usage: peers_test.py path/to/experiments/bench path/to/luna path/to/libluna.so
 """
 import argparse
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -105,9 +106,18 @@ class Peers(unittest.TestCase):
             self.assertIn("3 rows compared", compared.stdout)
 
     def test_a_filter_that_leaves_nothing(self):
-        done = run_peers("unused.json", "--filter", "lnua")
+        with tempfile.TemporaryDirectory() as folder:
+            done = run_peers(f"{folder}/unused.json", "--filter", "lnua")
         self.assertEqual((done.returncode, done.stderr.strip().split("\n")[-1]),
                          (1, "peers: --filter 'lnua' leaves no row"))
+
+    def test_a_second_run_into_a_file_is_refused(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = pathlib.Path(folder) / "peers.json"
+            with peers.lock_of(out), self.assertRaisesRegex(
+                    SystemExit, f"peers.json is in use by process {os.getpid()}; wait for it, or "):
+                peers.lock_of(out)
+            peers.lock_of(out).close()
 
 
 if __name__ == "__main__":

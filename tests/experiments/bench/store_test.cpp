@@ -55,6 +55,17 @@ TEST_F(StoreTest, GoesOnWithItsOwnFile) {
   EXPECT_EQ(file.left_out, (std::vector<std::string>{"sdpa/N:9: too slow"}));
 }
 
+TEST_F(StoreTest, KeepsTheLoadBeforeItsFirstRow) {
+  json now = head();
+  now["environment"]["load_before"] = 7.5;
+  Store(path(), now, /*anew=*/true).save();
+  now["environment"]["load_before"] = 1.0;
+  Store(path(), now, false).save();
+  EXPECT_EQ(reports::read_bench_file(path()).environment["load_before"], 7.5);
+  Store(path(), now, /*anew=*/true).save();
+  EXPECT_EQ(reports::read_bench_file(path()).environment["load_before"], 1.0);
+}
+
 TEST_F(StoreTest, NothingChangesBeforeItIsSaved) {
   const std::string before = read_text(path());
   Store store(path(), head("other"), false);

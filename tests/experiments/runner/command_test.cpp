@@ -1,6 +1,9 @@
 // The command line of `luna`: texts and exit codes.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "tests/experiments/runner/made_config.h"
 
@@ -65,6 +68,27 @@ INSTANTIATE_TEST_SUITE_P(
               "unknown size 'C'; known: A, B, decode and numbers of tokens such as 64 or 4k\n"},
         Usage{"filter", {"bench", "--full", "--filter", "lnua"}, "--filter 'lnua' leaves no row\n"},
         Usage{"filter_quick", {"bench", "--filter", "luna"}, "--filter goes with --full\n"},
+        Usage{"filter_cuda",
+              {"bench", "--device", "cuda", "--full"},
+              "--full goes with --device cpu\n"},
+        Usage{"threads_cuda",
+              {"bench", "--device", "cuda", "--threads", "1"},
+              "--threads goes with --device cpu\n"},
+        Usage{"seconds_full",
+              {"bench", "--full", "--seconds", "5"},
+              "--seconds goes with a benchmark without --full; with it the time is --minutes\n"},
+        Usage{"minutes_quick",
+              {"bench", "--minutes", "5"},
+              "--minutes goes with --full; without it the time is --seconds\n"},
+        Usage{"call_seconds_quick",
+              {"bench", "--call-seconds", "5"},
+              "--call-seconds goes with --full\n"},
+        Usage{"bench_tier",
+              {"bench", "--tier", "quik"},
+              "unknown tier 'quik'; did you mean 'quick'? Known: "},
+        Usage{"report_tier",
+              {"report", "--tier", "quik"},
+              "unknown tier 'quik'; did you mean 'quick'? Known: "},
         Usage{"minutes",
               {"bench", "--full", "--minutes", "nan"},
               "--minutes must be a finite number\n"},
@@ -147,12 +171,31 @@ TEST(Command, BenchTimesAnewWhereTheFileIsOfAnotherLibrary) {
 
 TEST(Command, BenchRefusesItsFileBeforeItTimes) {
   const TemporaryFolder folder;
-  const Outcome outcome = run_luna({"bench", "--out", folder.path().string()});
-  EXPECT_EQ(outcome.code, 1);
+  const std::string place = folder.path().string();
+  for (std::vector<std::string> arguments :
+       {std::vector<std::string>{"bench"}, {"bench", "--full"}}) {
+    arguments.insert(arguments.end(), {"--out", place});
+    const Outcome outcome = run_luna(arguments);
+    EXPECT_EQ(outcome.code, 2);
+    EXPECT_EQ(outcome.output, "");
+    EXPECT_EQ(outcome.errors, "luna: " + place + " is a folder; name a file with --out\n");
+  }
+  EXPECT_FALSE(std::filesystem::exists(place + ".lock"));
+}
+
+TEST(Command, SecondFullBenchIntoAFileIsRefused) {
+  const TemporaryFolder folder;
+  const std::filesystem::path file = folder.path() / "full.json";
+  write_text(file.string() + ".lock", "4321");
+  const int lock = open((file.string() + ".lock").c_str(), O_RDWR);
+  ASSERT_EQ(flock(lock, LOCK_EX), 0);
+  const Outcome outcome = run_luna({"bench", "--full", "--out", file.string()});
+  close(lock);
+  EXPECT_EQ(outcome.code, 2);
   EXPECT_EQ(outcome.output, "");
-  EXPECT_EQ(outcome.errors, "luna: cannot write " + folder.path().string() +
-                                ": Is a directory; a folder is in its place: remove it or choose "
-                                "another name\n");
+  EXPECT_EQ(outcome.errors, "luna: " + file.string() +
+                                " is in use by process 4321; wait for it, "
+                                "or choose another file with --out\n");
 }
 
 }  // namespace

@@ -61,6 +61,15 @@ TEST_F(CompareCommand, DamagedFile) {
   }
 }
 
+TEST_F(CompareCommand, FolderInPlaceOfAFile) {
+  const std::string place = folder_.path().string();
+  const Outcome outcome = run_luna({"table", place});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(outcome.errors, "luna: " + place +
+                                ": a folder, no file; make it with `luna bench --full` or `make "
+                                "bench-peers`\n");
+}
+
 TEST_F(CompareCommand, TablePrintsMarkdown) {
   const Outcome outcome = run_luna({"table", old_});
   EXPECT_EQ(outcome.code, 0) << outcome.errors;

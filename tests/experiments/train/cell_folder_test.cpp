@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "experiments/config/options.h"
+#include "experiments/train/lock.h"
 #include "tests/experiments/train/file_size_limit.h"
 #include "tests/experiments/train/refusals.h"
 #include "tests/support/error_of.h"

@@ -57,29 +57,80 @@ TEST_P(DamagedFile, IsRefusedInOneLine) {
                 "; make it with `luna bench --full` or `make bench-peers`");
 }
 
-std::string without_samples() {
-  nlohmann::json file = made_file({made_row("elu", "fused", 64, 1)});
-  file["rows"][0]["samples"] = nlohmann::json::array();
+/// Two good rows but for one field of the second.
+std::string with(const char* key, const nlohmann::json& value) {
+  const BenchRow row = made_row("elu", "fused", 64, 1);
+  nlohmann::json file = made_file({row, row});
+  file["rows"][1][key] = value;
   return file.dump();
 }
 
-std::string with_sample(double sample) {
-  return made_file({made_row("elu", "fused", 64, sample, 1)}).dump();
+std::string without(const char* key) {
+  nlohmann::json file = made_file({made_row("elu", "fused", 64, 1)});
+  file["rows"][0].erase(key);
+  return file.dump();
 }
+
+/// The file itself but for one member.
+std::string with_member(const char* key, const nlohmann::json& value) {
+  nlohmann::json file = made_file({});
+  file[key] = value;
+  return file.dump();
+}
+
+const nlohmann::json kNone = nlohmann::json::array();
 
 INSTANTIATE_TEST_SUITE_P(
     Files, DamagedFile,
-    ::testing::Values(Damage{"empty", "", "no JSON"},
-                      Damage{"cut", made_file({}).dump().substr(0, 40), "no JSON"},
-                      Damage{"list", "[]", "no benchmark with rows"},
-                      Damage{"quick", R"({"schema": 1, "sizes": []})", "no benchmark with rows"},
-                      Damage{"no_samples", without_samples(),
-                             "elu/B:1/H:2/N:64/d:4/forward/threads:1 has no samples"},
-                      Damage{"no_time", with_sample(0),
-                             "elu/B:1/H:2/N:64/d:4/forward/threads:1 has a sample that is no time"},
-                      Damage{"no_rows", R"({"kind": "rows", "environment": {}})",
-                             "[json.exception.out_of_range.403] key 'rows' not found"}),
+    ::testing::Values(
+        Damage{"empty", "", "no JSON"},
+        Damage{"cut", made_file({}).dump().substr(0, 40), "no JSON"},
+        Damage{"list", "[]", "no benchmark with rows"},
+        Damage{"quick", R"({"schema": 1, "sizes": []})", "no benchmark with rows"},
+        Damage{"no_samples", with("samples", kNone),
+               "rows[1]: samples must be a list of seconds from 1e-15 to 1e15, got []"},
+        Damage{"no_time", with("samples", {1, 0}),
+               "rows[1]: samples must be a list of seconds from 1e-15 to 1e15, got "
+               "[1,0]"},
+        Damage{"endless_time", with("samples", {1e300}),
+               "rows[1]: samples must be a list of seconds from 1e-15 to 1e15, got "
+               "[1e+300]"},
+        Damage{"samples_of_text", with("samples", {"1"}),
+               "rows[1]: samples must be a list of seconds from 1e-15 to 1e15, got "
+               "[\"1\"]"},
+        Damage{"count_of_text", with("N", "64"),
+               "rows[1]: N must be a whole number from 1 to 2^40, got \"64\""},
+        Damage{"count_huge", with("B", 1e300),
+               "rows[1]: B must be a whole number from 1 to 2^40, got 1e+300"},
+        Damage{"count_unsigned", with("H", 18446744073709551615U),
+               "rows[1]: H must be a whole number from 1 to 2^40, got "
+               "18446744073709551615"},
+        Damage{"count_zero", with("threads", 0),
+               "rows[1]: threads must be a whole number from 1 to 2^40, got 0"},
+        Damage{"features", with("D", -1), "rows[1]: D must be a whole number up to 2^40, got -1"},
+        Damage{"name", with("operator", 3), "rows[1]: operator must be a text, got 3"},
+        Damage{"flag", with("causal", 1), "rows[1]: causal must be true or false, got 1"},
+        Damage{"size", with("peak_bytes", "much"),
+               "rows[1]: peak_bytes must be a finite number >= 0, got \"much\""},
+        Damage{"absent", without("calls"),
+               "rows[0]: calls must be a whole number from 1 to 2^40, got nothing"},
+        Damage{"row", with_member("rows", {3}), "rows[0]: must be an object, got 3"},
+        Damage{"rows", with_member("rows", "none"), "rows must be a list, got \"none\""},
+        Damage{"environment", with_member("environment", 3),
+               "environment must be an object, got 3"},
+        Damage{"cpu", with_member("environment", {{"cpu", 3}}), "cpu must be a text, got 3"},
+        Damage{"left_out", with_member("left_out", {{{"row", "x"}}}),
+               "left_out[0]: reason must be a text, got nothing"},
+        Damage{"no_rows", R"({"kind": "rows", "environment": {}})",
+               "rows must be a list, got nothing"}),
     [](const auto& info) { return info.param.name; });
+
+TEST(Rows, FolderInPlaceOfAFile) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(error_of([&] { read_bench_file(folder.path()); }),
+            folder.path().string() +
+                ": a folder, no file; make it with `luna bench --full` or `make bench-peers`");
+}
 
 TEST(Rows, AbsentFile) {
   EXPECT_EQ(error_of([] { read_bench_file("absent.json"); }),

@@ -133,8 +133,9 @@ struct Kind {
   double reported[2];  ///< least share of the caught ones that the interpreter reports
 };
 
+// FAVOR+'s maximum cancels in the quotient: its kernel is where the fewest are seen.
 const Kind kKinds[] = {{"removed barrier", removed_barriers, {0.5, 0.5}, {1.0, 1.0}},
-                       {"off by one", off_by_one, {0.85, 0.7}, {0.5, 0.2}},
+                       {"off by one", off_by_one, {0.75, 0.7}, {0.5, 0.2}},
                        {"wrong lane", wrong_lane, {0.75, 0.6}, {0.0, 0.0}},
                        {"missing guard", missing_guards, {0.2, 0.2}, {0.5, 0.0}}};
 

@@ -61,10 +61,36 @@ const std::vector<StepRefusal> kTensors{
        s.state = at::zeros({2, 2, 12, 24}).transpose(2, 3);
      }},
     {"norm_expanded",
-     "luna_decode_step: norm is updated in place and must not be expanded, got strides [0, 24, 1]; "
-     "pass a contiguous tensor and keep it.",
+     "luna_decode_step: norm is updated in place and its rows must not overlap, got shape [2, 2, "
+     "24] with strides [0, 24, 1]; pass a contiguous tensor and keep it.",
      [](Step& s) {
        s.norm = at::zeros({1, 2, 24}).expand({2, 2, 24});
+     }},
+    {"state_rows_overlap",
+     "luna_decode_step: state is updated in place and its rows must not overlap, got shape [2, 2, "
+     "24, 12] with strides [576, 288, 11, 1]; pass a contiguous tensor and keep it.",
+     [](Step& s) {
+       s.state = at::zeros({2 * 576}).as_strided({2, 2, 24, 12}, {576, 288, 11, 1});
+     }},
+    {"state_heads_overlap",
+     "luna_decode_step: state is updated in place and its rows must not overlap, got shape [2, 2, "
+     "24, 12] with strides [300, 12, 24, 1]; pass a contiguous tensor and keep it.",
+     [](Step& s) {
+       s.state = at::zeros({1000}).as_strided({2, 2, 24, 12}, {300, 12, 24, 1});
+     }},
+    {"state_sparse",
+     "luna_decode_step: state must be a dense tensor, got a Sparse one; pass a dense copy.",
+     [](Step& s) { s.state = s.state.to_sparse(); }},
+    {"norm_sparse",
+     "luna_decode_step: norm must be a dense tensor, got a Sparse one; pass a dense copy.",
+     [](Step& s) { s.norm = s.norm.to_sparse(); }},
+    {"q_sparse", "luna_decode_step: q must be a dense tensor, got a Sparse one; pass a dense copy.",
+     [](Step& s) { s.q = s.q.to_sparse(); }},
+    {"param_in_state",
+     "luna_decode_step: state is updated in place and must not share memory with proj_weight; pass "
+     "a tensor of its own.",
+     [](Step& s) {
+       s.params.proj_weight = s.state.flatten().narrow(0, 7, 96).view({6, 16});
      }},
     {"norm_in_state",
      "luna_decode_step: state is updated in place and must not share memory with norm; pass a "
@@ -128,6 +154,12 @@ const std::vector<StepRefusal> kOptions{
      [](Step& s) {
        s.feature_map = "cosformer:9";
        s.positions = at::zeros({2}, at::kInt);
+     }},
+    {"positions_sparse",
+     "fixed_decode_step: positions must be a dense tensor, got a Sparse one; pass a dense copy.",
+     [](Step& s) {
+       s.feature_map = "cosformer:9";
+       s.positions = at::zeros({2}, at::kLong).to_sparse();
      }},
     {"positions_shape", "fixed_decode_step: positions must be [B] = [2], got [3].",
      [](Step& s) {

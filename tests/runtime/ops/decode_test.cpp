@@ -3,7 +3,6 @@
 #include "tests/support/decode.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/autocast_mode.h>
 
 #include "tests/support/compare.h"
 #include "tests/support/poison.h"
@@ -191,43 +190,6 @@ TEST(DecodeLengths, MayDiffer) {
   EXPECT_TRUE(same_bits(given, at::cat(out)));
   EXPECT_TRUE(same_bits(states, at::cat({alone[0].state, alone[1].state})));
   EXPECT_TRUE(same_bits(norms, at::cat({alone[0].norm, alone[1].norm})));
-}
-
-TEST(DecodeState, CountsItsChangesForAutograd) {
-  Case c = small_case("elu");
-  c.shape.Nq = c.shape.N;
-  const ops::Inputs in = make_inputs(c);
-  const Prefilled prompt = prefill(in, c.spec, 3);
-  const auto before = prompt.state._version();
-  decode_step(in, c.spec, 3, prompt.state, prompt.norm);
-  EXPECT_EQ(prompt.state._version(), before + 1);
-  EXPECT_EQ(prompt.norm._version(), before + 1);
-}
-
-TEST(DecodeAutocast, CastsTokensAndKeepsTheState) {
-  Case c = small_case("elu");
-  c.shape.Nq = c.shape.N;
-  const ops::Inputs in = make_inputs(c);
-  at::autocast::set_autocast_enabled(at::kCPU, true);
-  const Prefilled prompt = prefill(in, c.spec, 3);
-  const at::Tensor out = decode_step(in, c.spec, 3, prompt.state, prompt.norm);
-  at::autocast::set_autocast_enabled(at::kCPU, false);
-  at::autocast::clear_cache();
-  const at::ScalarType dtype = at::autocast::get_autocast_dtype(at::kCPU);
-  EXPECT_EQ(prompt.out.scalar_type(), dtype);
-  EXPECT_EQ(out.scalar_type(), dtype);
-  EXPECT_EQ(prompt.state.scalar_type(), at::kFloat);
-  const Prefilled exact = prefill(in, c.spec, 3);
-  const at::Tensor expected = decode_step(in, c.spec, 3, exact.state, exact.norm);
-  EXPECT_LE(error(out, expected).rms, 1e-2);
-  EXPECT_LE(error(prompt.state, exact.state).rms, 1e-2);
-}
-
-TEST(DecodeState, OfNoSequenceIsNothing) {
-  const auto none = [](at::IntArrayRef shape) { return at::zeros(shape); };
-  const at::Tensor out = fixed_decode_step(none({0, 2, 4}), none({0, 2, 4}), none({0, 2, 3}),
-                                           none({0, 2, 4, 3}), none({0, 2, 4}), "elu", {});
-  EXPECT_EQ(out.sizes(), (std::vector<int64_t>{0, 2, 3}));
 }
 
 }  // namespace

@@ -47,16 +47,15 @@ const std::vector<Refusal> kNumbers{
     {"feature_eps", "luna_attention: feature_eps must be finite, got inf.",
      [](In, Options o) { o.feature_eps = INFINITY; }},
     {"pwl_knots",
-     "luna_attention: psi \"pwl\" takes at most 4368 hidden units of activation \"relu\" (knots "
-     "each: 1), got 4372; use psi \"dense\" or \"auto\".",
+     "luna_attention: w1 may hold at most 4368 hidden units of activation \"relu\" (1 of 4368 "
+     "knots each), got 4372; use psi \"dense\" or \"auto\".",
      [](In in, Options o) {
        o.psi = "pwl";
        in.params[ops::kW1] = in.params[ops::kB1] = in.params[ops::kW2] = at::ones({4, 1093});
      }},
     {"hardtanh_knots",
-     "luna_attention: psi \"pwl\" takes at most 2184 hidden units of activation \"hardtanh\" "
-     "(knots "
-     "each: 2), got 2188.",
+     "luna_attention: w1 may hold at most 2184 hidden units of activation \"hardtanh\" (2 of 4368 "
+     "knots each), got 2188; use fewer, or activation \"relu\" with psi \"auto\".",
      [](In in, Options o) {
        o.activation = "hardtanh";
        in.params[ops::kW1] = in.params[ops::kB1] = in.params[ops::kW2] = at::ones({4, 547});
@@ -77,6 +76,18 @@ const std::vector<Refusal> kNumbers{
 const std::vector<Refusal> kShapes{
     {"sparse", "luna_attention: k must be a dense tensor, got a Sparse one; pass a dense copy.",
      [](In in, Options) { in.k = in.k.to_sparse(); }},
+    {"sparse_mask",
+     "luna_attention: key_mask must be a dense tensor, got a Sparse one; pass a dense copy.",
+     [](In in, Options) {
+       in.key_mask = at::ones({2, 37}, at::kBool).to_sparse();
+     }},
+    {"sparse_param",
+     "luna_attention: b1 must be a dense tensor, got a Sparse one; pass a dense "
+     "copy.",
+     [](In in, Options) { in.params[ops::kB1] = in.params[ops::kB1].to_sparse(); }},
+    {"sparse_fixed_param",
+     "fixed_attention: W must be a dense tensor, got a Sparse one; pass a dense copy.",
+     [](In in, Options) { in.params[0] = in.params[0].to_sparse(); }, "performer"},
     {"rank", "luna_attention: q must be [B, H, Nq, d], got shape [4, 9, 16].",
      [](In in, Options) { in.q = in.q[0]; }},
     {"batch", "luna_attention: q, k and v must share the batch size B, got 1, 2 and 2.",

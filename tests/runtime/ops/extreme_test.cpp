@@ -4,6 +4,8 @@
 namespace luna::test {
 namespace {
 
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
 struct Extreme {
   const char* name;
   std::function<void(std::vector<at::Tensor>&)> change;
@@ -55,6 +57,67 @@ TEST_P(PwlExtreme, StaysWithinTheBoundAsDenseDoes) {
     redraw_tokens(c, in);
     expect_within_bounds(run_all(in, c.spec, make_grad(c)),
                          c10::str(psi, " ", activation, " ", extreme.name));
+  }
+}
+
+/// Of infinite parameters: biases as the MLP has them; w1 and w2 spoil what they have a part in,
+/// also where ReLU would cut it off.
+TEST(PwlInfinite, BiasesAreTheMlpsAndWeightsSpoilTheirChannels) {
+  for (const Case& base : {small_case(), segment_case()}) {
+    for (const char* activation : {"relu", "leaky_relu", "hardtanh"}) {
+      Case c = base;
+      c.spec.activation = activation;
+      const auto out = [&](ops::LunaParam which, double value, Through through) {
+        ops::Inputs in = make_inputs(c);
+        in.params[ops::kW2].select(1, 0).fill_(-0.5);  // of a unit that leaky_relu may cut off
+        in.params[which].flatten()[0] = value;
+        return run_forward(in, c.spec, through);
+      };
+      for (const ops::LunaParam bias : {ops::kB1, ops::kB2}) {
+        for (const double value : {-kInfinity, kInfinity}) {
+          const at::Tensor given = out(bias, value, Through::fused);
+          const at::Tensor mlp = out(bias, value, Through::reference);
+          EXPECT_TRUE(given.isfinite().equal(mlp.isfinite())) << activation << bias << value;
+          EXPECT_TRUE(at::allclose(given, mlp, 1e-3, 1e-4, /*equal_nan=*/true))
+              << activation << bias << value;
+        }
+      }
+      for (const ops::LunaParam weight : {ops::kW1, ops::kW2}) {
+        const at::Tensor given = out(weight, -kInfinity, Through::fused);
+        EXPECT_TRUE(given.isnan().all().item<bool>()) << activation << weight;
+      }
+    }
+    Case deep = base;
+    deep.spec = small_case("luna-deep").spec;
+    ops::Inputs in = make_inputs(deep), without = in;
+    in.params[5] = in.params[5].clone();
+    in.params[5][0] = -kInfinity;
+    without.params[6] = in.params[6].clone();
+    without.params[6].select(1, 0).zero_();
+    EXPECT_TRUE(at::allclose(run_forward(in, deep.spec, Through::fused),
+                             run_forward(without, deep.spec, Through::fused), 1e-5, 1e-6));
+  }
+}
+
+/// psi(t) = max(w2 max(w1 t + 1, 0), 0) of one token where t = x is infinite: dense features are
+/// NaN, pwl's NaN or the limit.
+TEST(PwlInfinite, ArgumentsGiveNanOrTheLimit) {
+  const auto out = [](double w1, double w2, double x, const char* psi) {
+    ops::Spec spec;
+    spec.psi = psi;
+    const at::Tensor one = at::ones({1, 1, 1, 1});
+    const std::vector<at::Tensor> params{at::ones({1, 1}), at::zeros({1}),       at::full({1}, w1),
+                                         at::ones({1}),    at::full({1, 1}, w2), at::zeros({1})};
+    return run_forward({one * x, one, one, params, {}}, spec, Through::fused).item<double>();
+  };
+  for (const double rise : {1.0, -1.0}) {
+    for (const char* psi : {"dense", "pwl"}) {
+      EXPECT_TRUE(std::isnan(out(rise, 1.0, rise * kInfinity, psi))) << psi;   // inf / inf
+      EXPECT_TRUE(std::isnan(out(rise, 1.0, -rise * kInfinity, psi))) << psi;  // flat: 0 inf
+    }
+    EXPECT_TRUE(std::isnan(out(rise, -1.0, rise * kInfinity, "dense")));
+    const double cut = out(rise, -1.0, rise * kInfinity, "pwl");  // nonneg's 0
+    EXPECT_TRUE(std::isnan(cut) || cut == 0.0) << cut;
   }
 }
 

@@ -138,6 +138,11 @@ const std::vector<Refusal> kPacked{
      [](In in, Options) {
        pack(in, {0, 12, 12, 37});
      }},
+    {"sparse",
+     "luna_attention: cu_seqlens must be a dense tensor, got a Sparse one; pass a dense copy.",
+     [](In in, Options) {
+       in.cu_seqlens = at::tensor({0, 37}, at::kInt).to_sparse();
+     }},
     {"dtype", "luna_attention: cu_seqlens must be int32, got Long.",
      [](In in, Options) {
        in.cu_seqlens = at::tensor({0, 37}, at::kLong);
@@ -168,6 +173,18 @@ const std::vector<Refusal> kPacked{
        in.q = in.q.narrow(2, 0, 36);
      }},
 };
+
+/// What would be found where the fused operator builds its table holds of the reference too.
+TEST(ReferenceRefused, KnotsThatDoNotRise) {
+  Case c = small_case("luna-spline");
+  ops::Inputs in = make_inputs(c);
+  in.params[2] = in.params[2].flip(0);
+  const std::string order = torch_error_of([&] { run_forward(in, c.spec, Through::reference); });
+  EXPECT_EQ(order.find("luna-spline's knots must rise strictly, got "), 0u) << order;
+  in.params[2][0] = NAN;
+  EXPECT_EQ(torch_error_of([&] { run_forward(in, c.spec, Through::reference); }),
+            "luna-spline's knots must be finite, got nan.");
+}
 
 INSTANTIATE_TEST_SUITE_P(Maps, MapRefused, ::testing::ValuesIn(kMaps), refusal_name);
 INSTANTIATE_TEST_SUITE_P(Psi, MapRefused, ::testing::ValuesIn(kPsi), refusal_name);

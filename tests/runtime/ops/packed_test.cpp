@@ -5,6 +5,7 @@
 #include <ATen/Parallel.h>
 
 #include "runtime/ops/internal.h"
+#include "runtime/ops/packed_attention.h"
 #include "tests/support/compare.h"
 #include "tests/support/torch_error.h"
 
@@ -137,6 +138,34 @@ TEST(PackedCosFormer, CountsEverySequenceFromItsFirstToken) {
   const ops::Inputs in = make_inputs(c);
   c.spec.feature_map = "cosformer:20";  // fewer than all tokens, enough for each sequence
   expect_within_bounds(run_all(in, c.spec, make_grad(c)), describe(c));
+}
+
+/// What depends on parameters alone is made once a call, not once a sequence: nothing reads the
+/// parameters after it.
+TEST(PackedMaps, AreMadeOnceACall) {
+  for (const char* name : {"luna", "luna-deep", "luna-spline"}) {
+    Case c = small_case(name);
+    c.shape.B = 1;
+    c.begins = {0, 18, 37};
+    c.shape.Nq = c.shape.N;
+    const ops::Inputs in = make_inputs(c);
+    const ops::PreparedMap map(in.params, c.spec);
+    ops::Inputs spoilt = in;
+    for (at::Tensor& param : spoilt.params) param = at::full_like(param, kNan);
+    const kernels::Forward given = ops::packed_forward(in, c.spec, map);
+    EXPECT_FALSE(given.o.isnan().any().item<bool>()) << name;
+    EXPECT_TRUE(same_bits(ops::packed_forward(spoilt, c.spec, map).o, given.o)) << name;
+    ops::WantedGradients wanted{true, true, true, std::vector<bool>(in.params.size(), true)};
+    wanted.params[2] = c.spec.learned();  // a spline's knots have none
+    const auto gradients = [&](const ops::Inputs& from) {
+      return ops::packed_backward(make_grad(c), from, given, c.spec, wanted, map);
+    };
+    const ops::Gradients expected = gradients(in), found = gradients(spoilt);
+    EXPECT_TRUE(same_bits(found.k, expected.k)) << name;
+    for (size_t i = 0; i < in.params.size(); ++i) {
+      if (wanted.params[i]) EXPECT_TRUE(same_bits(found.params[i], expected.params[i])) << name;
+    }
+  }
 }
 
 /// A traced graph has not seen the values that it is run with.

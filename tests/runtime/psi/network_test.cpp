@@ -154,7 +154,8 @@ TEST(Network, HugeUnitLeavesNoTraceWhereItIsInactive) {
   EXPECT_DOUBLE_EQ(value(Network(params).table(), 1.0f, 0), 2 * first - 4 * second);
 }
 
-TEST(Network, AnyHiddenParameterThatIsNotFiniteSpoilsEveryChannel) {
+/// But for a bias of -inf, whose unit is off.
+TEST(Network, AHiddenParameterThatIsNotFiniteSpoilsEveryChannel) {
   for (size_t i = 0; i < 4; ++i) {
     for (const float bad : {NAN, INFINITY, -INFINITY}) {
       Params params = saw(2);
@@ -163,7 +164,8 @@ TEST(Network, AnyHiddenParameterThatIsNotFiniteSpoilsEveryChannel) {
       params[i] = params[i].clone();
       params[i].flatten()[0] = bad;
       const SegmentTable table = Network(params).table();
-      for (const double x : table.intercept) EXPECT_TRUE(std::isnan(x)) << i;
+      const bool off = i % 2 == 1 && bad == -INFINITY;
+      for (const double x : table.intercept) EXPECT_EQ(std::isnan(x), !off) << i << " " << bad;
     }
   }
 }

@@ -196,12 +196,27 @@ TEST(Pwl, HugeUnitLeavesNoTraceWhereItIsInactive) {
   EXPECT_DOUBLE_EQ(line(pwl.table(), s, 0).offset, 0.25 - 0.5);
 }
 
-TEST(Pwl, AnyParameterThatIsNotFiniteSpoilsItsChannels) {
-  for (const float bad : {NAN, INFINITY, -INFINITY}) {
-    for (const auto& mlp : {two_units(bad, 1.0f), two_units(1.0f, bad)}) {
+TEST(Pwl, AWeightThatIsNotFiniteAndANanSpoilTheirChannels) {
+  Mlp w2 = two_units(1.0f, 1.0f);
+  w2.w2[0] = -INFINITY;
+  for (const Mlp& mlp : {two_units(NAN, 1.0f), two_units(INFINITY, 1.0f),
+                         two_units(-INFINITY, 1.0f), two_units(1.0f, NAN), w2}) {
+    const Pwl pwl = mlp.pwl();
+    for (int64_t s = 0; s < pwl.table().segments(); ++s)
+      EXPECT_TRUE(std::isnan(line(pwl.table(), s, 0).offset));
+  }
+}
+
+TEST(Pwl, AnInfiniteBiasIsTheMlps) {
+  for (const char* activation : {"relu", "leaky_relu", "hardtanh"}) {
+    for (const float b1 : {INFINITY, -INFINITY}) {
+      Mlp mlp = two_units(1.0f, b1);
+      mlp.activation = activation;
       const Pwl pwl = mlp.pwl();
-      for (int64_t s = 0; s < pwl.table().segments(); ++s)
-        EXPECT_TRUE(std::isnan(line(pwl.table(), s, 0).offset));
+      for (const float t : {-3.0f, 0.0f, 3.0f}) {
+        const double expected = 0.25 + act(activation, b1) + act(activation, t - 0.5);
+        EXPECT_DOUBLE_EQ(value(pwl.table(), t, 0), expected) << activation << " " << b1;
+      }
     }
   }
 }

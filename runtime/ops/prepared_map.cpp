@@ -1,0 +1,75 @@
+#include "runtime/ops/prepared_map.h"
+
+#include <algorithm>
+#include <cstring>
+#include <list>
+#include <mutex>
+
+namespace luna::ops {
+namespace {
+
+/// Maps kept: the layers of a model that decodes.
+constexpr size_t kKept = 64;
+
+struct Kept {
+  Spec spec;
+  std::vector<at::Tensor> params;  // copies
+  std::shared_ptr<const PreparedMap> map;
+};
+
+bool same_bits(const at::Tensor& a, const at::Tensor& b) {
+  return a.scalar_type() == b.scalar_type() && a.sizes() == b.sizes() &&
+         std::memcmp(a.const_data_ptr(), b.const_data_ptr(), a.nbytes()) == 0;
+}
+
+/// The last used first. Never destroyed: torch's allocator may end before it.
+std::list<Kept>& kept() {
+  static auto* const maps = new std::list<Kept>;
+  return *maps;
+}
+
+std::mutex& guard() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+}  // namespace
+
+PreparedMap::PreparedMap(const std::vector<at::Tensor>& given, const Spec& spec) {
+  for (const at::Tensor& param : given) params.push_back(param.to(at::kFloat));
+  if (spec.learned()) {
+    luna = std::make_shared<LunaMap>(params, spec);
+    return;
+  }
+  fixed = find_fixed_map(spec.feature_map);
+  if (!fixed->table) return;
+  MapContext context;
+  context.params = params;
+  context.table = table = fixed->table(params);
+  folded = fixed->fold(0, context);
+}
+
+std::shared_ptr<const PreparedMap> kept_map(const std::vector<at::Tensor>& params,
+                                            const Spec& spec) {
+  if (!spec.learned() && !find_fixed_map(spec.feature_map)->table) {
+    return std::make_shared<PreparedMap>(params, spec);  // nothing to fold
+  }
+  std::vector<at::Tensor> dense;
+  for (const at::Tensor& param : params) dense.push_back(param.detach().contiguous());
+  const auto is_it = [&](const Kept& entry) {
+    return entry.spec == spec && std::equal(dense.begin(), dense.end(), entry.params.begin(),
+                                            entry.params.end(), same_bits);
+  };
+  const std::lock_guard<std::mutex> lock(guard());
+  const auto found = std::find_if(kept().begin(), kept().end(), is_it);
+  if (found != kept().end()) {
+    kept().splice(kept().begin(), kept(), found);
+    return kept().front().map;
+  }
+  for (at::Tensor& param : dense) param = param.clone();
+  kept().push_front({spec, dense, std::make_shared<PreparedMap>(dense, spec)});
+  if (kept().size() > kKept) kept().pop_back();
+  return kept().front().map;
+}
+
+}  // namespace luna::ops
