@@ -19,7 +19,7 @@ struct Assembly {
   std::vector<std::string> problems;  ///< why the module fails the gate; empty if it passes
 };
 
-/// The PTX modules inside an archive or object that Halide wrote.
+/// The PTX modules inside an archive or object that Halide wrote; of a .ptx file, its text.
 std::vector<std::string> ptx_modules(const std::filesystem::path& archive);
 
 /// Runs `ptxas -v` for an architecture such as "sm_80". A problem is: ptxas refuses the module or

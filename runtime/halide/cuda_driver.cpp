@@ -11,6 +11,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <tuple>
 
 #include "runtime/halide/error.h"
 
@@ -99,7 +100,48 @@ int primary_context(int device, void** context) {
   return code;
 }
 
+/// A code of the driver as one of Halide's.
+int checked(const std::string& call, int code) { return code ? keep_driver_error(call, code) : 0; }
+
+/// The kernel on that device, found once; its context is current.
+int find_kernel(int device, const KernelLaunch& wanted, void** function) {
+  using Key = std::tuple<int, const char*, std::string>;
+  static auto* const get_function = symbol<int(void**, void*, const char*)>("cuModuleGetFunction");
+  static std::mutex mutex;
+  static std::map<Key, void*> modules, functions;
+  const std::lock_guard lock(mutex);
+  void*& module = modules[{device, wanted.module, ""}];
+  void*& known = functions[{device, wanted.module, wanted.kernel}];
+  int code = module ? 0
+                    : checked("cuModuleLoadDataEx",
+                              load_module(&module, wanted.module, 0, nullptr, nullptr));
+  if (!code && !known) {
+    code = checked("cuModuleGetFunction", get_function(&known, module, wanted.kernel.c_str()));
+  }
+  *function = known;
+  return code;
+}
+
 }  // namespace
+
+int launch(const CudaPlace& place, const KernelLaunch& wanted) {
+  static auto* const push = symbol<int(void*)>("cuCtxPushCurrent_v2");
+  static auto* const pop = symbol<int(void**)>("cuCtxPopCurrent_v2");
+  void* context = nullptr;
+  if (const int code = primary_context(place.device, &context)) return code;
+  if (const int code = checked("cuCtxPushCurrent", push(context))) return code;
+  void* function = nullptr;
+  int code = find_kernel(place.device, wanted, &function);
+  if (!code) {
+    void* parameters[] = {wanted.arguments};
+    code =
+        checked("cuLaunchKernel",
+                launch_kernel(function, wanted.grid_x, wanted.grid_y, wanted.grid_z, wanted.threads,
+                              1, 1, wanted.shared_bytes, place.stream, parameters, nullptr));
+  }
+  pop(&context);
+  return code;
+}
 
 CudaPlace current_place(c10::Device device) {
   TORCH_CHECK(c10::impl::hasDeviceGuardImpl(c10::DeviceType::CUDA), "luna: tensors on ", device,

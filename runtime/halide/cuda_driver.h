@@ -19,6 +19,19 @@ struct CudaPlace {
 /// CUDA (libtorch_cuda is not loaded).
 CudaPlace current_place(c10::Device device);
 
+/// One launch of a kernel that is not Halide's: `arguments` is its only parameter, a struct by
+/// value.
+struct KernelLaunch {
+  const char* module;  ///< PTX, with a lifetime beyond the process's
+  std::string kernel;
+  unsigned grid_x, grid_y, grid_z, threads, shared_bytes;
+  void* arguments;
+};
+
+/// Loads the module at the first launch on a device, and launches. Returns a Halide code, as
+/// pipelines do, with the thread's error kept (error.h).
+int launch(const CudaPlace& place, const KernelLaunch& launch);
+
 /// "NVIDIA H100 80GB HBM3"; "" where the driver does not say.
 std::string device_name(int device);
 

@@ -1,7 +1,6 @@
 // The fused linear-attention passes as functions on torch tensors: what the operators (runtime/ops)
-// call and what the Halide pipelines (generators/) compute. On the CPU q, k, v and their gradients
-// are float32, bfloat16 or float16, on CUDA float32; everything else is float32. No gradient is
-// recorded here.
+// call and what the Halide pipelines (generators/) compute. q, k, v and their gradients are
+// float32, bfloat16 or float16; everything else is float32. No gradient is recorded here.
 //
 // Shapes: q [B, H, Nq, d], k [B, Hk, N, d], v [B, Hk, N, dv]; every last stride is 1.
 // Features are ordered projection major, channel minor: D = m L.

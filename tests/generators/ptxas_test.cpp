@@ -46,7 +46,8 @@ std::vector<Job> jobs_of_every_pipeline() {
   std::vector<Job> jobs;
   std::ifstream archives(LUNA_CUDA_ARCHIVES);
   for (std::string archive; std::getline(archives, archive);) {
-    const std::string pipeline = std::filesystem::path(archive).stem().string().substr(3);
+    const std::string stem = std::filesystem::path(archive).stem().string();
+    const std::string pipeline = stem.rfind("lib", 0) == 0 ? stem.substr(3) : stem;
     const std::vector<std::string> modules = ptx_modules(archive);
     EXPECT_FALSE(modules.empty()) << archive << " holds no PTX";
     for (const std::string& ptx : modules) {
@@ -132,6 +133,7 @@ TEST(PtxModules, AreTheTextsInsideAnArchive) {
   const std::string bytes = std::string("\177ELF\0..", 7) + module + "a" + '\0' + "..\n" + module;
   EXPECT_THAT(ptx_modules(folder.write("x.a", bytes)), ElementsAre(module + "a", module));
   EXPECT_THAT(ptx_modules(folder.write("y.a", "//\n// something else\n")), ElementsAre());
+  EXPECT_THAT(ptx_modules(folder.write("z.ptx", "//\n// nvcc\n")), ElementsAre("//\n// nvcc\n"));
 }
 
 }  // namespace

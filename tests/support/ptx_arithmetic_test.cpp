@@ -229,6 +229,9 @@ const Row kConversions[] = {
     {"cvt.rn.f16.f32 %h4, %r1", 0x3c01, f(1 + 0x1p-10f + 0x1p-12f)},
     {"cvt.f32.bf16 %r4, %h1", f(1.5f), 0x3fc0},
     {"cvt.rn.bf16.f32 %h4, %r1", 0x3f80, f(1 + 0x1p-8f)},
+    {"cvt.rn.bf16x2.f32 %r4, %r1, %r2", 0x3f80bf81, f(1 + 0x1p-8f), f(-1 - 0x1p-7f)},
+    {"cvt.rn.f16x2.f32 %r4, %r1, %r2", 0x3c017fff, f(1 + 0x1p-10f + 0x1p-12f),
+     f(-std::sqrt(-1.0f))},
 };
 
 INSTANTIATE_TEST_SUITE_P(Integers, Arithmetic, ::testing::ValuesIn(kIntegers));

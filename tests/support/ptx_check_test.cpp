@@ -161,8 +161,8 @@ std::string body(const std::string& text) {
 }
 
 const Malformed kMalformed[] = {
-    {body("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 %r1, %r2;"),
-     "PTX line 5: not implemented: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"},
+    {body("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%r1}, {%r1}, {%r1}, {%r1};"),
+     "PTX line 5: not implemented: mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64"},
     {body("add.cc.u32 %r1, %r1, 1;"), "PTX line 5: not implemented: add.cc.u32"},
     {body("ex2.f32 %r1, %r1;"), "PTX line 5: not implemented: ex2.f32"},
     {body("bar.sync 0, 32;"), "PTX line 5: not implemented: bar.sync"},
@@ -231,8 +231,45 @@ TEST(PtxDriver, RefusesWhatTheDeviceWould) {
             (PtxResult{1, "kernel k: 1056 threads in a block"}));
   EXPECT_EQ(refused({{1, 1, 1}, {32, 1, 1}, 49153}),
             (PtxResult{1, "kernel k: 49153 bytes of dynamic shared memory, 49152 allowed"}));
-  EXPECT_EQ(run_body("bar.warp.sync -1;", x, {{1, 1, 1}, {64, 1, 1}, 0}),
-            (PtxResult{1, "kernel k: not implemented: bar.warp.sync in a block of several warps"}));
+}
+
+/// Two warps write their words of shared memory and read those of the thread `distance` away.
+PtxResult exchange(int distance, const std::string& before, const std::string& after) {
+  std::vector<uint32_t> x(64);
+  void* address = x.data();
+  return run_ptx(fmt::format(R"(.visible .entry k(.param .u64 x)
+{{
+  .reg .b32 %r<9>;
+  .shared .align 4 .b8 words[256];
+  mov.u32 %r1, %tid.x;
+  shl.b32 %r2, %r1, 2;
+  mov.u32 %r3, words;
+  add.u32 %r2, %r2, %r3;
+  xor.b32 %r4, %r1, {};
+  shl.b32 %r4, %r4, 2;
+  add.u32 %r4, %r4, %r3;
+  st.shared.u32 [%r2], %r1;
+  {};
+  ld.shared.u32 %r5, [%r4];
+  {};
+  st.shared.u32 [%r2], %r5;
+  ret;
+}})",
+                             distance, before, after),
+                 {{1, 1, 1}, {64, 1, 1}, 0}, {&address});
+}
+
+TEST(PtxSharedMemory, IsPublishedToAWarpByTheWarpsBarrier) {
+  const std::string warp = "bar.warp.sync -1", block = "bar.sync 0";
+  EXPECT_EQ(exchange(1, warp, warp), PtxResult{});
+  EXPECT_EQ(exchange(32, block, block), PtxResult{});
+  EXPECT_EQ(exchange(1, block, warp), PtxResult{});
+  EXPECT_EQ(exchange(1, warp, warp + "; ld.shared.u32 %r5, [%r2]"), PtxResult{});
+  for (const PtxResult& wrong :
+       {exchange(32, warp, block), exchange(32, block, warp), exchange(1, warp, "mov.u32 %r6, 0"),
+        exchange(1, "mov.u32 %r6, 0", warp)}) {
+    EXPECT_EQ(wrong.code, 719) << wrong;  // a race, or the other warp has not written yet
+  }
 }
 
 TEST(PtxDriver, KnowsOverlappingRangesUntilEachIsTakenBack) {

@@ -81,6 +81,8 @@ TEST(PtxWarp, ExchangesBetweenLanes) {
        [](uint32_t i) { return i < 29 ? 1u : 0u; }},
       {"redux.sync.add.u32 %r3, %r1, -1", [](uint32_t) { return 496u; }},
       {"redux.sync.max.s32 %r3, %r1, -1", [](uint32_t) { return 31u; }},
+      {"and.b32 %r2, %r1, 5; match.any.sync.b32 %r3, %r2, -1",
+       [](uint32_t i) { return 0x05050505u << (i & 5) & (i & 1 ? 0xffffffff : 0x55555555u); }},
       {"setp.lt.u32 %p1, %r1, 4; vote.sync.ballot.b32 %r3, !%p1, -1",
        [](uint32_t) { return 0xfffffff0u; }},
       {"setp.lt.u32 %p1, %r1, 4; vote.sync.any.pred %p1, %p1, -1; selp.u32 %r3, 1, 0, %p1",

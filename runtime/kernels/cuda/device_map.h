@@ -22,6 +22,7 @@ class DeviceMap {
   bool elementwise() const { return elementwise_; }
   bool psi() const { return psi_; }
   bool performer() const { return !elementwise_ && !psi(); }
+  const MapArgs& args() const { return args_; }
   int64_t size() const { return size_; }
   int64_t projections() const { return projections_; }       ///< after padding
   int64_t features() const { return projections_ * tile_; }  ///< after padding

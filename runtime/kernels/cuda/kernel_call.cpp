@@ -16,6 +16,12 @@ Pipeline find_compiled(const std::string& name, c10::Device device) {
   return find_pipeline(name, [&] { return halide::device_name(device.index()); });
 }
 
+halide_type_t type_of(at::ScalarType type) {
+  if (type == at::kFloat) return halide_type_of<float>();
+  if (type == at::kInt) return halide_type_of<int32_t>();
+  return {type == at::kBFloat16 ? halide_type_bfloat : halide_type_float, 16, 1};
+}
+
 }  // namespace
 
 const Backend kDevice{"_cuda", &find_compiled, int64_t{64} << 20};
@@ -32,9 +38,7 @@ void KernelCall::add(const at::Tensor& tensor) {
   TORCH_CHECK_VALUE(tensor.device() == device_, "luna: ", name(), ": a tensor on ", tensor.device(),
                     " among tensors on ", device_);
   kept_.push_back(tensor);
-  const bool real = tensor.scalar_type() == at::kFloat;
-  const size_t index = add_buffer(real ? halide_type_of<float>() : halide_type_of<int32_t>(),
-                                  static_cast<int>(tensor.dim()));
+  const size_t index = add_buffer(type_of(tensor.scalar_type()), static_cast<int>(tensor.dim()));
   halide_buffer_t& out = buffer(index);
   out.device = reinterpret_cast<uint64_t>(tensor.data_ptr());
   out.device_interface = halide_cuda_device_interface();

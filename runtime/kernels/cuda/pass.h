@@ -7,23 +7,26 @@ namespace luna::kernels::cuda {
 
 /// One side's tokens: x [B, H, N, size] as the pipelines read it, and what every token carries.
 struct Tokens {
+  /// storage: float32, or what tensor cores take (tensor_cores.h).
   Tokens(const Backend& backend, const DeviceMap& map, const at::Tensor& x,
-         const at::Tensor& weight);
+         const at::Tensor& weight, at::ScalarType storage = at::kFloat);
 
   const Backend& backend;
   const DeviceMap& map;
   at::Tensor x, weight;   ///< weight [B, H, N], 1 where none was given
   at::Tensor stabiliser;  ///< performer: [B, H, N], finite
   bool empty() const { return x.size(0) * x.size(1) * x.size(2) == 0; }
+  bool on_tensor_cores() const { return x.scalar_type() != at::kFloat; }
+  at::TensorOptions floats() const { return x.options().dtype(at::kFloat); }
 };
 
 /// What the products take beside the features: columns [scale v, last].
 struct Columns {
-  at::Tensor v, scale, last;  ///< [B, H, N, size], [B, H, N], [B, H, N]
+  at::Tensor v, scale, last;  ///< [B, H, N, size] of the tokens' storage, [B, H, N], [B, H, N]
 };
 
-/// x in float32 with zeros up to `size` columns, base and rows 16-byte aligned.
-at::Tensor padded_rows(const at::Tensor& x, int64_t size);
+/// x in that dtype with zeros up to `size` columns, base and rows 16-byte aligned.
+at::Tensor padded_rows(const at::Tensor& x, int64_t size, at::ScalarType storage = at::kFloat);
 
 /// S [B, H, D, dv] and z [B, H, D] as one state [B, H, padded D, size + 1].
 at::Tensor pack_state(const DeviceMap& map, const at::Tensor& S, const at::Tensor& z);

@@ -2,6 +2,7 @@
 
 #include "runtime/kernels/cuda/pass.h"
 #include "runtime/kernels/cuda/row_passes.h"
+#include "runtime/kernels/cuda/tensor_cores.h"
 #include "runtime/kernels/layout.h"
 #include "runtime/kernels/token_weights.h"
 
@@ -28,11 +29,12 @@ bool is_inlined(const Problem& p) {
 struct Sides {
   Sides(const Backend& backend, const Problem& p)
       : size(built_size(p.q.size(3), p.v.size(3))),
+        storage(tensor_core_storage(backend, p)),
         q_map(p.q_map, p.q.size(3), size),
         k_map(p.k_map, p.q.size(3), size),
-        q(backend, q_map, p.q, p.q_weight),
-        k(backend, k_map, p.k, p.k_weight),
-        v(padded_rows(p.v, k_map.size())) {
+        q(backend, q_map, p.q, p.q_weight, storage),
+        k(backend, k_map, p.k, p.k_weight, storage),
+        v(padded_rows(p.v, k_map.size(), storage)) {
     if (!q_map.performer()) return;
     q.stabiliser = finite(token_maximum(q));
     k.stabiliser = finite(p.k_map.stabiliser).unsqueeze(-1).expand_as(k.weight);
@@ -41,17 +43,25 @@ struct Sides {
   Sides& operator=(const Sides&) = delete;
 
   int64_t size;
+  at::ScalarType storage;
   DeviceMap q_map, k_map;
   Tokens q, k;
   at::Tensor v;
 };
 
 at::Tensor no_coefficient(const DeviceMap& map, const Tokens& like) {
-  return at::zeros({map.features()}, like.x.options());
+  return at::zeros({map.features()}, like.floats());
 }
 
 at::Tensor like(const at::Tensor& x, const at::Tensor& padded) {
   return at::empty_like(x).copy_(padded.narrow(3, 0, x.size(3)));
+}
+
+/// o of the columns that q's heads have: `out` itself where it lies so.
+at::Tensor output_of(const Problem& p, const at::Tensor& out) {
+  const int64_t dv = p.v.size(3);
+  if (out.size(3) == dv && out.is_non_overlapping_and_dense()) return out;
+  return empty_in_order_of(p.q, dv).copy_(out.narrow(3, 0, dv));
 }
 
 }  // namespace
@@ -67,7 +77,7 @@ Forward forward(const Backend& backend, const Problem& p) {
   result.z = state.select(3, normaliser).contiguous();
   const auto [out, den] = apply_state(sides.q, pack_state(sides.q_map, result.S, result.z),
                                       p.denominator.add, p.denominator.clamp);
-  result.o = empty_in_order_of(p.q, dv).copy_(out.narrow(3, 0, dv));
+  result.o = output_of(p, out);
   result.den = den;
   return result;
 }
@@ -81,7 +91,7 @@ Backward backward(const Backend& backend, const Problem& p, const Forward& saved
   const at::Tensor inverse = sides.q.weight / raw.clamp_min(p.denominator.clamp);
   const at::Tensor s =
       ((saved.o * grad).sum(-1) * inverse).masked_fill(raw < p.denominator.clamp, 0.0);
-  const Columns q_columns{padded_rows(grad, normaliser), inverse, -s};
+  const Columns q_columns{padded_rows(grad, normaliser, sides.storage), inverse, -s};
   Backward result;
   if (wanted.q || wanted.params) {
     const at::Tensor dq =

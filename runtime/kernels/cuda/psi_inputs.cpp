@@ -64,9 +64,9 @@ std::vector<int64_t> PsiInputs::sums_shape() const {
 
 void PsiInputs::unpack_sums(const at::Tensor& sums, MapGrads& grads) const {
   if (is_pwl(args_.map)) {
-    const at::Tensor both_halves = sums.view({-1, 2, 2, kPsiChannels}).sum(1);
-    grads.g0 = groups_.merge_segments(both_halves.select(1, 0));
-    grads.g1 = groups_.merge_segments(both_halves.select(1, 1));
+    const at::Tensor whole = sums.view({table_.size(0), -1, 2, kPsiChannels}).sum(1);
+    grads.g0 = groups_.merge_segments(whole.select(1, 0));
+    grads.g1 = groups_.merge_segments(whole.select(1, 1));
     return;
   }
   const at::Tensor units = sums.narrow(1, 0, args_.w1.numel()).to(at::kFloat);

@@ -25,7 +25,8 @@ class PsiInputs {
   void add(KernelCall& call) const;
   /// The sums' output of one slot, outermost dimension first.
   std::vector<int64_t> sums_shape() const;
-  /// The sums over slots, float64 -> the psi part of MapGrads.
+  /// The sums over slots, float64 -> the psi part of MapGrads. Of a table: [rows, parts, 2,
+  /// kPsiChannels], any number of parts.
   void unpack_sums(const at::Tensor& sums, MapGrads& grads) const;
 
   /// The sums pipelines take this many pieces of the map one after the other: as many channels as a

@@ -108,15 +108,17 @@ double Prediction::issued_per_token() const {
 double Prediction::issue_ns() const { return issued_per_token() / kIssueSlots; }
 
 std::vector<Prediction> predict(const bench::Operator& op, const bench::Size& size,
-                                bench::Pass pass, const std::string& only) {
-  const bench::Inputs leaves = bench::draw_inputs(op, size, kSeed).want_gradients().on(kStandIn);
+                                bench::Pass pass, at::ScalarType dtype, const std::string& only) {
+  const bench::Inputs leaves =
+      bench::draw_inputs(op, size, kSeed).want_gradients().on(kStandIn, dtype);
+  const std::string name = op.name + (dtype == at::kFloat ? "" : "_bf16");
   const auto task = bench::pass_task(op, leaves, at::ones_like(leaves.q), pass);
   Attribution attribution;
   task();
   std::vector<Prediction> predictions;
   for (const Executed& one : attribution.take()) {
     if (!only.empty() && one.pipeline != only) continue;
-    predictions.push_back({op.name, bench::name_of(pass), one.pipeline, one.counts, issued_of(one),
+    predictions.push_back({name, bench::name_of(pass), one.pipeline, one.counts, issued_of(one),
                            size.B * size.H * size.N});
   }
   return predictions;
@@ -128,7 +130,8 @@ double pipeline_cost(const std::string& pipeline) {
   for (const bench::Operator* op : fused_of(bench::all_operators())) {
     const std::string map = op->map == "luna" ? "pwl" : op->map;
     if (pipeline.find("_" + map) == std::string::npos) continue;
-    for (const Prediction& one : predict(*op, size, bench::Pass::kForwardBackward, pipeline)) {
+    for (const Prediction& one :
+         predict(*op, size, bench::Pass::kForwardBackward, at::kFloat, pipeline)) {
       return one.issue_ns();
     }
   }
@@ -138,8 +141,11 @@ double pipeline_cost(const std::string& pipeline) {
 std::vector<Prediction> predict_all(const bench::Size& size) {
   std::vector<Prediction> all;
   const auto add_all = [&](const bench::Operator& op, const bench::Size& at) {
-    for (const bench::Pass pass : bench::passes_of(op)) {
-      for (const Prediction& one : predict(op, at, pass)) all.push_back(one);
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+      if (dtype != at::kFloat && (op.map != "luna" || at.N == 1)) continue;
+      for (const bench::Pass pass : bench::passes_of(op)) {
+        for (const Prediction& one : predict(op, at, pass, dtype)) all.push_back(one);
+      }
     }
   };
   for (const bench::Operator* op : fused_of(bench::all_operators())) add_all(*op, size);

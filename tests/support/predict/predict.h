@@ -13,7 +13,7 @@ namespace luna::test {
 
 /// One pipeline in one pass of one operator.
 struct Prediction {
-  std::string op;    ///< of experiments/bench/operators.h
+  std::string op;    ///< of experiments/bench/operators.h, "_bf16" after it for bfloat16
   std::string pass;  ///< forward, forward_backward
   std::string pipeline;
   PtxCounts counts;              ///< PTX instructions of threads, of the whole call
@@ -29,16 +29,18 @@ struct Prediction {
   double issue_ns() const;
 };
 
-/// Of every pipeline that is called, or of one of them, in the order of the first call.
+/// Of every pipeline that is called, or of one of them, in the order of the first call; q, k and v
+/// in that dtype.
 std::vector<Prediction> predict(const bench::Operator& op, const bench::Size& size,
-                                bench::Pass pass, const std::string& only = "");
+                                bench::Pass pass, at::ScalarType dtype = at::kFloat,
+                                const std::string& only = "");
 
 /// Issue nanoseconds of one pipeline a token of one head, in an operator that calls it. Throws
 /// std::runtime_error where none does.
 double pipeline_cost(const std::string& pipeline);
 
-/// Every fused operator that is built for CUDA, both passes; then steps of decode_operators(), one
-/// token of 64 sequences.
+/// Every fused operator that is built for CUDA, both passes, LUNA in bfloat16 too, where it has
+/// kernels of its own; then steps of decode_operators(), one token of 64 sequences.
 std::vector<Prediction> predict_all(const bench::Size& size);
 
 /// As a table under a heading that says what it is.

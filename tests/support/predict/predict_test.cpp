@@ -2,7 +2,10 @@
 // a GPU runs, here without one.
 #include "tests/support/predict/predict.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
+
+#include <map>
 
 #include "experiments/bench/selftest.h"
 #include "tests/support/poison.h"
@@ -67,6 +70,20 @@ TEST(Prediction, CountsADecodingStep) {
     EXPECT_LE(one.per_token(one.counts.global_memory), 1.05 * 4 * D * d / 32);
   }
   EXPECT_EQ(steps, 1);
+}
+
+/// 0.1 ns a token and head for state and apply each: what tensor cores are used for.
+TEST(Prediction, OfTensorCoresIsBelowATenthOfANanosecond) {
+  bench::Size size = kSize;
+  size.N = 1024;
+  const auto all = predict(luna_operator(), size, bench::Pass::kForwardBackward, at::kBFloat16);
+  std::map<std::string, double> ns;
+  for (const Prediction& one : all) ns[one.pipeline] = one.issue_ns();
+  if (!ns.count("kv_state_pwl8_64_bf16_cuda")) GTEST_SKIP() << "built without nvcc";
+  fmt::print("{}\n", prediction_table(all, size));
+  // Of backward too: a pass over keys and one over queries.
+  EXPECT_LE(ns.at("kv_state_pwl8_64_bf16_cuda"), 2 * 0.1);
+  EXPECT_LE(ns.at("apply_state_pwl8_64_bf16_cuda"), 2 * 0.1);
 }
 
 TEST(Prediction, SaysThatItIsOne) {

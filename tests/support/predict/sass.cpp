@@ -27,7 +27,7 @@ struct Block {
 /// The number of the block that each line belongs to, from 1; fills the blocks' PTX half.
 std::vector<size_t> split(const PtxProfile& profile, std::vector<Block>& blocks) {
   static const std::regex label("^\\S+:"), branch("\\b(bra|ret)\\b");
-  static const std::regex kept("\\b(fma\\.|shfl\\.|(ld|st)\\.(shared|global))");
+  static const std::regex kept("\\b(fma\\.|mma\\.|ldmatrix\\.|shfl\\.|(ld|st)\\.(shared|global))");
   std::vector<size_t> block_of = {0};
   std::istringstream text(profile.text);
   blocks.emplace_back();
@@ -53,7 +53,7 @@ std::string run(const std::vector<std::string>& command) {
 void count(const std::string& listing, const std::vector<size_t>& block_of,
            std::vector<Block>& blocks) {
   static const std::regex source("nv_debug_ptx_txt.*line (\\d+)");
-  static const std::regex kept("^(FFMA|SHFL|LDS|STS|LDG|STG)\\b");
+  static const std::regex kept("^(FFMA|HMMA|LDSM|SHFL|LDS|STS|LDG|STG)\\b");
   static const std::regex instruction("/\\*[0-9a-f]{4,}\\*/\\s+(?:@!?U?P\\w+\\s+)?([A-Z0-9_.]+)");
   std::istringstream lines(listing);
   size_t line_of_ptx = 0;

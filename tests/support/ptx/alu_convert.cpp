@@ -1,4 +1,5 @@
-// cvt: between integers, floats, and both. Half-precision formats convert to and from f32 alone.
+// cvt: between integers, floats, and both. Half-precision formats convert to and from f32 alone, of
+// which two make a pair.
 #include <immintrin.h>
 
 #include <limits>
@@ -109,6 +110,14 @@ struct FloatToBrain {
   }
 };
 
+/// Two floats, the first to the upper half.
+template <class Narrow>
+struct FloatsToPair {
+  uint32_t operator()(float high, float low) const {
+    return uint32_t(Narrow{}(high)) << 16 | Narrow{}(low);
+  }
+};
+
 template <class Find>
 Alu for_integer(std::optional<Type> type, Find find) {
   return for_type<uint8_t, int8_t, uint16_t, int16_t, uint32_t, int32_t, uint64_t, int64_t>(type,
@@ -179,7 +188,15 @@ Alu half(Opcode& opcode, Type to, Type from) {
                           : make_alu<FloatToBrain, uint16_t, float>(Work::kOther);
 }
 
+template <class Narrow>
+Alu pair(Opcode& opcode) {
+  const bool known = opcode.take("rn") && opcode.take_type() == Type::kF32;
+  return known ? make_alu<FloatsToPair<Narrow>, uint32_t, float, float>(Work::kOther) : Alu{};
+}
+
 Alu find_convert(Opcode& opcode) {
+  if (opcode.take("bf16x2")) return pair<FloatToBrain>(opcode);
+  if (opcode.take("f16x2")) return pair<FloatToHalf>(opcode);
   const std::optional<Type> to = opcode.take_type();
   const std::optional<Type> from = opcode.take_type();
   if (!to || !from) return {};

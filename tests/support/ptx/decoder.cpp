@@ -63,8 +63,9 @@ Operand Decoder::parse_operand(Cursor& cursor) const {
 
 void Decoder::dispatch(const std::string& text) {
   Opcode opcode(text);
-  const bool known = decode_control(opcode) || decode_warp(opcode) || decode_memory(opcode) ||
-                     decode_atomic(opcode) || decode_compare(opcode) || decode_address_cast(opcode);
+  const bool known = decode_control(opcode) || decode_warp(opcode) || decode_matrix(opcode) ||
+                     decode_memory(opcode) || decode_atomic(opcode) || decode_compare(opcode) ||
+                     decode_address_cast(opcode);
   if (known ? !opcode.empty() : !decode_alu(text)) fail("not implemented: " + text);
 }
 

@@ -55,7 +55,11 @@ class Decoder {
   bool decode_warp(Opcode& opcode);
   bool decode_shuffle(Opcode& opcode);
   bool decode_vote(Opcode& opcode);
+  bool decode_match(Opcode& opcode);
   bool decode_reduction(Opcode& opcode);
+  bool decode_matrix(Opcode& opcode);
+  bool decode_matrix_load(Opcode& opcode);
+  bool decode_matrix_multiply(Opcode& opcode);
   bool decode_memory(Opcode& opcode);
   bool decode_atomic(Opcode& opcode);
   void memory_address(const Operand& operand, Opcode& opcode);

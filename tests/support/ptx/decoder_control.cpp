@@ -51,11 +51,12 @@ bool Decoder::decode_warp(Opcode& opcode) {
     in_.operand[0] = destination(operands_[0].word, Slot::k32);
     return opcode.take("b32") || opcode.reject();
   }
-  if (name != "shfl" && name != "vote" && name != "redux") return false;
+  if (name != "shfl" && name != "vote" && name != "redux" && name != "match") return false;
   if (!opcode.take("sync")) return opcode.reject();
   if (name == "shfl") return decode_shuffle(opcode);
   expect_operands(3, 3);
   in_.operand[5] = source(operands_[2].word, Slot::k32);
+  if (name == "match") return decode_match(opcode);
   return name == "vote" ? decode_vote(opcode) : decode_reduction(opcode);
 }
 
@@ -88,6 +89,15 @@ bool Decoder::decode_vote(Opcode& opcode) {
   in_.negated = operands_[1].negated;
   in_.operand[0] = destination(operands_[0].word, ballot ? Slot::k32 : Slot::kPredicate);
   in_.operand[1] = source(operands_[1].word, Slot::kPredicate);
+  return true;
+}
+
+/// match.any.sync.b32 d, a: the lanes that hold the same.
+bool Decoder::decode_match(Opcode& opcode) {
+  if (!opcode.take("any") || !opcode.take("b32")) return opcode.reject();
+  in_.kind = Kind::kMatch;
+  in_.operand[0] = destination(operands_[0].word, Slot::k32);
+  in_.operand[1] = source(operands_[1].word, Slot::k32);
   return true;
 }
 

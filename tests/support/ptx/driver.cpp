@@ -62,11 +62,6 @@ std::string refusal(const Function& function, const Shape& grid, const Shape& bl
     return fmt::format("{} bytes of dynamic shared memory, {} allowed", dynamic_shared,
                        function.most_dynamic_shared);
   }
-  for (const Instruction& in : function.kernel->code) {
-    if (in.kind == Kind::kWarpBarrier && block.count() > kLanes) {
-      return "not implemented: bar.warp.sync in a block of several warps";
-    }
-  }
   return "";
 }
 

@@ -144,6 +144,8 @@ bool Executor::together(Warp& warp, const Instruction& in, uint32_t mask, uint32
     if (group & ~named) {
       throw Fault{kLaunchFailed, __builtin_ctz(group & ~named), "its mask leaves out its own lane"};
     }
+    const bool matrix = in.kind == Kind::kMatrixLoad || in.kind == Kind::kMatrixMultiply;
+    if (matrix && named != kAllLanes) throw Fault{kLaunchFailed, first, "its warp is not whole"};
     if (group != named) {
       warp.move(warp.active, pc + 1);
       warp.move(mask, pc);
@@ -157,9 +159,12 @@ bool Executor::together(Warp& warp, const Instruction& in, uint32_t mask, uint32
     if (in.kind == Kind::kShuffle) shuffle(warp.file(), in, group);
     if (in.kind == Kind::kVote) vote(warp.file(), in, group);
     if (in.kind == Kind::kReduce) reduce(warp.file(), in, group);
+    if (in.kind == Kind::kMatch) match(warp.file(), in, group);
+    if (in.kind == Kind::kMatrixLoad) memory_.load_matrix(in, warp);
+    if (in.kind == Kind::kMatrixMultiply) multiply_matrices(warp.file(), in);
     rest &= ~group;
   }
-  if (in.kind == Kind::kWarpBarrier) memory_.shared().barrier();
+  if (in.kind == Kind::kWarpBarrier) memory_.shared().warp_barrier(warp.thread(0) / kLanes);
   pc++;
   return true;
 }

@@ -44,5 +44,7 @@ class Executor {
 void shuffle(std::byte* file, const Instruction& in, uint32_t lanes);
 void vote(std::byte* file, const Instruction& in, uint32_t lanes);
 void reduce(std::byte* file, const Instruction& in, uint32_t lanes);
+void match(std::byte* file, const Instruction& in, uint32_t lanes);
+void multiply_matrices(std::byte* file, const Instruction& in);
 
 }  // namespace luna::test::ptx

@@ -27,6 +27,9 @@ enum class Kind : uint8_t {
   kShuffle,
   kVote,
   kReduce,
+  kMatch,
+  kMatrixLoad,
+  kMatrixMultiply,
   kActiveMask,
   kBranch,
   kBarrier,
@@ -75,15 +78,18 @@ struct Instruction {
   bool negated = false;  ///< The predicate operand of setp, set or vote is taken negated.
   bool paired = false;   ///< There is a second destination.
   bool sign_extend = false;
-  bool wide_base = true;  ///< The address register has 64 bits.
-  uint8_t bytes = 4;      ///< Of one element in memory.
-  uint8_t elements = 1;   ///< Of a vector access, or of a packed mov.
+  bool transposed = false;  ///< ldmatrix: columns in place of rows.
+  bool brain = false;       ///< mma: bf16 instead of f16.
+  bool wide_base = true;    ///< The address register has 64 bits.
+  uint8_t bytes = 4;        ///< Of one element in memory.
+  uint8_t elements = 1;     ///< Of a vector access, or of a packed mov.
   uint32_t guard = 0;
   uint32_t target = 0;  ///< Branches: the index of the next instruction.
   std::array<uint32_t, 6> operand{};
-  std::array<bool, 4> wide{};  ///< Memory: the data register has 64 bits.
-  int rounding = 0;            ///< As fesetround() takes it, for `inner`.
-  int64_t offset = 0;          ///< Added to the address register.
+  std::array<uint32_t, 14> matrix{};  ///< mma: four registers of d, four of a, two of b, four of c.
+  std::array<bool, 4> wide{};         ///< Memory: the data register has 64 bits.
+  int rounding = 0;                   ///< As fesetround() takes it, for `inner`.
+  int64_t offset = 0;                 ///< Added to the address register.
   Handler run = nullptr;
   Handler inner = nullptr;  ///< What a wrapping `run` wraps.
   Update update = nullptr;

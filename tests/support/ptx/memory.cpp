@@ -51,6 +51,11 @@ bool within(uint64_t address, size_t bytes, size_t size) {
 
 }  // namespace
 
+void misaligned(int lane, uint64_t address, size_t bytes) {
+  throw Fault{kMisalignedAddress, lane,
+              fmt::format("misaligned address: {:#x} is not a multiple of {}", address, bytes)};
+}
+
 Memory::Memory(const Launch& launch, Allocations& allocations)
     : launch_(launch),
       allocations_(allocations),
@@ -130,10 +135,7 @@ void Memory::locate(const Instruction& in, Warp& warp, uint32_t mask, Access acc
     const uint64_t address = in.wide_base
                                  ? read<uint64_t>(base, lane) + static_cast<uint64_t>(in.offset)
                                  : static_cast<uint32_t>(read<uint32_t>(base, lane) + in.offset);
-    if (address & (bytes - 1)) {
-      throw Fault{kMisalignedAddress, lane,
-                  fmt::format("misaligned address: {:#x} is not a multiple of {}", address, bytes)};
-    }
+    if (address & (bytes - 1)) misaligned(lane, address, bytes);
     places[lane] = in.space == Space::kShared
                        ? shared_place(address, bytes, access, warp.thread(lane), lane)
                        : locate_one(in, warp, lane, access, address);

@@ -6,6 +6,9 @@
 
 namespace luna::test::ptx {
 
+/// Throws Fault.
+[[noreturn]] void misaligned(int lane, uint64_t address, size_t bytes);
+
 class Memory {
  public:
   Memory(const Launch& launch, Allocations& allocations);
@@ -18,6 +21,8 @@ class Memory {
   void load(const Instruction& in, Warp& warp, uint32_t mask);
   void store(const Instruction& in, Warp& warp, uint32_t mask);
   void update(const Instruction& in, Warp& warp, uint32_t mask);
+  /// Of all lanes of a whole warp.
+  void load_matrix(const Instruction& in, Warp& warp);
 
  private:
   using Places = std::array<std::byte*, kLanes>;

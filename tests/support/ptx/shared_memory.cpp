@@ -12,17 +12,35 @@ SharedMemory::SharedMemory(size_t bytes, size_t granule, Shape block)
       shadow_((bytes >> granule_bits_) + 1) {}
 
 void SharedMemory::start_block() {
-  epoch_ = 1;
+  epoch_ = block_epoch_ = 1;
+  warp_epoch_.fill(1);
   std::fill(shadow_.begin(), shadow_.end(), Shadow{});
 }
 
-void SharedMemory::barrier() {
+void SharedMemory::next_epoch() {
   epoch_++;
   if (epoch_ >> (32 - kThreadBits)) {
     // The tags are full: what was written stays written, in an epoch before the next one.
     for (Shadow& shadow : shadow_) shadow = {shadow.written ? 1u << kThreadBits : 0, 0};
-    epoch_ = 2;
+    epoch_ = block_epoch_ = 2;
+    warp_epoch_.fill(2);
   }
+}
+
+void SharedMemory::barrier() {
+  next_epoch();
+  block_epoch_ = epoch_;
+}
+
+void SharedMemory::warp_barrier(uint32_t warp) {
+  next_epoch();
+  warp_epoch_[warp] = epoch_;
+}
+
+bool SharedMemory::now(uint32_t tag, uint32_t thread) const {
+  const uint32_t epoch = tag >> kThreadBits, who = tag & kThreadMask, warp = thread / kLanes;
+  if (epoch < block_epoch_) return false;
+  return who >= kAtomics || warp_of(who) != warp || epoch >= warp_epoch_[warp];
 }
 
 void SharedMemory::access(Access access, uint64_t address, size_t bytes, uint32_t thread,
@@ -48,30 +66,37 @@ inline void SharedMemory::note_read(Shadow& shadow, uint64_t address, uint32_t t
                             "written",
                             address)};
   }
-  if (shadow.written != own && now(shadow.written)) {
+  if ((shadow.written & kThreadMask) != thread && now(shadow.written, thread)) {
     race("reads", "wrote", address, shadow.written & kThreadMask, lane);
   }
-  if (shadow.read != own) shadow.read = now(shadow.read) ? tag(kSeveral) : own;
+  if (shadow.read == own) return;
+  const uint32_t before = shadow.read & kThreadMask;
+  if (before == thread || !now(shadow.read, thread)) {
+    shadow.read = own;
+  } else if (before < kAtomics && warp_of(before) == thread / kLanes) {
+    shadow.read = tag(kSeveralOfWarp + thread / kLanes);
+  } else {
+    shadow.read = tag(kSeveral);
+  }
 }
 
 inline void SharedMemory::note_write(Shadow& shadow, uint64_t address, uint32_t thread,
                                      uint32_t writer, int lane) {
-  const uint32_t own = tag(thread);
-  const uint32_t written = tag(writer);
-  if (shadow.written != own && shadow.written != written && now(shadow.written)) {
-    race("writes", "wrote", address, shadow.written & kThreadMask, lane);
+  const uint32_t written = shadow.written & kThreadMask, read = shadow.read & kThreadMask;
+  if (written != thread && written != writer && shadow.written && now(shadow.written, thread)) {
+    race("writes", "wrote", address, written, lane);
   }
-  if (shadow.read != own && now(shadow.read)) {
-    race("writes", "read", address, shadow.read & kThreadMask, lane);
+  if (read != thread && shadow.read && now(shadow.read, thread)) {
+    race("writes", "read", address, read, lane);
   }
-  shadow.written = written;
+  shadow.written = tag(writer);
 }
 
 void SharedMemory::race(const char* does, const char* did, uint64_t address, uint32_t other,
                         int lane) const {
-  const std::string who = other == kSeveral   ? "several threads"
-                          : other == kAtomics ? "an atomic"
-                                              : "thread " + block_.place(other);
+  const std::string who = other == kAtomics         ? "an atomic"
+                          : other >= kSeveralOfWarp ? "several threads"
+                                                    : "thread " + block_.place(other);
   throw Fault{kLaunchFailed, lane,
               fmt::format("data race: {} shared address {:#x} that {} {} since the last barrier",
                           does, address, who, did)};

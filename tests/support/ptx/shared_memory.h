@@ -2,6 +2,7 @@
 // barrier.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "tests/support/ptx/launch.h"
@@ -23,24 +24,33 @@ class SharedMemory {
   void start_block();
   /// All threads of the block have met.
   void barrier();
+  /// The lanes of a warp have met.
+  void warp_barrier(uint32_t warp);
 
   /// Notes the access of a thread to bytes within the memory; throws Fault (with that lane) for an
   /// unwritten read or a race.
   void access(Access access, uint64_t address, size_t bytes, uint32_t thread, int lane);
 
  private:
-  /// Tags are (epoch << kThreadBits) + thread; 0 is never. Every barrier begins an epoch.
+  /// Tags are (epoch << kThreadBits) + thread; 0 is never. Every barrier, of the block or of a
+  /// warp, begins an epoch.
   struct Shadow {
     uint32_t written = 0;
     uint32_t read = 0;
   };
   static constexpr int kThreadBits = 11;
   static constexpr uint32_t kThreadMask = (1 << kThreadBits) - 1;
-  static constexpr uint32_t kSeveral = kThreadMask;      ///< More than one reader.
+  static constexpr uint32_t kSeveral = kThreadMask;      ///< Readers of more than one warp.
   static constexpr uint32_t kAtomics = kThreadMask - 1;  ///< Written by atomics alone.
+  static constexpr uint32_t kSeveralOfWarp = 1024;       ///< Plus the warp: several of its lanes.
 
   uint32_t tag(uint32_t thread) const { return (epoch_ << kThreadBits) + thread; }
-  bool now(uint32_t tag) const { return tag >> kThreadBits == epoch_; }
+  /// Whether no barrier lies between the access of that tag and one of `thread` now.
+  bool now(uint32_t tag, uint32_t thread) const;
+  static uint32_t warp_of(uint32_t who) {
+    return who < kSeveralOfWarp ? who / kLanes : who - kSeveralOfWarp;
+  }
+  void next_epoch();
   void note_read(Shadow& shadow, uint64_t address, uint32_t thread, int lane);
   void note_write(Shadow& shadow, uint64_t address, uint32_t thread, uint32_t writer, int lane);
   [[noreturn]] void race(const char* does, const char* did, uint64_t address, uint32_t other,
@@ -49,7 +59,8 @@ class SharedMemory {
   Shape block_;
   size_t bytes_;
   int granule_bits_;
-  uint32_t epoch_ = 1;
+  uint32_t epoch_ = 1, block_epoch_ = 1;   ///< The current one; the first since all have met.
+  std::array<uint32_t, 32> warp_epoch_{};  ///< Likewise of the lanes of each warp.
   std::vector<std::max_align_t> data_;
   std::vector<Shadow> shadow_;
 };

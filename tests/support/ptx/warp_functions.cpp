@@ -62,6 +62,16 @@ void vote(std::byte* file, const Instruction& in, uint32_t lanes) {
   for_lanes(lanes, [&](int lane) { write(file + in.operand[0], lane, result); });
 }
 
+void match(std::byte* file, const Instruction& in, uint32_t lanes) {
+  uint32_t values[kLanes];
+  std::memcpy(values, file + in.operand[1], sizeof(values));
+  for_lanes(lanes, [&](int lane) {
+    uint32_t same = 0;
+    for (int other = 0; other < kLanes; other++) same |= (values[other] == values[lane]) << other;
+    write(file + in.operand[0], lane, same & lanes);
+  });
+}
+
 void reduce(std::byte* file, const Instruction& in, uint32_t lanes) {
   const int first = __builtin_ctz(lanes);
   uint64_t result = read<uint32_t>(file + in.operand[1], first);

@@ -1,0 +1,136 @@
+// Instructions of tensor cores, and numbers in 16 bits. Every kernel is compiled alone, for one
+// LUNA_STORAGE of x and v and one LUNA_SIZE of heads, as LUNA_KERNEL (generators/CMakeLists.txt).
+#pragma once
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include "generators/attention/tensor/arguments.h"
+
+namespace luna::tensor {
+
+/// Bytes of shared memory by their 32-bit address.
+__device__ inline uint32_t shared_address(const void* p) {
+  return static_cast<uint32_t>(__cvta_generic_to_shared(p));
+}
+
+__device__ inline float load_shared(uint32_t address) {
+  float d;
+  asm volatile("ld.shared.f32 %0, [%1];" : "=f"(d) : "r"(address));
+  return d;
+}
+
+/// d += a b, 16 x 16 by 16 x 8, of T; PTX manual, fragments of m16n8k16.
+template <typename T>
+__device__ inline void multiply(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
+
+template <>
+__device__ inline void multiply<__nv_bfloat16>(float (&d)[4], const uint32_t (&a)[4], uint32_t b0,
+                                               uint32_t b1) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+      "{%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+template <>
+__device__ inline void multiply<__half>(float (&d)[4], const uint32_t (&a)[4], uint32_t b0,
+                                        uint32_t b1) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+      "{%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+/// Four 8 x 8 matrices, transposed: lane i gives the address of row i % 8 of matrix i / 8.
+__device__ inline void load_columns(uint32_t (&d)[4], uint32_t address) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+               : "r"(address)
+               : "memory");
+}
+/// Two of them, of the addresses of lanes 0 to 15.
+__device__ inline void load_columns(uint32_t (&d)[2], uint32_t address) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];"
+               : "=r"(d[0]), "=r"(d[1])
+               : "r"(address)
+               : "memory");
+}
+
+/// Two floats in bfloat16, rounded to nearest, `low` in the lower half.
+__device__ inline uint32_t pair(float low, float high) {
+  uint32_t d;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(d) : "f"(high), "f"(low));
+  return d;
+}
+__device__ inline float low_of(uint32_t pair) { return __uint_as_float(pair << 16); }
+__device__ inline float high_of(uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); }
+
+/// What `pair` of (low, high) rounds off, as a pair: together 16 bits of each.
+__device__ inline uint32_t rest(uint32_t rounded, float low, float high) {
+  return pair(low - low_of(rounded), high - high_of(rounded));
+}
+
+/// max(x, low) in which NaN stays.
+__device__ inline float floor_at(float x, float low) {
+  float d;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(d) : "f"(x), "f"(low));
+  return d;
+}
+
+/// d += a b of numbers in two parts, rounded and rest: all of a by b's rounded part (`part` 0), or
+/// a's rounded part by b's rest; the product of both rests is beyond float32.
+__device__ inline void add_product(float (&d)[4], const uint32_t (&a)[2][4], uint32_t b0,
+                                   uint32_t b1, int part) {
+  multiply<__nv_bfloat16>(d, a[0], b0, b1);
+  if (part == 0) multiply<__nv_bfloat16>(d, a[1], b0, b1);
+}
+
+/// How many numbers of bfloat16, whose range float32's sums need, hold one of T.
+template <typename T>
+constexpr int kBrainParts = 1;
+template <>
+constexpr int kBrainParts<__half> = 2;
+
+/// Two numbers of T as pairs of bfloat16: rounded, then what is left.
+__device__ inline void to_brain(uint32_t two, uint32_t (&parts)[1]) { parts[0] = two; }
+__device__ inline void to_brain(uint32_t two, uint32_t (&parts)[2]) {
+  const __half2 halves = *reinterpret_cast<const __half2*>(&two);
+  const float low = __low2float(halves), high = __high2float(halves);
+  parts[0] = pair(low, high);
+  parts[1] = rest(parts[0], low, high);
+}
+/// Eight of them.
+template <int kParts>
+__device__ inline void to_brain(const uint4& eight, uint4 (&parts)[kParts]) {
+  uint32_t x[kParts], y[kParts], z[kParts], w[kParts];
+  to_brain(eight.x, x);
+  to_brain(eight.y, y);
+  to_brain(eight.z, z);
+  to_brain(eight.w, w);
+#pragma unroll
+  for (int part = 0; part < kParts; part++) {
+    parts[part] = make_uint4(x[part], y[part], z[part], w[part]);
+  }
+}
+
+/// Two floats as pairs of T: rounded, then what is left.
+template <typename T>
+__device__ inline void split(float low, float high, uint32_t& rounded, uint32_t& left);
+template <>
+__device__ inline void split<__nv_bfloat16>(float low, float high, uint32_t& rounded,
+                                            uint32_t& left) {
+  rounded = pair(low, high);
+  left = rest(rounded, low, high);
+}
+template <>
+__device__ inline void split<__half>(float low, float high, uint32_t& rounded, uint32_t& left) {
+  const __half2 halves = __floats2half2_rn(low, high);
+  const __half2 others = __floats2half2_rn(low - __low2float(halves), high - __high2float(halves));
+  rounded = *reinterpret_cast<const uint32_t*>(&halves);
+  left = *reinterpret_cast<const uint32_t*>(&others);
+}
+
+}  // namespace luna::tensor

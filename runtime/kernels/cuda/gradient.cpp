@@ -1,0 +1,128 @@
+// The gradient passes (pass.h).
+#include <ATen/Context.h>
+
+#include "generators/attention/tensor/arguments.h"
+#include "runtime/kernels/cuda/pass_calls.h"
+#include "runtime/kernels/cuda/tensor_cores.h"
+#include "runtime/kernels/layout.h"
+
+namespace luna::kernels::cuda {
+namespace {
+
+/// x of the tokens that are not selected out, float32; the others may hold NaN.
+at::Tensor kept_rows(const Tokens& tokens) {
+  return tokens.x.to(at::kFloat).masked_fill((tokens.weight == 0).unsqueeze(-1), 0.0);
+}
+
+/// sum over tokens and heads of dt_n (x) x_n: [P, size], float64 from float32 products of a slot.
+at::Tensor product_sum(const at::Tensor& dt, const at::Tensor& x) {
+  at::Tensor sum = at::zeros({dt.size(3), x.size(3)}, dt.options().dtype(at::kDouble));
+  for (int64_t n = 0; n < x.size(2); n += kSlotTokens) {
+    const int64_t tokens = std::min(kSlotTokens, x.size(2) - n);
+    const at::Tensor columns = dt.narrow(2, n, tokens).transpose(2, 3);
+    sum += total(at::matmul(columns, x.narrow(2, n, tokens)), {0, 1});
+  }
+  return sum;
+}
+
+/// Gradients at x and at the projection from dt [B, H, N, P].
+at::Tensor project_back(const Tokens& tokens, const at::Tensor& dt, bool params, MapGrads& grads) {
+  const at::NoTF32Guard float32_products;
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
+  const DeviceMap& map = tokens.map;
+  at::Tensor dx = at::matmul(dt, map.projection_rows());
+  if (map.performer()) {
+    dx = dx - 2.0 * map.half_scale() * kept_rows(tokens) * dt.sum(-1, true);
+  }
+  if (params) {
+    map.unpack_projection(product_sum(dt, kept_rows(tokens)), total(dt, {0, 1, 2}), grads);
+  }
+  return dx;
+}
+
+/// The parameter sums of a psi map (or of the part `map` of one), summed over slots and heads.
+at::Tensor site_sums(const Tokens& tokens, const DeviceMap& map, const Columns& columns,
+                     const at::Tensor& state, const at::Tensor& coefficient) {
+  std::vector<int64_t> sizes = shape(tokens.x, {slots(tokens.x)});
+  for (const int64_t extent : map.psi_inputs().sums_shape()) sizes.push_back(extent);
+  const at::Tensor sums = at::zeros(sizes, tokens.floats());
+  if (!tokens.empty()) {  // in float32: these sums have no sibling on tensor cores
+    const at::Tensor x = tokens.x.to(at::kFloat), v = columns.v.to(at::kFloat);
+    KernelCall call(tokens.backend, map.pipeline("grad_sums"), x);
+    add_columns(call, x, v, tokens, columns).add(columns_first(state));
+    call.add(coefficient);
+    call.add(static_cast<int32_t>(slot_tokens(tokens.x)));
+    map.add_inputs(call, tokens.stabiliser);
+    call.add(sums);
+    call.run();
+  }
+  return total(sums, {0, 1, 2});
+}
+
+void psi_gradients(const Tokens& tokens, const Columns& columns, const at::Tensor& state,
+                   const at::Tensor& coefficient, MapGrads& grads) {
+  const DeviceMap& map = tokens.map;
+  if (map.parts() == 1) {
+    map.psi_inputs().unpack_sums(site_sums(tokens, map, columns, state, coefficient), grads);
+    return;
+  }
+  for (int64_t k = 0; k < map.parts(); k++) {
+    const DeviceMap part = map.part(k);
+    part.psi_inputs().unpack_sums(site_sums(tokens, part, columns, map.part_features(k, state, 2),
+                                            map.part_features(k, coefficient, 0)),
+                                  grads);
+  }
+}
+
+/// dt [B, H, N, P] and, where sums are defined, a block's sums over segments: one pass.
+void tensor_core_gradient(const Tokens& tokens, const Columns& columns, const at::Tensor& state,
+                          const at::Tensor& dt, const at::Tensor& sums) {
+  KernelCall call = call_of(tokens, sums.defined() ? "grad_params" : "grad");
+  add_tokens(call, tokens, columns).add(wide_rows(tokens.map, state));
+  tokens.map.add_inputs(call, tokens.stabiliser);
+  call.add(dt);
+  if (sums.defined()) call.add(sums);
+  call.run();
+}
+
+/// [B, H, blocks, rows of the table, 2 kPsiChannels], or nothing where such sums are not for tensor
+/// cores.
+at::Tensor tensor_core_sums(const Tokens& tokens) {
+  const DeviceMap& map = tokens.map;
+  if (!tokens.on_tensor_cores() || !tensor_core_sums_fit(map.args(), map.size())) return {};
+  const int64_t blocks = (tokens.x.size(2) + tensor::kBlockTokens - 1) / tensor::kBlockTokens;
+  const int64_t rows = map.psi_inputs().sums_shape()[0];
+  return at::empty(shape(tokens.x, {blocks, rows, 2 * kPsiChannels}), tokens.floats());
+}
+
+void halide_gradient(const Tokens& tokens, const Columns& columns, const at::Tensor& state,
+                     const at::Tensor& coefficient, const at::Tensor& dt) {
+  KernelCall call = call_of(tokens, "grad");
+  add_tokens(call, tokens, columns).add(columns_first(state));
+  call.add(coefficient);
+  tokens.map.add_inputs(call, tokens.stabiliser);
+  call.add(dt);
+  call.run();
+}
+
+}  // namespace
+
+at::Tensor gradient(const Tokens& tokens, const Columns& columns, const at::Tensor& state,
+                    const at::Tensor& coefficient, bool params, MapGrads& grads) {
+  const DeviceMap& map = tokens.map;
+  const at::Tensor dt =
+      at::empty(shape(tokens.x, {tokens.x.size(2), map.projections()}), tokens.floats());
+  const at::Tensor sums = params ? tensor_core_sums(tokens) : at::Tensor();
+  if (!tokens.empty()) {
+    tokens.on_tensor_cores() ? tensor_core_gradient(tokens, columns, state, dt, sums)
+                             : halide_gradient(tokens, columns, state, coefficient, dt);
+  }
+  if (sums.defined()) {
+    map.psi_inputs().unpack_sums(total(sums, {0, 1, 2}), grads);
+  } else if (params && map.psi()) {
+    psi_gradients(tokens, columns, state, coefficient, grads);
+  }
+  return map.elementwise() ? dt : project_back(tokens, dt, params, grads);
+}
+
+}  // namespace luna::kernels::cuda

@@ -1,0 +1,56 @@
+#include "runtime/kernels/cuda/pass_calls.h"
+
+#include "generators/common/tiles.h"
+#include "runtime/kernels/cuda/tensor_cores.h"
+#include "runtime/kernels/layout.h"
+
+namespace luna::kernels::cuda {
+
+int64_t state_columns(const DeviceMap& map) {
+  return tiles::state_columns(static_cast<int>(map.size()));
+}
+
+int64_t slot_tokens(const at::Tensor& x) {
+  return std::min(kSlotTokens, tiles::round_up(x.size(2), tiles::kSlotAlign));
+}
+
+int64_t slots(const at::Tensor& x) {
+  return x.size(2) == 0 ? 0 : (x.size(2) + slot_tokens(x) - 1) / slot_tokens(x);
+}
+
+std::vector<int64_t> shape(const at::Tensor& x, std::initializer_list<int64_t> rest) {
+  std::vector<int64_t> out{x.size(0), x.size(1)};
+  out.insert(out.end(), rest);
+  return out;
+}
+
+at::Tensor total(const at::Tensor& partial, at::IntArrayRef dims) {
+  return at::sum(partial, at::OptionalIntArrayRef(dims), false, at::kDouble);
+}
+
+KernelCall& add_columns(KernelCall& call, const at::Tensor& x, const at::Tensor& v,
+                        const Tokens& tokens, const Columns& columns) {
+  call.add(x);
+  call.add(v);
+  call.add(tokens.weight);
+  call.add(columns.scale);
+  call.add(columns.last);
+  return call;
+}
+
+KernelCall& add_tokens(KernelCall& call, const Tokens& tokens, const Columns& columns) {
+  return add_columns(call, tokens.x, columns.v, tokens, columns);
+}
+
+at::Tensor columns_first(const at::Tensor& state) { return state.transpose(2, 3).contiguous(); }
+
+at::Tensor wide_rows(const DeviceMap& map, const at::Tensor& state) {
+  return at::constant_pad_nd(state, {0, state_columns(map) - state.size(3)});
+}
+
+KernelCall call_of(const Tokens& tokens, const std::string& pass) {
+  return KernelCall(tokens.backend,
+                    tokens.map.pipeline(pass) + storage_suffix(tokens.x.scalar_type()), tokens.x);
+}
+
+}  // namespace luna::kernels::cuda

@@ -1,0 +1,36 @@
+// What the files of the batched passes (pass.h) share.
+#pragma once
+
+#include "runtime/kernels/cuda/pass.h"
+
+namespace luna::kernels::cuda {
+
+/// Columns of a state: dv values, the normaliser, padding.
+int64_t state_columns(const DeviceMap& map);
+
+/// Tokens of a slot: no more than there are, so that a short sequence costs no more than its own.
+int64_t slot_tokens(const at::Tensor& x);
+
+int64_t slots(const at::Tensor& x);
+
+std::vector<int64_t> shape(const at::Tensor& x, std::initializer_list<int64_t> rest);
+
+/// Sum in float64.
+at::Tensor total(const at::Tensor& partial, at::IntArrayRef dims);
+
+/// x and v as that pipeline takes them, and what every token carries.
+KernelCall& add_columns(KernelCall& call, const at::Tensor& x, const at::Tensor& v,
+                        const Tokens& tokens, const Columns& columns);
+
+KernelCall& add_tokens(KernelCall& call, const Tokens& tokens, const Columns& columns);
+
+/// [B, H, padded D, columns] with the features innermost.
+at::Tensor columns_first(const at::Tensor& state);
+
+/// A state as a pipeline reads it by rows of features: [B, H, padded D, state_columns].
+at::Tensor wide_rows(const DeviceMap& map, const at::Tensor& state);
+
+/// The pass of a side's map: Halide's, or its sibling on tensor cores.
+KernelCall call_of(const Tokens& tokens, const std::string& pass);
+
+}  // namespace luna::kernels::cuda

@@ -1,0 +1,91 @@
+#include "runtime/kernels/cuda/tensor_cores.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <set>
+
+#include "generators/attention/tensor/arguments.h"
+#include "runtime/kernels/channel_groups.h"
+#include "runtime/kernels/cuda/device_map.h"
+
+namespace luna::kernels::cuda {
+namespace {
+
+/// Shared memory that a block may ask for on every device of capability 8.0 or more.
+constexpr int64_t kSharedBytes = 99 * 1024;
+
+constexpr int64_t kMostBatches = 65535;  ///< the launch grid's z
+
+bool is_half(at::ScalarType type) { return type == at::kBFloat16 || type == at::kHalf; }
+
+int64_t table_rows(const MapArgs& map) {
+  return ChannelGroups(map.L, kPsiChannels).count * (map.knots.numel() + 1);
+}
+
+int64_t table_bytes(const MapArgs& map) {
+  int halvings = 0;
+  while ((int64_t{1} << halvings) <= map.knots.numel()) halvings++;
+  return tensor::table_bytes(halvings, table_rows(map));
+}
+
+bool fits(const MapArgs& map, int64_t size) {
+  return tensor::apply_bytes(static_cast<int>(size)) + table_bytes(map) <= kSharedBytes;
+}
+
+/// Why not, or "".
+std::string obstacle(const Backend& backend, const Problem& p) {
+  const at::ScalarType type = p.q.scalar_type();
+  if (!is_half(type)) return "q is not in half precision";
+  if (p.k.scalar_type() != type || p.v.scalar_type() != type) return "q, k and v differ in dtype";
+  if (!is_pwl(p.k_map.map)) return "psi is not piecewise linear";
+  const int64_t size = built_size(p.q.size(3), p.v.size(3));
+  for (const MapArgs* map : {&p.q_map, &p.k_map}) {
+    if (!fits(*map, size)) {
+      return fmt::format("a table of {} knots is beyond shared memory", map->knots.numel());
+    }
+  }
+  if (p.q.size(0) > kMostBatches) return "the batch is beyond the launch grid's z";
+  for (const char* pass : {"kv_state", "apply_state", "grad", "grad_params"}) {
+    const std::string name =
+        fmt::format("{}_pwl8_{}{}{}", pass, size, storage_suffix(type), backend.suffix);
+    if (!backend.find(name, p.q.device())) return name + " is not built";
+  }
+  return "";
+}
+
+void say_once(const std::string& text) {
+  static const char* const verbose = std::getenv("LUNA_VERBOSE");
+  if (!verbose || !*verbose || std::string(verbose) == "0") return;
+  static std::mutex mutex;
+  static std::set<std::string> said;
+  const std::lock_guard lock(mutex);
+  if (said.insert(text).second) std::fprintf(stderr, "luna: %s\n", text.c_str());
+}
+
+}  // namespace
+
+bool tensor_core_sums_fit(const MapArgs& map, int64_t size) {
+  return tensor::grad_bytes(static_cast<int>(size)) + table_bytes(map) +
+             tensor::sums_bytes(table_rows(map)) <=
+         kSharedBytes;
+}
+
+const char* storage_suffix(at::ScalarType storage) {
+  return storage == at::kBFloat16 ? "_bf16" : storage == at::kHalf ? "_f16" : "";
+}
+
+at::ScalarType tensor_core_storage(const Backend& backend, const Problem& p) {
+  const std::string why_not = obstacle(backend, p);
+  if (why_not.empty()) {
+    say_once(fmt::format("tensor cores take {}, heads of {} and {}", toString(p.q.scalar_type()),
+                         p.q.size(3), p.v.size(3)));
+    return p.q.scalar_type();
+  }
+  say_once(fmt::format("float32 pipelines, no tensor cores: {}", why_not));
+  return at::kFloat;
+}
+
+}  // namespace luna::kernels::cuda

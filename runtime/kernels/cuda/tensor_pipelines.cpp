@@ -1,0 +1,178 @@
+// The tensor-core kernels of generators/attention/tensor as pipelines: the arguments of the batched
+// pwl passes (generators/attention/batch), with x and v in half precision.
+#include <HalideRuntime.h>
+
+#include <type_traits>
+
+#include "generators/attention/tensor/arguments.h"
+#include "runtime/halide/cuda_driver.h"
+
+namespace luna::tensor {
+namespace {
+
+struct Kernel {
+  const char *module, *name;
+};
+
+/// Arguments in declaration order.
+class Reader {
+ public:
+  explicit Reader(void** arguments) : next_(arguments) {}
+
+  template <typename Value>
+  Value value() {
+    return *static_cast<Value*>(*next_++);
+  }
+  const halide::CudaPlace& place() { return *value<const halide::CudaPlace*>(); }
+  const halide_buffer_t& buffer() { return *static_cast<const halide_buffer_t*>(*next_++); }
+  template <typename Data>
+  Data* data() {
+    return data_of<Data>(buffer());
+  }
+  /// (n, h, b) or (j, n, h, b).
+  Tokens tokens() { return tokens_of(buffer()); }
+
+  template <typename Data>
+  static Data* data_of(const halide_buffer_t& of) {
+    return reinterpret_cast<Data*>(of.device);
+  }
+  static Tokens tokens_of(const halide_buffer_t& of) {
+    const halide_dimension_t* const last = of.dim + of.dimensions;
+    return {data_of<const void>(of), last[-1].stride, last[-2].stride, last[-3].stride};
+  }
+
+ private:
+  void** next_;
+};
+
+/// What the map of a problem reads, as PsiInputs and DeviceMap add it.
+Map read_map(Reader& in) {
+  Map map{};
+  map.projections = in.data<const float>();
+  const halide_buffer_t& bias = in.buffer();
+  map.bias = Reader::data_of<const float>(bias);
+  map.groups = bias.dim[0].extent / kProjections;
+  map.first_row = in.data<const int32_t>();
+  map.knots = in.data<const float>();
+  map.halvings = in.value<int32_t>();
+  const halide_buffer_t& table = in.buffer();
+  map.table = Reader::data_of<const float>(table);
+  map.rows = table.dim[1].extent;
+  map.segments = in.value<int32_t>();
+  map.floor = in.value<float>();
+  return map;
+}
+
+/// x (j, n, h, b); the weight and the map are read later.
+Problem problem_of(const halide_buffer_t& x) {
+  Problem side{};
+  side.x = Reader::tokens_of(x);
+  side.tokens = x.dim[1].extent;
+  side.heads = x.dim[2].extent;
+  return side;
+}
+
+int table_of(const Map& map) { return static_cast<int>(table_bytes(map.halvings, map.rows)); }
+
+/// A grid of (blocks, heads, batch).
+template <typename Arguments>
+int launch(const halide::CudaPlace& place, const Kernel& kernel, Arguments& a, int blocks,
+           const halide_buffer_t& x, int warps, int shared) {
+  const auto count = [](int n) { return static_cast<unsigned>(n); };
+  return halide::launch(place, {kernel.module, kernel.name, count(blocks), count(a.side.heads),
+                                count(x.dim[3].extent), count(warps * kWarp),
+                                count(shared + table_of(a.side.map)), &a});
+}
+
+int token_blocks(const Problem& side) {
+  return static_cast<int>((int64_t{side.tokens} + kBlockTokens - 1) / kBlockTokens);
+}
+
+int kv_state(void** arguments, const Kernel& kernel, int size) {
+  Reader in(arguments);
+  const halide::CudaPlace& place = in.place();
+  const halide_buffer_t& x = in.buffer();
+  StateArguments a{};
+  a.side = problem_of(x);
+  a.v = in.tokens();
+  a.side.weight = in.tokens();
+  a.scale = in.tokens();
+  a.last = in.tokens();
+  a.slot_tokens = in.value<int32_t>();
+  a.side.map = read_map(in);
+  const halide_buffer_t& partial = in.buffer();
+  a.partial = Reader::data_of<float>(partial);
+  a.width = partial.dim[0].extent;
+  a.slots = partial.dim[2].extent;
+  return launch(place, kernel, a, a.side.map.groups * a.slots, x, kStateWarps,
+                state_bytes(size, 2));
+}
+
+int apply_state(void** arguments, const Kernel& kernel, int size) {
+  Reader in(arguments);
+  const halide::CudaPlace& place = in.place();
+  const halide_buffer_t& x = in.buffer();
+  ApplyArguments a{};
+  a.side = problem_of(x);
+  a.side.weight = in.tokens();
+  const halide_buffer_t& state = in.buffer();
+  a.state = Reader::data_of<const float>(state);
+  a.width = state.dim[0].extent;
+  a.key_heads = state.dim[2].extent;
+  a.group = a.side.heads / a.key_heads;
+  a.add = in.value<float>();
+  a.clamp = in.value<float>();
+  a.side.map = read_map(in);
+  a.out = in.tokens();
+  a.den = in.tokens();
+  return launch(place, kernel, a, token_blocks(a.side), x, kTokenWarps, apply_bytes(size));
+}
+
+int grad_of(void** arguments, const Kernel& kernel, int size, bool sums) {
+  Reader in(arguments);
+  const halide::CudaPlace& place = in.place();
+  const halide_buffer_t& x = in.buffer();
+  GradArguments a{};
+  a.side = problem_of(x);
+  a.v = in.tokens();
+  a.side.weight = in.tokens();
+  a.scale = in.tokens();
+  a.last = in.tokens();
+  const halide_buffer_t& state = in.buffer();
+  a.state = Reader::data_of<const float>(state);
+  a.width = state.dim[0].extent;
+  a.key_heads = state.dim[2].extent;
+  a.group = a.side.heads / a.key_heads;
+  a.side.map = read_map(in);
+  a.dt = in.data<float>();
+  a.sums = sums ? in.data<float>() : nullptr;
+  const int64_t shared = grad_bytes(size) + (sums ? sums_bytes(a.side.map.rows) : 0);
+  return launch(place, kernel, a, token_blocks(a.side), x, kTokenWarps, static_cast<int>(shared));
+}
+
+int grad(void** arguments, const Kernel& kernel, int size) {
+  return grad_of(arguments, kernel, size, false);
+}
+
+int grad_params(void** arguments, const Kernel& kernel, int size) {
+  return grad_of(arguments, kernel, size, true);
+}
+
+}  // namespace
+}  // namespace luna::tensor
+
+#define LUNA_TENSOR(pass, size, half)                                                            \
+  extern const char luna_ptx_##pass##_pwl8_##size##_##half[];                                    \
+  extern "C" int pass##_pwl8_##size##_##half##_cuda_argv(void** arguments) {                     \
+    constexpr const char* kName = #pass "_pwl8_" #size "_" #half;                                \
+    return luna::tensor::pass(arguments, {luna_ptx_##pass##_pwl8_##size##_##half, kName}, size); \
+  }
+#define LUNA_TENSOR_PASS(pass) \
+  LUNA_TENSOR(pass, 32, bf16)  \
+  LUNA_TENSOR(pass, 64, bf16)  \
+  LUNA_TENSOR(pass, 32, f16)   \
+  LUNA_TENSOR(pass, 64, f16)
+LUNA_TENSOR_PASS(kv_state)
+LUNA_TENSOR_PASS(apply_state)
+LUNA_TENSOR_PASS(grad)
+LUNA_TENSOR_PASS(grad_params)

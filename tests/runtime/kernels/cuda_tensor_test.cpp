@@ -1,0 +1,207 @@
+// The tensor-core siblings of the pwl passes (stand-in device, PTX interpreter): they take what
+// they are built for, and give what the float64 reference gives of the rounded inputs.
+#include <algorithm>
+
+#include "runtime/kernels/cuda/passes.h"
+#include "runtime/ops/attention.h"
+#include "runtime/ops/call.h"
+#include "tests/support/compare.h"
+#include "tests/support/poison.h"
+#include "tests/support/ptx/driver.h"
+
+namespace luna::test {
+namespace {
+
+/// Of sums in two parts, rounded and rest, which keep 16 bits.
+constexpr double kInside = 1e-4;
+/// Of results in half precision: bfloat16 itself rounds by 1.7e-3.
+constexpr double kOutside = 4e-3;
+
+ops::Inputs rounded(ops::Inputs in, at::ScalarType dtype) {
+  for (at::Tensor* x : {&in.q, &in.k, &in.v}) *x = x->to(dtype).to(at::kFloat);
+  for (at::Tensor& param : in.params) param = param.to(dtype).to(at::kFloat);
+  return in;
+}
+
+/// The device's inputs: q, k and v in half precision, parameters in float32.
+ops::Inputs on_device(const ops::Inputs& in, at::ScalarType dtype) {
+  ops::Inputs out = move_to(in, fused_device());
+  for (at::Tensor* x : {&out.q, &out.k, &out.v}) *x = x->to(dtype);
+  return out;
+}
+
+/// Kernels that ran since the last take: those on tensor cores, and others.
+std::pair<int, int> take_kernels() {
+  int tensor = 0, other = 0;
+  for (const auto& [name, counts] : take_ptx_counts()) {
+    const bool half =
+        name.find("_bf16") != std::string::npos || name.find("_f16") != std::string::npos;
+    (half ? tensor : other)++;
+  }
+  return {tensor, other};
+}
+
+bool built() {
+  static const bool is = kernels::find_pipeline("kv_state_pwl8_64_bf16_cuda") != nullptr;
+  return is;
+}
+
+class Tensor : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(fused_device().is_cuda()) << "set LUNA_TEST_DEVICE=cuda:0";
+    if (!built()) GTEST_SKIP() << "built without nvcc";
+    poison_fresh_memory();
+    take_ptx_counts();
+  }
+};
+
+using CaseOfDtype = std::tuple<Case, at::ScalarType>;
+class TensorAccuracy : public Tensor, public ::testing::WithParamInterface<CaseOfDtype> {};
+
+/// Before the operator rounds its results to half precision.
+TEST_P(TensorAccuracy, ForwardKeepsSixteenBits) {
+  const auto& [c, dtype] = GetParam();
+  const ops::Inputs in = rounded(make_inputs(c), dtype), on = on_device(in, dtype);
+  const kernels::Forward given = ops::attention_forward(on, c.spec);
+  EXPECT_EQ(take_kernels(), std::make_pair(2, 0));
+  ops::Inputs exact = in;
+  for (at::Tensor* x : {&exact.q, &exact.k, &exact.v}) *x = x->to(at::kDouble);
+  for (at::Tensor& param : exact.params) param = param.to(at::kDouble);
+  const Error e = error(given.o.cpu(), run_forward(exact, c.spec, Through::reference));
+  EXPECT_LE(e.rms, kInside) << describe(c);
+  EXPECT_LE(e.max, 10 * kInside) << describe(c);
+}
+
+TEST_P(TensorAccuracy, GradientsAreThoseOfTheRoundedInputs) {
+  const auto& [c, dtype] = GetParam();
+  const ops::Inputs in = rounded(make_inputs(c), dtype);
+  const at::Tensor grad = make_grad(c).to(dtype).to(at::kFloat);
+  const Result given = run(in, c.spec, grad, Through::fused, dtype);
+  const bool large = c.shape.hid >= 100;  // whose sums over segments are Halide's
+  EXPECT_EQ(take_kernels(), large ? std::make_pair(3, 1) : std::make_pair(3, 0));
+  const Result exact = run(in, c.spec, grad, Through::reference, at::kDouble);
+  const Result scale = run(in, c.spec, grad, Through::numerator, at::kDouble);
+  for (size_t i = 0; i < given.names.size(); ++i) {
+    EXPECT_LE(error(given.tensors[i], exact.tensors[i], scale.tensors[i]).rms, kOutside)
+        << describe(c) << " " << given.names[i];
+  }
+}
+
+/// Borders of tiles, blocks and slots; heads below 32, 64 and of odd sizes; several groups of
+/// projections and of channels; grouped heads.
+std::vector<CaseOfDtype> cases() {
+  const std::vector<Shape> shapes{
+      // B, H, Hk, Nq, N, d, dv, m, L, hid
+      {1, 1, 1, 64, 64, 64, 64, 16, 8, 64},  {2, 2, 1, 33, 65, 17, 40, 5, 4, 13},
+      {1, 4, 2, 257, 130, 32, 32, 16, 8, 7}, {1, 1, 1, 31, 1030, 64, 32, 20, 8, 40},
+      {1, 2, 2, 1, 1, 8, 1, 1, 3, 2},        {2, 1, 1, 70, 63, 40, 64, 9, 12, 100},
+  };
+  std::vector<CaseOfDtype> all;
+  for (const Shape& shape : shapes) {
+    for (const MaskKind mask : {MaskKind::none, MaskKind::random}) {
+      for (const at::ScalarType dtype : {at::kBFloat16, at::kHalf}) {
+        Case c;
+        c.shape = shape;
+        c.mask = mask;
+        c.seed = 3 + all.size();
+        c.spec.eps = 0.5;
+        c.spec.nonneg = all.size() % 3 != 0;
+        c.spec.envelope = mask == MaskKind::none ? "none" : "norm";
+        c.layout = all.size() % 2 ? Layout::tokens_first : Layout::contiguous;
+        all.emplace_back(c, dtype);
+      }
+    }
+  }
+  return all;
+}
+INSTANTIATE_TEST_SUITE_P(Shapes, TensorAccuracy, ::testing::ValuesIn(cases()));
+
+class TensorCores : public Tensor {
+ protected:
+  static Case usual() {
+    Case c = small_case();
+    c.shape.N = c.shape.Nq = 70;
+    c.spec.eps = 0.5;
+    return c;
+  }
+};
+
+TEST_F(TensorCores, GiveTheSameBitsAgain) {
+  const Case c = usual();
+  const ops::Inputs in = on_device(make_inputs(c), at::kBFloat16);
+  const kernels::Forward one = ops::attention_forward(in, c.spec);
+  EXPECT_TRUE(same_bits(one.o.cpu(), ops::attention_forward(in, c.spec).o.cpu()));
+}
+
+TEST_F(TensorCores, KeepAMaskedTokensNanOut) {
+  Case c = usual();
+  c.mask = MaskKind::random;
+  ops::Inputs in = on_device(make_inputs(c), at::kBFloat16);
+  const kernels::Forward right = ops::attention_forward(in, c.spec);
+  const at::Tensor dropped = in.key_mask->logical_not().unsqueeze(1).unsqueeze(-1);
+  for (at::Tensor* x : {&in.k, &in.v}) *x = x->masked_fill(dropped, NAN);
+  EXPECT_TRUE(same_bits(ops::attention_forward(in, c.spec).o.cpu(), right.o.cpu()));
+}
+
+TEST_F(TensorCores, LetAKeysNanReachItsHeadAlone) {
+  const Case c = usual();
+  ops::Inputs in = make_inputs(c);
+  in.k.select(0, 1).select(0, 0).select(0, 3).fill_(
+      NAN);  // key head 0 of 2, so query heads 0 and 1
+  const at::Tensor o = ops::attention_forward(on_device(in, at::kBFloat16), c.spec).o.cpu();
+  for (int64_t b = 0; b < 2; b++) {
+    for (int64_t h = 0; h < 4; h++) {
+      const at::Tensor bad = o.select(0, b).select(0, h).isnan();
+      EXPECT_EQ(bad.any().item<bool>(), b == 1 && h < 2) << b << ", " << h;
+    }
+  }
+}
+
+/// float16 sums beyond its own range.
+TEST_F(TensorCores, HoldSumsBeyondHalfPrecision) {
+  Case c = usual();
+  ops::Inputs in = make_inputs(c);
+  in.v = in.v.sign() * 3e4;
+  const kernels::Forward given = ops::attention_forward(on_device(in, at::kHalf), c.spec);
+  EXPECT_GT(given.S.abs().max().item<float>(), 65504.0f);
+  const at::Tensor exact = run_forward(rounded(in, at::kHalf), c.spec, Through::reference);
+  EXPECT_LE(error(given.o.cpu(), exact).rms, 1e-3);
+}
+
+/// No sibling: another dtype, another psi, a table beyond shared memory, or none built.
+TEST_F(TensorCores, LeaveTheRestToFloat32) {
+  const auto tensor_kernels = [](const Case& c, at::ScalarType dtype) {
+    ops::attention_forward(on_device(make_inputs(c), dtype), c.spec);
+    return take_kernels().first;
+  };
+  Case c = usual();
+  EXPECT_EQ(tensor_kernels(c, at::kBFloat16), 2);
+  EXPECT_EQ(tensor_kernels(c, at::kFloat), 0);
+  c.spec.psi = "dense";
+  EXPECT_EQ(tensor_kernels(c, at::kBFloat16), 0);
+  c = usual();
+  c.shape.hid = 700;
+  EXPECT_EQ(tensor_kernels(c, at::kBFloat16), 0);
+}
+
+kernels::Pipeline find_without_siblings(const std::string& name, c10::Device) {
+  return name.find("16_cuda") == std::string::npos ? kernels::find_pipeline(name) : nullptr;
+}
+
+TEST_F(TensorCores, AreNotMissedWhereTheyAreNotBuilt) {
+  const Case c = usual();
+  const ops::Inputs in = on_device(make_inputs(c), at::kBFloat16);
+  const ops::PreparedMap map(in.params, c.spec);
+  const kernels::Problem problem = ops::Call(in, c.spec, map, false).problem;
+  kernels::cuda::Backend backend = kernels::cuda::kDevice;
+  const kernels::Forward with = kernels::cuda::forward(backend, problem);
+  take_ptx_counts();
+  backend.find = &find_without_siblings;
+  const kernels::Forward without = kernels::cuda::forward(backend, problem);
+  EXPECT_EQ(take_kernels(), std::make_pair(0, 2));
+  EXPECT_LE(error(with.o.cpu(), without.o.cpu()).rms, kInside);
+}
+
+}  // namespace
+}  // namespace luna::test

@@ -1,0 +1,153 @@
+// What tensor cores need in the PTX interpreter: ldmatrix, mma and conversions to pairs, against
+// plain loops.
+#include <cstring>
+#include <random>
+
+#include "tests/support/ptx_program.h"
+
+namespace luna::test {
+namespace {
+
+/// 32-bit words: a row-major 16 x 16 and b column-major 16 x 8 of 16-bit elements, c and d
+/// row-major 16 x 8 floats.
+struct Matrices {
+  uint16_t a[16][16], b[8][16];
+  float c[16][8], d[16][8];
+};
+
+/// Fragments straight from memory, after the figures of the PTX manual.
+std::string multiply(const std::string& type) {
+  return R"(
+  shr.u32 %r2, %r1, 2;
+  and.b32 %r3, %r1, 3;
+  mul.lo.u32 %r4, %r2, 32;
+  mad.lo.u32 %r4, %r3, 4, %r4;
+  cvt.u64.u32 %d2, %r4;
+  add.s64 %d2, %d2, %d1;
+  ld.global.b32 %r5, [%d2];
+  ld.global.b32 %r6, [%d2+256];
+  ld.global.b32 %r7, [%d2+16];
+  ld.global.b32 %r8, [%d2+272];
+  ld.global.b32 %r9, [%d2+512];
+  ld.global.b32 %r10, [%d2+528];
+  mul.lo.u32 %r4, %r2, 32;
+  mad.lo.u32 %r4, %r3, 8, %r4;
+  cvt.u64.u32 %d2, %r4;
+  add.s64 %d2, %d2, %d1;
+  ld.global.v2.b32 {%r11, %r12}, [%d2+768];
+  ld.global.v2.b32 {%r13, %r14}, [%d2+1024];
+  mma.sync.aligned.m16n8k16.row.col.f32.)" +
+         type + "." + type + R"(.f32 {%r15, %r16, %r17, %r18}, {%r5, %r6, %r7, %r8}, {%r9, %r10},
+    {%r11, %r12, %r13, %r14};
+  st.global.v2.b32 [%d2+1280], {%r15, %r16};
+  st.global.v2.b32 [%d2+1536], {%r17, %r18};
+)";
+}
+
+template <class To, class From>
+To cast(From from) {
+  static_assert(sizeof(To) == sizeof(From));
+  To to;
+  std::memcpy(&to, &from, sizeof(To));
+  return to;
+}
+
+uint16_t narrow(float x, bool brain) {
+  return brain ? static_cast<uint16_t>(cast<uint32_t>(x) >> 16)
+               : cast<uint16_t>(static_cast<_Float16>(x));
+}
+
+float wide(uint16_t x, bool brain) {
+  return brain ? cast<float>(uint32_t(x) << 16) : static_cast<float>(cast<_Float16>(x));
+}
+
+TEST(PtxMatrix, MultipliesFragments) {
+  for (const bool brain : {true, false}) {
+    std::vector<Matrices> x(1);
+    Matrices& m = x[0];
+    std::mt19937 engine(3);
+    std::normal_distribution<float> draw;
+    for (auto& row : m.a)
+      for (uint16_t& e : row) e = narrow(draw(engine), brain);
+    for (auto& row : m.b)
+      for (uint16_t& e : row) e = narrow(draw(engine), brain);
+    for (auto& row : m.c)
+      for (float& e : row) e = draw(engine);
+    ASSERT_EQ(run_body(multiply(brain ? "bf16" : "f16"), x), PtxResult{});
+    for (int i = 0; i < 16; i++) {
+      for (int j = 0; j < 8; j++) {
+        double sum = m.c[i][j];
+        for (int k = 0; k < 16; k++) sum += double(wide(m.a[i][k], brain)) * wide(m.b[j][k], brain);
+        EXPECT_FLOAT_EQ(m.d[i][j], static_cast<float>(sum)) << i << ", " << j;
+      }
+    }
+  }
+}
+
+TEST(PtxMatrix, NeedsAWholeWarp) {
+  std::vector<Matrices> x(1);
+  EXPECT_NE(run_body(multiply("bf16"), x, {{1, 1, 1}, {8, 1, 1}, 0}).message.find("is not whole"),
+            std::string::npos);
+}
+
+/// Four 8 x 8 matrices of 16-bit numbers 0, 1, 2 ..., rows of 16 bytes one after the other.
+std::string load(const std::string& modifiers, int count, const std::string& before = "") {
+  const std::string four[] = {"%r10", "%r11", "%r12", "%r13"};
+  std::string words = four[0], stores;
+  for (int i = 0; i < count; i++) {
+    if (i) words += ", " + four[i];
+    stores += "st.global.b32 [%d2+" + std::to_string(128 * i) + "], " + four[i] + ";\n";
+  }
+  return R"(.visible .entry k(.param .u64 x)
+{
+  .reg .b32 %r<20>;
+  .reg .b64 %d<9>;
+  .shared .align 16 .b8 matrices[512];
+  ld.param.b64 %d1, [x];
+  mov.u32 %r1, %tid.x;
+  shl.b32 %r2, %r1, 4;
+  mov.u32 %r3, matrices;
+  add.u32 %r3, %r3, %r2;
+  mad.lo.u32 %r4, %r1, 0x00080008, 0x00010000;
+  add.u32 %r5, %r4, 0x00020002;
+  add.u32 %r6, %r4, 0x00040004;
+  add.u32 %r7, %r4, 0x00060006;
+  st.shared.v4.b32 [%r3], {%r4, %r5, %r6, %r7};
+  )" + before +
+         "\nldmatrix.sync.aligned.m8n8." + modifiers + ".shared.b16 {" + words + R"(}, [%r3];
+  mul.wide.u32 %d2, %r1, 4;
+  add.s64 %d2, %d2, %d1;
+)" + stores +
+         "ret;\n}\n";
+}
+
+TEST(PtxMatrix, LoadsRowsAndColumns) {
+  for (const bool transposed : {false, true}) {
+    for (const int count : {1, 2, 4}) {
+      std::vector<uint32_t> x(128, 7);
+      void* address = x.data();
+      const std::string modifiers = "x" + std::to_string(count) + (transposed ? ".trans" : "");
+      ASSERT_EQ(run_ptx(load(modifiers, count, "bar.sync 0;"), {}, {&address}), PtxResult{});
+      for (uint32_t i = 0; i < 128; i++) {
+        const uint32_t g = i % 32 / 4, t = i % 4, first = i / 32 * 64;
+        const uint32_t low = first + (transposed ? 16 * t + g : 8 * g + 2 * t);
+        const uint32_t high = low + (transposed ? 8 : 1);
+        EXPECT_EQ(x[i], int(i / 32) < count ? low | high << 16 : 7) << modifiers << " " << i;
+      }
+    }
+  }
+}
+
+TEST(PtxMatrix, LoadsOnlyWhatABarrierHasPublished) {
+  std::vector<uint32_t> x(128);
+  void* address = x.data();
+  for (const char* modifiers : {"x4", "x4.trans"}) {
+    const PtxResult result = run_ptx(load(modifiers, 4), {}, {&address});
+    EXPECT_NE(result.message.find("data race"), std::string::npos) << result;
+  }
+  const PtxResult odd = run_ptx(load("x4", 4, "bar.sync 0; add.u32 %r3, %r3, 8;"), {}, {&address});
+  EXPECT_NE(odd.message.find("misaligned"), std::string::npos) << odd;
+}
+
+}  // namespace
+}  // namespace luna::test
