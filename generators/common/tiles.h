@@ -25,6 +25,9 @@ constexpr int projection_block(int L) {
   return feature_block(false) / L > kLanes ? feature_block(false) / L : kLanes;
 }
 
+/// The same of tiles on the CPU, where a register block is kRowColumns.
+constexpr int tile_projections(int L) { return L == 1 ? kRowColumns : projection_block(L); }
+
 /// Columns of a state are summed in blocks of this many.
 constexpr int kStateColumns = 8;
 

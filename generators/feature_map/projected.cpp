@@ -32,7 +32,8 @@ std::vector<Argument> Projected::gradient_outputs() const {
 }
 
 Expr Projected::padded_features(const Arguments& arguments, const Expr&) const {
-  const int step = tiles::projection_block(channels());
+  const int step = options_.form == Form::tile ? tiles::tile_projections(channels())
+                                               : tiles::projection_block(channels());
   const char* projections = options_.form == Form::rows ? "t" : "bias";
   return arguments.shapes.at(projections).dim(0).extent() / step * step * channels();
 }

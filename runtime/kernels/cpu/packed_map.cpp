@@ -60,7 +60,7 @@ PackedMap::PackedMap(const MapArgs& args, int64_t d) : args_(args), d_(d) {
 
 void PackedMap::pack_projection(const at::Tensor& proj, const at::Tensor& bias) {
   m_ = proj.size(-2);
-  const int64_t step = tiles::projection_block(static_cast<int>(tile_)), used = m_ * groups_.count;
+  const int64_t step = tiles::tile_projections(static_cast<int>(tile_)), used = m_ * groups_.count;
   projections_ = round_up(used, step);
   layout_ = {m_, args_.L, groups_.count * tile_, projections_ * tile_};
   proj_rows_ = zeros({heads(), projections_, padded_d_});
