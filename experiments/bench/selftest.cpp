@@ -133,7 +133,7 @@ SelftestResult run_mode(const Map& map, const Mode& mode, c10::Device device) {
       result.worst = std::max(result.worst, compare(spec, mode, c, device));
       result.configurations++;
     }
-  } catch (const c10::NotImplementedError&) {  // not built: nothing to hold against it
+  } catch (const c10::NotImplementedError&) {  // not offered: nothing to hold against it
   } catch (const c10::Error& error) {
     const std::string text = error.what_without_backtrace();
     result.error = text.substr(0, text.find('\n'));
@@ -179,7 +179,7 @@ std::string selftest_summary(const std::vector<SelftestResult>& results) {
         "\nfailed: {}, {}: {}", result.map, result.mode,
         result.error.empty() ? fmt::format("{:.3g} times its bound", result.worst) : result.error);
   }
-  return fmt::format("{} configurations of {} maps and modes, {} not built: {}{}", configurations,
+  return fmt::format("{} configurations of {} maps and modes, {} not offered: {}{}", configurations,
                      groups, absent, failures.empty() ? "all within their bounds" : "failures",
                      failures);
 }
