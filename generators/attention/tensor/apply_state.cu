@@ -1,5 +1,5 @@
 // apply_state on tensor cores: den_n = w_n phi(x_n) z and out_n = w_n phi(x_n) S / max(den_n + add,
-// clamp). Features, S and z are two numbers of bfloat16 each, rounded and rest; sums are float32.
+// clamp). Features, S and z are kParts numbers of bfloat16 each; sums are float32.
 #include "generators/attention/tensor/products.cuh"
 
 namespace luna::tensor {
@@ -10,10 +10,10 @@ class Apply {
  public:
   __device__ Apply(const ApplyArguments& a, unsigned char* memory)
       : a_(a),
-        state_(memory + map_bytes(kSize)),
-        sites_(memory + map_bytes(kSize) + 2 * kFeatures * kPitch +
-               place_.warp * kTokensOfWarp * kSiteBytes),
-        map_(memory, memory + apply_bytes(kSize), a.side.map) {}
+        state_(memory + map_bytes(kSize, kParts<T>)),
+        sites_(memory + map_bytes(kSize, kParts<T>) + factors_bytes(kSize, kParts<T>) +
+               place_.warp * kTokens * kSiteBytes),
+        map_(memory, memory + apply_bytes(kSize, kParts<T>), a.side.map) {}
 
   __device__ void run() {
     map_.stage_table();
@@ -24,10 +24,9 @@ class Apply {
       state_.stage(place_.state(a_, group), a_.width);
       __syncthreads();
 #pragma unroll 1
-      for (int part = 0; part < kTokensOfWarp; part += 16) {
-        uint4 x[2][kSize / 32];
-        place_.rows<T, kSize>(a_.side, a_.side.x, part).load(x);
-        map_.locate(x, sites_ + part * kSiteBytes);
+      for (int part = 0; part < kTokens; part += 16) {
+        map_.locate(place_.template rows<T, kSize>(a_.side, a_.side.x, part),
+                    sites_ + part * kSiteBytes);
       }
       __syncthreads();
 #pragma unroll 1
@@ -37,12 +36,13 @@ class Apply {
   }
 
  private:
-  static constexpr int kTiles = SharedState<kSize>::kTiles;
-  static constexpr int kPitch = SharedState<kSize>::kPitch;
-  static constexpr int kParts = kTokensOfWarp / 16;
+  using Place = TokenPlace<kParts<T>>;
+  using State = SharedState<kSize, kParts<T>>;
+  static constexpr int kTiles = State::kTiles;
+  static constexpr int kTokens = Place::kTokens;
 
-  /// Features of 16 tokens (columns: channels of projections p and p + 1), rounded, and the rest.
-  __device__ void features(uint32_t (&phi)[2][4], const unsigned char* sites,
+  /// Features of 16 tokens (columns: channels of projections p and p + 1).
+  __device__ void features(uint32_t (&phi)[kParts<T>][4], const unsigned char* sites,
                            int projection) const {
     const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
 #pragma unroll
@@ -54,60 +54,55 @@ class Apply {
         const float at = next ? site.z : site.x;
         const float4 two = map_.lines(next ? site.w : site.y, 2 * t);
         const float low = map_.feature(two.x, two.y, at), high = map_.feature(two.z, two.w, at);
-        const uint32_t rounded = pair(low, high);
-        phi[0][2 * next + row] = rounded;
-        phi[1][2 * next + row] = rest(rounded, low, high);
+        uint32_t parts[kParts<T>];
+        split<__nv_bfloat16>(low, high, parts);
+#pragma unroll
+        for (int part = 0; part < kParts<T>; part++) phi[part][2 * next + row] = parts[part];
       }
     }
   }
 
-  /// The part of two projections in the sums: rounded and rest of the features by rounded rows of
-  /// the state, rounded ones by what those left.
+  /// What two projections add to the sums.
   __device__ void add(int projection) {
-    uint32_t phi[kParts][2][4];
+    uint32_t phi[kTokens / 16][kParts<T>][4];
 #pragma unroll
-    for (int part = 0; part < kParts; part++) {
-      features(phi[part], sites_ + 16 * part * kSiteBytes, projection);
+    for (int i = 0; i < kTokens / 16; i++) {
+      features(phi[i], sites_ + 16 * i * kSiteBytes, projection);
     }
-    const uint32_t address = column_address(state_.rows(), kPitch, projection * kChannels);
+    const uint32_t address = column_address(state_.rows(), State::kPitch, projection * kChannels);
 #pragma unroll
     for (int tile = 0; tile + 1 < kTiles; tile += 2) {
+      add_tiles<2>(tile, phi, address + 16 * tile);
+    }
+    add_tiles<1>(kTiles - 1, phi, address + 2 * kSize - threadIdx.x % kWarp / 16 * 16);
+  }
+  template <int kCount>
+  __device__ void add_tiles(int tile, const uint32_t (&phi)[kTokens / 16][kParts<T>][4],
+                            uint32_t address) {
+    uint32_t s[kParts<T>][kCount][2];
 #pragma unroll
-      for (int rest = 0; rest < 2; rest++) {
-        uint32_t s[4];
-        load_columns(s, address + rest * SharedState<kSize>::kRest + 16 * tile);
-#pragma unroll
-        for (int part = 0; part < kParts; part++) {
-          add_product(sum_[part][tile], phi[part], s[0], s[1], rest);
-          add_product(sum_[part][tile + 1], phi[part], s[2], s[3], rest);
-        }
-      }
+    for (int part = 0; part < kParts<T>; part++) {
+      load_columns(s[part], address + part * State::kPart);
     }
 #pragma unroll
-    for (int rest = 0; rest < 2; rest++) {
-      uint32_t z[2];
-      load_columns(z, address + rest * SharedState<kSize>::kRest + 2 * kSize -
-                          threadIdx.x % kWarp / 16 * 16);
-#pragma unroll
-      for (int part = 0; part < kParts; part++) {
-        add_product(sum_[part][kTiles - 1], phi[part], z[0], z[1], rest);
-      }
+    for (int i = 0; i < kTokens / 16; i++) {
+      add_product<__nv_bfloat16>(sum_[i] + tile, phi[i], s);
     }
   }
 
   __device__ void write() {
     const int lane = threadIdx.x % kWarp, t = lane % 4;
-    const Rows<T, kSize> x = place_.rows<T, kSize>(a_.side, a_.side.x, 0);
+    const Rows<T, kSize> x = place_.template rows<T, kSize>(a_.side, a_.side.x, 0);
     const int n = place_.first + lane / 4;
     float* out = place_.at(a_.out, n) + 2 * t;
     float* den_of = place_.at(a_.den, n);
 #pragma unroll
-    for (int row = 0; row < 2 * kParts; row++) {  // 8 tokens
+    for (int row = 0; row < kTokens / 8; row++) {  // 8 tokens
       const float* const own = sum_[row / 2][kTiles - 1] + row % 2 * 2;
       const float weight = x.weight(row);
       const float den = weight * __shfl_sync(0xffffffffu, own[0], lane & 28);
       if (n + 8 * row < a_.side.tokens) {
-        const float factor = __fdividef(weight, floor_at(den + a_.add, a_.clamp));
+        const float factor = divide<T>(weight, floor_at(den + a_.add, a_.clamp));
 #pragma unroll
         for (int tile = 0; tile + 1 < kTiles; tile++) {
           const float* const sums = sum_[row / 2][tile] + row % 2 * 2;
@@ -122,11 +117,11 @@ class Apply {
   }
 
   const ApplyArguments& a_;
-  const TokenPlace place_;
-  SharedState<kSize> state_;
+  const Place place_;
+  State state_;
   unsigned char* const sites_;
   SharedMap<T, kSize> map_;
-  float sum_[kParts][kTiles][4] = {};
+  float sum_[kTokens / 16][kTiles][4] = {};
 };
 
 extern __shared__ __align__(16) unsigned char shared[];

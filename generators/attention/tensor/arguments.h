@@ -13,8 +13,13 @@ constexpr int kFeatures = kProjections * kChannels;  ///< of a group
 constexpr int kStateWarps = 4;                       ///< each sums the features of 4 projections
 constexpr int kStateTokens = 16 * kStateWarps;       ///< staged at a time
 constexpr int kTokenWarps = 8;                       ///< of a block that works token by token
-constexpr int kTokensOfWarp = 32;
-constexpr int kBlockTokens = kTokenWarps * kTokensOfWarp;
+
+/// Of storage in so many bytes: the 16-bit numbers that hold a float32 factor (W, features, the
+/// state), 16 bits of it or all 24.
+constexpr int factor_parts(int storage_bytes) { return storage_bytes > 2 ? 3 : 2; }
+/// Tokens of a warp that works token by token, and of its block; fewer where parts take the room.
+constexpr int warp_tokens(int parts) { return parts > 2 ? 16 : 32; }
+constexpr int block_tokens(int parts) { return kTokenWarps * warp_tokens(parts); }
 
 /// [B, H, N] or [B, H, N, size] with strides in elements; the last one is 1.
 struct Tokens {
@@ -33,7 +38,7 @@ struct Map {
 };
 
 struct Problem {
-  Tokens x, weight;  ///< x in half precision; weight 0: the token is not there
+  Tokens x, weight;  ///< weight 0: the token is not there
   Map map;
   int32_t tokens, heads;
 };
@@ -76,7 +81,7 @@ constexpr int64_t round_up(int64_t x, int64_t step) { return (x + step - 1) / st
 constexpr int kSiteBytes = kProjections * 8 + 16;   ///< of a token: t and row of each projection
 constexpr int kLineBytes = 2 * kChannels * 4 + 16;  ///< of a row of the table
 constexpr int row_bytes(int size) { return 2 * size + 16; }  ///< [columns, last, 0 ...]
-constexpr int map_bytes(int size) { return kProjections * (2 * 2 * size + 8); }
+constexpr int map_bytes(int size, int parts) { return kProjections * (2 * parts * size + 8); }
 /// The search's last steps, from this one down, are always made.
 constexpr int kLastStep = 64;
 constexpr int staged_knots(int halvings) {
@@ -85,17 +90,18 @@ constexpr int staged_knots(int halvings) {
 constexpr int64_t table_bytes(int halvings, int64_t rows) {
   return 4 * staged_knots(halvings) + kLineBytes * rows;
 }
+constexpr int factors_bytes(int size, int parts) { return parts * kFeatures * row_bytes(size); }
 /// value_parts: numbers of bfloat16 that hold a v.
-constexpr int state_bytes(int size, int value_parts) {
-  return map_bytes(size) + kStateTokens * (kSiteBytes + value_parts * row_bytes(size) + 4);
+constexpr int state_bytes(int size, int parts, int value_parts) {
+  return map_bytes(size, parts) + kStateTokens * (kSiteBytes + value_parts * row_bytes(size) + 4);
 }
 constexpr int kSumBytes = 2 * kChannels * 4;  ///< of a row, in every warp
-constexpr int grad_bytes(int size) {
-  return map_bytes(size) + 16 * kTokenWarps * kSiteBytes + 2 * kFeatures * row_bytes(size);
+constexpr int grad_bytes(int size, int parts) {
+  return map_bytes(size, parts) + 16 * kTokenWarps * kSiteBytes + factors_bytes(size, parts);
 }
 constexpr int64_t sums_bytes(int64_t rows) { return kTokenWarps * kSumBytes * rows; }
-constexpr int apply_bytes(int size) {
-  return map_bytes(size) + kBlockTokens * kSiteBytes + 2 * kFeatures * row_bytes(size);
+constexpr int apply_bytes(int size, int parts) {
+  return map_bytes(size, parts) + block_tokens(parts) * kSiteBytes + factors_bytes(size, parts);
 }
 
 }  // namespace luna::tensor

@@ -1,7 +1,7 @@
 // The gradient at every projection on tensor cores: dphi_n = scale_n S v_n + last_n z back through
 // phi_l = max(a_l t + c_l, floor): dt = sum_l a_l dphi_l over the channels above the floor, and
-// the sums over segments of dphi and dphi t (compiled with LUNA_SUMS=1). S (and v, where it is
-// float16) is two numbers of bfloat16, rounded and rest; all else is float32.
+// the sums over segments of dphi and dphi t (compiled with LUNA_SUMS=1). S is kParts numbers of
+// bfloat16, v as many as hold it; all else is float32.
 #include "generators/attention/tensor/products.cuh"
 
 namespace luna::tensor {
@@ -13,11 +13,11 @@ class Grad {
  public:
   __device__ Grad(const GradArguments& a, unsigned char* memory)
       : a_(a),
-        state_(memory + map_bytes(kSize)),
-        sites_(memory + map_bytes(kSize) + 2 * kFeatures * SharedState<kSize>::kPitch +
+        state_(memory + map_bytes(kSize, kParts<T>)),
+        sites_(memory + map_bytes(kSize, kParts<T>) + factors_bytes(kSize, kParts<T>) +
                place_.warp * 16 * kSiteBytes),
-        map_(memory, memory + grad_bytes(kSize), a.side.map),
-        sums_(reinterpret_cast<float*>(memory + grad_bytes(kSize) +
+        map_(memory, memory + grad_bytes(kSize, kParts<T>), a.side.map),
+        sums_(reinterpret_cast<float*>(memory + grad_bytes(kSize, kParts<T>) +
                                        table_bytes(a.side.map.halvings, a.side.map.rows))) {}
 
   __device__ void run() {
@@ -30,11 +30,9 @@ class Grad {
       state_.stage(place_.state(a_, group), a_.width);
       __syncthreads();
 #pragma unroll 1
-      for (int part = 0; part < kTokensOfWarp; part += 16) {
+      for (int part = 0; part < Place::kTokens; part += 16) {
         if (part > 0) __syncwarp();
-        uint4 x[2][kSize / 32];
-        place_.rows<T, kSize>(a_.side, a_.side.x, part).load(x);
-        map_.locate(x, sites_);
+        map_.locate(place_.template rows<T, kSize>(a_.side, a_.side.x, part), sites_);
         __syncwarp();
         back(part, group);
       }
@@ -43,12 +41,15 @@ class Grad {
   }
 
  private:
-  static constexpr int kParts = kBrainParts<T>;
+  using Place = TokenPlace<kParts<T>>;
+  using State = SharedState<kSize, kParts<T>>;
+  /// Fragments of v: for every step of 16 elements its parts.
+  using Values = uint32_t[kSize / 16][kBrainParts<T>][4];
 
   /// dt of 16 tokens.
   __device__ void back(int part, int group) {
     const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
-    uint32_t v[kParts][kSize / 16][4];  // fragments
+    Values v;
     float scale[2], last[2];
     load_columns_of(part, v, scale, last);
 #pragma unroll 1
@@ -56,8 +57,9 @@ class Grad {
       float dt[2][4];  // this lane's two channels of four projections
 #pragma unroll
       for (int i = 0; i < 4; i++) {
-        float dphi[4] = {};
-        product(dphi, v, first + i);
+        float products[1][4] = {};
+        product(products, v, first + i);
+        const float(&dphi)[4] = products[0];
         const float2 z = last_column(first + i);
 #pragma unroll
         for (int row = 0; row < 2; row++) {
@@ -82,62 +84,65 @@ class Grad {
   }
 
   /// v of 16 tokens as fragments; scale and last of tokens g and g + 8.
-  __device__ void load_columns_of(int part, uint32_t (&v)[kParts][kSize / 16][4], float (&scale)[2],
-                                  float (&last)[2]) const {
-    uint4 given[2][kSize / 32];
-    const Rows<T, kSize> rows = place_.rows<T, kSize>(a_.side, a_.v, part);
-    rows.load(given);
+  __device__ void load_columns_of(int part, Values& v, float (&scale)[2], float (&last)[2]) const {
+    const Rows<T, kSize> rows = place_.template rows<T, kSize>(a_.side, a_.v, part);
+#pragma unroll
+    for (int u = 0; u < kSize / 32; u++) {
+      Eight<T> given[2];
+      rows.load(u, given);
+#pragma unroll
+      for (int i = 0; i < 8; i++) {  // of a row its pairs
+        const int row = i / 4, pair = i % 4;
+        uint32_t parts[kBrainParts<T>];
+        to_parts<__nv_bfloat16>(given[row], pair, parts);
+#pragma unroll
+        for (int k = 0; k < kBrainParts<T>; k++) {
+          v[2 * u + pair / 2][k][pair % 2 * 2 + row] = parts[k];
+        }
+      }
+    }
 #pragma unroll
     for (int row = 0; row < 2; row++) {
       const int n = place_.first + part + threadIdx.x % kWarp / 4 + 8 * row;
       const bool there = rows.weight(row) != 0;
       scale[row] = there ? *place_.at(a_.scale, n) : 0;
       last[row] = there ? *place_.at(a_.last, n) : 0;
-#pragma unroll
-      for (int u = 0; u < kSize / 32; u++) {
-        uint4 parts[kParts];
-        to_brain(given[row][u], parts);
-#pragma unroll
-        for (int k = 0; k < kParts; k++) {
-          v[k][2 * u][row] = parts[k].x;
-          v[k][2 * u][2 + row] = parts[k].y;
-          v[k][2 * u + 1][row] = parts[k].z;
-          v[k][2 * u + 1][2 + row] = parts[k].w;
-        }
-      }
     }
   }
 
   /// S v: channels 2 t, 2 t + 1 of a projection for tokens g and g + 8. Rows of S as those of v.
-  __device__ void product(float (&d)[4], const uint32_t (&v)[kParts][kSize / 16][4],
-                          int projection) const {
+  __device__ void product(float (&d)[1][4], const Values& v, int projection) const {
     const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
     const unsigned char* const row =
-        state_.rows() + (projection * kChannels + g) * SharedState<kSize>::kPitch + 16 * t;
+        state_.rows() + (projection * kChannels + g) * State::kPitch + 16 * t;
 #pragma unroll
-    for (int rest = 0; rest < 2; rest++) {
+    for (int u = 0; u < kSize / 32; u++) {
+      uint32_t s[2][kParts<T>][1][2];
 #pragma unroll
-      for (int u = 0; u < kSize / 32; u++) {
-        const uint4 s =
-            *reinterpret_cast<const uint4*>(row + rest * SharedState<kSize>::kRest + 64 * u);
-#pragma unroll
-        for (int k = 0; k < kParts && k + rest < 2; k++) {
-          multiply<__nv_bfloat16>(d, v[k][2 * u], s.x, s.y);
-          multiply<__nv_bfloat16>(d, v[k][2 * u + 1], s.z, s.w);
-        }
+      for (int part = 0; part < kParts<T>; part++) {
+        const uint4 own = *reinterpret_cast<const uint4*>(row + part * State::kPart + 64 * u);
+        s[0][part][0][0] = own.x;
+        s[0][part][0][1] = own.y;
+        s[1][part][0][0] = own.z;
+        s[1][part][0][1] = own.w;
       }
+#pragma unroll
+      for (int step = 0; step < 2; step++) add_product<__nv_bfloat16>(d, v[2 * u + step], s[step]);
     }
   }
 
   /// z of channels 2 t, 2 t + 1.
   __device__ float2 last_column(int projection) const {
     const unsigned char* const at =
-        state_.rows() +
-        (projection * kChannels + threadIdx.x % 4 * 2) * SharedState<kSize>::kPitch + 2 * kSize;
+        state_.rows() + (projection * kChannels + threadIdx.x % 4 * 2) * State::kPitch + 2 * kSize;
     const auto z = [&](int row) {
-      const unsigned char* const p = at + row * SharedState<kSize>::kPitch;
-      return low_of(*reinterpret_cast<const uint32_t*>(p)) +
-             low_of(*reinterpret_cast<const uint32_t*>(p + SharedState<kSize>::kRest));
+      float sum = 0;
+#pragma unroll
+      for (int part = kParts<T> - 1; part >= 0; part--) {  // exact
+        sum += low_of(
+            *reinterpret_cast<const uint32_t*>(at + row * State::kPitch + part * State::kPart));
+      }
+      return sum;
     };
     return make_float2(z(0), z(1));
   }
@@ -205,8 +210,8 @@ class Grad {
   }
 
   const GradArguments& a_;
-  const TokenPlace place_;
-  SharedState<kSize> state_;
+  const Place place_;
+  State state_;
   unsigned char* const sites_;
   SharedMap<T, kSize> map_;
   float* const sums_;

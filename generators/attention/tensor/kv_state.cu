@@ -1,6 +1,6 @@
 // kv_state on tensor cores: sum_n scale_n phi(x_n) (x) [v_n, last_n / scale_n] over the tokens of a
-// slot. Features (and v, where it is float16) are two numbers of bfloat16 each, rounded and rest;
-// so is the last column, in two columns. Sums are float32.
+// slot. Features are kParts numbers of bfloat16 each, v as many as hold it; so is the last column,
+// in columns beside each other. Sums are float32.
 #include "generators/attention/tensor/sites.cuh"
 
 namespace luna::tensor {
@@ -20,28 +20,23 @@ class State {
         b_(blockIdx.z),
         h_(blockIdx.y),
         warp_(threadIdx.x / kWarp),
-        values_(memory + map_bytes(kSize)),
+        values_(memory + map_bytes(kSize, kParts<T>)),
         sites_(values_ + kValueParts * kStateTokens * kPitch),
         scale_(reinterpret_cast<float*>(sites_ + kStateTokens * kSiteBytes)),
-        map_(memory, memory + state_bytes(kSize, kValueParts), a.side.map) {}
+        map_(memory, memory + state_bytes(kSize, kParts<T>, kValueParts), a.side.map) {}
 
   __device__ void run() {
     map_.stage_table();
     map_.stage_group(group_);
     const int first = slot_ * a_.slot_tokens, end = min(first + a_.slot_tokens, a_.side.tokens);
-    Rows<T, kSize> x(a_.side, a_.side.x, b_, h_, first + 16 * warp_ + threadIdx.x % kWarp / 4);
-    Values v(a_, b_, h_, first);
     for (int n = first; n < end; n += kStateTokens) {
       __syncthreads();
-      stage(v, n);
-      uint4 own[2][kSize / 32];
-      x.load(own);
-      map_.locate(own, sites_ + 16 * warp_ * kSiteBytes);
+      stage(Values(a_, b_, h_, n), n);
+      Rows<T, kSize> x(a_.side, a_.side.x, b_, h_, n + 16 * warp_ + threadIdx.x % kWarp / 4);
+      map_.locate(x, sites_ + 16 * warp_ * kSiteBytes);
       __syncthreads();
 #pragma unroll 1
       for (int step = 0; step < kStateTokens; step += 16) add(step);
-      x.advance(kStateTokens);
-      v.advance();
     }
     write();
   }
@@ -49,48 +44,55 @@ class State {
  private:
   static constexpr int kVectors = kSize / 8;  ///< of a row of v
   static constexpr int kRowsAtOnce = kStateWarps * kWarp / kVectors;
+  /// Rows that a thread has under way: more than two of float32 are beyond the registers.
+  static constexpr int kBatch = sizeof(T) > 2 ? 2 : kStateTokens / kRowsAtOnce;
 
   /// What a thread stages of v: rows row() + k kRowsAtOnce of the tokens first ..
   struct Values {
-    const T* const some;  ///< of a token that exists
     const T* v;
     const float* weight;
     const StateArguments& a;
 
     __device__ static int row() { return threadIdx.x / kVectors; }
     __device__ Values(const StateArguments& a, int b, int h, int first)
-        : some(from_token<T>(a.v, b, h, first)),
-          v(from_token<T>(a.v, b, h, first + row()) + threadIdx.x % kVectors * 8),
+        : v(from_token<T>(a.v, b, h, first + row()) + threadIdx.x % kVectors * 8),
           weight(from_token<float>(a.side.weight, b, h, first + row())),
           a(a) {}
     __device__ void advance() {
       v += int64_t{kStateTokens} * a.v.token;
       weight += int64_t{kStateTokens} * a.side.weight.token;
     }
-    __device__ uint4 load(int k, int left) const {
-      const int ahead = k * kRowsAtOnce;
-      const bool exists = row() + ahead < left;
-      const T* const from = exists ? v + int64_t{ahead} * a.v.token : some;
-      const uint4 values = *reinterpret_cast<const uint4*>(from);
-      return only_if(exists && weight[int64_t{ahead} * a.side.weight.token] != 0, values);
+    __device__ Eight<T> load(int ahead, int left) const {
+      const bool exists = row() + ahead < left;  // else the last token's
+      Eight<T> values = Eight<T>::load(v + int64_t{min(ahead, left - 1 - row())} * a.v.token);
+      values.keep_if(exists && weight[int64_t{ahead} * a.side.weight.token] != 0);
+      return values;
     }
   };
+
+  __device__ void store(const Eight<T>& values, int row) {
+    uint32_t parts[4][kValueParts];
+#pragma unroll
+    for (int i = 0; i < 4; i++) to_parts<__nv_bfloat16>(values, i, parts[i]);
+#pragma unroll
+    for (int part = 0; part < kValueParts; part++) {
+      *reinterpret_cast<uint4*>(values_ + (part * kStateTokens + row) * kPitch +
+                                threadIdx.x % kVectors * 16) =
+          make_uint4(parts[0][part], parts[1][part], parts[2][part], parts[3][part]);
+    }
+  }
 
   /// [v, last / scale] and scale of the tokens n ..; zeros for those that are not there.
   __device__ void stage(const Values& from, int n) {
     const int left = a_.side.tokens - n;
-    uint4 values[kStateTokens / kRowsAtOnce];
+#pragma unroll 1
+    for (int ahead = 0; ahead < kStateTokens; ahead += kBatch * kRowsAtOnce) {
+      Eight<T> values[kBatch];
 #pragma unroll
-    for (int k = 0; k < kStateTokens / kRowsAtOnce; k++) values[k] = from.load(k, left);
+      for (int k = 0; k < kBatch; k++) values[k] = from.load(ahead + k * kRowsAtOnce, left);
 #pragma unroll
-    for (int k = 0; k < kStateTokens / kRowsAtOnce; k++) {
-      uint4 parts[kValueParts];
-      to_brain(values[k], parts);
-#pragma unroll
-      for (int part = 0; part < kValueParts; part++) {
-        const int row = part * kStateTokens + k * kRowsAtOnce + Values::row();
-        *reinterpret_cast<uint4*>(values_ + row * kPitch + threadIdx.x % kVectors * 16) =
-            parts[part];
+      for (int k = 0; k < kBatch; k++) {
+        store(values[k], ahead + k * kRowsAtOnce + Values::row());
       }
     }
     if (threadIdx.x >= kStateTokens) return;
@@ -99,16 +101,16 @@ class State {
     };
     const bool there = static_cast<int>(threadIdx.x) < left && own(a_.side.weight) != 0;
     const float scale = there ? own(a_.scale) : 0, last = there ? own(a_.last) : 0;
-    const float ratio = scale == 0 ? 0 : __fdividef(last, scale);
-    const float rounded = low_of(pair(ratio, 0));
+    uint32_t ratio[kParts<T>];
+    split<__nv_bfloat16>(scale == 0 ? 0 : divide<T>(last, scale), 0, ratio);
     scale_[threadIdx.x] = scale;
+    const uint32_t third = kParts<T> > 2 ? ratio[kParts<T> - 1] : 0;
     *reinterpret_cast<uint4*>(values_ + threadIdx.x * kPitch + 2 * kSize) =
-        make_uint4(pair(ratio, ratio - rounded), 0, 0, 0);
+        make_uint4(ratio[0] | ratio[1] << 16, third, 0, 0);
   }
 
-  /// Features of tokens step .. (rows: channel g of projections p and p + 1), rounded, and the
-  /// rest.
-  __device__ void features(uint32_t (&phi)[2][4], int projection, int step,
+  /// Features of tokens step .. (rows: channel g of projections p and p + 1).
+  __device__ void features(uint32_t (&phi)[kParts<T>][4], int projection, int step,
                            const float2 (&scale)[2]) {
     const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
 #pragma unroll
@@ -125,9 +127,10 @@ class State {
       }
 #pragma unroll
       for (int row = 0; row < 2; row++) {
-        const uint32_t rounded = pair(of[row][0], of[row][1]);
-        phi[0][2 * half + row] = rounded;
-        phi[1][2 * half + row] = rest(rounded, of[row][0], of[row][1]);
+        uint32_t parts[kParts<T>];
+        split<__nv_bfloat16>(of[row][0], of[row][1], parts);
+#pragma unroll
+        for (int part = 0; part < kParts<T>; part++) phi[part][2 * half + row] = parts[part];
       }
     }
   }
@@ -137,28 +140,24 @@ class State {
     const int t = threadIdx.x % 4;
     const float2 scale[2] = {*reinterpret_cast<const float2*>(scale_ + step + 2 * t),
                              *reinterpret_cast<const float2*>(scale_ + step + 8 + 2 * t)};
-    uint32_t phi[2][2][4];
+    uint32_t phi[2][kParts<T>][4];
 #pragma unroll
     for (int p = 0; p < 2; p++) features(phi[p], 4 * warp_ + 2 * p, step, scale);
+    const uint32_t address = column_address(values_, kPitch, step);
 #pragma unroll
-    for (int part = 0; part < kValueParts; part++) {
-      const uint32_t address = column_address(values_ + part * kStateTokens * kPitch, kPitch, step);
+    for (int tile = 0; tile + 1 < kTiles; tile += 2) {
+      uint32_t v[kValueParts][2][2];
 #pragma unroll
-      for (int tile = 0; tile + 1 < kTiles; tile += 2) {
-        uint32_t v[4];
-        load_columns(v, address + 16 * tile);
-#pragma unroll
-        for (int p = 0; p < 2; p++) {
-          add_product(sum_[p][tile], phi[p], v[0], v[1], part);
-          add_product(sum_[p][tile + 1], phi[p], v[2], v[3], part);
-        }
+      for (int part = 0; part < kValueParts; part++) {
+        load_columns(v[part], address + part * kStateTokens * kPitch + 16 * tile);
       }
-    }
-    uint32_t last[2];
-    load_columns(last,
-                 column_address(values_, kPitch, step) + 2 * kSize - threadIdx.x % kWarp / 16 * 16);
 #pragma unroll
-    for (int p = 0; p < 2; p++) add_product(sum_[p][kTiles - 1], phi[p], last[0], last[1], 0);
+      for (int p = 0; p < 2; p++) add_product<__nv_bfloat16>(sum_[p] + tile, phi[p], v);
+    }
+    uint32_t last[1][1][2];
+    load_columns(last[0], address + 2 * kSize - threadIdx.x % kWarp / 16 * 16);
+#pragma unroll
+    for (int p = 0; p < 2; p++) add_product<__nv_bfloat16>(sum_[p] + kTiles - 1, phi[p], last);
   }
 
   __device__ void write() {
@@ -175,7 +174,9 @@ class State {
         *reinterpret_cast<float2*>(to + 8 * tile + 2 * t) = make_float2(own[0], own[1]);
       }
       const float* const last = sum_[i / 2][kTiles - 1] + i % 2 * 2;
-      if (t == 0) to[kSize] = last[0] + last[1];
+      float own = last[0] + last[1];
+      if (kParts < T >> 2) own += __shfl_down_sync(0xffffffffu, last[0], 1);
+      if (t == 0) to[kSize] = own;
     }
   }
 

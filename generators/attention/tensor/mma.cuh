@@ -5,6 +5,8 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
+#include <type_traits>
+
 #include "generators/attention/tensor/arguments.h"
 
 namespace luna::tensor {
@@ -44,17 +46,18 @@ __device__ inline void multiply<__half>(float (&d)[4], const uint32_t (&a)[4], u
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
-/// Four 8 x 8 matrices, transposed: lane i gives the address of row i % 8 of matrix i / 8.
-__device__ inline void load_columns(uint32_t (&d)[4], uint32_t address) {
+/// Four 8 x 8 matrices, transposed, as two tiles of columns: lane i gives the address of row i % 8
+/// of matrix i / 8.
+__device__ inline void load_columns(uint32_t (&d)[2][2], uint32_t address) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-               : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+               : "=r"(d[0][0]), "=r"(d[0][1]), "=r"(d[1][0]), "=r"(d[1][1])
                : "r"(address)
                : "memory");
 }
 /// Two of them, of the addresses of lanes 0 to 15.
-__device__ inline void load_columns(uint32_t (&d)[2], uint32_t address) {
+__device__ inline void load_columns(uint32_t (&d)[1][2], uint32_t address) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];"
-               : "=r"(d[0]), "=r"(d[1])
+               : "=r"(d[0][0]), "=r"(d[0][1])
                : "r"(address)
                : "memory");
 }
@@ -68,11 +71,6 @@ __device__ inline uint32_t pair(float low, float high) {
 __device__ inline float low_of(uint32_t pair) { return __uint_as_float(pair << 16); }
 __device__ inline float high_of(uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); }
 
-/// What `pair` of (low, high) rounds off, as a pair: together 16 bits of each.
-__device__ inline uint32_t rest(uint32_t rounded, float low, float high) {
-  return pair(low - low_of(rounded), high - high_of(rounded));
-}
-
 /// max(x, low) in which NaN stays.
 __device__ inline float floor_at(float x, float low) {
   float d;
@@ -80,57 +78,119 @@ __device__ inline float floor_at(float x, float low) {
   return d;
 }
 
-/// d += a b of numbers in two parts, rounded and rest: all of a by b's rounded part (`part` 0), or
-/// a's rounded part by b's rest; the product of both rests is beyond float32.
-__device__ inline void add_product(float (&d)[4], const uint32_t (&a)[2][4], uint32_t b0,
-                                   uint32_t b1, int part) {
-  multiply<__nv_bfloat16>(d, a[0], b0, b1);
-  if (part == 0) multiply<__nv_bfloat16>(d, a[1], b0, b1);
-}
-
-/// How many numbers of bfloat16, whose range float32's sums need, hold one of T.
+/// Numbers in parts: rounded to 16 bits, then what that left, rounded again, and so on. How many of
+/// bfloat16, whose range float32's sums need, hold one of T.
 template <typename T>
 constexpr int kBrainParts = 1;
 template <>
 constexpr int kBrainParts<__half> = 2;
+template <>
+constexpr int kBrainParts<float> = 3;
 
-/// Two numbers of T as pairs of bfloat16: rounded, then what is left.
-__device__ inline void to_brain(uint32_t two, uint32_t (&parts)[1]) { parts[0] = two; }
-__device__ inline void to_brain(uint32_t two, uint32_t (&parts)[2]) {
-  const __half2 halves = *reinterpret_cast<const __half2*>(&two);
-  const float low = __low2float(halves), high = __high2float(halves);
-  parts[0] = pair(low, high);
-  parts[1] = rest(parts[0], low, high);
-}
-/// Eight of them.
-template <int kParts>
-__device__ inline void to_brain(const uint4& eight, uint4 (&parts)[kParts]) {
-  uint32_t x[kParts], y[kParts], z[kParts], w[kParts];
-  to_brain(eight.x, x);
-  to_brain(eight.y, y);
-  to_brain(eight.z, z);
-  to_brain(eight.w, w);
+/// Of the factors that are float32 beside x and v of T: W, features, the state.
+template <typename T>
+constexpr int kParts = factor_parts(sizeof(T));
+
+/// What x is multiplied in, and how many of it hold one of T.
+template <typename T>
+struct Factor {
+  using Type = T;
+  static constexpr int kParts = 1;
+};
+template <>
+struct Factor<float> {
+  using Type = __nv_bfloat16;
+  static constexpr int kParts = kBrainParts<float>;
+};
+
+/// d += a b for kTiles tiles of 8 columns beside each other, of numbers in parts, less the products
+/// of parts that are beyond what the longer one keeps. Three parts are float32: a tensor core
+/// truncates what it adds, so the six products are summed apart, small ones first, and that sum is
+/// added rounded.
+template <typename T, int kRows, int kColumns, int kTiles>
+__device__ inline void add_product(float (*d)[4], const uint32_t (&a)[kRows][4],
+                                   const uint32_t (&b)[kColumns][kTiles][2]) {
+  constexpr int kKept = kRows > kColumns ? kRows : kColumns;
+  constexpr bool kApart = kKept > 2;
+  float sum[kTiles][4] = {};
 #pragma unroll
-  for (int part = 0; part < kParts; part++) {
-    parts[part] = make_uint4(x[part], y[part], z[part], w[part]);
+  for (int term = 0; term < kRows * kColumns; term++) {
+    const int at = kApart ? kRows * kColumns - 1 - term : term, j = at / kRows, i = at % kRows;
+    if (i + j >= kKept) continue;
+#pragma unroll
+    for (int tile = 0; tile < kTiles; tile++) {
+      multiply<T>(kApart ? sum[tile] : d[tile], a[i], b[j][tile][0], b[j][tile][1]);
+    }
+  }
+#pragma unroll
+  for (int i = 0; kApart && i < 4 * kTiles; i++) d[i / 4][i % 4] += sum[i / 4][i % 4];
+}
+
+/// Beside half precision to 2 units in the last place.
+template <typename T>
+__device__ inline float divide(float a, float b) {
+  return sizeof(T) > 2 ? __fdiv_rn(a, b) : __fdividef(a, b);
+}
+
+/// Two floats as pairs of parts in T.
+template <typename T, int kCount>
+__device__ inline void split(float low, float high, uint32_t (&parts)[kCount]) {
+#pragma unroll
+  for (int i = 0; i < kCount; i++) {
+    parts[i] = pair(low, high);
+    low -= low_of(parts[i]);
+    high -= high_of(parts[i]);
   }
 }
-
-/// Two floats as pairs of T: rounded, then what is left.
-template <typename T>
-__device__ inline void split(float low, float high, uint32_t& rounded, uint32_t& left);
 template <>
-__device__ inline void split<__nv_bfloat16>(float low, float high, uint32_t& rounded,
-                                            uint32_t& left) {
-  rounded = pair(low, high);
-  left = rest(rounded, low, high);
-}
-template <>
-__device__ inline void split<__half>(float low, float high, uint32_t& rounded, uint32_t& left) {
+__device__ inline void split<__half, 2>(float low, float high, uint32_t (&parts)[2]) {
   const __half2 halves = __floats2half2_rn(low, high);
   const __half2 others = __floats2half2_rn(low - __low2float(halves), high - __high2float(halves));
-  rounded = *reinterpret_cast<const uint32_t*>(&halves);
-  left = *reinterpret_cast<const uint32_t*>(&others);
+  parts[0] = *reinterpret_cast<const uint32_t*>(&halves);
+  parts[1] = *reinterpret_cast<const uint32_t*>(&others);
+}
+
+/// Eight numbers of T as they lie in memory.
+template <typename T>
+struct Eight {
+  uint32_t words[2 * sizeof(T)];
+
+  __device__ static Eight load(const T* from) {
+    Eight x;
+#pragma unroll
+    for (int i = 0; i < static_cast<int>(sizeof(T)) / 2; i++) {
+      const uint4 four = reinterpret_cast<const uint4*>(from)[i];
+      x.words[4 * i] = four.x;
+      x.words[4 * i + 1] = four.y;
+      x.words[4 * i + 2] = four.z;
+      x.words[4 * i + 3] = four.w;
+    }
+    return x;
+  }
+  /// Zeros unless `there`: the load need not wait for the weight that says it.
+  __device__ void keep_if(bool there) {
+#pragma unroll
+    for (uint32_t& word : words) word = there ? word : 0;
+  }
+};
+
+/// Numbers 2 i and 2 i + 1 of eight.
+__device__ inline float2 floats(const Eight<float>& x, int i) {
+  return make_float2(__uint_as_float(x.words[2 * i]), __uint_as_float(x.words[2 * i + 1]));
+}
+__device__ inline float2 floats(const Eight<__half>& x, int i) {
+  return __half22float2(*reinterpret_cast<const __half2*>(&x.words[i]));
+}
+
+/// Numbers 2 i and 2 i + 1 of eight in parts of To.
+template <typename To, typename T, int kCount>
+__device__ inline void to_parts(const Eight<T>& eight, int i, uint32_t (&parts)[kCount]) {
+  if constexpr (std::is_same_v<To, T>) {
+    parts[0] = eight.words[i];
+  } else {
+    const float2 two = floats(eight, i);
+    split<To>(two.x, two.y, parts);
+  }
 }
 
 }  // namespace luna::tensor

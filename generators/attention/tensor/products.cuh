@@ -1,18 +1,18 @@
-// What kernels that work token by token share: the state of a group in shared memory, in bfloat16
-// and what that rounds off, and places in it.
+// What kernels that work token by token share: the state of a group in shared memory, in parts of
+// bfloat16, and places in it.
 #pragma once
 
 #include "generators/attention/tensor/sites.cuh"
 
 namespace luna::tensor {
 
-/// Rows of features, columns e, the last one (z) and zeros: first rounded, then the rest.
-template <int kSize>
+/// Rows of features, columns e, the last one (z) and zeros: all of a part, then the next one's.
+template <int kSize, int kParts>
 class SharedState {
  public:
   static constexpr int kTiles = kSize / 8 + 1;  ///< of 8 columns
   static constexpr int kPitch = row_bytes(kSize);
-  static constexpr int kRest = kFeatures * kPitch;  ///< from a rounded row to its rest
+  static constexpr int kPart = kFeatures * kPitch;  ///< from a row to its next part
 
   __device__ explicit SharedState(unsigned char* memory) : rows_(memory) {}
 
@@ -31,24 +31,28 @@ class SharedState {
   static_assert(kTokenWarps * kWarp == 2 * kFeatures, "a thread a vector of the last columns");
   __device__ void stage(const float* state, int width, int row, int column) {
     const float4 s = *reinterpret_cast<const float4*>(state + row * width + 4 * column);
-    uint2 rounded, left;
-    split<__nv_bfloat16>(s.x, s.y, rounded.x, left.x);
-    split<__nv_bfloat16>(s.z, s.w, rounded.y, left.y);
+    uint32_t low[kParts], high[kParts];
+    split<__nv_bfloat16>(s.x, s.y, low);
+    split<__nv_bfloat16>(s.z, s.w, high);
     unsigned char* const to = rows_ + row * kPitch + 8 * column;
-    *reinterpret_cast<uint2*>(to) = rounded;
-    *reinterpret_cast<uint2*>(to + kRest) = left;
+#pragma unroll
+    for (int part = 0; part < kParts; part++) {
+      *reinterpret_cast<uint2*>(to + part * kPart) = make_uint2(low[part], high[part]);
+    }
   }
 
   unsigned char* const rows_;
 };
 
 /// What a warp of a block that works token by token has: its head and its first token.
+template <int kParts>
 struct TokenPlace {
+  static constexpr int kTokens = warp_tokens(kParts);
   int b, h, first, warp;
   __device__ TokenPlace()
       : b(blockIdx.z),
         h(blockIdx.y),
-        first(blockIdx.x * kBlockTokens + threadIdx.x / kWarp * kTokensOfWarp),
+        first((blockIdx.x * kTokenWarps + threadIdx.x / kWarp) * kTokens),
         warp(threadIdx.x / kWarp) {}
   /// Of this lane's quad: tokens first + part + 8 i.
   template <typename T, int kSize>

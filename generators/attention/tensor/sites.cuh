@@ -8,13 +8,65 @@
 
 namespace luna::tensor {
 
+/// One (b, h) of [B, H, N, ..] from token n on.
+template <typename T>
+__device__ inline const T* from_token(const Tokens& tokens, int b, int h, int n) {
+  return static_cast<const T*>(tokens.data) + int64_t{b} * tokens.batch + int64_t{h} * tokens.head +
+         int64_t{n} * tokens.token;
+}
+
+/// Rows of the tokens first + 8 i of a head (of this lane's quad): whether they are there, which is
+/// where they exist and their weight is not zero, and what they hold.
+template <typename T, int kSize>
+class Rows {
+ public:
+  __device__ Rows(const Problem& side, const Tokens& rows, int b, int h, int first)
+      : left_(side.tokens - first),
+        some_(from_token<T>(rows, b, h, 0)),
+        row_(from_token<T>(rows, b, h, first) + 8 * (threadIdx.x % 4)),
+        stride_(rows.token),
+        weight_(from_token<float>(side.weight, b, h, first)),
+        weight_stride_(side.weight.token) {}
+
+  /// From here on `tokens` further.
+  __device__ void advance(int tokens) {
+    left_ -= tokens;
+    row_ += int64_t{tokens} * stride_;
+    weight_ += int64_t{tokens} * weight_stride_;
+  }
+  __device__ float weight(int row) const {
+    return 8 * row < left_ ? weight_[int64_t{8 * row} * weight_stride_] : 0.0f;
+  }
+  /// Rows 0 and 1: lane t of a quad has elements 8 t .. of every 32; zeros where they are not
+  /// there.
+  __device__ void load(int u, Eight<T> (&x)[2]) const {
+#pragma unroll
+    for (int row = 0; row < 2; row++) {
+      const T* const from = 8 * row < left_ ? row_ + int64_t{8 * row} * stride_ : some_;
+      x[row] = Eight<T>::load(from + 32 * u);
+    }
+#pragma unroll
+    for (int row = 0; row < 2; row++) {
+      x[row].keep_if(weight(row) != 0);
+    }
+  }
+
+ private:
+  int left_;
+  const T* const some_;  ///< of a token that exists
+  const T* row_;
+  const int32_t stride_;
+  const float* weight_;
+  const int32_t weight_stride_;
+};
+
 /// The map's parameters of one group of projections in shared memory.
 template <typename T, int kSize>
 class SharedMap {
  public:
   __device__ SharedMap(unsigned char* memory, unsigned char* table, const Map& map)
       : projections_(memory),
-        bias_(reinterpret_cast<float*>(memory + 4 * kProjections * kSize)),
+        bias_(reinterpret_cast<float*>(memory + 2 * kParts<T> * kProjections * kSize)),
         first_(reinterpret_cast<int32_t*>(bias_ + kProjections)),
         knots_(reinterpret_cast<float*>(table)),
         table_(table + 4 * staged_knots(map.halvings)),
@@ -42,7 +94,10 @@ class SharedMap {
     for (int step = threadIdx.x / (4 * kWarp); step < kSteps; step += blockDim.x / (4 * kWarp)) {
       const float2 two = *reinterpret_cast<const float2*>(row + step / 2 * 32 + step % 2 * 4);
       uint32_t* const word = to + (step * kWarp + lane) * 4 + reg;
-      split<T>(two.x, two.y, word[0], word[kWords]);
+      uint32_t parts[kParts<T>];
+      split<typename Factor<T>::Type>(two.x, two.y, parts);
+#pragma unroll
+      for (int part = 0; part < kParts<T>; part++) word[part * kWords] = parts[part];
     }
     for (int i = threadIdx.x; i < kProjections; i += blockDim.x) {
       bias_[i] = map_.bias[group * kProjections + i];
@@ -51,7 +106,7 @@ class SharedMap {
   }
 
   /// The sites of 16 tokens of a warp: x as Rows::load gives it.
-  __device__ void locate(const uint4 (&x)[2][kSize / 32], unsigned char* sites) const {
+  __device__ void locate(const Rows<T, kSize>& x, unsigned char* sites) const {
     const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
     float at[2][4];
     project(x, at);
@@ -85,23 +140,37 @@ class SharedMap {
   static constexpr int kWords = kProjections * kSize / 2;
 
   /// Of tokens 2 t and 2 t + 1 of every eight: projections g, then g + 8.
-  __device__ void project(const uint4 (&x)[2][kSize / 32], float (&at)[2][4]) const {
+  __device__ void project(const Rows<T, kSize>& x, float (&at)[2][4]) const {
+    using Type = typename Factor<T>::Type;
     const int lane = threadIdx.x % kWarp, g = lane / 4;
 #pragma unroll
     for (int i = 0; i < 8; i++) at[i / 4][i % 4] = bias_[g + i % 4 / 2 * 8];
 #pragma unroll
-    for (int part = 0; part < 2; part++) {  // W rounded, then the rest
+    for (int u = 0; u < kSize / 32; u++) {
+      Eight<T> given[2];
+      x.load(u, given);
 #pragma unroll
-      for (int step = 0; step < kSteps; step++) {
-        const uint4 w = *reinterpret_cast<const uint4*>(
-            projections_ + ((part * kSteps + step) * kWarp + lane) * 16);
-        const uint32_t rows[4] = {w.x, w.y, w.z, w.w};
+      for (int half = 0; half < 2; half++) {
+        uint32_t own[2][2][Factor<T>::kParts];
 #pragma unroll
-        for (int eight = 0; eight < 2; eight++) {
-          const uint4& own = x[eight][step / 2];
-          step % 2 == 0 ? multiply<T>(at[eight], rows, own.x, own.y)
-                        : multiply<T>(at[eight], rows, own.z, own.w);
+        for (int i = 0; i < 4; i++)
+          to_parts<Type>(given[i / 2], 2 * half + i % 2, own[i / 2][i % 2]);
+        uint32_t w[kParts<T>][4], columns[Factor<T>::kParts][2][2];
+#pragma unroll
+        for (int part = 0; part < kParts<T>; part++) {
+          const uint4 rows = *reinterpret_cast<const uint4*>(
+              projections_ + ((part * kSteps + 2 * u + half) * kWarp + lane) * 16);
+          w[part][0] = rows.x;
+          w[part][1] = rows.y;
+          w[part][2] = rows.z;
+          w[part][3] = rows.w;
         }
+#pragma unroll
+        for (int part = 0; part < Factor<T>::kParts; part++) {
+#pragma unroll
+          for (int i = 0; i < 4; i++) columns[part][i / 2][i % 2] = own[i / 2][i % 2][part];
+        }
+        add_product<Type>(at, w, columns);
       }
     }
   }
@@ -134,69 +203,6 @@ class SharedMap {
   float* const knots_;
   unsigned char* const table_;
   const Map& map_;
-};
-
-/// One (b, h) of [B, H, N, ..] from token n on.
-template <typename T>
-__device__ inline const T* from_token(const Tokens& tokens, int b, int h, int n) {
-  return static_cast<const T*>(tokens.data) + int64_t{b} * tokens.batch + int64_t{h} * tokens.head +
-         int64_t{n} * tokens.token;
-}
-
-/// 16 bytes where the token is there, else zeros. Loaded in any case: the weight need not have
-/// come.
-__device__ inline uint4 only_if(bool there, const uint4& x) {
-  return make_uint4(there ? x.x : 0, there ? x.y : 0, there ? x.z : 0, there ? x.w : 0);
-}
-
-/// Rows of the tokens first + 8 i of a head (of this lane's quad): whether they are there, which is
-/// where they exist and their weight is not zero, and what they hold.
-template <typename T, int kSize>
-class Rows {
- public:
-  __device__ Rows(const Problem& side, const Tokens& rows, int b, int h, int first)
-      : left_(side.tokens - first),
-        some_(from_token<T>(rows, b, h, 0)),
-        row_(from_token<T>(rows, b, h, first) + 8 * (threadIdx.x % 4)),
-        stride_(rows.token),
-        weight_(from_token<float>(side.weight, b, h, first)),
-        weight_stride_(side.weight.token) {}
-
-  /// From here on `tokens` further.
-  __device__ void advance(int tokens) {
-    left_ -= tokens;
-    row_ += int64_t{tokens} * stride_;
-    weight_ += int64_t{tokens} * weight_stride_;
-  }
-  __device__ float weight(int row) const {
-    return 8 * row < left_ ? weight_[int64_t{8 * row} * weight_stride_] : 0.0f;
-  }
-  /// Rows 0 and 1: lane t of a quad has elements 8 t .. of every 32; zeros where they are not
-  /// there.
-  __device__ void load(uint4 (&x)[2][kSize / 32]) const {
-#pragma unroll
-    for (int row = 0; row < 2; row++) {
-      const T* const from = 8 * row < left_ ? row_ + int64_t{8 * row} * stride_ : some_;
-#pragma unroll
-      for (int u = 0; u < kSize / 32; u++) {
-        x[row][u] = *reinterpret_cast<const uint4*>(from + 32 * u);
-      }
-    }
-#pragma unroll
-    for (int row = 0; row < 2; row++) {
-      const bool there = weight(row) != 0;
-#pragma unroll
-      for (int u = 0; u < kSize / 32; u++) x[row][u] = only_if(there, x[row][u]);
-    }
-  }
-
- private:
-  int left_;
-  const T* const some_;  ///< of a token that exists
-  const T* row_;
-  const int32_t stride_;
-  const float* weight_;
-  const int32_t weight_stride_;
 };
 
 /// The address that a lane gives load_columns for rows `first` .. and columns 0 .. of a matrix.

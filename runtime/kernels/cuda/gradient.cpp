@@ -89,8 +89,13 @@ void tensor_core_gradient(const Tokens& tokens, const Columns& columns, const at
 /// cores.
 at::Tensor tensor_core_sums(const Tokens& tokens) {
   const DeviceMap& map = tokens.map;
-  if (!tokens.on_tensor_cores() || !tensor_core_sums_fit(map.args(), map.size())) return {};
-  const int64_t blocks = (tokens.x.size(2) + tensor::kBlockTokens - 1) / tensor::kBlockTokens;
+  if (!tokens.storage.tensor_cores ||
+      !tensor_core_sums_fit(map.args(), map.size(), tokens.storage.dtype)) {
+    return {};
+  }
+  const int64_t step =
+      tensor::block_tokens(tensor::factor_parts(static_cast<int>(tokens.x.element_size())));
+  const int64_t blocks = (tokens.x.size(2) + step - 1) / step;
   const int64_t rows = map.psi_inputs().sums_shape()[0];
   return at::empty(shape(tokens.x, {blocks, rows, 2 * kPsiChannels}), tokens.floats());
 }
@@ -114,8 +119,8 @@ at::Tensor gradient(const Tokens& tokens, const Columns& columns, const at::Tens
       at::empty(shape(tokens.x, {tokens.x.size(2), map.projections()}), tokens.floats());
   const at::Tensor sums = params ? tensor_core_sums(tokens) : at::Tensor();
   if (!tokens.empty()) {
-    tokens.on_tensor_cores() ? tensor_core_gradient(tokens, columns, state, dt, sums)
-                             : halide_gradient(tokens, columns, state, coefficient, dt);
+    tokens.storage.tensor_cores ? tensor_core_gradient(tokens, columns, state, dt, sums)
+                                : halide_gradient(tokens, columns, state, coefficient, dt);
   }
   if (sums.defined()) {
     map.psi_inputs().unpack_sums(total(sums, {0, 1, 2}), grads);

@@ -12,18 +12,19 @@ constexpr int64_t kMostHeads = 65535;  ///< heads are the launch grid's y
 }  // namespace
 
 Tokens::Tokens(const Backend& backend, const DeviceMap& map, const at::Tensor& x,
-               const at::Tensor& weight, at::ScalarType storage)
+               const at::Tensor& weight, Storage storage)
     : backend(backend),
       map(map),
-      x(padded_rows(x, map.size(), storage)),
+      storage(storage),
+      x(padded_rows(x, map.size(), storage.dtype)),
       weight(weight.defined() ? weight
                               : at::ones({}, floats()).expand({x.size(0), x.size(1), x.size(2)})) {
   TORCH_CHECK_VALUE(x.size(1) <= kMostHeads, "luna: CUDA takes at most ", kMostHeads,
                     " heads a call, got ", x.size(1), "; split the heads");
 }
 
-at::Tensor padded_rows(const at::Tensor& given, int64_t size, at::ScalarType storage) {
-  const at::Tensor x = given.to(storage);
+at::Tensor padded_rows(const at::Tensor& given, int64_t size, at::ScalarType dtype) {
+  const at::Tensor x = given.to(dtype);
   bool aligned = x.size(3) == size && x.stride(3) == 1 &&
                  reinterpret_cast<uintptr_t>(x.const_data_ptr()) % 16 == 0;
   for (int64_t dim = 0; dim < 3; dim++) {
@@ -72,7 +73,8 @@ std::pair<at::Tensor, at::Tensor> apply_state(const Tokens& tokens, const at::Te
                                               float add, float clamp) {
   const at::Tensor& x = tokens.x;
   const int64_t size = tokens.map.size();
-  const bool apart = tokens.on_tensor_cores();  // the denominator: a tensor of its own, or columns
+  const bool apart =
+      tokens.storage.tensor_cores;  // the denominator: a tensor of its own, or columns
   const at::Tensor out =
       apart ? empty_in_order_of(x, size)
             : at::empty(shape(x, {x.size(2), size + tiles::kDenColumns}), tokens.floats());

@@ -2,21 +2,21 @@
 #pragma once
 
 #include "runtime/kernels/cuda/device_map.h"
+#include "runtime/kernels/cuda/tensor_cores.h"
 
 namespace luna::kernels::cuda {
 
 /// One side's tokens: x [B, H, N, size] as the pipelines read it, and what every token carries.
 struct Tokens {
-  /// storage: float32, or what tensor cores take (tensor_cores.h).
   Tokens(const Backend& backend, const DeviceMap& map, const at::Tensor& x,
-         const at::Tensor& weight, at::ScalarType storage = at::kFloat);
+         const at::Tensor& weight, Storage storage = {});
 
   const Backend& backend;
   const DeviceMap& map;
+  const Storage storage;
   at::Tensor x, weight;   ///< weight [B, H, N], 1 where none was given
   at::Tensor stabiliser;  ///< performer: [B, H, N], finite
   bool empty() const { return x.size(0) * x.size(1) * x.size(2) == 0; }
-  bool on_tensor_cores() const { return x.scalar_type() != at::kFloat; }
   at::TensorOptions floats() const { return x.options().dtype(at::kFloat); }
 };
 
@@ -26,7 +26,7 @@ struct Columns {
 };
 
 /// x in that dtype with zeros up to `size` columns, base and rows 16-byte aligned.
-at::Tensor padded_rows(const at::Tensor& x, int64_t size, at::ScalarType storage = at::kFloat);
+at::Tensor padded_rows(const at::Tensor& x, int64_t size, at::ScalarType dtype = at::kFloat);
 
 /// S [B, H, D, dv] and z [B, H, D] as one state [B, H, padded D, size + 1].
 at::Tensor pack_state(const DeviceMap& map, const at::Tensor& S, const at::Tensor& z);

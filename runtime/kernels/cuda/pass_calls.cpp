@@ -49,8 +49,7 @@ at::Tensor wide_rows(const DeviceMap& map, const at::Tensor& state) {
 }
 
 KernelCall call_of(const Tokens& tokens, const std::string& pass) {
-  return KernelCall(tokens.backend,
-                    tokens.map.pipeline(pass) + storage_suffix(tokens.x.scalar_type()), tokens.x);
+  return KernelCall(tokens.backend, tokens.map.pipeline(pass) + tokens.storage.suffix(), tokens.x);
 }
 
 }  // namespace luna::kernels::cuda

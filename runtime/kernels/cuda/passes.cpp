@@ -29,12 +29,12 @@ bool is_inlined(const Problem& p) {
 struct Sides {
   Sides(const Backend& backend, const Problem& p)
       : size(built_size(p.q.size(3), p.v.size(3))),
-        storage(tensor_core_storage(backend, p)),
+        storage(storage_of(backend, p)),
         q_map(p.q_map, p.q.size(3), size),
         k_map(p.k_map, p.q.size(3), size),
         q(backend, q_map, p.q, p.q_weight, storage),
         k(backend, k_map, p.k, p.k_weight, storage),
-        v(padded_rows(p.v, k_map.size(), storage)) {
+        v(padded_rows(p.v, k_map.size(), storage.dtype)) {
     if (!q_map.performer()) return;
     q.stabiliser = finite(token_maximum(q));
     k.stabiliser = finite(p.k_map.stabiliser).unsqueeze(-1).expand_as(k.weight);
@@ -43,7 +43,7 @@ struct Sides {
   Sides& operator=(const Sides&) = delete;
 
   int64_t size;
-  at::ScalarType storage;
+  Storage storage;
   DeviceMap q_map, k_map;
   Tokens q, k;
   at::Tensor v;
@@ -91,7 +91,7 @@ Backward backward(const Backend& backend, const Problem& p, const Forward& saved
   const at::Tensor inverse = sides.q.weight / raw.clamp_min(p.denominator.clamp);
   const at::Tensor s =
       ((saved.o * grad).sum(-1) * inverse).masked_fill(raw < p.denominator.clamp, 0.0);
-  const Columns q_columns{padded_rows(grad, normaliser, sides.storage), inverse, -s};
+  const Columns q_columns{padded_rows(grad, normaliser, sides.storage.dtype), inverse, -s};
   Backward result;
   if (wanted.q || wanted.params) {
     const at::Tensor dq =

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
@@ -19,7 +20,9 @@ constexpr int64_t kSharedBytes = 99 * 1024;
 
 constexpr int64_t kMostBatches = 65535;  ///< the launch grid's z
 
-bool is_half(at::ScalarType type) { return type == at::kBFloat16 || type == at::kHalf; }
+int parts_of(at::ScalarType type) {
+  return tensor::factor_parts(static_cast<int>(c10::elementSize(type)));
+}
 
 int64_t table_rows(const MapArgs& map) {
   return ChannelGroups(map.L, kPsiChannels).count * (map.knots.numel() + 1);
@@ -31,26 +34,27 @@ int64_t table_bytes(const MapArgs& map) {
   return tensor::table_bytes(halvings, table_rows(map));
 }
 
-bool fits(const MapArgs& map, int64_t size) {
-  return tensor::apply_bytes(static_cast<int>(size)) + table_bytes(map) <= kSharedBytes;
+bool fits(const MapArgs& map, int64_t size, int parts) {
+  const int rest = std::max(tensor::apply_bytes(static_cast<int>(size), parts),
+                            tensor::grad_bytes(static_cast<int>(size), parts));
+  return rest + table_bytes(map) <= kSharedBytes;
 }
 
 /// Why not, or "".
 std::string obstacle(const Backend& backend, const Problem& p) {
   const at::ScalarType type = p.q.scalar_type();
-  if (!is_half(type)) return "q is not in half precision";
   if (p.k.scalar_type() != type || p.v.scalar_type() != type) return "q, k and v differ in dtype";
   if (!is_pwl(p.k_map.map)) return "psi is not piecewise linear";
   const int64_t size = built_size(p.q.size(3), p.v.size(3));
   for (const MapArgs* map : {&p.q_map, &p.k_map}) {
-    if (!fits(*map, size)) {
+    if (!fits(*map, size, parts_of(type))) {
       return fmt::format("a table of {} knots is beyond shared memory", map->knots.numel());
     }
   }
   if (p.q.size(0) > kMostBatches) return "the batch is beyond the launch grid's z";
   for (const char* pass : {"kv_state", "apply_state", "grad", "grad_params"}) {
     const std::string name =
-        fmt::format("{}_pwl8_{}{}{}", pass, size, storage_suffix(type), backend.suffix);
+        fmt::format("{}_pwl8_{}{}{}", pass, size, Storage{type, true}.suffix(), backend.suffix);
     if (!backend.find(name, p.q.device())) return name + " is not built";
   }
   return "";
@@ -67,25 +71,26 @@ void say_once(const std::string& text) {
 
 }  // namespace
 
-bool tensor_core_sums_fit(const MapArgs& map, int64_t size) {
-  return tensor::grad_bytes(static_cast<int>(size)) + table_bytes(map) +
+bool tensor_core_sums_fit(const MapArgs& map, int64_t size, at::ScalarType dtype) {
+  return tensor::grad_bytes(static_cast<int>(size), parts_of(dtype)) + table_bytes(map) +
              tensor::sums_bytes(table_rows(map)) <=
          kSharedBytes;
 }
 
-const char* storage_suffix(at::ScalarType storage) {
-  return storage == at::kBFloat16 ? "_bf16" : storage == at::kHalf ? "_f16" : "";
+const char* Storage::suffix() const {
+  if (!tensor_cores) return "";
+  return dtype == at::kBFloat16 ? "_bf16" : dtype == at::kHalf ? "_f16" : "_f32";
 }
 
-at::ScalarType tensor_core_storage(const Backend& backend, const Problem& p) {
+Storage storage_of(const Backend& backend, const Problem& p) {
   const std::string why_not = obstacle(backend, p);
   if (why_not.empty()) {
     say_once(fmt::format("tensor cores take {}, heads of {} and {}", toString(p.q.scalar_type()),
                          p.q.size(3), p.v.size(3)));
-    return p.q.scalar_type();
+    return {p.q.scalar_type(), true};
   }
   say_once(fmt::format("float32 pipelines, no tensor cores: {}", why_not));
-  return at::kFloat;
+  return {};
 }
 
 }  // namespace luna::kernels::cuda

@@ -1,6 +1,7 @@
-// Whether a problem goes to tensor cores: siblings of the batched pwl pipelines that read x and v
-// in half precision (generators/attention/tensor). What they compute is what Halide's pipelines
-// define; where one is missing those run, on widened copies.
+// Whether a problem goes to tensor cores: siblings of the batched pwl pipelines
+// (generators/attention/tensor), which read x and v in the storage of q, k and v: 16 bits, or
+// float32, whose products they keep 24 bits of. What they compute is what Halide's pipelines
+// define; where one is missing those run, half precision on widened copies.
 #pragma once
 
 #include "runtime/kernels/cuda/kernel_call.h"
@@ -8,16 +9,22 @@
 
 namespace luna::kernels::cuda {
 
-/// What the passes of the problem read: the dtype of q, k and v where siblings are built for it (a
-/// pwl map whose table fits beside the rest in shared memory, heads of up to 64), else float32.
-/// With LUNA_VERBOSE=1 in the environment it says on stderr which, once for each answer.
-at::ScalarType tensor_core_storage(const Backend& backend, const Problem& problem);
+/// How the passes of a problem read q, k and v.
+struct Storage {
+  at::ScalarType dtype = at::kFloat;
+  bool tensor_cores = false;  ///< which take float32 too
+
+  /// What the names of pipelines end in: "", "_bf16", "_f16", "_f32".
+  const char* suffix() const;
+};
+
+/// Tensor cores where siblings are built for the dtype of q, k and v (a pwl map whose table fits
+/// beside the rest in shared memory, heads of up to 64), else Halide's pipelines. With
+/// LUNA_VERBOSE=1 in the environment it says on stderr which, once for each answer.
+Storage storage_of(const Backend& backend, const Problem& problem);
 
 /// Whether the sums over a table's segments fit beside the rest too: those that do not are
 /// Halide's.
-bool tensor_core_sums_fit(const MapArgs& map, int64_t size);
-
-/// What the names of pipelines of that storage end in: "", "_bf16", "_f16".
-const char* storage_suffix(at::ScalarType storage);
+bool tensor_core_sums_fit(const MapArgs& map, int64_t size, at::ScalarType dtype);
 
 }  // namespace luna::kernels::cuda

@@ -1,5 +1,5 @@
 // The tensor-core kernels of generators/attention/tensor as pipelines: the arguments of the batched
-// pwl passes (generators/attention/batch), with x and v in half precision.
+// pwl passes (generators/attention/batch), with x and v in the storage of the name.
 #include <HalideRuntime.h>
 
 #include <type_traits>
@@ -12,6 +12,7 @@ namespace {
 
 struct Kernel {
   const char *module, *name;
+  int size, parts;  ///< of heads; of factors (arguments.h)
 };
 
 /// Arguments in declaration order.
@@ -84,11 +85,12 @@ int launch(const halide::CudaPlace& place, const Kernel& kernel, Arguments& a, i
                                 count(shared + table_of(a.side.map)), &a});
 }
 
-int token_blocks(const Problem& side) {
-  return static_cast<int>((int64_t{side.tokens} + kBlockTokens - 1) / kBlockTokens);
+int token_blocks(const Problem& side, int parts) {
+  const int64_t step = block_tokens(parts);
+  return static_cast<int>((side.tokens + step - 1) / step);
 }
 
-int kv_state(void** arguments, const Kernel& kernel, int size) {
+int kv_state(void** arguments, const Kernel& kernel) {
   Reader in(arguments);
   const halide::CudaPlace& place = in.place();
   const halide_buffer_t& x = in.buffer();
@@ -105,10 +107,10 @@ int kv_state(void** arguments, const Kernel& kernel, int size) {
   a.width = partial.dim[0].extent;
   a.slots = partial.dim[2].extent;
   return launch(place, kernel, a, a.side.map.groups * a.slots, x, kStateWarps,
-                state_bytes(size, 2));
+                state_bytes(kernel.size, kernel.parts, kernel.parts));
 }
 
-int apply_state(void** arguments, const Kernel& kernel, int size) {
+int apply_state(void** arguments, const Kernel& kernel) {
   Reader in(arguments);
   const halide::CudaPlace& place = in.place();
   const halide_buffer_t& x = in.buffer();
@@ -125,10 +127,11 @@ int apply_state(void** arguments, const Kernel& kernel, int size) {
   a.side.map = read_map(in);
   a.out = in.tokens();
   a.den = in.tokens();
-  return launch(place, kernel, a, token_blocks(a.side), x, kTokenWarps, apply_bytes(size));
+  return launch(place, kernel, a, token_blocks(a.side, kernel.parts), x, kTokenWarps,
+                apply_bytes(kernel.size, kernel.parts));
 }
 
-int grad_of(void** arguments, const Kernel& kernel, int size, bool sums) {
+int grad_of(void** arguments, const Kernel& kernel, bool sums) {
   Reader in(arguments);
   const halide::CudaPlace& place = in.place();
   const halide_buffer_t& x = in.buffer();
@@ -146,32 +149,33 @@ int grad_of(void** arguments, const Kernel& kernel, int size, bool sums) {
   a.side.map = read_map(in);
   a.dt = in.data<float>();
   a.sums = sums ? in.data<float>() : nullptr;
-  const int64_t shared = grad_bytes(size) + (sums ? sums_bytes(a.side.map.rows) : 0);
-  return launch(place, kernel, a, token_blocks(a.side), x, kTokenWarps, static_cast<int>(shared));
+  const int64_t shared =
+      grad_bytes(kernel.size, kernel.parts) + (sums ? sums_bytes(a.side.map.rows) : 0);
+  return launch(place, kernel, a, token_blocks(a.side, kernel.parts), x, kTokenWarps,
+                static_cast<int>(shared));
 }
 
-int grad(void** arguments, const Kernel& kernel, int size) {
-  return grad_of(arguments, kernel, size, false);
-}
+int grad(void** arguments, const Kernel& kernel) { return grad_of(arguments, kernel, false); }
 
-int grad_params(void** arguments, const Kernel& kernel, int size) {
-  return grad_of(arguments, kernel, size, true);
-}
+int grad_params(void** arguments, const Kernel& kernel) { return grad_of(arguments, kernel, true); }
 
 }  // namespace
 }  // namespace luna::tensor
 
-#define LUNA_TENSOR(pass, size, half)                                                            \
-  extern const char luna_ptx_##pass##_pwl8_##size##_##half[];                                    \
-  extern "C" int pass##_pwl8_##size##_##half##_cuda_argv(void** arguments) {                     \
-    constexpr const char* kName = #pass "_pwl8_" #size "_" #half;                                \
-    return luna::tensor::pass(arguments, {luna_ptx_##pass##_pwl8_##size##_##half, kName}, size); \
+#define LUNA_TENSOR(pass, size, storage, bytes)                                                   \
+  extern const char luna_ptx_##pass##_pwl8_##size##_##storage[];                                  \
+  extern "C" int pass##_pwl8_##size##_##storage##_cuda_argv(void** arguments) {                   \
+    return luna::tensor::pass(                                                                    \
+        arguments, {luna_ptx_##pass##_pwl8_##size##_##storage, #pass "_pwl8_" #size "_" #storage, \
+                    size, luna::tensor::factor_parts(bytes)});                                    \
   }
-#define LUNA_TENSOR_PASS(pass) \
-  LUNA_TENSOR(pass, 32, bf16)  \
-  LUNA_TENSOR(pass, 64, bf16)  \
-  LUNA_TENSOR(pass, 32, f16)   \
-  LUNA_TENSOR(pass, 64, f16)
+#define LUNA_TENSOR_PASS(pass)   \
+  LUNA_TENSOR(pass, 32, bf16, 2) \
+  LUNA_TENSOR(pass, 64, bf16, 2) \
+  LUNA_TENSOR(pass, 32, f16, 2)  \
+  LUNA_TENSOR(pass, 64, f16, 2)  \
+  LUNA_TENSOR(pass, 32, f32, 4)  \
+  LUNA_TENSOR(pass, 64, f32, 4)
 LUNA_TENSOR_PASS(kv_state)
 LUNA_TENSOR_PASS(apply_state)
 LUNA_TENSOR_PASS(grad)
