@@ -59,6 +59,22 @@ __device__ inline void load_columns(uint32_t (&d)[2], uint32_t address) {
                : "memory");
 }
 
+/// An 8 x 8 matrix of which lane 4 g + t has elements 2 t, 2 t + 1 of row g, transposed.
+__device__ inline uint32_t transpose(uint32_t a) {
+  uint32_t d;
+  asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(d) : "r"(a));
+  return d;
+}
+
+/// Of each half: 1 of float16, which is 2^-7 of bfloat16, where the two numbers of float16 are
+/// equal, else 0.
+constexpr float kOneHot = 1.0f / 128;
+__device__ inline uint32_t one_hot(uint32_t a, uint32_t b) {
+  uint32_t d;
+  asm("set.eq.f16x2.f16x2 %0, %1, %2;" : "=r"(d) : "r"(a), "r"(b));
+  return d;
+}
+
 /// Two floats in bfloat16, rounded to nearest, `low` in the lower half.
 __device__ inline uint32_t pair(float low, float high) {
   uint32_t d;
@@ -114,6 +130,19 @@ __device__ inline void to_brain(const uint4& eight, uint4 (&parts)[kParts]) {
   for (int part = 0; part < kParts; part++) {
     parts[part] = make_uint4(x[part], y[part], z[part], w[part]);
   }
+}
+
+/// Two floats in T, rounded to nearest.
+template <typename T>
+__device__ inline uint32_t pair_of(float low, float high);
+template <>
+__device__ inline uint32_t pair_of<__nv_bfloat16>(float low, float high) {
+  return pair(low, high);
+}
+template <>
+__device__ inline uint32_t pair_of<__half>(float low, float high) {
+  const __half2 halves = __floats2half2_rn(low, high);
+  return *reinterpret_cast<const uint32_t*>(&halves);
 }
 
 /// Two floats as pairs of T: rounded, then what is left.
