@@ -14,10 +14,13 @@ __device__ inline uint32_t shared_address(const void* p) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(p));
 }
 
-__device__ inline float load_shared(uint32_t address) {
-  float d;
-  asm volatile("ld.shared.f32 %0, [%1];" : "=f"(d) : "r"(address));
-  return d;
+/// address += bytes where the number `bytes` further is no larger than x.
+__device__ inline void advance_if_reached(uint32_t& address, int bytes, float x) {
+  asm volatile(
+      "{ .reg .pred reached; .reg .f32 knot; .reg .b32 next; add.u32 next, %0, %1; ld.shared.f32 "
+      "knot, [next]; setp.le.f32 reached, knot, %2; @reached add.u32 %0, %0, %1; }"
+      : "+r"(address)
+      : "r"(bytes), "f"(x));
 }
 
 /// d += a b, 16 x 16 by 16 x 8, of T; PTX manual, fragments of m16n8k16.

@@ -13,15 +13,25 @@ namespace luna::tensor {
 /// elements 8 t .. of every 32, whatever mma calls them. By all threads; a barrier must follow.
 template <typename T, int kSize, int kTiles>
 __device__ inline void stage_fragments(const float* rows, int pitch, unsigned char* memory) {
-  constexpr int kSteps = kSize / 16, kWords = kTiles * kSteps * kWarp * 4;
-  uint32_t* const to = reinterpret_cast<uint32_t*>(memory);
+  constexpr int kSteps = kSize / 16, kLanes = kTiles * kSteps * kWarp;
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, step = warp % kSteps;
+  const int tiles = blockDim.x / (kWarp * kSteps);  // at once
+  const float* from =
+      rows + (warp / kSteps * 16 + lane / 4) * pitch + lane % 4 * 8 + step / 2 * 32 + step % 2 * 4;
+  uint4* to = reinterpret_cast<uint4*>(memory) + threadIdx.x;
 #pragma unroll 4
-  for (int i = threadIdx.x; i < kWords; i += blockDim.x) {
-    const int reg = i % 4, lane = i / 4 % kWarp, step = i / (4 * kWarp) % kSteps;
-    const int row = i / (4 * kWarp * kSteps) * 16 + lane / 4 + reg % 2 * 8;
-    const int column = lane % 4 * 8 + reg / 2 * 2 + step / 2 * 32 + step % 2 * 4;
-    const float2 two = *reinterpret_cast<const float2*>(rows + row * pitch + column);
-    split<T>(two.x, two.y, to[i], to[kWords + i]);
+  for (int tile = warp / kSteps; tile < kTiles; tile += tiles) {
+    const float4 upper = *reinterpret_cast<const float4*>(from);
+    const float4 lower = *reinterpret_cast<const float4*>(from + 8 * pitch);
+    uint4 rounded, left;
+    split<T>(upper.x, upper.y, rounded.x, left.x);
+    split<T>(lower.x, lower.y, rounded.y, left.y);
+    split<T>(upper.z, upper.w, rounded.z, left.z);
+    split<T>(lower.z, lower.w, rounded.w, left.w);
+    to[0] = rounded;
+    to[kLanes] = left;
+    from += 16 * tiles * pitch;
+    to += blockDim.x;
   }
 }
 
@@ -162,9 +172,7 @@ class SharedMap {
     uint32_t last[4] = {before, before, before, before};
     const auto halve = [&](int bytes) {
 #pragma unroll
-      for (int i = 0; i < 4; i++) {
-        if (load_shared(last[i] + bytes) <= at[i]) last[i] += bytes;
-      }
+      for (int i = 0; i < 4; i++) advance_if_reached(last[i], bytes, at[i]);
     };
     for (int step = 2 << map_.halvings; step > 4 * kLastStep; step >>= 1) halve(step);
 #pragma unroll
