@@ -13,11 +13,15 @@ namespace {
 
 constexpr int kCeilingCalls = 10;
 
+c10::DeviceAllocator& allocator_of(c10::Device device) {
+  return *c10::getDeviceAllocator(device.type());
+}
+
 int64_t peak_of(c10::Device device, const Accelerator::Task& run) {
-  c10::DeviceAllocator* const allocator = c10::getDeviceAllocator(device.type());
-  const auto allocated = [&] { return allocator->getDeviceStats(device.index()).allocated_bytes; };
+  c10::DeviceAllocator& allocator = allocator_of(device);
+  const auto allocated = [&] { return allocator.getDeviceStats(device.index()).allocated_bytes; };
   constexpr auto kAll = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
-  allocator->resetPeakStats(device.index());
+  allocator.resetPeakStats(device.index());
   const int64_t before = allocated()[kAll].current;
   run();
   return allocated()[kAll].peak - before;
@@ -36,7 +40,8 @@ Accelerator first_gpu() {
   const c10::Device device(c10::kCUDA, 0);
   const auto timer = std::make_shared<EventTimer>(device);
   return {device, gpu_state, [timer](const Accelerator::Task& run) { return timer->seconds(run); },
-          [device](const Accelerator::Task& run) { return peak_of(device, run); }};
+          [device](const Accelerator::Task& run) { return peak_of(device, run); },
+          static_cast<double>(allocator_of(device).getMemoryInfo(device.index()).second)};
 }
 
 std::vector<DeviceCeiling> measure_ceilings(const Accelerator& on) {

@@ -18,6 +18,7 @@ struct Accelerator {
   std::function<GpuState()> state;
   std::function<double(const Task&)> seconds;      ///< of one call, nothing of it in the L2 before
   std::function<int64_t(const Task&)> peak_bytes;  ///< of tensors made during one call, at the most
+  double memory_bytes;                             ///< that it has
   int64_t square = 8192;                           ///< rows of the matrices of the ceilings
 };
 

@@ -9,6 +9,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "experiments/bench/admission.h"
 #include "experiments/bench/bench.h"
 #include "experiments/bench/budget.h"
 #include "experiments/bench/clock.h"
@@ -58,6 +59,7 @@ class CudaRun {
       : options_(options),
         on_(on),
         say_(std::move(say)),
+        limits_{options.call_seconds, on.memory_bytes / 4},
         groups_(sweep_groups(options.sizes, {1}, options.filter, c10::kCUDA)) {}
 
   void run() {
@@ -187,26 +189,28 @@ class CudaRun {
     return tasks;
   }
 
-  /// None where a call would take too long.
+  bool too_much(const SweepRow& row, const Demand& demand) {
+    const std::string reason = refusal(demand, limits_);
+    if (!reason.empty()) leave_out(row.facts.key(), reason);
+    return !reason.empty();
+  }
+
+  /// None where a call is too much.
   std::optional<Task> prepare(SweepRow row, const Group& group, const Tokens& tokens) {
     const Inputs leaves = with_params(tokens.inputs, *row.op, group.size, kSeed)
                               .want_gradients()
                               .on(on_.device, row.dtype);
     const Work work = work_of(*row.op, group.size, leaves, row.pass);
-    const double expected = estimate_.seconds(row, work.flops);
-    if (expected > options_.call_seconds) {
-      leave_out(row.facts.key(), fmt::format("one call would take {:.1f} s (limit {:g})", expected,
-                                             options_.call_seconds));
-      return std::nullopt;
-    }
+    if (too_much(row, {estimate_.seconds(row, work.flops), 0})) return std::nullopt;
     const auto run = pass_task(*row.op, leaves, tokens.upstream, row.pass);
     run();
+    row.facts.peak_bytes = static_cast<double>(on_.peak_bytes(run));
+    if (too_much(row, {0, *row.facts.peak_bytes})) return std::nullopt;
     const DeviceCeiling& ceiling = ceilings_.at(row.facts.dtype);
     row.facts.D = features_of(*row.op, leaves);
     row.facts.flops = work.flops;
     row.facts.bytes = work.bytes;
     row.facts.roofline_s = 1e-9 * std::max(work.flops / ceiling.gflops, work.bytes / ceiling.gb_s);
-    row.facts.peak_bytes = static_cast<double>(on_.peak_bytes(run));
     const double seconds = on_.seconds(run);
     estimate_.add(row, work.flops, seconds);
     return Task{row, run, seconds};
@@ -231,6 +235,7 @@ class CudaRun {
   const CudaBenchOptions& options_;
   const Accelerator& on_;
   Say say_;
+  Limits limits_;
   std::vector<Group> groups_;  // still to be timed
   json file_;
   std::map<std::string, DeviceCeiling> ceilings_;               // by dtype

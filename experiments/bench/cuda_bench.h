@@ -17,7 +17,8 @@ struct CudaBenchOptions {
   std::vector<Size> sizes;
   std::string filter;         ///< regular expression on the rows' keys; empty: sweep_groups()
   double seconds = 60;        ///< for the samples together; every row has at least 5
-  double call_seconds = 0.5;  ///< rows whose call would take longer are left out
+  double call_seconds = 0.5;  ///< rows whose call would take longer are left out, as are those that
+                              ///< hold more than a quarter of the GPU's memory
   bool force = false;         ///< write noisy results too, start on a busy GPU, go on with a wrong
                               ///< operator left out
   std::filesystem::path file;

@@ -80,8 +80,8 @@ struct Outcome {
   nlohmann::json content;
 };
 
-/// The CPU as a GPU of that use.
-Accelerator made_gpu(double percent_used = 0) {
+/// The CPU as a GPU of that use and memory.
+Accelerator made_gpu(double percent_used = 0, double memory_bytes = 1e12) {
   const auto seconds = [](const Accelerator::Task& run) {
     const double begin = seconds_now();
     run();
@@ -89,7 +89,10 @@ Accelerator made_gpu(double percent_used = 0) {
   };
   return {c10::kCPU,
           [percent_used] { return GpuState{"Made GPU", "1", 1980, 2619, 120, percent_used}; },
-          seconds, peak_bytes, 32};
+          seconds,
+          peak_bytes,
+          memory_bytes,
+          32};
 }
 
 Outcome run_on(const Accelerator& gpu, CudaBenchOptions options) {
@@ -162,6 +165,13 @@ TEST(CudaBench, LeavesOutWhatWouldTakeTooLong) {
   EXPECT_THAT(run.file.left_out[0],
               AllOf(HasSubstr("elu/B:2/H:2/N:48/d:8/forward/threads:1: one call would take"),
                     HasSubstr(" s (limit 1e-09)")));
+}
+
+TEST(CudaBench, LeavesOutWhatHoldsAQuarterOfTheMemory) {
+  const Outcome run = run_on(made_gpu(0, 4 * 2048), tiny("^(elu|plain_elu)/B.*d:8/forward/"));
+  ASSERT_EQ(run.file.left_out.size(), 2u);  // the output alone has 3 KiB
+  EXPECT_EQ(run.file.left_out[0],
+            "elu/B:2/H:2/N:24/d:8/forward/threads:1: one call would take 0.0 GiB (limit 0.0)");
 }
 
 TEST(CudaBench, PageIsTheGpus) {
