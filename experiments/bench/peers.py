@@ -5,6 +5,7 @@ and, where importable, flash-linear-attention. Same sizes, seeds and rows as `lu
 Usage: peers.py --luna build/luna --library build/libluna.so --out results/quick/bench-peers.json
 """
 import argparse
+import contextlib
 import fcntl
 import itertools
 import json
@@ -76,20 +77,34 @@ def sizes_of(names):
         yield from ((1, 8, tokens, d) for d in HEAD_SIZES)
 
 
+def open_locked(out):
+    """The lock file of `out`, open and locked. As experiments/train/lock.h has it: whoever holds the
+    lock removes the file, so that one that is gone once it is locked is none."""
+    while True:
+        file = open(f"{out}.lock", "a+", encoding="ascii")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise SystemExit(f"peers: {out} is in use by process {file.read() or 'unknown'}; wait "
+                             "for it, or choose another file with --out") from None
+        if os.path.exists(file.name) and os.path.samestat(os.fstat(file.fileno()), os.stat(file.name)):
+            return file
+        file.close()
+
+
+@contextlib.contextmanager
 def lock_of(out):
-    """The lock of that file, `luna bench --full`'s own, as long as what comes back is open."""
+    """The lock of that file, `luna bench`'s own."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    file = open(f"{out}.lock", "a+", encoding="ascii")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        raise SystemExit(f"peers: {out} is in use by process {file.read() or 'unknown'}; wait for "
-                         "it, or choose another file with --out") from None
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    return file
+    with open_locked(out) as file:
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        try:
+            yield
+        finally:
+            os.unlink(file.name)
 
 
 class Bench:
