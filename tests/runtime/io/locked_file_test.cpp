@@ -2,14 +2,28 @@
 #include "runtime/io/locked_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
-#include <thread>
-#include <vector>
+#include <functional>
+#include <utility>
 
 #include "tests/support/temporary_folder.h"
+
+namespace {
+
+std::function<void()> before_next_lock;
+
+}  // namespace
+
+/// In place of the system's: what another process does between open and lock can be played.
+extern "C" int flock(int descriptor, int operation) noexcept {
+  if (before_next_lock) std::exchange(before_next_lock, nullptr)();
+  return static_cast<int>(syscall(SYS_flock, descriptor, operation));
+}
 
 namespace luna::io {
 namespace {
@@ -33,31 +47,20 @@ TEST(LockedFile, SaysWhyItCannotBe) {
   EXPECT_EQ(errno, ENOENT);
 }
 
-TEST(LockedFile, RemovingItLetsNobodyInBeside) {
-  constexpr int kThreads = 4, kTurns = 200;
+/// Its holder removes the file after it was opened and before it is locked: another process could
+/// make and lock a new one beside it.
+TEST(LockedFile, IsTheFileAtThePath) {
   const testing::TemporaryFolder folder;
-  const auto path = folder.path() / "lock";
-  std::atomic<int> holders{0}, beside{0};
-  std::vector<std::thread> threads;
-  for (int i = 0; i < kThreads; ++i) {
-    threads.emplace_back([&] {
-      for (int turn = 0; turn < kTurns;) {
-        const int held = open_locked(path);
-        if (held < 0) {
-          std::this_thread::yield();
-          continue;
-        }
-        ++turn;
-        beside += holders++ > 0;
-        std::this_thread::yield();
-        --holders;
-        unlink(path.c_str());
-        close(held);
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(beside, 0);
+  const auto path = folder.write("lock", "");
+  before_next_lock = [&] { unlink(path.c_str()); };
+  const int held = open_locked(path);
+  struct stat ours {};
+  struct stat there {};
+  ASSERT_EQ(fstat(held, &ours), 0);
+  ASSERT_EQ(stat(path.c_str(), &there), 0);
+  EXPECT_EQ(ours.st_ino, there.st_ino);
+  EXPECT_EQ(open_locked(path), -1);
+  close(held);
 }
 
 }  // namespace
