@@ -6,6 +6,7 @@ Usage: peers.py --luna build/luna --library build/libluna.so --out results/quick
                 [--device cuda]
 """
 import argparse
+import contextlib
 import fcntl
 import itertools
 import json
@@ -36,20 +37,35 @@ def task_of(operator, leaves, upstream, which):
     return forward if which == "forward" else both
 
 
+def open_locked(out):
+    """The lock file of `out`, open and locked. As experiments/train/lock.h has it: whoever holds the
+    lock removes the file, so that one that is gone once it is locked is none."""
+    while True:
+        file = open(f"{out}.lock", "a+", encoding="ascii")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise SystemExit(f"peers: {out} is in use by process {file.read() or 'unknown'}; wait "
+                             "for it, or choose another file with --out") from None
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(file.name)):
+                return file
+        file.close()
+
+
+@contextlib.contextmanager
 def lock_of(out):
-    """The lock of that file, `luna bench --full`'s own, as long as what comes back is open."""
+    """The lock of that file, `luna bench`'s own."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    file = open(f"{out}.lock", "a+", encoding="ascii")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        raise SystemExit(f"peers: {out} is in use by process {file.read() or 'unknown'}; wait for "
-                         "it, or choose another file with --out") from None
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    return file
+    with open_locked(out) as file:
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        try:
+            yield
+        finally:
+            os.unlink(file.name)
 
 
 def environment_of(options):

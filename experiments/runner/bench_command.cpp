@@ -11,7 +11,6 @@
 #include "experiments/bench/full.h"
 #include "experiments/config/options.h"
 #include "experiments/runner/commands.h"
-#include "experiments/runner/plan.h"
 #include "experiments/train/cell_folder.h"
 #include "experiments/train/lock.h"
 #include "reports/bench/table.h"
@@ -80,11 +79,9 @@ std::vector<int> usual_threads() {
   return std::thread::hardware_concurrency() > 1 ? std::vector<int>{1, 2} : std::vector<int>{1};
 }
 
-/// Held while the file is filled; refused before anything is timed, not after.
+/// Held while the file is filled, by every kind of benchmark: refused before anything is timed.
 struct ClaimedFile : FileLock {
-  explicit ClaimedFile(const fs::path& file) : FileLock(file, "choose another file with --out") {
-    io::AtomicFile{file};
-  }
+  explicit ClaimedFile(const fs::path& file) : FileLock(file, "choose another file with --out") {}
 };
 
 void say(const std::string& line) {
@@ -98,10 +95,8 @@ int run_quick(const BenchCommandOptions& options, const fs::path& file) {
   wanted.threads = options.threads;
   if (options.seconds) wanted.seconds = *options.seconds;
   if (!options.force && keep(file, wanted)) return 0;
-  io::AtomicFile written(file);  // refused before anything is timed, not after
-  const nlohmann::json result = bench::run_bench(wanted, say);
-  written.append(result.dump(1) + "\n");
-  written.commit();
+  const ClaimedFile claimed(file);
+  io::write_file_atomically(file, bench::run_bench(wanted, say).dump(1) + "\n");
   say(file.string());
   return 0;
 }
@@ -168,12 +163,10 @@ int run_cuda(const BenchCommandOptions& options) {
 /// --out, or the usual name in the tier's results.
 fs::path file_of(const BenchCommandOptions& options) {
   const Places& places = options.places;
-  const fs::path folder = places.results / places.tier;
-  if (options.out.empty() && !fs::exists(folder)) check_tier(places.config, places.tier);
   const char* const name = options.device == "cuda" ? "bench-cuda.json"
                            : options.full           ? "bench-full.json"
                                                     : "bench.json";
-  const fs::path file = options.out.empty() ? folder / name : options.out;
+  const fs::path file = options.out.empty() ? places.results / places.tier / name : options.out;
   if (!fs::is_directory(file)) return file;
   throw UsageError(file.string() + " is a folder; name a file with --out");
 }

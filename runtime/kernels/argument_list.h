@@ -12,6 +12,10 @@
 
 namespace luna::kernels {
 
+/// The value, `what` of a buffer of the pipeline `name`, in elements; throws where it is beyond 32
+/// bits, in which Halide counts.
+int32_t narrow(const char* name, const char* what, int64_t value);
+
 class ArgumentList {
  public:
   static constexpr int kMaxDims = 6;
@@ -49,7 +53,6 @@ class ArgumentList {
     };
   };
   Slot& next();
-  int32_t narrow(const char* what, int64_t value) const;
   /// The pipeline's name and its buffers' shapes, outermost dimension first.
   std::string describe() const;
 
