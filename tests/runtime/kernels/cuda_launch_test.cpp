@@ -66,6 +66,34 @@ TEST_P(CudaLaunch, WaitsForTheStreamNoMoreThanPsiNeeds) {
   }
 }
 
+/// Whatever else is asked for.
+TEST(CudaPsi, NeitherWaitsNorCopiesInAnyForm) {
+  if (!kernels::find_pipeline("psi_table_cuda")) GTEST_SKIP() << "built without nvcc";
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    for (const bool causal : {false, true}) {
+      for (const char* envelope : {"none", "exp", "norm"}) {
+        Case c = small_case();
+        c.shape.Nq = c.shape.N;
+        c.mask = MaskKind::random;
+        c.spec.causal = causal;
+        c.spec.envelope = envelope;
+        ops::Inputs in = move_to(make_inputs(c), kDevice);
+        const at::Tensor grad = make_grad(c).to(kDevice).to(dtype);
+        for (at::Tensor* x : {&in.q, &in.k, &in.v}) *x = x->to(dtype);
+        std::vector<at::Tensor> leaves{in.q, in.k, in.v};
+        leaves.insert(leaves.end(), in.params.begin(), in.params.end());
+        for (at::Tensor& x : leaves) x.requires_grad_(true);
+        const int64_t waits = stand_in_waits(), uploads = stand_in_uploads();
+        const at::Tensor out =
+            luna_attention(in.q, in.k, in.v, luna_params(in), options_of(c.spec), in.key_mask);
+        torch::autograd::grad({out}, leaves, {grad});
+        EXPECT_EQ(stand_in_waits(), waits) << dtype << causal << envelope;
+        EXPECT_EQ(stand_in_uploads(), uploads) << dtype << causal << envelope;
+      }
+    }
+  }
+}
+
 /// Offsets on the device are read once, whatever is made of them.
 TEST(CudaPacked, WaitsForOffsetsOnTheDeviceAlone) {
   Case c = small_case("elu");
