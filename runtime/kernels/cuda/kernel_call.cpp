@@ -2,6 +2,9 @@
 
 #include <HalideRuntimeCuda.h>
 
+#include "generators/common/tiles.h"
+#include "runtime/kernels/layout.h"
+
 namespace luna::kernels::cuda {
 namespace {
 
@@ -25,7 +28,13 @@ halide_type_t type_of(at::ScalarType type) {
 
 }  // namespace
 
-const Backend kDevice{"_cuda", &find_compiled, int64_t{64} << 20};
+const Backend kDevice{"_cuda", &find_compiled, int64_t{256} << 20};
+
+int64_t slot_tokens(int64_t tokens, int64_t longest) {
+  constexpr int64_t kSlots = 1024, kLeast = tiles::kSlotAlign;
+  const int64_t most = std::min(kSlotTokens, tiles::round_up(longest, kLeast));
+  return std::clamp(tiles::round_up(tokens / kSlots, kLeast), kLeast, std::max(kLeast, most));
+}
 
 KernelCall::KernelCall(const Backend& backend, const std::string& pass, const at::Tensor& like)
     : ArgumentList(pass + backend.suffix, find(backend, pass + backend.suffix, like.device())),

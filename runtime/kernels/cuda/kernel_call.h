@@ -17,8 +17,12 @@ struct Backend {
   int64_t piece_bytes;  ///< of features in memory at a time (rows.h)
 };
 
-/// The compiled CUDA pipelines; pieces of 64 MiB.
+/// The compiled CUDA pipelines; pieces of 256 MiB.
 extern const Backend kDevice;
+
+/// Tokens of a slot, whose products one block sums, of so many in all and in the longest sequence:
+/// few where there are few, so that every multiprocessor has several blocks.
+int64_t slot_tokens(int64_t tokens, int64_t longest);
 
 class KernelCall : public ArgumentList {
  public:

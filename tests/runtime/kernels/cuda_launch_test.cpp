@@ -84,8 +84,7 @@ TEST(CudaPsi, NeitherWaitsNorCopiesInAnyForm) {
         leaves.insert(leaves.end(), in.params.begin(), in.params.end());
         for (at::Tensor& x : leaves) x.requires_grad_(true);
         const int64_t waits = stand_in_waits(), uploads = stand_in_uploads();
-        const at::Tensor out =
-            luna_attention(in.q, in.k, in.v, luna_params(in), options_of(c.spec), in.key_mask);
+        const at::Tensor out = run_forward(in, c.spec, Through::fused);
         torch::autograd::grad({out}, leaves, {grad});
         EXPECT_EQ(stand_in_waits(), waits) << dtype << causal << envelope;
         EXPECT_EQ(stand_in_uploads(), uploads) << dtype << causal << envelope;
