@@ -111,7 +111,8 @@ Command bench_command(CLI::App& root) {
   app->add_option("--sizes", options->sizes,
                   "by comma: A (N 2048, d 32), B (N 4096, d 64); with --full also decode (one "
                   "token of 512 sequences, H 8, d 64) and numbers of tokens, 64 to 64k, at d 32, "
-                  "64 and 128; default: all of them")
+                  "64 and 128; on CUDA at d 64, 4k:32 and 4k:128 at others, B N 65536, H 16; "
+                  "default: all of them, on CUDA 256 to 32k and decode")
       ->delimiter(',');
   app->add_option("--threads", options->threads,
                   "numbers of threads, by comma; default: 1, and 2 where there are two cores")
@@ -133,10 +134,11 @@ Command bench_command(CLI::App& root) {
                    "with --full: time for everything together; default: 30")
       ->check(CLI::Range(0.001, 1e4));
   full->add_option("--filter", options->filter,
-                   "with --full: regular expression on rows such as "
+                   "also on CUDA: regular expression on rows such as "
                    "luna/B:1/H:8/N:4096/d:64/causal/forward/threads:1");
   full->add_option("--call-seconds", options->call_seconds,
-                   "with --full: rows whose call would take longer are left out; default: 2")
+                   "also on CUDA: rows whose call would take longer are left out; default: 2, "
+                   "on CUDA 0.5")
       ->check(CLI::Range(0.001, 1e4));
   return command(app, options);
 }

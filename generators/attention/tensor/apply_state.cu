@@ -40,19 +40,18 @@ class Apply {
   static constexpr int kTiles = SharedState<kSize>::kTiles;
   static constexpr int kPitch = SharedState<kSize>::kPitch;
   static constexpr int kParts = kTokensOfWarp / 16;
+  using Map = SharedMap<T, kSize, Lookup::pair>;
 
   /// Features of 16 tokens (columns: channels of projections p and p + 1), rounded, and the rest.
   __device__ void features(uint32_t (&phi)[2][4], const unsigned char* sites,
                            int projection) const {
-    const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
 #pragma unroll
     for (int row = 0; row < 2; row++) {
-      const float4 site =
-          *reinterpret_cast<const float4*>(sites + (g + 8 * row) * kSiteBytes + projection * 8);
+      const float4 site = Map::two_sites(sites, row, projection);
 #pragma unroll
       for (int next = 0; next < 2; next++) {
         const float at = next ? site.z : site.x;
-        const float4 two = map_.lines(next ? site.w : site.y, 2 * t);
+        const float4 two = map_.lines(next ? site.w : site.y);
         const float low = map_.feature(two.x, two.y, at), high = map_.feature(two.z, two.w, at);
         const uint32_t rounded = pair(low, high);
         phi[0][2 * next + row] = rounded;
@@ -125,7 +124,7 @@ class Apply {
   const TokenPlace place_;
   SharedState<kSize> state_;
   unsigned char* const sites_;
-  SharedMap<T, kSize> map_;
+  Map map_;
   float sum_[kParts][kTiles][4] = {};
 };
 

@@ -12,6 +12,7 @@ class State {
   static constexpr int kTiles = kSize / 8 + 1;  ///< of 8 columns: v, then the last one
   static constexpr int kPitch = row_bytes(kSize);
   static constexpr int kValueParts = kBrainParts<T>;
+  using Map = SharedMap<T, kSize, Lookup::channel>;
 
   __device__ State(const StateArguments& a, unsigned char* memory)
       : a_(a),
@@ -22,7 +23,7 @@ class State {
         warp_(threadIdx.x / kWarp),
         values_(memory + map_bytes(kSize)),
         sites_(values_ + kValueParts * kStateTokens * kPitch),
-        scale_(reinterpret_cast<float*>(sites_ + kStateTokens * kSiteBytes)),
+        scale_(reinterpret_cast<float*>(sites_ + kStateWarps * kPairSites)),
         map_(memory, memory + state_bytes(kSize, kValueParts), a.side.map) {}
 
   __device__ void run() {
@@ -36,7 +37,7 @@ class State {
       stage(v, n);
       uint4 own[2][kSize / 32];
       x.load(own);
-      map_.locate(own, sites_ + 16 * warp_ * kSiteBytes);
+      map_.locate(own, sites_ + warp_ * kPairSites);
       __syncthreads();
 #pragma unroll 1
       for (int step = 0; step < kStateTokens; step += 16) add(step);
@@ -110,24 +111,19 @@ class State {
   /// rest.
   __device__ void features(uint32_t (&phi)[2][4], int projection, int step,
                            const float2 (&scale)[2]) {
-    const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
+    const unsigned char* const sites = sites_ + step / 16 * kPairSites;
 #pragma unroll
-    for (int half = 0; half < 2; half++) {
-      float of[2][2];
-#pragma unroll
-      for (int k = 0; k < 2; k++) {
-        const float4 site = *reinterpret_cast<const float4*>(
-            sites_ + (step + 8 * half + 2 * t + k) * kSiteBytes + projection * 8);
-        const float2 first = map_.line(site.y, g), second = map_.line(site.w, g);
-        const float own = k ? scale[half].y : scale[half].x;
-        of[0][k] = own * map_.feature(first.x, first.y, site.x);
-        of[1][k] = own * map_.feature(second.x, second.y, site.z);
-      }
+    for (int eight = 0; eight < 2; eight++) {
 #pragma unroll
       for (int row = 0; row < 2; row++) {
-        const uint32_t rounded = pair(of[row][0], of[row][1]);
-        phi[0][2 * half + row] = rounded;
-        phi[1][2 * half + row] = rest(rounded, of[row][0], of[row][1]);
+        const float4 site = Map::sites_of(sites, eight, projection + row);
+        const uint32_t offsets = __float_as_uint(site.w);
+        const float2 first = map_.line(offsets & 0xffff), second = map_.line(offsets >> 16);
+        const float low = scale[eight].x * map_.feature(first.x, first.y, site.x);
+        const float high = scale[eight].y * map_.feature(second.x, second.y, site.y);
+        const uint32_t rounded = pair(low, high);
+        phi[0][2 * eight + row] = rounded;
+        phi[1][2 * eight + row] = rest(rounded, low, high);
       }
     }
   }
@@ -184,7 +180,7 @@ class State {
   unsigned char* const values_;
   unsigned char* const sites_;
   float* const scale_;
-  SharedMap<T, kSize> map_;
+  Map map_;
   float sum_[2][kTiles][4] = {};  ///< of two pairs of projections
 };
 

@@ -31,7 +31,7 @@ halide_type_t type_of(at::ScalarType type) {
 const Backend kDevice{"_cuda", &find_compiled, int64_t{256} << 20};
 
 int64_t slot_tokens(int64_t tokens, int64_t longest) {
-  constexpr int64_t kSlots = 1024, kLeast = tiles::kSlotAlign;
+  constexpr int64_t kSlots = 1024, kLeast = 2 * tiles::kSlotAlign;
   const int64_t most = std::min(kSlotTokens, tiles::round_up(longest, kLeast));
   return std::clamp(tiles::round_up(tokens / kSlots, kLeast), kLeast, std::max(kLeast, most));
 }

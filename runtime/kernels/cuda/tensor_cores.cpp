@@ -14,9 +14,6 @@
 namespace luna::kernels::cuda {
 namespace {
 
-/// Shared memory that a block may ask for on every device of capability 8.0 or more.
-constexpr int64_t kSharedBytes = 99 * 1024;
-
 constexpr int64_t kMostBatches = 65535;  ///< the launch grid's z
 
 bool is_half(at::ScalarType type) { return type == at::kBFloat16 || type == at::kHalf; }
@@ -25,14 +22,11 @@ int64_t table_rows(const MapArgs& map) {
   return ChannelGroups(map.L, kPsiChannels).count * (map.knots.numel() + 1);
 }
 
-int64_t table_bytes(const MapArgs& map) {
+bool fits(const MapArgs& map, int64_t size) {
   int halvings = 0;
   while ((int64_t{1} << halvings) <= map.knots.numel()) halvings++;
-  return tensor::table_bytes(halvings, table_rows(map));
-}
-
-bool fits(const MapArgs& map, int64_t size) {
-  return tensor::apply_bytes(static_cast<int>(size)) + table_bytes(map) <= kSharedBytes;
+  return tensor::table_fits(tensor::apply_bytes(static_cast<int>(size)), halvings, table_rows(map),
+                            1);
 }
 
 /// Why not, or "".
@@ -67,11 +61,7 @@ void say_once(const std::string& text) {
 
 }  // namespace
 
-bool tensor_core_sums_fit(const MapArgs& map, int64_t size) {
-  return tensor::grad_bytes(static_cast<int>(size)) + table_bytes(map) +
-             tensor::sums_bytes(table_rows(map)) <=
-         kSharedBytes;
-}
+bool tensor_core_sums_fit(const MapArgs& map) { return table_rows(map) <= tensor::kMostSumRows; }
 
 const char* storage_suffix(at::ScalarType storage) {
   return storage == at::kBFloat16 ? "_bf16" : storage == at::kHalf ? "_f16" : "";

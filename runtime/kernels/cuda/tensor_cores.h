@@ -13,9 +13,9 @@ namespace luna::kernels::cuda {
 /// With LUNA_VERBOSE=1 in the environment it says on stderr which, once for each answer.
 at::ScalarType tensor_core_storage(const Backend& backend, const Problem& problem);
 
-/// Whether the sums over a table's segments fit beside the rest too: those that do not are
+/// Whether the sums over a table's segments fit in registers: those that do not are
 /// Halide's.
-bool tensor_core_sums_fit(const MapArgs& map, int64_t size);
+bool tensor_core_sums_fit(const MapArgs& map);
 
 /// What the names of pipelines of that storage end in: "", "_bf16", "_f16".
 const char* storage_suffix(at::ScalarType storage);

@@ -49,16 +49,18 @@ Problem problem_of(const halide_buffer_t& x) {
   return side;
 }
 
-int table_of(const Map& map) { return static_cast<int>(table_bytes(map.halvings, map.rows)); }
-
-/// A grid of (blocks, heads, batch).
+/// A grid of (blocks, heads, batch) with that much shared memory beside the table, whose rows lie
+/// there in up to `copies`.
 template <typename Arguments>
 int launch(const halide::CudaPlace& place, const Kernel& kernel, Arguments& a, int blocks,
-           const halide_buffer_t& x, int warps, int shared) {
-  const auto count = [](int n) { return static_cast<unsigned>(n); };
-  return halide::launch(place, {kernel.module, kernel.name, count(blocks), count(a.side.heads),
-                                count(x.dim[3].extent), count(warps * kWarp),
-                                count(shared + table_of(a.side.map)), &a});
+           const halide_buffer_t& x, int warps, int shared, int copies) {
+  const auto count = [](int64_t n) { return static_cast<unsigned>(n); };
+  Map& map = a.side.map;
+  map.copies = table_copies(shared, map.halvings, map.rows, copies);
+  return halide::launch(
+      place,
+      {kernel.module, kernel.name, count(blocks), count(a.side.heads), count(x.dim[3].extent),
+       count(warps * kWarp), count(shared + table_bytes(map.halvings, map.rows, map.copies)), &a});
 }
 
 int token_blocks(const Problem& side) {
@@ -81,8 +83,8 @@ int kv_state(void** arguments, const Kernel& kernel, int size) {
   a.partial = Reader::data_of<float>(partial);
   a.width = partial.dim[0].extent;
   a.slots = partial.dim[2].extent;
-  return launch(place, kernel, a, a.side.map.groups * a.slots, x, kStateWarps,
-                state_bytes(size, 2));
+  return launch(place, kernel, a, a.side.map.groups * a.slots, x, kStateWarps, state_bytes(size, 2),
+                4);
 }
 
 int apply_state(void** arguments, const Kernel& kernel, int size) {
@@ -102,10 +104,10 @@ int apply_state(void** arguments, const Kernel& kernel, int size) {
   a.side.map = read_map(in);
   a.out = in.tokens();
   a.den = in.tokens();
-  return launch(place, kernel, a, token_blocks(a.side), x, kTokenWarps, apply_bytes(size));
+  return launch(place, kernel, a, token_blocks(a.side), x, kTokenWarps, apply_bytes(size), 2);
 }
 
-int grad_of(void** arguments, const Kernel& kernel, int size, bool sums) {
+int grad(void** arguments, const Kernel& kernel, int size) {
   Reader in(arguments);
   const halide::CudaPlace& place = in.place();
   const halide_buffer_t& x = in.buffer();
@@ -120,19 +122,18 @@ int grad_of(void** arguments, const Kernel& kernel, int size, bool sums) {
   a.width = state.dim[0].extent;
   a.key_heads = state.dim[2].extent;
   a.group = a.side.heads / a.key_heads;
+  a.block_tokens = in.value<int32_t>();
   a.side.map = read_map(in);
-  a.dt = in.data<float>();
-  a.sums = sums ? in.data<float>() : nullptr;
-  const int64_t shared = grad_bytes(size) + (sums ? sums_bytes(a.side.map.rows) : 0);
-  return launch(place, kernel, a, token_blocks(a.side), x, kTokenWarps, static_cast<int>(shared));
-}
-
-int grad(void** arguments, const Kernel& kernel, int size) {
-  return grad_of(arguments, kernel, size, false);
+  a.dx = in.tokens();
+  a.carry = in.data<float>();
+  const halide_buffer_t& partial = in.buffer();
+  a.partial = Reader::data_of<float>(partial);
+  a.blocks = partial.dim[1].extent;
+  return launch(place, kernel, a, a.blocks, x, kGradWarps, grad_bytes(size), 4);
 }
 
 int grad_params(void** arguments, const Kernel& kernel, int size) {
-  return grad_of(arguments, kernel, size, true);
+  return grad(arguments, kernel, size);
 }
 
 }  // namespace

@@ -1,0 +1,203 @@
+// What the gradient kernel makes of dpsi and dt: sums over segments, dx, and the gradient at the
+// projections. Sums of a warp are in its registers; those of a block are made in the order of
+// warps.
+#pragma once
+
+#include "generators/attention/tensor/sites.cuh"
+
+namespace luna::tensor {
+
+/// put(first) by one warp after the other; what they put is there for all afterwards.
+template <typename Put>
+__device__ inline void in_order_of_warps(Put put) {
+#pragma unroll 1
+  for (int warp = 0; warp < kGradWarps; warp++) {
+    __syncthreads();
+    if (warp == static_cast<int>(threadIdx.x / kWarp)) put(warp == 0);
+  }
+  __syncthreads();
+}
+__device__ inline void put_sum(float* sum, float value, bool first) {
+  *sum = first ? value : *sum + value;
+}
+__device__ inline void write_all(float* to, const float* from, int count) {
+  for (int i = threadIdx.x; i < count; i += blockDim.x) to[i] = from[i];
+}
+
+/// Sums of dpsi and dpsi t by the row of the table that t lies in: products of the values with 1
+/// where a site's row is the column's, else 0.
+class SegmentSums {
+ public:
+  /// Two sites' values into a register of a fragment of a (rows: dpsi of channel g, then dpsi t),
+  /// rounded and rest.
+  __device__ static void pack(uint32_t (&values)[2][4], int reg, float low, float high) {
+    values[0][reg] = pair(low, high);
+    values[1][reg] = rest(values[0][reg], low, high);
+  }
+  /// Of 16 sites; rows of sites 2 t, 2 t + 1 of each eight in one word.
+  __device__ void add(const uint32_t (&values)[2][4], const uint32_t (&rows)[2]) {
+    // 0x6400 + n is n + 1024 in float16, below 1024 too as long as n is above -8.
+    const uint32_t g = threadIdx.x % kWarp / 4, base = 0x64006400u - (g | g << 16);
+    const uint32_t from_g[2] = {rows[0] + base, rows[1] + base};
+#pragma unroll
+    for (int tile = 0; tile < kSumTiles; tile++) {
+      const uint32_t here = 0x64006400u + 8 * tile * 0x10001u;
+      const uint32_t b0 = one_hot(from_g[0], here), b1 = one_hot(from_g[1], here);
+      multiply<__nv_bfloat16>(sum_[tile], values[0], b0, b1);
+      multiply<__nv_bfloat16>(sum_[tile], values[1], b0, b1);
+    }
+  }
+  /// [rows, 2, kChannels] of the block.
+  __device__ void total(float* scratch, float* to, int rows) {
+    const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
+    in_order_of_warps([&](bool first) {
+#pragma unroll
+      for (int tile = 0; tile < kSumTiles; tile++) {
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+          float* const at = scratch + ((8 * tile + 2 * t + i % 2) * 2 + i / 2) * kChannels + g;
+          put_sum(at, sum_[tile][i] / kOneHot, first);
+        }
+      }
+    });
+    write_all(to, scratch, rows * 2 * kChannels);
+  }
+
+ private:
+  float sum_[kSumTiles][4] = {};
+};
+
+/// dt W, and the sums of dt (x) [x, 1].
+template <typename T, int kSize>
+class BackProjection {
+ public:
+  __device__ explicit BackProjection(unsigned char* memory)
+      : projections_(reinterpret_cast<uint4*>(memory)) {}
+
+  /// W [kProjections, kSize] as fragments of b: of every tile of 8 columns the registers of a lane,
+  /// rounded, then the rest. Lane t has columns 8 t .. of every 32 of the product.
+  __device__ void stage(const float* projections) {
+    for (int i = threadIdx.x; i < kTiles * kWarp; i += blockDim.x) {
+      const int lane = i % kWarp, g = lane / 4, t = lane % 4, tile = i / kWarp;
+      const float* const from =
+          projections + 2 * t * kSize + tile / 4 * 32 + g / 2 * 8 + tile % 4 * 2 + g % 2;
+      uint4 w;
+      split<__nv_bfloat16>(from[0], from[kSize], w.x, w.z);
+      split<__nv_bfloat16>(from[8 * kSize], from[9 * kSize], w.y, w.w);
+      projections_[i] = w;
+    }
+  }
+
+  /// Of 16 tokens of a warp, n ..: dt [projection, token] in shared memory, x as Rows::load gives
+  /// it.
+  __device__ void add(const GradArguments& a, const float* dt, const uint4 (&x)[2][kSize / 32],
+                      int b, int h, int n, int group) {
+    uint32_t rows[2][4];  // of dt as a fragment of a: projections by tokens
+    load(dt, rows);
+    uint32_t columns[2][4];  // tokens by projections
+#pragma unroll
+    for (int part = 0; part < 2; part++) {
+#pragma unroll
+      for (int i = 0; i < 4; i++) columns[part][i] = transpose(rows[part][i / 2 + i % 2 * 2]);
+    }
+#pragma unroll
+    for (int u = 0; u < kSize / 32; u++) write_dx(a, columns, u, b, h, n, group);
+#pragma unroll
+    for (int u = 0; u < kSize / 32; u++) add_products(rows, x, u);
+  }
+
+  /// [kProjections, kSize + 1] of the block.
+  __device__ void total(float* scratch, float* to) {
+    const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
+    in_order_of_warps([&](bool first) {
+#pragma unroll
+      for (int i = 0; i < 4 * kTiles; i++) {
+        const int tile = i / 4, column = tile / 4 * 32 + 8 * t + tile % 4 * 2 + i % 2;
+        float* const row = scratch + (g + i / 2 % 2 * 8) * (kSize + 1);
+        put_sum(row + column, product_[tile][i % 4], first);
+        product_[tile][i % 4] = 0;
+      }
+#pragma unroll
+      for (int row = 0; row < 2; row++) {
+        float sum = sum_[row] + __shfl_xor_sync(0xffffffffu, sum_[row], 1);
+        sum += __shfl_xor_sync(0xffffffffu, sum, 2);
+        if (t == 0) put_sum(scratch + (g + 8 * row) * (kSize + 1) + kSize, sum, first);
+        sum_[row] = 0;
+      }
+    });
+    write_all(to, scratch, kProjections * (kSize + 1));
+  }
+
+ private:
+  static constexpr int kTiles = kSize / 8;
+  static constexpr int kParts = kBrainParts<T>;
+
+  __device__ void load(const float* dt, uint32_t (&rows)[2][4]) {
+    const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      const float2 two =
+          *reinterpret_cast<const float2*>(dt + (g + i % 2 * 8) * 16 + i / 2 * 8 + 2 * t);
+      rows[0][i] = pair(two.x, two.y);
+      rows[1][i] = rest(rows[0][i], two.x, two.y);
+      sum_[i % 2] += two.x + two.y;
+    }
+  }
+
+  /// Columns 32 u ..
+  __device__ void write_dx(const GradArguments& a, const uint32_t (&dt)[2][4], int u, int b, int h,
+                           int n, int group) {
+    const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
+    float d[4][4] = {};
+    const auto carry = [&](int row) {
+      const int64_t token = (int64_t{b} * a.side.heads + h) * a.side.tokens + n + g + 8 * row;
+      return a.carry + token * kSize + 32 * u + 8 * t;
+    };
+    const auto exists = [&](int row) { return n + g + 8 * row < a.side.tokens; };
+    if (group > 0) {
+      for (int row = 0; row < 2; row++) {
+        for (int i = 0; i < 8; i++) d[i / 2][2 * row + i % 2] = exists(row) ? carry(row)[i] : 0;
+      }
+    }
+#pragma unroll
+    for (int tile = 0; tile < 4; tile++) {
+      const uint4 w = projections_[(4 * u + tile) * kWarp + lane];
+      multiply<__nv_bfloat16>(d[tile], dt[0], w.x, w.y);
+      multiply<__nv_bfloat16>(d[tile], dt[1], w.x, w.y);
+      multiply<__nv_bfloat16>(d[tile], dt[0], w.z, w.w);
+    }
+#pragma unroll
+    for (int row = 0; row < 2; row++) {
+      if (!exists(row)) continue;
+      if (group + 1 < a.side.map.groups) {
+        for (int i = 0; i < 8; i++) carry(row)[i] = d[i / 2][2 * row + i % 2];
+        continue;
+      }
+      T* const to = const_cast<T*>(from_token<T>(a.dx, b, h, n + g + 8 * row)) + 32 * u + 8 * t;
+      *reinterpret_cast<uint4*>(to) = make_uint4(pair_of<T>(d[0][2 * row], d[0][2 * row + 1]),
+                                                 pair_of<T>(d[1][2 * row], d[1][2 * row + 1]),
+                                                 pair_of<T>(d[2][2 * row], d[2][2 * row + 1]),
+                                                 pair_of<T>(d[3][2 * row], d[3][2 * row + 1]));
+    }
+  }
+
+  __device__ void add_products(const uint32_t (&dt)[2][4], const uint4 (&x)[2][kSize / 32], int u) {
+    uint4 parts[2][kParts];
+    to_brain(x[0][u], parts[0]);
+    to_brain(x[1][u], parts[1]);
+#pragma unroll
+    for (int part = 0; part < kParts; part++) {
+      const uint4 &low = parts[0][part], &high = parts[1][part];
+      add_product(product_[4 * u], dt, transpose(low.x), transpose(high.x), part);
+      add_product(product_[4 * u + 1], dt, transpose(low.y), transpose(high.y), part);
+      add_product(product_[4 * u + 2], dt, transpose(low.z), transpose(high.z), part);
+      add_product(product_[4 * u + 3], dt, transpose(low.w), transpose(high.w), part);
+    }
+  }
+
+  uint4* const projections_;
+  float product_[kTiles][4] = {};  ///< projections g and g + 8 by columns of x
+  float sum_[2] = {};              ///< of their dt
+};
+
+}  // namespace luna::tensor
