@@ -100,7 +100,7 @@ at::Tensor tensor_core_gradient(const Tokens& tokens, const Columns& columns,
       at::empty(shape(x, {blocks, products + rows * 2 * kPsiChannels}), tokens.floats());
   if (!tokens.empty()) {
     KernelCall call = call_of(tokens, sums ? "grad_params" : "grad");
-    add_tokens(call, tokens, columns).add(wide_rows(map, state));
+    add_tokens(call, tokens, columns).add(state);
     call.add(static_cast<int32_t>(tensor::kGradTokens));
     map.add_inputs(call, tokens.stabiliser);
     call.add(dx);
