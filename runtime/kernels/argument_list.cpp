@@ -42,6 +42,12 @@ void ArgumentList::add(float value) {
   pointers_[count_ - 1] = &slot.real;
 }
 
+void ArgumentList::add(double value) {
+  Slot& slot = next();
+  slot.wide = value;
+  pointers_[count_ - 1] = &slot.wide;
+}
+
 void ArgumentList::add(int32_t value) {
   Slot& slot = next();
   slot.integer = value;

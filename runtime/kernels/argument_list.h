@@ -26,6 +26,7 @@ class ArgumentList {
   ArgumentList& operator=(const ArgumentList&) = delete;
 
   void add(float value);
+  void add(double value);
   void add(int32_t value);
 
   /// Runs the pipeline; a Halide error becomes a c10::Error that names it and its buffers.
@@ -48,6 +49,7 @@ class ArgumentList {
     halide_dimension_t dims[kMaxDims];
     union {
       float real;
+      double wide;
       int32_t integer;
       void* pointer;
     };

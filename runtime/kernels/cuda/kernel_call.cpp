@@ -21,6 +21,7 @@ Pipeline find_compiled(const std::string& name, c10::Device device) {
 
 halide_type_t type_of(at::ScalarType type) {
   if (type == at::kFloat) return halide_type_of<float>();
+  if (type == at::kDouble) return halide_type_of<double>();
   if (type == at::kInt) return halide_type_of<int32_t>();
   return {type == at::kBFloat16 ? halide_type_bfloat : halide_type_float, 16, 1};
 }

@@ -29,8 +29,9 @@ class KernelCall : public ArgumentList {
   /// `like`: a tensor on the device of all that follow. pass: the name without the suffix.
   KernelCall(const Backend& backend, const std::string& pass, const at::Tensor& like);
 
-  /// Appends a float32, int32, bfloat16 or float16 tensor of up to 6 dimensions; Halide's dimension
-  /// 0 is its last. An undefined or empty tensor is refused: pipelines are not called on nothing.
+  /// Appends a float32, float64, int32, bfloat16 or float16 tensor of up to 6 dimensions; Halide's
+  /// dimension 0 is its last. An undefined or empty tensor is refused: pipelines are not called on
+  /// nothing.
   void add(const at::Tensor& tensor);
   using ArgumentList::add;
 
