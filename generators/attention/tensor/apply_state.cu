@@ -96,27 +96,30 @@ class Apply {
 
   __device__ void write() {
     const int lane = threadIdx.x % kWarp, t = lane % 4;
-    const Rows<T, kSize> x = place_.rows<T, kSize>(a_.side, a_.side.x, 0);
-    const int n = place_.first + lane / 4;
-    float* out = place_.at(a_.out, n) + 2 * t;
-    float* den_of = place_.at(a_.den, n);
 #pragma unroll
     for (int row = 0; row < 2 * kParts; row++) {  // 8 tokens
-      const float* const own = sum_[row / 2][kTiles - 1] + row % 2 * 2;
-      const float weight = x.weight(row);
+      const int n = place_.first + lane / 4 + 8 * row;
+      float* const own = sum_[row / 2][kTiles - 1] + row % 2 * 2;
+      const float weight = n < a_.side.tokens ? *place_.at<float>(a_.side.weight, n) : 0.0f;
       const float den = weight * __shfl_sync(0xffffffffu, own[0], lane & 28);
-      if (n + 8 * row < a_.side.tokens) {
-        const float factor = __fdividef(weight, floor_at(den + a_.add, a_.clamp));
+      if (n >= a_.side.tokens) continue;
+      const float factor = __fdividef(weight, floor_at(den + a_.add, a_.clamp));
+      a_.wide ? write_row<float>(row, n, factor) : write_row<T>(row, n, factor);
+      if (t == 0) *place_.at<float>(a_.den, n) = den;
+    }
+  }
+
+  template <typename Out>
+  __device__ void write_row(int row, int n, float factor) {
+    Out* const out = place_.at<Out>(a_.out, n) + threadIdx.x % 4 * 8;
 #pragma unroll
-        for (int tile = 0; tile + 1 < kTiles; tile++) {
-          const float* const sums = sum_[row / 2][tile] + row % 2 * 2;
-          *reinterpret_cast<float2*>(out + 8 * tile) =
-              make_float2(factor * sums[0], factor * sums[1]);
-        }
-        if (t == 0) *den_of = den;
+    for (int u = 0; u < kSize / 32; u++) {
+      float eight[8];
+#pragma unroll
+      for (int i = 0; i < 8; i++) {
+        eight[i] = factor * sum_[row / 2][4 * u + i / 2][row % 2 * 2 + i % 2];
       }
-      out += int64_t{8} * a_.out.token;
-      den_of += int64_t{8} * a_.den.token;
+      store_eight(out + 32 * u, eight);
     }
   }
 

@@ -18,6 +18,7 @@ constexpr int kSumTiles = 9;      ///< of 8 rows of the table, in sums over rows
 constexpr int kMostSumRows = 8 * kSumTiles;
 constexpr int kTokenWarps = 8;  ///< of a block that works token by token
 constexpr int kTokensOfWarp = 32;
+constexpr int kRowTokens = 128;  ///< of a block that works row by row
 constexpr int kBlockTokens = kTokenWarps * kTokensOfWarp;
 
 /// [B, H, N] or [B, H, N, size] with strides in elements; the last one is 1.
@@ -52,13 +53,22 @@ struct StateArguments {
   int32_t slot_tokens, slots, width;
 };
 
-/// den = w phi z and out = w phi S / max(den + add, clamp); state [B, Hk, D, width], z at column
-/// `size`, zeros after it.
+/// den = w phi z, float32, and out = w phi S / max(den + add, clamp), float32 (wide) or as x; state
+/// [B, Hk, D, width], z at column `size`, zeros after it.
 struct ApplyArguments {
   Problem side;
   const float* state;
   Tokens out, den;
   int32_t key_heads, group, width;  ///< group: query heads of a key head
+  float add, clamp;
+  bool wide;
+};
+
+/// o is float32, grad in half precision: inverse = w / max(den + add, clamp) and minus_s = -(o .
+/// grad) inverse, 0 where the clamp holds.
+struct RowArguments {
+  Tokens weight, o, grad, den, inverse, minus_s;
+  int32_t tokens;
   float add, clamp;
 };
 

@@ -169,15 +169,15 @@ class BackProjection {
 #pragma unroll
     for (int row = 0; row < 2; row++) {
       if (!exists(row)) continue;
+      float own[8];
+#pragma unroll
+      for (int i = 0; i < 8; i++) own[i] = d[i / 2][2 * row + i % 2];
       if (group + 1 < a.side.map.groups) {
-        for (int i = 0; i < 8; i++) carry(row)[i] = d[i / 2][2 * row + i % 2];
-        continue;
+        store_eight(carry(row), own);
+      } else {
+        T* const to = const_cast<T*>(from_token<T>(a.dx, b, h, n + g + 8 * row));
+        store_eight(to + 32 * u + 8 * t, own);
       }
-      T* const to = const_cast<T*>(from_token<T>(a.dx, b, h, n + g + 8 * row)) + 32 * u + 8 * t;
-      *reinterpret_cast<uint4*>(to) = make_uint4(pair_of<T>(d[0][2 * row], d[0][2 * row + 1]),
-                                                 pair_of<T>(d[1][2 * row], d[1][2 * row + 1]),
-                                                 pair_of<T>(d[2][2 * row], d[2][2 * row + 1]),
-                                                 pair_of<T>(d[3][2 * row], d[3][2 * row + 1]));
     }
   }
 

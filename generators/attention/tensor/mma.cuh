@@ -116,10 +116,9 @@ constexpr int kBrainParts<__half> = 2;
 /// Two numbers of T as pairs of bfloat16: rounded, then what is left.
 __device__ inline void to_brain(uint32_t two, uint32_t (&parts)[1]) { parts[0] = two; }
 __device__ inline void to_brain(uint32_t two, uint32_t (&parts)[2]) {
-  const __half2 halves = *reinterpret_cast<const __half2*>(&two);
-  const float low = __low2float(halves), high = __high2float(halves);
-  parts[0] = pair(low, high);
-  parts[1] = rest(parts[0], low, high);
+  const float2 x = __half22float2(*reinterpret_cast<const __half2*>(&two));
+  parts[0] = pair(x.x, x.y);
+  parts[1] = rest(parts[0], x.x, x.y);
 }
 /// Eight of them.
 template <int kParts>
@@ -146,6 +145,29 @@ template <>
 __device__ inline uint32_t pair_of<__half>(float low, float high) {
   const __half2 halves = __floats2half2_rn(low, high);
   return *reinterpret_cast<const uint32_t*>(&halves);
+}
+
+/// Eight floats to 16-byte aligned numbers of T.
+template <typename T>
+__device__ inline void store_eight(T* to, const float (&x)[8]) {
+  *reinterpret_cast<uint4*>(to) = make_uint4(pair_of<T>(x[0], x[1]), pair_of<T>(x[2], x[3]),
+                                             pair_of<T>(x[4], x[5]), pair_of<T>(x[6], x[7]));
+}
+__device__ inline void store_eight(float* to, const float (&x)[8]) {
+  reinterpret_cast<float4*>(to)[0] = make_float4(x[0], x[1], x[2], x[3]);
+  reinterpret_cast<float4*>(to)[1] = make_float4(x[4], x[5], x[6], x[7]);
+}
+
+/// And back from a pair.
+template <typename T>
+__device__ inline float2 floats_of(uint32_t two);
+template <>
+__device__ inline float2 floats_of<__nv_bfloat16>(uint32_t two) {
+  return make_float2(low_of(two), high_of(two));
+}
+template <>
+__device__ inline float2 floats_of<__half>(uint32_t two) {
+  return __half22float2(*reinterpret_cast<const __half2*>(&two));
 }
 
 /// Two floats as pairs of T: rounded, then what is left.

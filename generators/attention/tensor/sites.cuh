@@ -84,7 +84,7 @@ class SharedMap {
     project(x, at);
 #pragma unroll
     for (int eight = 0; eight < 2; eight++) {
-      int row[4];
+      uint32_t row[4];
       search(at[eight], row);
 #pragma unroll
       for (int i = 0; i < 4; i++) row[i] += first_[g + i / 2 * 8];
@@ -167,7 +167,7 @@ class SharedMap {
     }
   }
   /// The segment of each; the last steps, which nearly every table does with, without a loop.
-  __device__ void search(const float (&at)[4], int (&segment)[4]) const {
+  __device__ void search(const float (&at)[4], uint32_t (&segment)[4]) const {
     const uint32_t before = shared_address(knots_) - 4;
     uint32_t last[4] = {before, before, before, before};
     const auto halve = [&](int bytes) {
@@ -179,7 +179,7 @@ class SharedMap {
     for (int step = 4 * kLastStep; step >= 4; step >>= 1) halve(step);
 #pragma unroll
     for (int i = 0; i < 4; i++) {
-      segment[i] = min(static_cast<int>(last[i] - before) / 4, map_.segments - 1);
+      segment[i] = min((last[i] - before) / 4, map_.segments - 1u);
     }
   }
 

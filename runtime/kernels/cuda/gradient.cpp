@@ -122,6 +122,30 @@ at::Tensor tensor_core_gradient(const Tokens& tokens, const Columns& columns,
 
 }  // namespace
 
+std::pair<at::Tensor, at::Tensor> row_products(const Tokens& tokens, const at::Tensor& o,
+                                               const at::Tensor& grad, const at::Tensor& den,
+                                               float add, float clamp) {
+  if (!tokens.on_tensor_cores()) {
+    const at::Tensor raw = den + add, inverse = tokens.weight / raw.clamp_min(clamp);
+    const at::Tensor s = (o * grad.narrow(3, 0, o.size(3))).sum(-1) * inverse;
+    return {inverse, s.neg().masked_fill(raw < clamp, 0.0)};
+  }
+  const at::Tensor inverse = at::empty_like(den), minus_s = at::empty_like(den);
+  if (!tokens.empty()) {
+    KernelCall call = call_of(tokens, "row_products");
+    call.add(tokens.weight);
+    call.add(padded_rows(o, tokens.map.size()));
+    call.add(grad);
+    call.add(den);
+    call.add(add);
+    call.add(finite_floor(clamp));
+    call.add(inverse);
+    call.add(minus_s);
+    call.run();
+  }
+  return {inverse, minus_s};
+}
+
 at::Tensor gradient(const Tokens& tokens, const Columns& columns, const at::Tensor& state,
                     const at::Tensor& coefficient, bool params, MapGrads& grads) {
   if (tokens.on_tensor_cores()) {

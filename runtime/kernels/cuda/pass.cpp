@@ -88,12 +88,12 @@ at::Tensor kv_state(const Tokens& tokens, const Columns& columns, int64_t group)
 }
 
 std::pair<at::Tensor, at::Tensor> apply_state(const Tokens& tokens, const at::Tensor& state,
-                                              float add, float clamp) {
+                                              float add, float clamp, at::ScalarType type) {
   const at::Tensor& x = tokens.x;
   const int64_t size = tokens.map.size();
   const bool apart = tokens.on_tensor_cores();  // the denominator: a tensor of its own, or columns
   const at::Tensor out =
-      apart ? empty_in_order_of(x, size)
+      apart ? empty_in_order_of(x, size, type)
             : at::empty(shape(x, {x.size(2), size + tiles::kDenColumns}), tokens.floats());
   const at::Tensor den = apart ? at::empty(shape(x, {x.size(2)}), tokens.floats()) : at::Tensor();
   if (!tokens.empty()) {

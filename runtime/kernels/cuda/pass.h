@@ -38,9 +38,16 @@ at::Tensor token_maximum(const Tokens& tokens);
 /// sum_n phi(x_n) (x) [scale_n v_n, last_n] over every `group` heads: a packed state.
 at::Tensor kv_state(const Tokens& tokens, const Columns& columns, int64_t group);
 
-/// {w phi S / max(den + add, clamp), den}: [B, H, N, size], [B, H, N]. state: packed.
+/// {w phi S / max(den + add, clamp), den}: [B, H, N, size], [B, H, N]. state: packed. type: of the
+/// first, float32 or on tensor cores the tokens' storage too.
 std::pair<at::Tensor, at::Tensor> apply_state(const Tokens& tokens, const at::Tensor& state,
-                                              float add, float clamp);
+                                              float add, float clamp, at::ScalarType type);
+
+/// inverse = w / max(den + add, clamp) and -s = -(o . grad) inverse, 0 where the clamp holds, both
+/// [B, H, N]; o float32; grad in the tokens' storage, padded.
+std::pair<at::Tensor, at::Tensor> row_products(const Tokens& tokens, const at::Tensor& o,
+                                               const at::Tensor& grad, const at::Tensor& den,
+                                               float add, float clamp);
 
 /// dphi = packed state . columns + coefficient phi ([padded D], psi maps) back to dx [B, H, N,
 /// size] and, where wanted, the map's parameters.

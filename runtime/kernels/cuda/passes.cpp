@@ -86,7 +86,8 @@ Forward forward(const Backend& backend, const Problem& p) {
   Forward result;
   result.S = rows.narrow(3, 0, p.v.size(3)).contiguous();
   result.z = rows.select(3, sides.k_map.size()).contiguous();
-  const auto [out, den] = apply_state(sides.q, state, p.denominator.add, p.denominator.clamp);
+  const auto [out, den] =
+      apply_state(sides.q, state, p.denominator.add, p.denominator.clamp, at::kFloat);
   result.o = output_of(p, out);
   result.den = den;
   return result;
@@ -96,11 +97,10 @@ Backward backward(const Backend& backend, const Problem& p, const Forward& saved
                   const at::Tensor& grad, const Wanted& wanted) {
   if (!is_inlined(p)) return row_backward(backend, p, saved, grad, wanted);
   const Sides sides(backend, p);
-  const at::Tensor raw = saved.den + p.denominator.add;
-  const at::Tensor inverse = sides.q.weight / raw.clamp_min(p.denominator.clamp);
-  const at::Tensor s =
-      ((saved.o * grad).sum(-1) * inverse).masked_fill(raw < p.denominator.clamp, 0.0);
-  const Columns q_columns{padded_rows(grad, sides.k_map.size(), sides.storage), inverse, -s};
+  const at::Tensor rows = padded_rows(grad, sides.k_map.size(), sides.storage);
+  const auto [inverse, minus_s] =
+      row_products(sides.q, saved.o, rows, saved.den, p.denominator.add, p.denominator.clamp);
+  const Columns q_columns{rows, inverse, minus_s};
   Backward result;
   if (wanted.q || wanted.params) {
     const at::Tensor dq =
@@ -124,10 +124,10 @@ Backward backward(const Backend& backend, const Problem& p, const Forward& saved
     result.k = wanted.k ? like(p.k, dk) : at::Tensor();
   }
   if (wanted.v || wanted.k_weight) {  // denominator 1: w phi R and -w phi u
-    const auto [product, rest] = apply_state(sides.k, state, kLowest, 1.0f);
+    const auto [product, rest] = apply_state(sides.k, state, kLowest, 1.0f, sides.storage);
     result.v = wanted.v ? like(p.v, product) : at::Tensor();
     if (wanted.k_weight) {
-      result.k_weight = key_weight_gradient(p, (sides.v * product).sum(-1) + rest);
+      result.k_weight = key_weight_gradient(p, (sides.v.to(at::kFloat) * product).sum(-1) + rest);
     }
   }
   return result;

@@ -42,7 +42,7 @@ std::string obstacle(const Backend& backend, const Problem& p) {
     }
   }
   if (p.q.size(0) > kMostBatches) return "the batch is beyond the launch grid's z";
-  for (const char* pass : {"kv_state", "apply_state", "grad", "grad_params"}) {
+  for (const char* pass : {"kv_state", "apply_state", "row_products", "grad", "grad_params"}) {
     const std::string name =
         fmt::format("{}_pwl8_{}{}{}", pass, size, storage_suffix(type), backend.suffix);
     if (!backend.find(name, p.q.device())) return name + " is not built";

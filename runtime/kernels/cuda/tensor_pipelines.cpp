@@ -49,23 +49,25 @@ Problem problem_of(const halide_buffer_t& x) {
   return side;
 }
 
-/// A grid of (blocks, heads, batch) with that much shared memory beside the table, whose rows lie
-/// there in up to `copies`.
-template <typename Arguments>
-int launch(const halide::CudaPlace& place, const Kernel& kernel, Arguments& a, int blocks,
-           const halide_buffer_t& x, int warps, int shared, int copies) {
+/// A grid of (blocks, heads, batch), of x (j, n, h, b).
+int launch(const halide::CudaPlace& place, const Kernel& kernel, void* a, int64_t blocks,
+           const halide_buffer_t& x, int warps, int64_t shared) {
   const auto count = [](int64_t n) { return static_cast<unsigned>(n); };
-  Map& map = a.side.map;
-  map.copies = table_copies(shared, map.halvings, map.rows, copies);
-  return halide::launch(
-      place,
-      {kernel.module, kernel.name, count(blocks), count(a.side.heads), count(x.dim[3].extent),
-       count(warps * kWarp), count(shared + table_bytes(map.halvings, map.rows, map.copies)), &a});
+  return halide::launch(place, {kernel.module, kernel.name, count(blocks), count(x.dim[2].extent),
+                                count(x.dim[3].extent), count(warps * kWarp), count(shared), a});
 }
 
-int token_blocks(const Problem& side) {
-  return static_cast<int>((int64_t{side.tokens} + kBlockTokens - 1) / kBlockTokens);
+/// With that much shared memory beside the table, whose rows lie there in up to `copies`.
+template <typename Arguments>
+int launch(const halide::CudaPlace& place, const Kernel& kernel, Arguments& a, int64_t blocks,
+           const halide_buffer_t& x, int warps, int shared, int copies) {
+  Map& map = a.side.map;
+  map.copies = table_copies(shared, map.halvings, map.rows, copies);
+  return launch(place, kernel, &a, blocks, x, warps,
+                shared + table_bytes(map.halvings, map.rows, map.copies));
 }
+
+int64_t blocks_of(int64_t tokens, int64_t step) { return (tokens + step - 1) / step; }
 
 int kv_state(void** arguments, const Kernel& kernel, int size) {
   Reader in(arguments);
@@ -102,9 +104,29 @@ int apply_state(void** arguments, const Kernel& kernel, int size) {
   a.add = in.value<float>();
   a.clamp = in.value<float>();
   a.side.map = read_map(in);
-  a.out = in.tokens();
+  const halide_buffer_t& out = in.buffer();
+  a.out = Reader::tokens_of(out);
+  a.wide = out.type.bits == 32;
   a.den = in.tokens();
-  return launch(place, kernel, a, token_blocks(a.side), x, kTokenWarps, apply_bytes(size), 2);
+  return launch(place, kernel, a, blocks_of(a.side.tokens, kBlockTokens), x, kTokenWarps,
+                apply_bytes(size), 2);
+}
+
+int row_products(void** arguments, const Kernel& kernel, int) {
+  Reader in(arguments);
+  const halide::CudaPlace& place = in.place();
+  RowArguments a{};
+  a.weight = in.tokens();
+  const halide_buffer_t& o = in.buffer();
+  a.o = Reader::tokens_of(o);
+  a.tokens = o.dim[1].extent;
+  a.grad = in.tokens();
+  a.den = in.tokens();
+  a.add = in.value<float>();
+  a.clamp = in.value<float>();
+  a.inverse = in.tokens();
+  a.minus_s = in.tokens();
+  return launch(place, kernel, &a, blocks_of(a.tokens, kRowTokens), o, kTokenWarps, 0);
 }
 
 int grad(void** arguments, const Kernel& kernel, int size) {
@@ -152,5 +174,6 @@ int grad_params(void** arguments, const Kernel& kernel, int size) {
   LUNA_TENSOR(pass, 64, f16)
 LUNA_TENSOR_PASS(kv_state)
 LUNA_TENSOR_PASS(apply_state)
+LUNA_TENSOR_PASS(row_products)
 LUNA_TENSOR_PASS(grad)
 LUNA_TENSOR_PASS(grad_params)
