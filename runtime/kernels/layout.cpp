@@ -4,7 +4,7 @@
 
 namespace luna::kernels {
 
-at::Tensor empty_in_order_of(const at::Tensor& q, const c10::SymInt& width) {
+at::Tensor empty_in_order_of(const at::Tensor& q, const c10::SymInt& width, at::ScalarType type) {
   std::array<int64_t, 3> order{0, 1, 2};
   std::stable_sort(order.begin(), order.end(),
                    [&](int64_t a, int64_t b) { return q.sym_stride(a) > q.sym_stride(b); });
@@ -15,7 +15,7 @@ at::Tensor empty_in_order_of(const at::Tensor& q, const c10::SymInt& width) {
     inverse[order[place]] = place;
   }
   sizes.push_back(width);
-  return at::empty_symint(sizes, q.options().dtype(at::kFloat)).permute(inverse);
+  return at::empty_symint(sizes, q.options().dtype(type)).permute(inverse);
 }
 
 }  // namespace luna::kernels

@@ -29,8 +29,9 @@ inline constexpr int64_t kSlotTokens = 1024;
 inline constexpr float kLowest = std::numeric_limits<float>::lowest();
 inline float finite_floor(float x) { return std::max(x, kLowest); }
 
-/// Uninitialised float32 [B, H, N, width] whose dimensions lie in memory in the order of q's (width
+/// Uninitialised [B, H, N, width] whose dimensions lie in memory in the order of q's (width
 /// innermost).
-at::Tensor empty_in_order_of(const at::Tensor& q, const c10::SymInt& width);
+at::Tensor empty_in_order_of(const at::Tensor& q, const c10::SymInt& width,
+                             at::ScalarType type = at::kFloat);
 
 }  // namespace luna::kernels

@@ -149,5 +149,45 @@ TEST(PtxMatrix, LoadsOnlyWhatABarrierHasPublished) {
   EXPECT_NE(odd.message.find("misaligned"), std::string::npos) << odd;
 }
 
+/// Element (row, column) is 8 row + column.
+TEST(PtxMatrix, TransposesAMatrix) {
+  std::vector<uint32_t> x(32);
+  const std::string body = R"(
+  shl.b32 %r2, %r1, 1;
+  mad.lo.u32 %r3, %r2, 0x00010001, 0x00010000;
+  movmatrix.sync.aligned.m8n8.trans.b16 %r4, %r3;
+  mul.wide.u32 %d2, %r1, 4;
+  add.s64 %d2, %d2, %d1;
+  st.global.b32 [%d2], %r4;
+)";
+  ASSERT_EQ(run_body(body, x), PtxResult{});
+  for (uint32_t i = 0; i < 32; i++) {
+    const uint32_t low = 16 * (i % 4) + i / 4;
+    EXPECT_EQ(x[i], low | (low + 8) << 16) << i;
+  }
+}
+
+TEST(PtxMatrix, ComparesHalves) {
+  // 1025 and 3; 1025 and NaN; 0 and -0; 1025 and 5.
+  std::vector<uint32_t> x{0x42006401, 0x7e006401, 0x80000000, 0x45006401, 0, 0, 0, 0};
+  const std::string body = R"(
+  and.b32 %r2, %r1, 3;
+  mul.wide.u32 %d2, %r2, 4;
+  add.s64 %d2, %d2, %d1;
+  ld.global.b32 %r3, [%d2];
+  set.eq.f16x2.f16x2 %r4, %r3, 0x42006401;
+  setp.eq.u32 %p1, %r2, 2;
+  @%p1 set.eq.f16x2.f16x2 %r4, %r3, 0;
+  setp.eq.u32 %p1, %r2, 1;
+  @%p1 set.eq.f16x2.f16x2 %r4, %r3, %r3;
+  st.global.b32 [%d2+16], %r4;
+)";
+  ASSERT_EQ(run_body(body, x), PtxResult{});
+  EXPECT_EQ(x[4], 0x3c003c00u);
+  EXPECT_EQ(x[5], 0x00003c00u);
+  EXPECT_EQ(x[6], 0x3c003c00u);
+  EXPECT_EQ(x[7], 0x00003c00u);
+}
+
 }  // namespace
 }  // namespace luna::test

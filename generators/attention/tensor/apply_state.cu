@@ -39,20 +39,19 @@ class Apply {
   using Place = TokenPlace<kParts<T>>;
   using State = SharedState<kSize, kParts<T>>;
   static constexpr int kTiles = State::kTiles;
+  using Map = SharedMap<T, kSize, Lookup::pair>;
   static constexpr int kTokens = Place::kTokens;
 
   /// Features of 16 tokens (columns: channels of projections p and p + 1).
   __device__ void features(uint32_t (&phi)[kParts<T>][4], const unsigned char* sites,
                            int projection) const {
-    const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
 #pragma unroll
     for (int row = 0; row < 2; row++) {
-      const float4 site =
-          *reinterpret_cast<const float4*>(sites + (g + 8 * row) * kSiteBytes + projection * 8);
+      const float4 site = Map::two_sites(sites, row, projection);
 #pragma unroll
       for (int next = 0; next < 2; next++) {
         const float at = next ? site.z : site.x;
-        const float4 two = map_.lines(next ? site.w : site.y, 2 * t);
+        const float4 two = map_.lines(next ? site.w : site.y);
         const float low = map_.feature(two.x, two.y, at), high = map_.feature(two.z, two.w, at);
         uint32_t parts[kParts<T>];
         split<__nv_bfloat16>(low, high, parts);
@@ -92,27 +91,31 @@ class Apply {
 
   __device__ void write() {
     const int lane = threadIdx.x % kWarp, t = lane % 4;
-    const Rows<T, kSize> x = place_.template rows<T, kSize>(a_.side, a_.side.x, 0);
-    const int n = place_.first + lane / 4;
-    float* out = place_.at(a_.out, n) + 2 * t;
-    float* den_of = place_.at(a_.den, n);
 #pragma unroll
     for (int row = 0; row < kTokens / 8; row++) {  // 8 tokens
-      const float* const own = sum_[row / 2][kTiles - 1] + row % 2 * 2;
-      const float weight = x.weight(row);
+      const int n = place_.first + lane / 4 + 8 * row;
+      float* const own = sum_[row / 2][kTiles - 1] + row % 2 * 2;
+      const float weight =
+          n < a_.side.tokens ? *place_.template at<float>(a_.side.weight, n) : 0.0f;
       const float den = weight * __shfl_sync(0xffffffffu, own[0], lane & 28);
-      if (n + 8 * row < a_.side.tokens) {
-        const float factor = divide<T>(weight, floor_at(den + a_.add, a_.clamp));
+      if (n >= a_.side.tokens) continue;
+      const float factor = divide<T>(weight, floor_at(den + a_.add, a_.clamp));
+      a_.wide ? write_row<float>(row, n, factor) : write_row<T>(row, n, factor);
+      if (t == 0) *place_.template at<float>(a_.den, n) = den;
+    }
+  }
+
+  template <typename Out>
+  __device__ void write_row(int row, int n, float factor) {
+    Out* const out = place_.template at<Out>(a_.out, n) + threadIdx.x % 4 * 8;
 #pragma unroll
-        for (int tile = 0; tile + 1 < kTiles; tile++) {
-          const float* const sums = sum_[row / 2][tile] + row % 2 * 2;
-          *reinterpret_cast<float2*>(out + 8 * tile) =
-              make_float2(factor * sums[0], factor * sums[1]);
-        }
-        if (t == 0) *den_of = den;
+    for (int u = 0; u < kSize / 32; u++) {
+      float eight[8];
+#pragma unroll
+      for (int i = 0; i < 8; i++) {
+        eight[i] = factor * sum_[row / 2][4 * u + i / 2][row % 2 * 2 + i % 2];
       }
-      out += int64_t{8} * a_.out.token;
-      den_of += int64_t{8} * a_.den.token;
+      store_eight(out + 32 * u, eight);
     }
   }
 
@@ -120,7 +123,7 @@ class Apply {
   const Place place_;
   State state_;
   unsigned char* const sites_;
-  SharedMap<T, kSize> map_;
+  Map map_;
   float sum_[kTokens / 16][kTiles][4] = {};
 };
 

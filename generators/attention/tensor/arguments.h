@@ -12,7 +12,12 @@ constexpr int kProjections = 16;                     ///< of a group: one tile o
 constexpr int kFeatures = kProjections * kChannels;  ///< of a group
 constexpr int kStateWarps = 4;                       ///< each sums the features of 4 projections
 constexpr int kStateTokens = 16 * kStateWarps;       ///< staged at a time
-constexpr int kTokenWarps = 8;                       ///< of a block that works token by token
+constexpr int kGradWarps = 4;
+constexpr int kGradTokens = 256;  ///< of a block, of a head that has them
+constexpr int kSumTiles = 9;      ///< of 8 rows of the table, in sums over rows
+constexpr int kMostSumRows = 8 * kSumTiles;
+constexpr int kTokenWarps = 8;   ///< of a block that works token by token
+constexpr int kRowTokens = 128;  ///< of a block that works row by row
 
 /// Of storage in so many bytes: the 16-bit numbers that hold a float32 factor (W, features, the
 /// state), 16 bits of it or all 24.
@@ -34,6 +39,7 @@ struct Map {
   const float* knots;               ///< [2^halvings], ascending, padded with +inf
   const float* table;               ///< [rows, 2, kChannels]: slopes, then intercepts
   int32_t groups, halvings, rows, segments;
+  int32_t copies;  ///< of every row of the table in shared memory: 1, 2 or 4
   float floor;
 };
 
@@ -52,34 +58,46 @@ struct StateArguments {
   int32_t slot_tokens, slots, width;
 };
 
-/// den = w phi z and out = w phi S / max(den + add, clamp); state [B, Hk, D, width], z at column
-/// `size`, zeros after it.
+/// den = w phi z, float32, and out = w phi S / max(den + add, clamp), float32 (wide) or as x; state
+/// [B, Hk, D, width], z at column `size`, zeros after it.
 struct ApplyArguments {
   Problem side;
   const float* state;
   Tokens out, den;
   int32_t key_heads, group, width;  ///< group: query heads of a key head
   float add, clamp;
+  bool wide;
 };
 
-/// dt [B, H, N, P] contiguous: the gradient at the projections of dphi_n = state [scale_n v_n,
-/// last_n].
-/// sums [B, H, blocks, rows, 2, kChannels], where they are asked for: of a block's tokens dpsi and
-/// dpsi t by the row of the table that they lie in.
+/// o is float32, grad in the storage of x: inverse = w / max(den + add, clamp) and minus_s = -(o .
+/// grad) inverse, 0 where the clamp holds.
+struct RowArguments {
+  Tokens weight, o, grad, den, inverse, minus_s;
+  int32_t tokens;
+  float add, clamp;
+};
+
+/// dx [B, H, N, size] in the storage of x: the gradient at x of dphi_n = state [scale_n v_n,
+/// last_n]. carry [B, H, N, size] holds it between groups of projections, where there are several.
+/// partial [B, H, blocks, ..]: of a block's tokens dt (x) [x, 1], [P, size + 1], for the gradient
+/// dt at the projections; then, where asked for, the sums of dpsi and of dpsi t by the row of the
+/// table that they lie in, [rows, 2, kChannels].
 struct GradArguments {
   Problem side;
   Tokens v, scale, last;
   const float* state;
-  float *dt, *sums;
-  int32_t key_heads, group, width;
+  Tokens dx;
+  float *carry, *partial;
+  int32_t key_heads, group, width, block_tokens, blocks;
 };
 
 constexpr int64_t round_up(int64_t x, int64_t step) { return (x + step - 1) / step * step; }
 
 /// Shared memory in bytes. Rows of matrices are as long as keeps eight of them, 16 bytes of each,
 /// in different banks.
-constexpr int kSiteBytes = kProjections * 8 + 16;   ///< of a token: t and row of each projection
-constexpr int kLineBytes = 2 * kChannels * 4 + 16;  ///< of a row of the table
+constexpr int kSiteBytes = kProjections * 8 + 16;      ///< of a token: t and row of each projection
+constexpr int kPairSites = 2 * kProjections * 4 * 16;  ///< of 16 tokens, by projection and pair
+constexpr int kLineBytes = 2 * kChannels * 4;          ///< of a copy of a row of the table
 constexpr int row_bytes(int size) { return 2 * size + 16; }  ///< [columns, last, 0 ...]
 constexpr int map_bytes(int size, int parts) { return kProjections * (2 * parts * size + 8); }
 /// The search's last steps, from this one down, are always made.
@@ -87,19 +105,34 @@ constexpr int kLastStep = 64;
 constexpr int staged_knots(int halvings) {
   return 1 << halvings > 2 * kLastStep ? 1 << halvings : 2 * kLastStep;
 }
-constexpr int64_t table_bytes(int halvings, int64_t rows) {
-  return 4 * staged_knots(halvings) + kLineBytes * rows;
+constexpr int64_t table_bytes(int halvings, int64_t rows, int copies) {
+  return 4 * staged_knots(halvings) + copies * kLineBytes * rows;
 }
-constexpr int factors_bytes(int size, int parts) { return parts * kFeatures * row_bytes(size); }
+/// What a block may ask for on every device of capability 8.0 or more.
+constexpr int64_t kSharedBytes = 99 * 1024;
+/// Whether a table fits beside `others` bytes; offsets in it are 16 bits.
+constexpr bool table_fits(int64_t others, int halvings, int64_t rows, int copies) {
+  return others + table_bytes(halvings, rows, copies) <= kSharedBytes &&
+         copies * kLineBytes * rows < 1 << 16;
+}
+/// As many copies as fit, of at most `most`.
+constexpr int table_copies(int64_t others, int halvings, int64_t rows, int most) {
+  return most == 1 || table_fits(others, halvings, rows, most)
+             ? most
+             : table_copies(others, halvings, rows, most / 2);
+}
 /// value_parts: numbers of bfloat16 that hold a v.
 constexpr int state_bytes(int size, int parts, int value_parts) {
-  return map_bytes(size, parts) + kStateTokens * (kSiteBytes + value_parts * row_bytes(size) + 4);
+  return map_bytes(size, parts) + kStateWarps * kPairSites +
+         kStateTokens * (value_parts * row_bytes(size) + 4);
 }
-constexpr int kSumBytes = 2 * kChannels * 4;  ///< of a row, in every warp
+constexpr int back_bytes(int size, int parts) { return 2 * parts * kProjections * size; }
+constexpr int kGradWarpBytes = kPairSites + 4 * kProjections * 16;  ///< sites and dt of 16 tokens
 constexpr int grad_bytes(int size, int parts) {
-  return map_bytes(size, parts) + 16 * kTokenWarps * kSiteBytes + factors_bytes(size, parts);
+  return map_bytes(size, parts) + back_bytes(size, parts) + kFeatures * (2 * parts * size + 4) +
+         kGradWarps * kGradWarpBytes;
 }
-constexpr int64_t sums_bytes(int64_t rows) { return kTokenWarps * kSumBytes * rows; }
+constexpr int factors_bytes(int size, int parts) { return parts * kFeatures * row_bytes(size); }
 constexpr int apply_bytes(int size, int parts) {
   return map_bytes(size, parts) + block_tokens(parts) * kSiteBytes + factors_bytes(size, parts);
 }

@@ -1,227 +1,205 @@
-// The gradient at every projection on tensor cores: dphi_n = scale_n S v_n + last_n z back through
-// phi_l = max(a_l t + c_l, floor): dt = sum_l a_l dphi_l over the channels above the floor, and
-// the sums over segments of dphi and dphi t (compiled with LUNA_SUMS=1). S is kParts numbers of
-// bfloat16, v as many as hold it; all else is float32.
-#include "generators/attention/tensor/products.cuh"
+// The gradient on tensor cores: dphi_n = scale_n S v_n + last_n z back through phi_l = max(a_l t +
+// c_l, floor) and t = W x + b. With dpsi_l = dphi_l above the floor and 0 below, dt = sum_l a_l
+// dpsi_l; dx = dt W; over a block's tokens the sums of dt (x) [x, 1] and (compiled with
+// LUNA_SUMS=1) of dpsi and dpsi t by segments. Factors of products are kParts numbers of bfloat16
+// each, v and x as many as hold them, dpsi by segments two; all else is float32.
+#include "generators/attention/tensor/grad_sums.cuh"
 
 namespace luna::tensor {
 namespace {
 
-/// kSums: also the sums that gradients of psi's parameters are made of.
 template <typename T, int kSize, bool kSums>
 class Grad {
  public:
   __device__ Grad(const GradArguments& a, unsigned char* memory)
       : a_(a),
-        state_(memory + map_bytes(kSize, kParts<T>)),
-        sites_(memory + map_bytes(kSize, kParts<T>) + factors_bytes(kSize, kParts<T>) +
-               place_.warp * 16 * kSiteBytes),
+        b_(blockIdx.z),
+        h_(blockIdx.y),
+        warp_(threadIdx.x / kWarp),
+        state_(memory + map_bytes(kSize, kParts<T>) + back_bytes(kSize, kParts<T>)),
+        last_(reinterpret_cast<float*>(state_ + kFeatures * 2 * kParts<T> * kSize)),
+        scratch_(reinterpret_cast<unsigned char*>(last_ + kFeatures)),
+        sites_(scratch_ + warp_ * kGradWarpBytes),
+        dt_(reinterpret_cast<float*>(sites_ + kPairSites)),
         map_(memory, memory + grad_bytes(kSize, kParts<T>), a.side.map),
-        sums_(reinterpret_cast<float*>(memory + grad_bytes(kSize, kParts<T>) +
-                                       table_bytes(a.side.map.halvings, a.side.map.rows))) {}
+        back_(memory + map_bytes(kSize, kParts<T>)) {}
 
   __device__ void run() {
+    const int first = blockIdx.x * a_.block_tokens;
+    const int end = min(first + a_.block_tokens, a_.side.tokens);
     map_.stage_table();
-    if (kSums) clear_sums();
 #pragma unroll 1
     for (int group = 0; group < a_.side.map.groups; group++) {
       if (group > 0) __syncthreads();
-      map_.stage_group(group);
-      state_.stage(place_.state(a_, group), a_.width);
+      stage(group);
       __syncthreads();
 #pragma unroll 1
-      for (int part = 0; part < Place::kTokens; part += 16) {
-        if (part > 0) __syncwarp();
-        map_.locate(place_.template rows<T, kSize>(a_.side, a_.side.x, part), sites_);
-        __syncwarp();
-        back(part, group);
-      }
+      for (int n = first + 16 * warp_; n < end; n += 16 * kGradWarps) tokens(n, group);
+      back_.total(scratch(), partial() + group * kProjections * (kSize + 1));
     }
-    if (kSums) write_sums();
+    if (kSums) {
+      sums_.total(scratch(), partial() + a_.side.map.groups * kProjections * (kSize + 1),
+                  a_.side.map.rows);
+    }
   }
 
  private:
-  using Place = TokenPlace<kParts<T>>;
-  using State = SharedState<kSize, kParts<T>>;
-  /// Fragments of v: for every step of 16 elements its parts.
-  using Values = uint32_t[kSize / 16][kBrainParts<T>][4];
+  static constexpr int kSteps = kSize / 16;
+  /// Fragments of b: for every step its parts, columns: tokens of each eight.
+  using Values = uint32_t[kSteps][kBrainParts<T>][2][2];
+  using Map = SharedMap<T, kSize, Lookup::channel>;
 
-  /// dt of 16 tokens.
-  __device__ void back(int part, int group) {
-    const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
+  __device__ void stage(int group) {
+    const int64_t head = int64_t{b_} * a_.key_heads + h_ / a_.group;
+    const float* const state =
+        a_.state + (head * a_.side.map.groups + group) * kFeatures * a_.width;
+    map_.stage_group(group);
+    back_.stage(a_.side.map.projections + group * kProjections * kSize);
+    stage_fragments<__nv_bfloat16, kParts<T>, kSize, kFeatures / 16>(state, a_.width, state_);
+    for (int i = threadIdx.x; i < kFeatures; i += blockDim.x)
+      last_[i] = state[i * a_.width + kSize];
+  }
+
+  /// 16 tokens from n on.
+  __device__ void tokens(int n, int group) {
+    __syncwarp();
+    map_.locate(rows(a_.side.x, n), sites_);
     Values v;
-    float scale[2], last[2];
-    load_columns_of(part, v, scale, last);
+    load_values(n, v);
+    float scale[2][2], last[2][2];  // of tokens 8 eight + 2 t and the next
+    load_columns(n, scale, last);
+    __syncwarp();
 #pragma unroll 1
-    for (int first = 0; first < kProjections; first += 4) {
-      float dt[2][4];  // this lane's two channels of four projections
-#pragma unroll
-      for (int i = 0; i < 4; i++) {
-        float products[1][4] = {};
-        product(products, v, first + i);
-        const float(&dphi)[4] = products[0];
-        const float2 z = last_column(first + i);
-#pragma unroll
-        for (int row = 0; row < 2; row++) {
-          const float2 site = *reinterpret_cast<const float2*>(sites_ + (g + 8 * row) * kSiteBytes +
-                                                               (first + i) * 8);
-          const float4 line = map_.lines(site.y, 2 * t);
-          const float low = fmaf(scale[row], dphi[2 * row], last[row] * z.x);
-          const float high = fmaf(scale[row], dphi[2 * row + 1], last[row] * z.y);
-          const float dlow = above_floor(line.x, line.y, site.x, low);
-          const float dhigh = above_floor(line.z, line.w, site.x, high);
-          dt[row][i] = fmaf(line.x, dlow, line.z * dhigh);
-          if (kSums) add_sums(site, dlow, dhigh);
-        }
-      }
-#pragma unroll
-      for (int row = 0; row < 2; row++) {
-        const float own = sum_of_quad(dt[row]);
-        const int n = place_.first + part + g + 8 * row;
-        if (n < a_.side.tokens) *place_of(n, group * kProjections + first + t) = own;
-      }
+    for (int tile = 0; tile < kFeatures / 16; tile++) {
+      float d[2][4] = {};
+      product(d, v, tile);
+      projections(d, scale, last, tile);
     }
+    __syncwarp();
+    back_.add(a_, dt_, rows(a_.side.x, n), b_, h_, n, group);
   }
 
-  /// v of 16 tokens as fragments; scale and last of tokens g and g + 8.
-  __device__ void load_columns_of(int part, Values& v, float (&scale)[2], float (&last)[2]) const {
-    const Rows<T, kSize> rows = place_.template rows<T, kSize>(a_.side, a_.v, part);
+  __device__ Rows<T, kSize> rows(const Tokens& of, int n) const {
+    return {a_.side, of, b_, h_, n + static_cast<int>(threadIdx.x % kWarp / 4)};
+  }
+
+  __device__ void load_values(int n, Values& v) const {
+    const Rows<T, kSize> given = rows(a_.v, n);
 #pragma unroll
     for (int u = 0; u < kSize / 32; u++) {
-      Eight<T> given[2];
-      rows.load(u, given);
+      Eight<T> own[2];
+      given.load(u, own);
 #pragma unroll
-      for (int i = 0; i < 8; i++) {  // of a row its pairs
-        const int row = i / 4, pair = i % 4;
+      for (int i = 0; i < 8; i++) {  // pairs, of each eight four
         uint32_t parts[kBrainParts<T>];
-        to_parts<__nv_bfloat16>(given[row], pair, parts);
+        to_parts<__nv_bfloat16>(own[i / 4], i % 4, parts);
 #pragma unroll
-        for (int k = 0; k < kBrainParts<T>; k++) {
-          v[2 * u + pair / 2][k][pair % 2 * 2 + row] = parts[k];
-        }
+        for (int k = 0; k < kBrainParts<T>; k++) v[2 * u + i % 4 / 2][k][i / 4][i % 2] = parts[k];
       }
-    }
-#pragma unroll
-    for (int row = 0; row < 2; row++) {
-      const int n = place_.first + part + threadIdx.x % kWarp / 4 + 8 * row;
-      const bool there = rows.weight(row) != 0;
-      scale[row] = there ? *place_.at(a_.scale, n) : 0;
-      last[row] = there ? *place_.at(a_.last, n) : 0;
     }
   }
 
-  /// S v: channels 2 t, 2 t + 1 of a projection for tokens g and g + 8. Rows of S as those of v.
-  __device__ void product(float (&d)[1][4], const Values& v, int projection) const {
-    const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
-    const unsigned char* const row =
-        state_.rows() + (projection * kChannels + g) * State::kPitch + 16 * t;
+  /// Lane i < 16 reads the scale of token i, lane 16 + i what it has last; 0 where the token is not
+  /// there.
+  __device__ void load_columns(int n, float (&scale)[2][2], float (&last)[2][2]) const {
+    const int lane = threadIdx.x % kWarp, token = n + lane % 16;
+    const bool exists = token < a_.side.tokens;
+    const bool there = exists && *from_token<float>(a_.side.weight, b_, h_, token) != 0;
+    const float own =
+        there ? *from_token<float>(lane < 16 ? a_.scale : a_.last, b_, h_, token) : 0.0f;
 #pragma unroll
-    for (int u = 0; u < kSize / 32; u++) {
-      uint32_t s[2][kParts<T>][1][2];
+    for (int i = 0; i < 4; i++) {
+      const int from = i / 2 * 8 + lane % 4 * 2 + i % 2;
+      scale[i / 2][i % 2] = __shfl_sync(0xffffffffu, own, from);
+      last[i / 2][i % 2] = __shfl_sync(0xffffffffu, own, 16 + from);
+    }
+  }
+
+  /// S v of projections 2 tile (d[..][0], d[..][1]) and the next: channel g of tokens 2 t, 2 t + 1.
+  __device__ void product(float (&d)[2][4], const Values& v, int tile) const {
+    const uint4* const fragments =
+        reinterpret_cast<const uint4*>(state_) + tile * kSteps * kWarp + threadIdx.x % kWarp;
+#pragma unroll
+    for (int step = 0; step < kSteps; step++) {
+      uint32_t s[kParts<T>][4];
 #pragma unroll
       for (int part = 0; part < kParts<T>; part++) {
-        const uint4 own = *reinterpret_cast<const uint4*>(row + part * State::kPart + 64 * u);
-        s[0][part][0][0] = own.x;
-        s[0][part][0][1] = own.y;
-        s[1][part][0][0] = own.z;
-        s[1][part][0][1] = own.w;
+        read_fragment(fragments[(part * (kFeatures / 16) * kSteps + step) * kWarp], s[part]);
       }
+      add_product<__nv_bfloat16>(d, s, v[step]);
+    }
+  }
+
+  /// From S v to dpsi, its sums by segments, and dt of both projections.
+  __device__ void projections(const float (&d)[2][4], const float (&scale)[2][2],
+                              const float (&last)[2][2], int tile) {
+    const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
+    float w[2][2][2];  // a dpsi
 #pragma unroll
-      for (int step = 0; step < 2; step++) add_product<__nv_bfloat16>(d, v[2 * u + step], s[step]);
-    }
-  }
-
-  /// z of channels 2 t, 2 t + 1.
-  __device__ float2 last_column(int projection) const {
-    const unsigned char* const at =
-        state_.rows() + (projection * kChannels + threadIdx.x % 4 * 2) * State::kPitch + 2 * kSize;
-    const auto z = [&](int row) {
-      float sum = 0;
+    for (int next = 0; next < 2; next++) {
+      const int projection = 2 * tile + next;
+      const float z = last_[projection * kChannels + g];
+      uint32_t values[2][4], rows[2];
 #pragma unroll
-      for (int part = kParts<T> - 1; part >= 0; part--) {  // exact
-        sum += low_of(
-            *reinterpret_cast<const uint32_t*>(at + row * State::kPitch + part * State::kPart));
+      for (int eight = 0; eight < 2; eight++) {
+        const float4 site = Map::sites_of(sites_, eight, projection);
+        const uint32_t offsets = __float_as_uint(site.w);
+        const auto dpsi = [&](const float2& line, float at, int i) {
+          const float dphi = fmaf(scale[eight][i], d[eight][2 * next + i], last[eight][i] * z);
+          const float above = fmaf(line.x, at, line.y) <= map_.floor() ? 0 : dphi;
+          w[next][eight][i] = line.x * above;
+          return above;
+        };
+        const float low = dpsi(map_.line(offsets & 0xffff), site.x, 0);
+        const float high = dpsi(map_.line(offsets >> 16), site.y, 1);
+        if (kSums) {
+          sums_.pack(values, 2 * eight, low, high);
+          sums_.pack(values, 2 * eight + 1, low * site.x, high * site.y);
+          rows[eight] = __float_as_uint(site.z);
+        }
       }
-      return sum;
+      if (kSums) sums_.add(values, rows);
+    }
+    // Over the channels, which are lanes apart by g: token 8 (g / 2 % 2) + 2 t + g % 2 stays here.
+    const auto sum = [&](float low, float high, int bit) {
+      const bool upper = g & bit;
+      return (upper ? high : low) + __shfl_xor_sync(0xffffffffu, upper ? low : high, 4 * bit);
     };
-    return make_float2(z(0), z(1));
-  }
-
-  /// dphi above the floor, 0 below.
-  __device__ float above_floor(float a, float c, float t, float dphi) const {
-    return fmaf(a, t, c) <= map_.floor() ? 0 : dphi;
-  }
-
-  /// The sum of the four lanes of a quad of w[t], in lane t.
-  __device__ static float sum_of_quad(const float (&w)[4]) {
-    const int t = threadIdx.x % 4;
-    const auto exchange = [](float keep, float give, int lanes) {
-      return keep + __shfl_xor_sync(0xffffffffu, give, lanes);
-    };
-    const bool upper = t & 2, odd = t & 1;
-    const float even = exchange(upper ? w[2] : w[0], upper ? w[0] : w[2], 2);
-    const float next = exchange(upper ? w[3] : w[1], upper ? w[1] : w[3], 2);
-    return exchange(odd ? next : even, odd ? even : next, 1);
-  }
-
-  /// A row's sums in a warp: for every lane of a quad dpsi of its channels, then dpsi t.
-  __device__ float4* sums_of(int row) const {
-    return reinterpret_cast<float4*>(sums_) + (place_.warp * a_.side.map.rows + row) * 4 +
-           threadIdx.x % 4;
-  }
-  __device__ void clear_sums() {
-    for (int row = threadIdx.x % kWarp / 4; row < a_.side.map.rows; row += kWarp / 4) {
-      *sums_of(row) = make_float4(0, 0, 0, 0);
+    float half[2];
+#pragma unroll
+    for (int next = 0; next < 2; next++) {
+      half[next] =
+          sum(sum(w[next][0][0], w[next][0][1], 1), sum(w[next][1][0], w[next][1][1], 1), 2);
     }
-  }
-  /// Of eight sites; those of one row in the order of their tokens.
-  __device__ void add_sums(const float2& site, float low, float high) {
-    const int lane = threadIdx.x % kWarp, row = __float_as_int(site.y) / kLineBytes;
-    const uint32_t same = __match_any_sync(0xffffffffu, row);
-    const unsigned before = __popc(same & ((1u << lane) - 1)) / 4;  // quads
-    const unsigned last = __reduce_max_sync(0xffffffffu, before);
-    float4* const sums = sums_of(row);
-#pragma unroll 1
-    for (unsigned turn = 0; turn <= last; turn++) {
-      if (turn == before) {
-        const float4 old = *sums;
-        *sums = make_float4(old.x + low, old.y + high, fmaf(low, site.x, old.z),
-                            fmaf(high, site.x, old.w));
-      }
-      __syncwarp();
-    }
-  }
-  __device__ void write_sums() {
-    __syncthreads();
-    const int64_t block = (int64_t{place_.b} * a_.side.heads + place_.h) * gridDim.x + blockIdx.x;
-    const int count = a_.side.map.rows * 2 * kChannels;
-    for (int i = threadIdx.x; i < count; i += blockDim.x) {
-      const int channel = i % kChannels, is_t = i / kChannels % 2;
-      const int from = i / (2 * kChannels) * 16 + channel / 2 * 4 + is_t * 2 + channel % 2;
-      float sum = 0;
-      for (int warp = 0; warp < kTokenWarps; warp++) sum += sums_[warp * count + from];
-      a_.sums[block * count + i] = sum;
-    }
+    dt_[(2 * tile + g / 4) * 16 + g / 2 % 2 * 8 + 2 * t + g % 2] = sum(half[0], half[1], 4);
   }
 
-  __device__ float* place_of(int n, int projection) const {
-    const int64_t token = (int64_t{place_.b} * a_.side.heads + place_.h) * a_.side.tokens + n;
-    return a_.dt + token * kProjections * a_.side.map.groups + projection;
+  __device__ float* scratch() const { return reinterpret_cast<float*>(scratch_); }
+  /// Of this block.
+  __device__ float* partial() const {
+    const int64_t block = (int64_t{b_} * a_.side.heads + h_) * a_.blocks + blockIdx.x;
+    return a_.partial + block * (a_.side.map.groups * kProjections * (kSize + 1) +
+                                 (kSums ? a_.side.map.rows * 2 * kChannels : 0));
   }
 
   const GradArguments& a_;
-  const Place place_;
-  State state_;
+  const int b_, h_, warp_;
+  unsigned char* const state_;
+  float* const last_;
+  unsigned char* const scratch_;
   unsigned char* const sites_;
-  SharedMap<T, kSize> map_;
-  float* const sums_;
+  float* const dt_;  ///< [projection, token]
+  Map map_;
+  BackProjection<T, kSize> back_;
+  SegmentSums sums_;
 };
 
 extern __shared__ __align__(16) unsigned char shared[];
 
 }  // namespace
 
-extern "C" __global__ void __launch_bounds__(kTokenWarps* kWarp, 2)
+extern "C" __global__ void __launch_bounds__(kGradWarps* kWarp,
+                                             kBrainParts<LUNA_STORAGE> == 1 ? 3 : 2)
     LUNA_KERNEL(const __grid_constant__ GradArguments arguments) {
   Grad<LUNA_STORAGE, LUNA_SIZE, LUNA_SUMS>(arguments, shared).run();
 }

@@ -12,31 +12,31 @@ class State {
   static constexpr int kTiles = kSize / 8 + 1;  ///< of 8 columns: v, then the last one
   static constexpr int kPitch = row_bytes(kSize);
   static constexpr int kValueParts = kBrainParts<T>;
+  using Map = SharedMap<T, kSize, Lookup::channel>;
 
   __device__ State(const StateArguments& a, unsigned char* memory)
       : a_(a),
-        group_(blockIdx.x % a.side.map.groups),
-        slot_(blockIdx.x / a.side.map.groups),
         b_(blockIdx.z),
         h_(blockIdx.y),
         warp_(threadIdx.x / kWarp),
         values_(memory + map_bytes(kSize, kParts<T>)),
         sites_(values_ + kValueParts * kStateTokens * kPitch),
-        scale_(reinterpret_cast<float*>(sites_ + kStateTokens * kSiteBytes)),
+        scale_(reinterpret_cast<float*>(sites_ + kStateWarps * kPairSites)),
         map_(memory, memory + state_bytes(kSize, kParts<T>, kValueParts), a.side.map) {}
 
   __device__ void run() {
     map_.stage_table();
-    map_.stage_group(group_);
-    const int first = slot_ * a_.slot_tokens, end = min(first + a_.slot_tokens, a_.side.tokens);
-    for (int n = first; n < end; n += kStateTokens) {
+    map_.stage_group(group());
+    int n = slot() * a_.slot_tokens;
+    for (int left = min(a_.slot_tokens, a_.side.tokens - n); left > 0; left -= kStateTokens) {
       __syncthreads();
       stage(Values(a_, b_, h_, n), n);
       Rows<T, kSize> x(a_.side, a_.side.x, b_, h_, n + 16 * warp_ + threadIdx.x % kWarp / 4);
-      map_.locate(x, sites_ + 16 * warp_ * kSiteBytes);
+      map_.locate(x, sites_ + warp_ * kPairSites);
       __syncthreads();
 #pragma unroll 1
       for (int step = 0; step < kStateTokens; step += 16) add(step);
+      n += kStateTokens;
     }
     write();
   }
@@ -112,25 +112,19 @@ class State {
   /// Features of tokens step .. (rows: channel g of projections p and p + 1).
   __device__ void features(uint32_t (&phi)[kParts<T>][4], int projection, int step,
                            const float2 (&scale)[2]) {
-    const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
+    const unsigned char* const sites = sites_ + step / 16 * kPairSites;
 #pragma unroll
-    for (int half = 0; half < 2; half++) {
-      float of[2][2];
-#pragma unroll
-      for (int k = 0; k < 2; k++) {
-        const float4 site = *reinterpret_cast<const float4*>(
-            sites_ + (step + 8 * half + 2 * t + k) * kSiteBytes + projection * 8);
-        const float2 first = map_.line(site.y, g), second = map_.line(site.w, g);
-        const float own = k ? scale[half].y : scale[half].x;
-        of[0][k] = own * map_.feature(first.x, first.y, site.x);
-        of[1][k] = own * map_.feature(second.x, second.y, site.z);
-      }
+    for (int eight = 0; eight < 2; eight++) {
 #pragma unroll
       for (int row = 0; row < 2; row++) {
+        const float4 site = Map::sites_of(sites, eight, projection + row);
+        const uint32_t offsets = __float_as_uint(site.w);
+        const float2 first = map_.line(offsets & 0xffff), second = map_.line(offsets >> 16);
         uint32_t parts[kParts<T>];
-        split<__nv_bfloat16>(of[row][0], of[row][1], parts);
+        split<__nv_bfloat16>(scale[eight].x * map_.feature(first.x, first.y, site.x),
+                             scale[eight].y * map_.feature(second.x, second.y, site.y), parts);
 #pragma unroll
-        for (int part = 0; part < kParts<T>; part++) phi[part][2 * half + row] = parts[part];
+        for (int part = 0; part < kParts<T>; part++) phi[part][2 * eight + row] = parts[part];
       }
     }
   }
@@ -160,14 +154,23 @@ class State {
     for (int p = 0; p < 2; p++) add_product<__nv_bfloat16>(sum_[p] + kTiles - 1, phi[p], last);
   }
 
+  /// blockIdx.x, read anew each time: no register keeps it through the loop.
+  __device__ static int block() {
+    int x;
+    asm volatile("mov.u32 %0, %%ctaid.x;" : "=r"(x));
+    return x;
+  }
+  __device__ int slot() const { return block() / a_.side.map.groups; }
+  __device__ int group() const { return block() % a_.side.map.groups; }
+
   __device__ void write() {
     const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
     const int64_t D = int64_t{kFeatures} * a_.side.map.groups;
-    const int64_t slot = (int64_t{b_} * a_.side.heads + h_) * a_.slots + slot_;
+    const int64_t own_slot = (int64_t{b_} * a_.side.heads + h_) * a_.slots + slot();
 #pragma unroll
     for (int i = 0; i < 4; i++) {  // projection 4 warp + i: channel g of it
-      const int64_t feature = int64_t{kFeatures} * group_ + (4 * warp_ + i) * kChannels + g;
-      float* const to = a_.partial + (slot * D + feature) * a_.width;
+      const int64_t feature = int64_t{kFeatures} * group() + (4 * warp_ + i) * kChannels + g;
+      float* const to = a_.partial + (own_slot * D + feature) * a_.width;
 #pragma unroll
       for (int tile = 0; tile + 1 < kTiles; tile++) {
         const float* const own = sum_[i / 2][tile] + i % 2 * 2;
@@ -181,11 +184,11 @@ class State {
   }
 
   const StateArguments& a_;
-  const int group_, slot_, b_, h_, warp_;
+  const int b_, h_, warp_;
   unsigned char* const values_;
   unsigned char* const sites_;
   float* const scale_;
-  SharedMap<T, kSize> map_;
+  Map map_;
   float sum_[2][kTiles][4] = {};  ///< of two pairs of projections
 };
 

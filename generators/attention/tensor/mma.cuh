@@ -16,10 +16,13 @@ __device__ inline uint32_t shared_address(const void* p) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(p));
 }
 
-__device__ inline float load_shared(uint32_t address) {
-  float d;
-  asm volatile("ld.shared.f32 %0, [%1];" : "=f"(d) : "r"(address));
-  return d;
+/// address += bytes where the number `bytes` further is no larger than x.
+__device__ inline void advance_if_reached(uint32_t& address, int bytes, float x) {
+  asm volatile(
+      "{ .reg .pred reached; .reg .f32 knot; .reg .b32 next; add.u32 next, %0, %1; ld.shared.f32 "
+      "knot, [next]; setp.le.f32 reached, knot, %2; @reached add.u32 %0, %0, %1; }"
+      : "+r"(address)
+      : "r"(bytes), "f"(x));
 }
 
 /// d += a b, 16 x 16 by 16 x 8, of T; PTX manual, fragments of m16n8k16.
@@ -60,6 +63,22 @@ __device__ inline void load_columns(uint32_t (&d)[1][2], uint32_t address) {
                : "=r"(d[0][0]), "=r"(d[0][1])
                : "r"(address)
                : "memory");
+}
+
+/// An 8 x 8 matrix of which lane 4 g + t has elements 2 t, 2 t + 1 of row g, transposed.
+__device__ inline uint32_t transpose(uint32_t a) {
+  uint32_t d;
+  asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(d) : "r"(a));
+  return d;
+}
+
+/// Of each half: 1 of float16, which is 2^-7 of bfloat16, where the two numbers of float16 are
+/// equal, else 0.
+constexpr float kOneHot = 1.0f / 128;
+__device__ inline uint32_t one_hot(uint32_t a, uint32_t b) {
+  uint32_t d;
+  asm("set.eq.f16x2.f16x2 %0, %1, %2;" : "=r"(d) : "r"(a), "r"(b));
+  return d;
 }
 
 /// Two floats in bfloat16, rounded to nearest, `low` in the lower half.
@@ -150,6 +169,30 @@ __device__ inline void split<__half, 2>(float low, float high, uint32_t (&parts)
   parts[1] = *reinterpret_cast<const uint32_t*>(&others);
 }
 
+/// Two floats in T, rounded to nearest.
+template <typename T>
+__device__ inline uint32_t pair_of(float low, float high);
+template <>
+__device__ inline uint32_t pair_of<__nv_bfloat16>(float low, float high) {
+  return pair(low, high);
+}
+template <>
+__device__ inline uint32_t pair_of<__half>(float low, float high) {
+  const __half2 halves = __floats2half2_rn(low, high);
+  return *reinterpret_cast<const uint32_t*>(&halves);
+}
+
+/// Eight floats to 16-byte aligned numbers of T.
+template <typename T>
+__device__ inline void store_eight(T* to, const float (&x)[8]) {
+  *reinterpret_cast<uint4*>(to) = make_uint4(pair_of<T>(x[0], x[1]), pair_of<T>(x[2], x[3]),
+                                             pair_of<T>(x[4], x[5]), pair_of<T>(x[6], x[7]));
+}
+__device__ inline void store_eight(float* to, const float (&x)[8]) {
+  reinterpret_cast<float4*>(to)[0] = make_float4(x[0], x[1], x[2], x[3]);
+  reinterpret_cast<float4*>(to)[1] = make_float4(x[4], x[5], x[6], x[7]);
+}
+
 /// Eight numbers of T as they lie in memory.
 template <typename T>
 struct Eight {
@@ -177,6 +220,9 @@ struct Eight {
 /// Numbers 2 i and 2 i + 1 of eight.
 __device__ inline float2 floats(const Eight<float>& x, int i) {
   return make_float2(__uint_as_float(x.words[2 * i]), __uint_as_float(x.words[2 * i + 1]));
+}
+__device__ inline float2 floats(const Eight<__nv_bfloat16>& x, int i) {
+  return make_float2(low_of(x.words[i]), high_of(x.words[i]));
 }
 __device__ inline float2 floats(const Eight<__half>& x, int i) {
   return __half22float2(*reinterpret_cast<const __half2*>(&x.words[i]));

@@ -7,6 +7,8 @@
 namespace luna::tensor {
 
 /// Rows of features, columns e, the last one (z) and zeros: all of a part, then the next one's.
+/// Columns 2 t, 2 t + 1 of tile 4 u + r are e = 32 u + 8 t + 2 r and the next: lane t of a quad has
+/// 8 t .. of every 32.
 template <int kSize, int kParts>
 class SharedState {
  public:
@@ -19,25 +21,35 @@ class SharedState {
   /// By all threads, from rows of `width` floats; a barrier must follow.
   __device__ void stage(const float* state, int width) {
     constexpr int kVectors = kSize / 4, kRows = kTokenWarps * kWarp / kVectors;
-    const int first = threadIdx.x / kVectors, column = threadIdx.x % kVectors;
-#pragma unroll 4
-    for (int row = first; row < kFeatures; row += kRows) stage(state, width, row, column);
-    stage(state, width, threadIdx.x / 2, kVectors + threadIdx.x % 2);
+    const int row = threadIdx.x / kVectors, column = threadIdx.x % kVectors;
+    const int place = column / 8 * 32 + column % 2 * 16 + column % 8 / 2 * 2;
+    const float* from = state + row * width + 4 * column;
+    unsigned char* to = rows_ + row * kPitch + 2 * place;
+#pragma unroll 2
+    for (int i = 0; i < kFeatures / kRows; i++) {
+      put(from, to, 8);
+      from += kRows * width;
+      to += kRows * kPitch;
+    }
+    const int last = kSize + threadIdx.x % 2 * 4;
+    put(state + threadIdx.x / 2 * width + last, rows_ + threadIdx.x / 2 * kPitch + 2 * last, 2);
   }
 
   __device__ unsigned char* rows() const { return rows_; }
 
  private:
   static_assert(kTokenWarps * kWarp == 2 * kFeatures, "a thread a vector of the last columns");
-  __device__ void stage(const float* state, int width, int row, int column) {
-    const float4 s = *reinterpret_cast<const float4*>(state + row * width + 4 * column);
+  /// Four columns as two pairs, that many places apart.
+  __device__ static void put(const float* from, unsigned char* to, int apart) {
+    const float4 s = *reinterpret_cast<const float4*>(from);
     uint32_t low[kParts], high[kParts];
     split<__nv_bfloat16>(s.x, s.y, low);
     split<__nv_bfloat16>(s.z, s.w, high);
-    unsigned char* const to = rows_ + row * kPitch + 8 * column;
 #pragma unroll
     for (int part = 0; part < kParts; part++) {
-      *reinterpret_cast<uint2*>(to + part * kPart) = make_uint2(low[part], high[part]);
+      uint32_t* const words = reinterpret_cast<uint32_t*>(to + part * kPart);
+      words[0] = low[part];
+      words[apart / 2] = high[part];
     }
   }
 
@@ -60,8 +72,9 @@ struct TokenPlace {
     return {side, of, b, h, first + part + static_cast<int>(threadIdx.x % kWarp / 4)};
   }
   /// Where token n of the head writes.
-  __device__ float* at(const Tokens& of, int n) const {
-    return const_cast<float*>(from_token<float>(of, b, h, n));
+  template <typename T>
+  __device__ T* at(const Tokens& of, int n) const {
+    return const_cast<T*>(from_token<T>(of, b, h, n));
   }
   /// Rows of a group of features in a state [B, key_heads, D, width].
   template <typename Arguments>

@@ -8,6 +8,42 @@
 
 namespace luna::tensor {
 
+/// Rows (16 of each of kTiles) as fragments of parts of T: for every tile and step of 16 elements
+/// the registers of a lane side by side; all of a part, then the next one's. Lane t of a quad has
+/// elements 8 t .. of every 32, whatever mma calls them. By all threads; a barrier must follow.
+template <typename T, int kCount, int kSize, int kTiles>
+__device__ inline void stage_fragments(const float* rows, int pitch, unsigned char* memory) {
+  constexpr int kSteps = kSize / 16, kLanes = kTiles * kSteps * kWarp;
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, step = warp % kSteps;
+  const int tiles = blockDim.x / (kWarp * kSteps);  // at once
+  const float* from =
+      rows + (warp / kSteps * 16 + lane / 4) * pitch + lane % 4 * 8 + step / 2 * 32 + step % 2 * 4;
+  uint4* to = reinterpret_cast<uint4*>(memory) + threadIdx.x;
+#pragma unroll 4
+  for (int tile = warp / kSteps; tile < kTiles; tile += tiles) {
+    const float4 upper = *reinterpret_cast<const float4*>(from);
+    const float4 lower = *reinterpret_cast<const float4*>(from + 8 * pitch);
+    uint32_t parts[4][kCount];
+    split<T>(upper.x, upper.y, parts[0]);
+    split<T>(lower.x, lower.y, parts[1]);
+    split<T>(upper.z, upper.w, parts[2]);
+    split<T>(lower.z, lower.w, parts[3]);
+#pragma unroll
+    for (int k = 0; k < kCount; k++) {
+      to[k * kLanes] = make_uint4(parts[0][k], parts[1][k], parts[2][k], parts[3][k]);
+    }
+    from += 16 * tiles * pitch;
+    to += blockDim.x;
+  }
+}
+/// One of them as a fragment of a.
+__device__ inline void read_fragment(const uint4& words, uint32_t (&a)[4]) {
+  a[0] = words.x;
+  a[1] = words.y;
+  a[2] = words.z;
+  a[3] = words.w;
+}
+
 /// One (b, h) of [B, H, N, ..] from token n on.
 template <typename T>
 __device__ inline const T* from_token(const Tokens& tokens, int b, int h, int n) {
@@ -60,8 +96,13 @@ class Rows {
   const int32_t weight_stride_;
 };
 
-/// The map's parameters of one group of projections in shared memory.
-template <typename T, int kSize>
+/// What lane 4 g + t looks up: channel g of tokens 2 t and 2 t + 1 of every eight, or channels 2 t
+/// and 2 t + 1 of token g.
+enum class Lookup { channel, pair };
+
+/// The map's parameters of one group of projections in shared memory. A row of the table lies there
+/// in copies, so that lanes which look up at once look in different banks.
+template <typename T, int kSize, Lookup kLookup>
 class SharedMap {
  public:
   __device__ SharedMap(unsigned char* memory, unsigned char* table, const Map& map)
@@ -70,6 +111,7 @@ class SharedMap {
         first_(reinterpret_cast<int32_t*>(bias_ + kProjections)),
         knots_(reinterpret_cast<float*>(table)),
         table_(table + 4 * staged_knots(map.halvings)),
+        lines_(table_ + lane_offset(map.copies)),
         map_(map) {}
 
   /// By all threads; a barrier must follow.
@@ -80,56 +122,59 @@ class SharedMap {
     for (int i = threadIdx.x; i < map_.rows * kChannels; i += blockDim.x) {
       const int row = i / kChannels, channel = i % kChannels;
       const float* const from = map_.table + row * 2 * kChannels + channel;
-      *reinterpret_cast<float2*>(table_ + row * kLineBytes + channel * 8) =
-          make_float2(from[0], from[kChannels]);
+      unsigned char* const to = table_ + row * kLineBytes * map_.copies +
+                                channel / kChunk * kChunkBytes * map_.copies + channel % kChunk * 8;
+      for (int copy = 0; copy < map_.copies; copy++) {
+        *reinterpret_cast<float2*>(to + copy * kChunkBytes) = make_float2(from[0], from[kChannels]);
+      }
     }
   }
-  /// W as fragments: for every step of 16 elements the registers of a lane side by side. Lane t of
-  /// a row of x holds elements 8 t .. of every 32, whatever mma calls them.
   __device__ void stage_group(int group) {
-    const float* const from = map_.projections + group * kProjections * kSize;
-    uint32_t* const to = reinterpret_cast<uint32_t*>(projections_);
-    const int reg = threadIdx.x % 4, lane = threadIdx.x / 4 % kWarp;
-    const float* const row = from + (lane / 4 + reg % 2 * 8) * kSize + lane % 4 * 8 + reg / 2 * 2;
-    for (int step = threadIdx.x / (4 * kWarp); step < kSteps; step += blockDim.x / (4 * kWarp)) {
-      const float2 two = *reinterpret_cast<const float2*>(row + step / 2 * 32 + step % 2 * 4);
-      uint32_t* const word = to + (step * kWarp + lane) * 4 + reg;
-      uint32_t parts[kParts<T>];
-      split<typename Factor<T>::Type>(two.x, two.y, parts);
-#pragma unroll
-      for (int part = 0; part < kParts<T>; part++) word[part * kWords] = parts[part];
-    }
+    stage_fragments<typename Factor<T>::Type, kParts<T>, kSize, 1>(
+        map_.projections + group * kProjections * kSize, kSize, projections_);
     for (int i = threadIdx.x; i < kProjections; i += blockDim.x) {
       bias_[i] = map_.bias[group * kProjections + i];
-      first_[i] = map_.first_row[group * kProjections + i] * kLineBytes;
+      first_[i] = map_.first_row[group * kProjections + i];
     }
   }
 
-  /// The sites of 16 tokens of a warp: x as Rows::load gives it.
+  /// The sites of 16 tokens of a warp.
   __device__ void locate(const Rows<T, kSize>& x, unsigned char* sites) const {
-    const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
+    const int g = threadIdx.x % kWarp / 4;
     float at[2][4];
     project(x, at);
 #pragma unroll
     for (int eight = 0; eight < 2; eight++) {
-      int passed[4];
-      search(at[eight], passed);
+      uint32_t row[4];
+      search(at[eight], row);
 #pragma unroll
-      for (int i = 0; i < 4; i++) {
-        const int projection = g + i / 2 * 8, token = 8 * eight + 2 * t + i % 2;
-        *reinterpret_cast<float2*>(sites + token * kSiteBytes + projection * 8) =
-            make_float2(at[eight][i], line_of(projection, passed[i]));
+      for (int i = 0; i < 4; i++) row[i] += first_[g + i / 2 * 8];
+#pragma unroll
+      for (int upper = 0; upper < 2; upper++) {
+        const float t[2] = {at[eight][2 * upper], at[eight][2 * upper + 1]};
+        put(sites, eight, g + 8 * upper, t, row[2 * upper], row[2 * upper + 1]);
       }
     }
   }
 
-  /// A line (slope, intercept) of one channel, or of two neighbours, at a site's row.
-  __device__ float2 line(float row, int channel) const {
-    return *reinterpret_cast<const float2*>(table_ + __float_as_int(row) + channel * 8);
+  /// Lookup::channel: of tokens 8 eight + 2 t and the next: t, then both rows in one word, then
+  /// their offsets in the table.
+  __device__ static float4 sites_of(const unsigned char* sites, int eight, int projection) {
+    return reinterpret_cast<const float4*>(
+        sites)[(eight * kProjections + projection) * 4 + threadIdx.x % 4];
   }
-  __device__ float4 lines(float row, int channel) const {
-    return *reinterpret_cast<const float4*>(table_ + __float_as_int(row) + channel * 8);
+  __device__ float2 line(uint32_t offset) const {
+    return *reinterpret_cast<const float2*>(lines_ + offset);
   }
+  /// Lookup::pair: of token 8 eight + g and two projections: t and the offset in the table.
+  __device__ static float4 two_sites(const unsigned char* sites, int eight, int projection) {
+    return *reinterpret_cast<const float4*>(
+        sites + (8 * eight + threadIdx.x % kWarp / 4) * kSiteBytes + projection * 8);
+  }
+  __device__ float4 lines(float offset) const {
+    return *reinterpret_cast<const float4*>(lines_ + __float_as_int(offset));
+  }
+
   __device__ float feature(float slope, float intercept, float t) const {
     return floor_at(fmaf(slope, t, intercept), map_.floor);
   }
@@ -137,64 +182,86 @@ class SharedMap {
 
  private:
   static constexpr int kSteps = kSize / 16;
-  static constexpr int kWords = kProjections * kSize / 2;
+  /// Times 32 columns of x under way: as many as registers are left for.
+  static constexpr int kAhead = sizeof(T) > 2 ? 1 : kSize / 32;
+  static constexpr int kChunk = kLookup == Lookup::channel ? 4 : 8;  ///< channels of a copy
+  static constexpr int kChunkBytes = 8 * kChunk;
 
+  __device__ static int lane_offset(int copies) {
+    const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
+    return kLookup == Lookup::channel
+               ? g / 4 * kChunkBytes * copies + (t & (copies - 1)) * kChunkBytes + g % 4 * 8
+               : (g & (copies - 1)) * kChunkBytes + t * 16;
+  }
+
+  /// The sites of tokens 2 t and 2 t + 1 of that eight.
+  __device__ void put(unsigned char* sites, int eight, int projection, const float (&t)[2],
+                      uint32_t row0, uint32_t row1) const {
+    const int pair = threadIdx.x % 4, line = kLineBytes * map_.copies;
+    if (kLookup == Lookup::channel) {
+      const uint32_t rows = row0 | row1 << 16;
+      reinterpret_cast<float4*>(sites)[(eight * kProjections + projection) * 4 + pair] =
+          make_float4(t[0], t[1], __uint_as_float(rows), __uint_as_float(rows * line));
+      return;
+    }
+    unsigned char* const to = sites + (8 * eight + 2 * pair) * kSiteBytes + projection * 8;
+    *reinterpret_cast<float2*>(to) = make_float2(t[0], __uint_as_float(row0 * line));
+    *reinterpret_cast<float2*>(to + kSiteBytes) = make_float2(t[1], __uint_as_float(row1 * line));
+  }
   /// Of tokens 2 t and 2 t + 1 of every eight: projections g, then g + 8.
   __device__ void project(const Rows<T, kSize>& x, float (&at)[2][4]) const {
-    using Type = typename Factor<T>::Type;
-    const int lane = threadIdx.x % kWarp, g = lane / 4;
+    const int g = threadIdx.x % kWarp / 4;
 #pragma unroll
     for (int i = 0; i < 8; i++) at[i / 4][i % 4] = bias_[g + i % 4 / 2 * 8];
 #pragma unroll
-    for (int u = 0; u < kSize / 32; u++) {
-      Eight<T> given[2];
-      x.load(u, given);
+    for (int first = 0; first < kSize / 32; first += kAhead) {
+      Eight<T> given[kAhead][2];
 #pragma unroll
-      for (int half = 0; half < 2; half++) {
-        uint32_t own[2][2][Factor<T>::kParts];
+      for (int i = 0; i < kAhead; i++) x.load(first + i, given[i]);
 #pragma unroll
-        for (int i = 0; i < 4; i++)
-          to_parts<Type>(given[i / 2], 2 * half + i % 2, own[i / 2][i % 2]);
-        uint32_t w[kParts<T>][4], columns[Factor<T>::kParts][2][2];
-#pragma unroll
-        for (int part = 0; part < kParts<T>; part++) {
-          const uint4 rows = *reinterpret_cast<const uint4*>(
-              projections_ + ((part * kSteps + 2 * u + half) * kWarp + lane) * 16);
-          w[part][0] = rows.x;
-          w[part][1] = rows.y;
-          w[part][2] = rows.z;
-          w[part][3] = rows.w;
-        }
-#pragma unroll
-        for (int part = 0; part < Factor<T>::kParts; part++) {
-#pragma unroll
-          for (int i = 0; i < 4; i++) columns[part][i / 2][i % 2] = own[i / 2][i % 2][part];
-        }
-        add_product<Type>(at, w, columns);
-      }
+      for (int i = 0; i < kAhead; i++) add_columns(given[i], first + i, at);
     }
   }
-  /// Four times the number of knots <= each; the last steps, which nearly every table does with,
-  /// without a loop.
-  __device__ void search(const float (&at)[4], int (&passed)[4]) const {
+  /// What 32 columns of x, from 32 u on, add.
+  __device__ void add_columns(const Eight<T> (&x)[2], int u, float (&at)[2][4]) const {
+    using Type = typename Factor<T>::Type;
+    const int lane = threadIdx.x % kWarp;
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      uint32_t w[kParts<T>][4], columns[Factor<T>::kParts][2][2];
+#pragma unroll
+      for (int part = 0; part < kParts<T>; part++) {
+        read_fragment(*reinterpret_cast<const uint4*>(
+                          projections_ + ((part * kSteps + 2 * u + half) * kWarp + lane) * 16),
+                      w[part]);
+      }
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        uint32_t own[Factor<T>::kParts];
+        to_parts<Type>(x[i / 2], 2 * half + i % 2, own);
+#pragma unroll
+        for (int part = 0; part < Factor<T>::kParts; part++) {
+          columns[part][i / 2][i % 2] = own[part];
+        }
+      }
+      add_product<Type>(at, w, columns);
+    }
+  }
+  /// The segment of each; the last steps, which nearly every table does with, without a loop.
+  __device__ void search(const float (&at)[4], uint32_t (&segment)[4]) const {
     const uint32_t before = shared_address(knots_) - 4;
     uint32_t last[4] = {before, before, before, before};
     const auto halve = [&](int bytes) {
 #pragma unroll
-      for (int i = 0; i < 4; i++) {
-        if (load_shared(last[i] + bytes) <= at[i]) last[i] += bytes;
-      }
+      for (int i = 0; i < 4; i++) advance_if_reached(last[i], bytes, at[i]);
     };
     for (int step = 2 << map_.halvings; step > 4 * kLastStep; step >>= 1) halve(step);
 #pragma unroll
     for (int step = 4 * kLastStep; step >= 4; step >>= 1) halve(step);
 #pragma unroll
-    for (int i = 0; i < 4; i++) passed[i] = static_cast<int>(last[i] - before);
-  }
-  /// The offset of the row in the table, as the bits of a float; passed: four times the number.
-  __device__ float line_of(int projection, int passed) const {
-    const int segment4 = min(passed, 4 * (map_.segments - 1));
-    return __int_as_float(first_[projection] + segment4 * (kLineBytes / 4));
+    for (int i = 0; i < 4; i++) {
+      segment[i] = min((last[i] - before) / 4, map_.segments - 1u);
+    }
   }
 
   unsigned char* const projections_;
@@ -202,6 +269,7 @@ class SharedMap {
   int32_t* const first_;
   float* const knots_;
   unsigned char* const table_;
+  unsigned char* const lines_;  ///< what this lane looks up of row 0
   const Map& map_;
 };
 

@@ -49,7 +49,7 @@ at::Tensor site_sums(const Tokens& tokens, const DeviceMap& map, const Columns& 
   if (!tokens.empty()) {  // in float32: these sums have no sibling on tensor cores
     const at::Tensor x = tokens.x.to(at::kFloat), v = columns.v.to(at::kFloat);
     KernelCall call(tokens.backend, map.pipeline("grad_sums"), x);
-    add_columns(call, x, v, tokens, columns).add(columns_first(state));
+    add_columns(call, x, v, tokens, columns).add(columns_first(map, state));
     call.add(coefficient);
     call.add(static_cast<int32_t>(slot_tokens(tokens.x)));
     map.add_inputs(call, tokens.stabiliser);
@@ -74,59 +74,88 @@ void psi_gradients(const Tokens& tokens, const Columns& columns, const at::Tenso
   }
 }
 
-/// dt [B, H, N, P] and, where sums are defined, a block's sums over segments: one pass.
-void tensor_core_gradient(const Tokens& tokens, const Columns& columns, const at::Tensor& state,
-                          const at::Tensor& dt, const at::Tensor& sums) {
-  KernelCall call = call_of(tokens, sums.defined() ? "grad_params" : "grad");
-  add_tokens(call, tokens, columns).add(wide_rows(tokens.map, state));
-  tokens.map.add_inputs(call, tokens.stabiliser);
-  call.add(dt);
-  if (sums.defined()) call.add(sums);
-  call.run();
-}
-
-/// [B, H, blocks, rows of the table, 2 kPsiChannels], or nothing where such sums are not for tensor
-/// cores.
-at::Tensor tensor_core_sums(const Tokens& tokens) {
-  const DeviceMap& map = tokens.map;
-  if (!tokens.storage.tensor_cores ||
-      !tensor_core_sums_fit(map.args(), map.size(), tokens.storage.dtype)) {
-    return {};
-  }
-  const int64_t step =
-      tensor::block_tokens(tensor::factor_parts(static_cast<int>(tokens.x.element_size())));
-  const int64_t blocks = (tokens.x.size(2) + step - 1) / step;
-  const int64_t rows = map.psi_inputs().sums_shape()[0];
-  return at::empty(shape(tokens.x, {blocks, rows, 2 * kPsiChannels}), tokens.floats());
-}
-
 void halide_gradient(const Tokens& tokens, const Columns& columns, const at::Tensor& state,
                      const at::Tensor& coefficient, const at::Tensor& dt) {
   KernelCall call = call_of(tokens, "grad");
-  add_tokens(call, tokens, columns).add(columns_first(state));
+  add_tokens(call, tokens, columns).add(columns_first(tokens.map, state));
   call.add(coefficient);
   tokens.map.add_inputs(call, tokens.stabiliser);
   call.add(dt);
   call.run();
 }
 
+/// One pass from dphi to dx, in the tokens' storage, and to what every block of tokens adds to the
+/// parameters' gradients.
+at::Tensor tensor_core_gradient(const Tokens& tokens, const Columns& columns,
+                                const at::Tensor& state, const at::Tensor& coefficient, bool params,
+                                MapGrads& grads) {
+  const DeviceMap& map = tokens.map;
+  const at::Tensor& x = tokens.x;
+  const bool sums = params && tensor_core_sums_fit(map.args());
+  const int64_t P = map.projections(), size = map.size(), products = P * (size + 1);
+  const int64_t rows = sums ? map.psi_inputs().sums_shape()[0] : 0;
+  const int64_t blocks = (x.size(2) + tensor::kGradTokens - 1) / tensor::kGradTokens;
+  const at::Tensor dx = at::empty_like(x);
+  const at::Tensor partial =
+      at::empty(shape(x, {blocks, products + rows * 2 * kPsiChannels}), tokens.floats());
+  if (!tokens.empty()) {
+    KernelCall call = call_of(tokens, sums ? "grad_params" : "grad");
+    add_tokens(call, tokens, columns).add(state);
+    call.add(static_cast<int32_t>(tensor::kGradTokens));
+    map.add_inputs(call, tokens.stabiliser);
+    call.add(dx);
+    call.add(at::empty({P > tensor::kProjections ? x.numel() : 1}, tokens.floats()));
+    call.add(partial);
+    call.run();
+  }
+  if (!params) return dx;
+  const at::Tensor totals = total(partial, {0, 1, 2});
+  const at::Tensor product = totals.narrow(0, 0, products).view({P, size + 1});
+  map.unpack_projection(product.narrow(1, 0, size), product.select(1, size), grads);
+  if (sums) {
+    map.psi_inputs().unpack_sums(totals.narrow(0, products, totals.size(0) - products), grads);
+  } else {
+    psi_gradients(tokens, columns, state, coefficient, grads);
+  }
+  return dx;
+}
+
 }  // namespace
+
+std::pair<at::Tensor, at::Tensor> row_products(const Tokens& tokens, const at::Tensor& o,
+                                               const at::Tensor& grad, const at::Tensor& den,
+                                               float add, float clamp) {
+  if (!tokens.storage.tensor_cores) {
+    const at::Tensor raw = den + add, inverse = tokens.weight / raw.clamp_min(clamp);
+    const at::Tensor s = (o * grad.narrow(3, 0, o.size(3))).sum(-1) * inverse;
+    return {inverse, s.neg().masked_fill(raw < clamp, 0.0)};
+  }
+  const at::Tensor inverse = at::empty_like(den), minus_s = at::empty_like(den);
+  if (!tokens.empty()) {
+    KernelCall call = call_of(tokens, "row_products");
+    call.add(tokens.weight);
+    call.add(padded_rows(o, tokens.map.size()));
+    call.add(grad);
+    call.add(den);
+    call.add(add);
+    call.add(finite_floor(clamp));
+    call.add(inverse);
+    call.add(minus_s);
+    call.run();
+  }
+  return {inverse, minus_s};
+}
 
 at::Tensor gradient(const Tokens& tokens, const Columns& columns, const at::Tensor& state,
                     const at::Tensor& coefficient, bool params, MapGrads& grads) {
+  if (tokens.storage.tensor_cores) {
+    return tensor_core_gradient(tokens, columns, state, coefficient, params, grads);
+  }
   const DeviceMap& map = tokens.map;
   const at::Tensor dt =
       at::empty(shape(tokens.x, {tokens.x.size(2), map.projections()}), tokens.floats());
-  const at::Tensor sums = params ? tensor_core_sums(tokens) : at::Tensor();
-  if (!tokens.empty()) {
-    tokens.storage.tensor_cores ? tensor_core_gradient(tokens, columns, state, dt, sums)
-                                : halide_gradient(tokens, columns, state, coefficient, dt);
-  }
-  if (sums.defined()) {
-    map.psi_inputs().unpack_sums(total(sums, {0, 1, 2}), grads);
-  } else if (params && map.psi()) {
-    psi_gradients(tokens, columns, state, coefficient, grads);
-  }
+  if (!tokens.empty()) halide_gradient(tokens, columns, state, coefficient, dt);
+  if (params && map.psi()) psi_gradients(tokens, columns, state, coefficient, grads);
   return map.elementwise() ? dt : project_back(tokens, dt, params, grads);
 }
 

@@ -28,21 +28,29 @@ struct Columns {
 /// x in that dtype with zeros up to `size` columns, base and rows 16-byte aligned.
 at::Tensor padded_rows(const at::Tensor& x, int64_t size, at::ScalarType dtype = at::kFloat);
 
-/// S [B, H, D, dv] and z [B, H, D] as one state [B, H, padded D, size + 1].
+/// A packed state of S [B, H, D, dv] and z [B, H, D]: [B, H, padded D, state_columns], z at column
+/// `size`, 0 everywhere else.
 at::Tensor pack_state(const DeviceMap& map, const at::Tensor& S, const at::Tensor& z);
 
 /// performer: the largest t of every token, [B, H, N]; -FLT_MAX where the weight is 0.
 at::Tensor token_maximum(const Tokens& tokens);
 
-/// sum_n phi(x_n) (x) [scale_n v_n, last_n]: [B, H, D, size + 1], float64.
-at::Tensor kv_state(const Tokens& tokens, const Columns& columns);
+/// sum_n phi(x_n) (x) [scale_n v_n, last_n] over every `group` heads: a packed state.
+at::Tensor kv_state(const Tokens& tokens, const Columns& columns, int64_t group);
 
-/// {w phi S / max(den + add, clamp), den}: [B, H, N, size], [B, H, N]. state: pack_state's.
+/// {w phi S / max(den + add, clamp), den}: [B, H, N, size], [B, H, N]. state: packed. type: of the
+/// first, float32 or on tensor cores the tokens' storage too.
 std::pair<at::Tensor, at::Tensor> apply_state(const Tokens& tokens, const at::Tensor& state,
-                                              float add, float clamp);
+                                              float add, float clamp, at::ScalarType type);
 
-/// dphi = state . columns + coefficient phi ([padded D], psi maps) back to dx [B, H, N, size] and,
-/// where wanted, the map's parameters.
+/// inverse = w / max(den + add, clamp) and -s = -(o . grad) inverse, 0 where the clamp holds, both
+/// [B, H, N]; o float32; grad in the tokens' storage, padded.
+std::pair<at::Tensor, at::Tensor> row_products(const Tokens& tokens, const at::Tensor& o,
+                                               const at::Tensor& grad, const at::Tensor& den,
+                                               float add, float clamp);
+
+/// dphi = packed state . columns + coefficient phi ([padded D], psi maps) back to dx [B, H, N,
+/// size] and, where wanted, the map's parameters.
 at::Tensor gradient(const Tokens& tokens, const Columns& columns, const at::Tensor& state,
                     const at::Tensor& coefficient, bool params, MapGrads& grads);
 

@@ -1,6 +1,6 @@
 #include "runtime/kernels/cuda/passes.h"
 
-#include "runtime/kernels/cuda/pass.h"
+#include "runtime/kernels/cuda/pass_calls.h"
 #include "runtime/kernels/cuda/row_passes.h"
 #include "runtime/kernels/cuda/tensor_cores.h"
 #include "runtime/kernels/layout.h"
@@ -25,13 +25,21 @@ bool is_inlined(const Problem& p) {
   return !p.causal && is_inlined(p.k_map, p.q.size(3), p.v.size(3));
 }
 
+bool is_same(const MapArgs& a, const MapArgs& b) {
+  const auto same = [&](at::Tensor MapArgs::*x) { return (a.*x).is_same(b.*x); };
+  return a.map == b.map && a.L == b.L && a.floor == b.floor && a.feature_eps == b.feature_eps &&
+         same(&MapArgs::proj) && same(&MapArgs::bias) && same(&MapArgs::knots) &&
+         same(&MapArgs::table) && same(&MapArgs::w1) && same(&MapArgs::b1) && same(&MapArgs::w2) &&
+         same(&MapArgs::b2);
+}
+
 /// Both sides of a problem, padded and packed. Stays where it is: q and k refer to the maps.
 struct Sides {
   Sides(const Backend& backend, const Problem& p)
       : size(built_size(p.q.size(3), p.v.size(3))),
         storage(storage_of(backend, p)),
         q_map(p.q_map, p.q.size(3), size),
-        k_map(p.k_map, p.q.size(3), size),
+        k_map(is_same(p.q_map, p.k_map) ? q_map : own_k_map.emplace(p.k_map, p.q.size(3), size)),
         q(backend, q_map, p.q, p.q_weight, storage),
         k(backend, k_map, p.k, p.k_weight, storage),
         v(padded_rows(p.v, k_map.size(), storage.dtype)) {
@@ -44,7 +52,9 @@ struct Sides {
 
   int64_t size;
   Storage storage;
-  DeviceMap q_map, k_map;
+  DeviceMap q_map;
+  std::optional<DeviceMap> own_k_map;  ///< where it is not q's
+  const DeviceMap& k_map;
   Tokens q, k;
   at::Tensor v;
 };
@@ -54,6 +64,7 @@ at::Tensor no_coefficient(const DeviceMap& map, const Tokens& like) {
 }
 
 at::Tensor like(const at::Tensor& x, const at::Tensor& padded) {
+  if (padded.sizes() == x.sizes() && padded.dtype() == x.dtype()) return padded;
   return at::empty_like(x).copy_(padded.narrow(3, 0, x.size(3)));
 }
 
@@ -69,14 +80,14 @@ at::Tensor output_of(const Problem& p, const at::Tensor& out) {
 Forward forward(const Backend& backend, const Problem& p) {
   if (!is_inlined(p)) return row_forward(backend, p);
   const Sides sides(backend, p);
-  const int64_t dv = p.v.size(3), normaliser = sides.k_map.size();
   const at::Tensor& w = sides.k.weight;
-  const at::Tensor state = kv_state(sides.k, {sides.v, w, w}).to(at::kFloat);
+  const at::Tensor state = kv_state(sides.k, {sides.v, w, w}, 1);
+  const at::Tensor rows = sides.k_map.true_features(state, 2);
   Forward result;
-  result.S = state.narrow(3, 0, dv).contiguous();
-  result.z = state.select(3, normaliser).contiguous();
-  const auto [out, den] = apply_state(sides.q, pack_state(sides.q_map, result.S, result.z),
-                                      p.denominator.add, p.denominator.clamp);
+  result.S = rows.narrow(3, 0, p.v.size(3)).contiguous();
+  result.z = rows.select(3, sides.k_map.size()).contiguous();
+  const auto [out, den] =
+      apply_state(sides.q, state, p.denominator.add, p.denominator.clamp, at::kFloat);
   result.o = output_of(p, out);
   result.den = den;
   return result;
@@ -86,30 +97,29 @@ Backward backward(const Backend& backend, const Problem& p, const Forward& saved
                   const at::Tensor& grad, const Wanted& wanted) {
   if (!is_inlined(p)) return row_backward(backend, p, saved, grad, wanted);
   const Sides sides(backend, p);
-  const int64_t Hk = p.k.size(1), dv = p.v.size(3), normaliser = sides.k_map.size();
-  const at::Tensor raw = saved.den + p.denominator.add;
-  const at::Tensor inverse = sides.q.weight / raw.clamp_min(p.denominator.clamp);
-  const at::Tensor s =
-      ((saved.o * grad).sum(-1) * inverse).masked_fill(raw < p.denominator.clamp, 0.0);
-  const Columns q_columns{padded_rows(grad, normaliser, sides.storage.dtype), inverse, -s};
   Backward result;
+  if (wanted.q_weight) {
+    result.q_weight = query_weight_gradient(p, saved, grad);
+  }
+  const bool of_keys = wanted.k || wanted.v || wanted.k_weight || wanted.params;
+  if (!(wanted.q || of_keys)) {
+    return result;
+  }
+  const at::Tensor rows = padded_rows(grad, sides.k_map.size(), sides.storage.dtype);
+  const auto [inverse, minus_s] =
+      row_products(sides.q, saved.o, rows, saved.den, p.denominator.add, p.denominator.clamp);
+  const Columns q_columns{rows, inverse, minus_s};
   if (wanted.q || wanted.params) {
     const at::Tensor dq =
         gradient(sides.q, q_columns, pack_state(sides.q_map, saved.S, saved.z),
                  no_coefficient(sides.q_map, sides.q), wanted.params, result.q_map);
     result.q = wanted.q ? like(p.q, dq) : at::Tensor();
   }
-  if (wanted.q_weight) {
-    result.q_weight = query_weight_gradient(p, saved, grad);
-  }
-  if (!(wanted.k || wanted.v || wanted.k_weight || wanted.params)) {
+  if (!of_keys) {
     return result;
   }
   // R and -u of a key head: summed over the query heads of its group.
-  const at::Tensor dstate =
-      kv_state(sides.q, q_columns).unflatten(1, {Hk, p.q.size(1) / Hk}).sum(2).to(at::kFloat);
-  const at::Tensor state =
-      pack_state(sides.k_map, dstate.narrow(3, 0, dv), dstate.select(3, normaliser));
+  const at::Tensor state = kv_state(sides.q, q_columns, p.q.size(1) / p.k.size(1));
   if (wanted.k || wanted.params) {
     const at::Tensor& w = sides.k.weight;
     const at::Tensor dk =
@@ -118,10 +128,10 @@ Backward backward(const Backend& backend, const Problem& p, const Forward& saved
     result.k = wanted.k ? like(p.k, dk) : at::Tensor();
   }
   if (wanted.v || wanted.k_weight) {  // denominator 1: w phi R and -w phi u
-    const auto [product, rest] = apply_state(sides.k, state, kLowest, 1.0f);
+    const auto [product, rest] = apply_state(sides.k, state, kLowest, 1.0f, sides.storage.dtype);
     result.v = wanted.v ? like(p.v, product) : at::Tensor();
     if (wanted.k_weight) {
-      result.k_weight = key_weight_gradient(p, (sides.v * product).sum(-1) + rest);
+      result.k_weight = key_weight_gradient(p, (sides.v.to(at::kFloat) * product).sum(-1) + rest);
     }
   }
   return result;
@@ -142,7 +152,7 @@ std::pair<at::Tensor, MapGrads> power_grad(const Backend& backend, const at::Ten
   const auto options = tokens.x.options();
   const at::Tensor none = at::zeros({}, options).expand_as(tokens.weight);
   const at::Tensor state =
-      at::zeros({x.size(0), x.size(1), map.features(), map.size() + 1}, options);
+      at::zeros({x.size(0), x.size(1), map.features(), state_columns(map)}, options);
   const at::Tensor features = coefficient.to(at::kFloat).repeat({map.true_projections()});
   MapGrads grads;
   const at::Tensor dx = gradient(tokens, {tokens.x, none, none}, state,

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
@@ -15,9 +14,6 @@
 namespace luna::kernels::cuda {
 namespace {
 
-/// Shared memory that a block may ask for on every device of capability 8.0 or more.
-constexpr int64_t kSharedBytes = 99 * 1024;
-
 constexpr int64_t kMostBatches = 65535;  ///< the launch grid's z
 
 int parts_of(at::ScalarType type) {
@@ -28,16 +24,11 @@ int64_t table_rows(const MapArgs& map) {
   return ChannelGroups(map.L, kPsiChannels).count * (map.knots.numel() + 1);
 }
 
-int64_t table_bytes(const MapArgs& map) {
+bool fits(const MapArgs& map, int64_t size, int parts) {
   int halvings = 0;
   while ((int64_t{1} << halvings) <= map.knots.numel()) halvings++;
-  return tensor::table_bytes(halvings, table_rows(map));
-}
-
-bool fits(const MapArgs& map, int64_t size, int parts) {
-  const int rest = std::max(tensor::apply_bytes(static_cast<int>(size), parts),
-                            tensor::grad_bytes(static_cast<int>(size), parts));
-  return rest + table_bytes(map) <= kSharedBytes;
+  return tensor::table_fits(tensor::apply_bytes(static_cast<int>(size), parts), halvings,
+                            table_rows(map), 1);
 }
 
 /// Why not, or "".
@@ -52,7 +43,7 @@ std::string obstacle(const Backend& backend, const Problem& p) {
     }
   }
   if (p.q.size(0) > kMostBatches) return "the batch is beyond the launch grid's z";
-  for (const char* pass : {"kv_state", "apply_state", "grad", "grad_params"}) {
+  for (const char* pass : {"kv_state", "apply_state", "row_products", "grad", "grad_params"}) {
     const std::string name =
         fmt::format("{}_pwl8_{}{}{}", pass, size, Storage{type, true}.suffix(), backend.suffix);
     if (!backend.find(name, p.q.device())) return name + " is not built";
@@ -71,11 +62,7 @@ void say_once(const std::string& text) {
 
 }  // namespace
 
-bool tensor_core_sums_fit(const MapArgs& map, int64_t size, at::ScalarType dtype) {
-  return tensor::grad_bytes(static_cast<int>(size), parts_of(dtype)) + table_bytes(map) +
-             tensor::sums_bytes(table_rows(map)) <=
-         kSharedBytes;
-}
+bool tensor_core_sums_fit(const MapArgs& map) { return table_rows(map) <= tensor::kMostSumRows; }
 
 const char* Storage::suffix() const {
   if (!tensor_cores) return "";

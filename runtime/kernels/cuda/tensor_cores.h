@@ -23,8 +23,8 @@ struct Storage {
 /// LUNA_VERBOSE=1 in the environment it says on stderr which, once for each answer.
 Storage storage_of(const Backend& backend, const Problem& problem);
 
-/// Whether the sums over a table's segments fit beside the rest too: those that do not are
+/// Whether the sums over a table's segments fit in registers: those that do not are
 /// Halide's.
-bool tensor_core_sums_fit(const MapArgs& map, int64_t size, at::ScalarType dtype);
+bool tensor_core_sums_fit(const MapArgs& map);
 
 }  // namespace luna::kernels::cuda

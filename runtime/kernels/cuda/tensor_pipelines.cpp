@@ -1,11 +1,7 @@
 // The tensor-core kernels of generators/attention/tensor as pipelines: the arguments of the batched
 // pwl passes (generators/attention/batch), with x and v in the storage of the name.
-#include <HalideRuntime.h>
-
-#include <type_traits>
-
 #include "generators/attention/tensor/arguments.h"
-#include "runtime/halide/cuda_driver.h"
+#include "runtime/kernels/cuda/argument_reader.h"
 
 namespace luna::tensor {
 namespace {
@@ -15,35 +11,16 @@ struct Kernel {
   int size, parts;  ///< of heads; of factors (arguments.h)
 };
 
-/// Arguments in declaration order.
-class Reader {
+class Reader : public kernels::cuda::ArgumentReader {
  public:
-  explicit Reader(void** arguments) : next_(arguments) {}
+  using ArgumentReader::ArgumentReader;
 
-  template <typename Value>
-  Value value() {
-    return *static_cast<Value*>(*next_++);
-  }
-  const halide::CudaPlace& place() { return *value<const halide::CudaPlace*>(); }
-  const halide_buffer_t& buffer() { return *static_cast<const halide_buffer_t*>(*next_++); }
-  template <typename Data>
-  Data* data() {
-    return data_of<Data>(buffer());
-  }
   /// (n, h, b) or (j, n, h, b).
   Tokens tokens() { return tokens_of(buffer()); }
-
-  template <typename Data>
-  static Data* data_of(const halide_buffer_t& of) {
-    return reinterpret_cast<Data*>(of.device);
-  }
   static Tokens tokens_of(const halide_buffer_t& of) {
     const halide_dimension_t* const last = of.dim + of.dimensions;
     return {data_of<const void>(of), last[-1].stride, last[-2].stride, last[-3].stride};
   }
-
- private:
-  void** next_;
 };
 
 /// What the map of a problem reads, as PsiInputs and DeviceMap add it.
@@ -73,22 +50,25 @@ Problem problem_of(const halide_buffer_t& x) {
   return side;
 }
 
-int table_of(const Map& map) { return static_cast<int>(table_bytes(map.halvings, map.rows)); }
+/// A grid of (blocks, heads, batch), of x (j, n, h, b).
+int launch(const halide::CudaPlace& place, const Kernel& kernel, void* a, int64_t blocks,
+           const halide_buffer_t& x, int warps, int64_t shared) {
+  const auto count = [](int64_t n) { return static_cast<unsigned>(n); };
+  return halide::launch(place, {kernel.module, kernel.name, count(blocks), count(x.dim[2].extent),
+                                count(x.dim[3].extent), count(warps * kWarp), count(shared), a});
+}
 
-/// A grid of (blocks, heads, batch).
+/// With that much shared memory beside the table, whose rows lie there in up to `copies`.
 template <typename Arguments>
-int launch(const halide::CudaPlace& place, const Kernel& kernel, Arguments& a, int blocks,
-           const halide_buffer_t& x, int warps, int shared) {
-  const auto count = [](int n) { return static_cast<unsigned>(n); };
-  return halide::launch(place, {kernel.module, kernel.name, count(blocks), count(a.side.heads),
-                                count(x.dim[3].extent), count(warps * kWarp),
-                                count(shared + table_of(a.side.map)), &a});
+int launch(const halide::CudaPlace& place, const Kernel& kernel, Arguments& a, int64_t blocks,
+           const halide_buffer_t& x, int warps, int shared, int copies) {
+  Map& map = a.side.map;
+  map.copies = table_copies(shared, map.halvings, map.rows, copies);
+  return launch(place, kernel, &a, blocks, x, warps,
+                shared + table_bytes(map.halvings, map.rows, map.copies));
 }
 
-int token_blocks(const Problem& side, int parts) {
-  const int64_t step = block_tokens(parts);
-  return static_cast<int>((side.tokens + step - 1) / step);
-}
+int64_t blocks_of(int64_t tokens, int64_t step) { return (tokens + step - 1) / step; }
 
 int kv_state(void** arguments, const Kernel& kernel) {
   Reader in(arguments);
@@ -107,7 +87,7 @@ int kv_state(void** arguments, const Kernel& kernel) {
   a.width = partial.dim[0].extent;
   a.slots = partial.dim[2].extent;
   return launch(place, kernel, a, a.side.map.groups * a.slots, x, kStateWarps,
-                state_bytes(kernel.size, kernel.parts, kernel.parts));
+                state_bytes(kernel.size, kernel.parts, kernel.parts), 4);
 }
 
 int apply_state(void** arguments, const Kernel& kernel) {
@@ -125,13 +105,32 @@ int apply_state(void** arguments, const Kernel& kernel) {
   a.add = in.value<float>();
   a.clamp = in.value<float>();
   a.side.map = read_map(in);
-  a.out = in.tokens();
+  const halide_buffer_t& out = in.buffer();
+  a.out = Reader::tokens_of(out);
+  a.wide = out.type.bits == 32;
   a.den = in.tokens();
-  return launch(place, kernel, a, token_blocks(a.side, kernel.parts), x, kTokenWarps,
-                apply_bytes(kernel.size, kernel.parts));
+  return launch(place, kernel, a, blocks_of(a.side.tokens, block_tokens(kernel.parts)), x,
+                kTokenWarps, apply_bytes(kernel.size, kernel.parts), 2);
 }
 
-int grad_of(void** arguments, const Kernel& kernel, bool sums) {
+int row_products(void** arguments, const Kernel& kernel) {
+  Reader in(arguments);
+  const halide::CudaPlace& place = in.place();
+  RowArguments a{};
+  a.weight = in.tokens();
+  const halide_buffer_t& o = in.buffer();
+  a.o = Reader::tokens_of(o);
+  a.tokens = o.dim[1].extent;
+  a.grad = in.tokens();
+  a.den = in.tokens();
+  a.add = in.value<float>();
+  a.clamp = in.value<float>();
+  a.inverse = in.tokens();
+  a.minus_s = in.tokens();
+  return launch(place, kernel, &a, blocks_of(a.tokens, kRowTokens), o, kTokenWarps, 0);
+}
+
+int grad(void** arguments, const Kernel& kernel) {
   Reader in(arguments);
   const halide::CudaPlace& place = in.place();
   const halide_buffer_t& x = in.buffer();
@@ -146,18 +145,18 @@ int grad_of(void** arguments, const Kernel& kernel, bool sums) {
   a.width = state.dim[0].extent;
   a.key_heads = state.dim[2].extent;
   a.group = a.side.heads / a.key_heads;
+  a.block_tokens = in.value<int32_t>();
   a.side.map = read_map(in);
-  a.dt = in.data<float>();
-  a.sums = sums ? in.data<float>() : nullptr;
-  const int64_t shared =
-      grad_bytes(kernel.size, kernel.parts) + (sums ? sums_bytes(a.side.map.rows) : 0);
-  return launch(place, kernel, a, token_blocks(a.side, kernel.parts), x, kTokenWarps,
-                static_cast<int>(shared));
+  a.dx = in.tokens();
+  a.carry = in.data<float>();
+  const halide_buffer_t& partial = in.buffer();
+  a.partial = Reader::data_of<float>(partial);
+  a.blocks = partial.dim[1].extent;
+  return launch(place, kernel, a, a.blocks, x, kGradWarps, grad_bytes(kernel.size, kernel.parts),
+                4);
 }
 
-int grad(void** arguments, const Kernel& kernel) { return grad_of(arguments, kernel, false); }
-
-int grad_params(void** arguments, const Kernel& kernel) { return grad_of(arguments, kernel, true); }
+int grad_params(void** arguments, const Kernel& kernel) { return grad(arguments, kernel); }
 
 }  // namespace
 }  // namespace luna::tensor
@@ -178,5 +177,6 @@ int grad_params(void** arguments, const Kernel& kernel) { return grad_of(argumen
   LUNA_TENSOR(pass, 64, f32, 4)
 LUNA_TENSOR_PASS(kv_state)
 LUNA_TENSOR_PASS(apply_state)
+LUNA_TENSOR_PASS(row_products)
 LUNA_TENSOR_PASS(grad)
 LUNA_TENSOR_PASS(grad_params)

@@ -24,6 +24,9 @@ const Finders& convert_finders();
 /// setp without its further predicate and second destination: p = a cmp b.
 Alu find_comparison(Opcode& opcode);
 
+/// set.eq.f16x2.f16x2: of each half 1 in float16 where they are equal, else 0.
+Alu find_pair_comparison(Opcode& opcode);
+
 /// Runs `inner` under the rounding of the instruction.
 void run_rounded(std::byte* file, const Instruction& in, uint32_t mask);
 /// p|q = (inner) mode c: operands p, a, b, c, q.

@@ -88,6 +88,18 @@ Alu compare_floats(std::optional<Type> type, bool flushed) {
   });
 }
 
+struct EqualHalves {
+  static bool equal(uint32_t a, uint32_t b) {
+    constexpr uint32_t kMagnitude = 0x7fff, kInfinity = 0x7c00;
+    const bool nan = (a & kMagnitude) > kInfinity || (b & kMagnitude) > kInfinity;
+    return !nan && (a == b || ((a | b) & kMagnitude) == 0);
+  }
+  uint32_t operator()(uint32_t a, uint32_t b) const {
+    constexpr uint32_t kOne = 0x3c00;
+    return (equal(a & 0xffff, b & 0xffff) ? kOne : 0) | (equal(a >> 16, b >> 16) ? kOne << 16 : 0);
+  }
+};
+
 struct Comparison {
   const char* name;
   Alu (*find)(std::optional<Type> type, bool flushed);
@@ -143,6 +155,11 @@ Alu find_comparison(Opcode& opcode) {
   if (!type) return {};
   return is_float(*type) ? find_in(kFloatComparisons, opcode, *type)
                          : find_in(kIntegerComparisons, opcode, *type);
+}
+
+Alu find_pair_comparison(Opcode& opcode) {
+  const bool known = opcode.take("f16x2") && opcode.take("f16x2") && opcode.take("eq");
+  return known ? make_alu<EqualHalves, uint32_t, uint32_t, uint32_t>(Work::kFloat) : Alu{};
 }
 
 void run_combined(std::byte* file, const Instruction& in, uint32_t mask) {

@@ -60,6 +60,7 @@ class Decoder {
   bool decode_matrix(Opcode& opcode);
   bool decode_matrix_load(Opcode& opcode);
   bool decode_matrix_multiply(Opcode& opcode);
+  bool decode_matrix_move(Opcode& opcode);
   bool decode_memory(Opcode& opcode);
   bool decode_atomic(Opcode& opcode);
   void memory_address(const Operand& operand, Opcode& opcode);

@@ -93,6 +93,13 @@ bool Decoder::decode_packed_move(const std::string& text) {
 bool Decoder::decode_compare(Opcode& opcode) {
   const bool set = opcode.name() == "set";
   if (!set && opcode.name() != "setp") return false;
+  if (set) {
+    const Alu pairs = find_pair_comparison(opcode);
+    if (pairs.run && opcode.empty()) {
+      use(pairs);
+      return true;
+    }
+  }
   const std::optional<Type> result = set ? opcode.take_type() : Type::kPredicate;
   const std::string mode = opcode.take_one_of({"and", "or", "xor"});
   const Alu alu = find_comparison(opcode);

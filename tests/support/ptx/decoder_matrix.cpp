@@ -1,4 +1,4 @@
-// What tensor cores need: ldmatrix and mma, by whole warps.
+// What tensor cores need: ldmatrix, movmatrix and mma, by whole warps.
 #include <algorithm>
 
 #include "tests/support/ptx/decoder.h"
@@ -6,11 +6,13 @@
 namespace luna::test::ptx {
 
 bool Decoder::decode_matrix(Opcode& opcode) {
-  const bool load = opcode.name() == "ldmatrix";
-  if (!load && opcode.name() != "mma") return false;
+  const bool load = opcode.name() == "ldmatrix", move = opcode.name() == "movmatrix";
+  if (!load && !move && opcode.name() != "mma") return false;
   if (!opcode.take("sync") || !opcode.take("aligned")) return opcode.reject();
   in_.operand[5] = constant(kAllLanes, Slot::k32);
-  return load ? decode_matrix_load(opcode) : decode_matrix_multiply(opcode);
+  return load   ? decode_matrix_load(opcode)
+         : move ? decode_matrix_move(opcode)
+                : decode_matrix_multiply(opcode);
 }
 
 /// ldmatrix.sync.aligned.m8n8.x1/x2/x4{.trans}.shared.b16 {d, ...}, [address].
@@ -28,6 +30,16 @@ bool Decoder::decode_matrix_load(Opcode& opcode) {
   if (words.size() != in_.elements) fail(std::to_string(words.size()) + " registers");
   for (size_t i = 0; i < words.size(); i++) in_.operand[1 + i] = destination(words[i], Slot::k32);
   kernel_.granule = std::min<size_t>(kernel_.granule, 16);
+  return true;
+}
+
+/// movmatrix.sync.aligned.m8n8.trans.b16 d, a.
+bool Decoder::decode_matrix_move(Opcode& opcode) {
+  expect_operands(2, 2);
+  in_.kind = Kind::kMatrixMove;
+  if (!opcode.take("m8n8") || !opcode.take("trans") || !opcode.take("b16")) return opcode.reject();
+  in_.operand[0] = destination(operands_[0].word, Slot::k32);
+  in_.operand[1] = source(operands_[1].word, Slot::k32);
   return true;
 }
 

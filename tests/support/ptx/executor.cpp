@@ -144,7 +144,8 @@ bool Executor::together(Warp& warp, const Instruction& in, uint32_t mask, uint32
     if (group & ~named) {
       throw Fault{kLaunchFailed, __builtin_ctz(group & ~named), "its mask leaves out its own lane"};
     }
-    const bool matrix = in.kind == Kind::kMatrixLoad || in.kind == Kind::kMatrixMultiply;
+    const bool matrix = in.kind == Kind::kMatrixLoad || in.kind == Kind::kMatrixMultiply ||
+                        in.kind == Kind::kMatrixMove;
     if (matrix && named != kAllLanes) throw Fault{kLaunchFailed, first, "its warp is not whole"};
     if (group != named) {
       warp.move(warp.active, pc + 1);
@@ -162,6 +163,7 @@ bool Executor::together(Warp& warp, const Instruction& in, uint32_t mask, uint32
     if (in.kind == Kind::kMatch) match(warp.file(), in, group);
     if (in.kind == Kind::kMatrixLoad) memory_.load_matrix(in, warp);
     if (in.kind == Kind::kMatrixMultiply) multiply_matrices(warp.file(), in);
+    if (in.kind == Kind::kMatrixMove) transpose_matrix(warp.file(), in);
     rest &= ~group;
   }
   if (in.kind == Kind::kWarpBarrier) memory_.shared().warp_barrier(warp.thread(0) / kLanes);

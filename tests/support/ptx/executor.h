@@ -46,5 +46,6 @@ void vote(std::byte* file, const Instruction& in, uint32_t lanes);
 void reduce(std::byte* file, const Instruction& in, uint32_t lanes);
 void match(std::byte* file, const Instruction& in, uint32_t lanes);
 void multiply_matrices(std::byte* file, const Instruction& in);
+void transpose_matrix(std::byte* file, const Instruction& in);
 
 }  // namespace luna::test::ptx

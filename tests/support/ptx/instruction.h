@@ -30,6 +30,7 @@ enum class Kind : uint8_t {
   kMatch,
   kMatrixLoad,
   kMatrixMultiply,
+  kMatrixMove,
   kActiveMask,
   kBranch,
   kBarrier,

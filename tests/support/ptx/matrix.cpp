@@ -50,6 +50,19 @@ void multiply_matrices(std::byte* file, const Instruction& in) {
   }
 }
 
+/// Lane 4 g + t has elements 2 t, 2 t + 1 of row g, and gets those of column g.
+void transpose_matrix(std::byte* file, const Instruction& in) {
+  uint32_t rows[8][4];
+  for (int lane = 0; lane < kLanes; lane++) {
+    rows[lane / 4][lane % 4] = read<uint32_t>(file + in.operand[1], lane);
+  }
+  for (int lane = 0; lane < kLanes; lane++) {
+    const int g = lane / 4, t = lane % 4;
+    const auto element = [&](int row) { return rows[row][g / 2] >> (16 * (g % 2)) & 0xffff; };
+    write(file + in.operand[0], lane, element(2 * t) | element(2 * t + 1) << 16);
+  }
+}
+
 /// Lane 8 i + r has the address of row r of matrix i, 8 elements of 16 bits. Of each matrix lane
 /// 4 g + t gets elements 2 t, 2 t + 1 of row g; transposed: of column g.
 void Memory::load_matrix(const Instruction& in, Warp& warp) {
