@@ -64,10 +64,11 @@ selftest: build ## every map and mode against float64 on DEVICE (cpu, cuda), in 
 autotune: build ## find the fastest schedules of DEVICE in BUDGET=10 minutes, for the next build (goes on where it stopped)
 	@$(LUNA) autotune --device $(DEVICE) --minutes $(BUDGET) --jobs $(JOBS)
 
-bench-peers: build ## the same against torch.compile and flash-linear-attention, from Python (MINUTES=30)
+bench-peers: PEERS = results/$(TIER)/bench-peers$(if $(filter cuda,$(DEVICE)),-cuda)
+bench-peers: build ## the same against torch.compile and flash-linear-attention, from Python (MINUTES=30; DEVICE=cuda)
 	@.venv/bin/python experiments/bench/peers.py --luna $(LUNA) --library $(BUILD)/libluna.so \
-	  --out results/$(TIER)/bench-peers.json --minutes $(MINUTES) && \
-	$(LUNA) table results/$(TIER)/bench-peers.json | tee results/$(TIER)/bench-peers.md
+	  --device $(DEVICE) --out $(PEERS).json --minutes $(MINUTES) && \
+	$(LUNA) table $(PEERS).json | tee $(PEERS).md
 
 data: build ## make and verify the data sets of TIER
 	@$(LUNA) data make --tier $(TIER) && $(LUNA) data verify --tier $(TIER)

@@ -1,16 +1,17 @@
-# luna_tensor_kernel(TARGET NAME SOURCE STORAGE SIZE [-D...]): a tensor-core kernel in CUDA C++ for one type of x and v and one
-# head size, compiled by nvcc to PTX for capability 8.0 and embedded in TARGET as `extern const char luna_ptx_NAME[]`;
-# the path of the PTX goes to the global property LUNA_TENSOR_PTX. Without nvcc none is built, and Halide's pipelines do
-# all the work.
+# luna_cuda_kernel(TARGET NAME SOURCE [-D...]): a kernel in CUDA C++, compiled by nvcc to PTX for capability 8.0 and
+# embedded in TARGET as `extern const char luna_ptx_NAME[]`; the path of the PTX goes to the global property
+# LUNA_TENSOR_PTX. Without nvcc none is built, and Halide's pipelines and the host do all the work.
+# luna_tensor_kernel(TARGET NAME SOURCE STORAGE SIZE [-D...]): one on tensor cores, for one type of x and v and one head
+# size.
 find_program(LUNA_NVCC nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
 set_property(GLOBAL PROPERTY LUNA_TENSOR_PTX "")
 if(LUNA_NVCC)
-  message(STATUS "Tensor-core kernels: ${LUNA_NVCC}")
+  message(STATUS "Kernels in CUDA C++: ${LUNA_NVCC}")
 else()
-  message(STATUS "Tensor-core kernels: left out, no nvcc on PATH, in $CUDA_HOME/bin or in /usr/local/cuda/bin")
+  message(STATUS "Kernels in CUDA C++: left out, no nvcc on PATH, in $CUDA_HOME/bin or in /usr/local/cuda/bin")
 endif()
 
-function(luna_tensor_kernel target name source storage size)
+function(luna_cuda_kernel target name source)
   set(ptx "${CMAKE_CURRENT_BINARY_DIR}/${name}.ptx")
   set(embedded "${CMAKE_CURRENT_BINARY_DIR}/${name}.cpp")
   get_filename_component(folder "${source}" DIRECTORY)
@@ -19,7 +20,7 @@ function(luna_tensor_kernel target name source storage size)
   add_custom_command(
     OUTPUT "${ptx}" "${embedded}"
     COMMAND "${LUNA_NVCC}" -ptx -arch=compute_80 -std=c++17 -O3 --expt-relaxed-constexpr "-I${CMAKE_SOURCE_DIR}"
-            -DLUNA_KERNEL=${name} -DLUNA_STORAGE=${storage} -DLUNA_SIZE=${size} ${ARGN}
+            -DLUNA_KERNEL=${name} ${ARGN}
             "${CMAKE_CURRENT_SOURCE_DIR}/${source}" -o "${ptx}"
     COMMAND "${CMAKE_COMMAND}" "-DPTX=${ptx}" "-DEMBEDDED=${embedded}" -DNAME=luna_ptx_${name}
             -P "${CMAKE_SOURCE_DIR}/cmake/embed_ptx.cmake"
@@ -27,4 +28,8 @@ function(luna_tensor_kernel target name source storage size)
     COMMENT "Compiling ${name} to PTX" VERBATIM)
   target_sources(${target} PRIVATE "${embedded}")
   set_property(GLOBAL APPEND PROPERTY LUNA_TENSOR_PTX "${ptx}")
+endfunction()
+
+function(luna_tensor_kernel target name source storage size)
+  luna_cuda_kernel(${target} ${name} ${source} -DLUNA_STORAGE=${storage} -DLUNA_SIZE=${size} ${ARGN})
 endfunction()

@@ -104,6 +104,11 @@ TORCH_LIBRARY(luna, library) {
   library.def(backward.c_str());
 }
 
+/// Under torch.vmap it is its own formula, operator by operator.
+TORCH_LIBRARY_IMPL(luna, FuncTorchBatchedDecomposition, library) {
+  library.impl("reference_attention", &reference);
+}
+
 TORCH_LIBRARY_IMPL(luna, CPU, library) { register_kernels(library); }
 
 TORCH_LIBRARY_IMPL(luna, AutocastCPU, library) { register_autocast(library); }

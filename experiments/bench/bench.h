@@ -19,7 +19,7 @@ namespace luna::bench {
 struct BenchOptions {
   std::vector<Size> sizes;
   std::vector<int> threads = {1};
-  double seconds = 60;  ///< time for all sizes and thread counts together
+  double seconds = 60;  ///< time for everything together; see run_bench()
 };
 
 /// capture_environment() without "threads", of which every size has its own, with "load_before".
@@ -32,8 +32,9 @@ const std::vector<Size>& standard_sizes();
 /// this libluna.so.
 bool is_current(const nlohmann::json& result, const BenchOptions& options);
 
-/// Runs the gate and the timing; `say` gets one line a step. Throws std::runtime_error naming the
-/// operator when the gate fails: then nothing is timed. Changes torch's number of threads.
+/// Runs the gate and the timing; `say` gets one line a step, first how long it takes at the least:
+/// the gate and a few calls of everything, whatever the budget. Throws std::runtime_error naming
+/// the operator when the gate fails: then nothing is timed. Changes torch's number of threads.
 nlohmann::json run_bench(const BenchOptions& options,
                          const std::function<void(const std::string&)>& say);
 

@@ -6,13 +6,15 @@
 namespace luna::bench {
 namespace {
 
-constexpr int64_t kFewest = 5, kMost = 30;  // samples a row
+constexpr int64_t kMost = 30;  // samples a row
 
 double weight(const Group& group) {
   return static_cast<double>(group.rows.size()) * std::pow(static_cast<double>(group.size.N), 0.25);
 }
 
 }  // namespace
+
+double gate_seconds(size_t checks) { return 0.15 * static_cast<double>(checks); }
 
 double share_of(const Group& group, const std::vector<Group>& left, double seconds) {
   double all = 0;
@@ -21,9 +23,9 @@ double share_of(const Group& group, const std::vector<Group>& left, double secon
 }
 
 int64_t repetitions_for(double seconds, double round_s) {
-  if (!(round_s > 0) || seconds <= 0) return kFewest;
-  return static_cast<int64_t>(
-      std::clamp(seconds / round_s, static_cast<double>(kFewest), static_cast<double>(kMost)));
+  if (!(round_s > 0) || seconds <= 0) return kFewestSamples;
+  return static_cast<int64_t>(std::clamp(seconds / round_s, static_cast<double>(kFewestSamples),
+                                         static_cast<double>(kMost)));
 }
 
 }  // namespace luna::bench

@@ -5,6 +5,12 @@
 
 namespace luna::bench {
 
+constexpr int64_t kFewestSamples = 5;  ///< of a row of a full benchmark
+
+/// Seconds that a gate of so many operators and modes takes, for what is said before it: some 0.15
+/// each, measured on one core of an AMD EPYC (Zen 4).
+double gate_seconds(size_t checks);
+
 /// What remains of a budget, shared among groups by weight: rows * N^(1/4), so that large sizes get
 /// more and small ones enough.
 double share_of(const Group& group, const std::vector<Group>& left, double seconds);

@@ -4,160 +4,251 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <random>
+#include <set>
 #include <stdexcept>
 
+#include "experiments/bench/admission.h"
 #include "experiments/bench/bench.h"
+#include "experiments/bench/budget.h"
 #include "experiments/bench/clock.h"
-#include "experiments/bench/event_timer.h"
+#include "experiments/bench/cuda_admission.h"
 #include "experiments/bench/gate.h"
-#include "experiments/bench/gpu_state.h"
-#include "experiments/bench/sweep.h"
 #include "experiments/bench/work.h"
-#include "reports/bench/samples.h"
 #include "runtime/io/atomic_file.h"
 
 namespace luna::bench {
 namespace {
 
 using nlohmann::json;
+using Say = std::function<void(const std::string&)>;
 
 constexpr uint64_t kSeed = 1;
-constexpr int kFewest = 10;  // samples a row
-constexpr double kMostSpread = 0.05;
-const c10::Device kGpu(c10::kCUDA, 0);
 constexpr const char* kMethod =
-    "One process, all operators of a size in one random order, anew in every round. A sample is "
+    "One process, all operators of a size, causal or not, in one random order, anew in every "
+    "round, float32 and bfloat16 (states of decoding in float32), on the same q, k, v. A sample is "
     "one call between two CUDA events on its stream; 256 MiB are written before it, so that "
     "nothing of its inputs is in the L2 cache. Forward is without gradients; forward + backward "
-    "gives gradients to q, k, v and every parameter of the map; a decoding step takes "
-    "one token into every state.";
+    "gives gradients to q, k, v and every parameter of the map; a decoding step takes one token "
+    "into every state. Roofline: the longer of operations by what torch's matmul does in the "
+    "dtype, float32 without TF32, and bytes by the bandwidth of a copy, as modelled for each "
+    "operator in experiments/bench/work.h. The gate is in float32.";
+
+std::string first_line(const c10::Error& error) {
+  const std::string text = error.what_without_backtrace();
+  return text.substr(0, text.find('\n'));
+}
 
 /// A row and the call that it times.
 struct Task {
-  reports::BenchRow facts;
+  SweepRow row;
   std::function<void()> run;
+  double seconds;  ///< of a first call
 };
 
-Task task_of(const Operator& op, const Size& size, Pass pass, at::ScalarType dtype) {
-  const Inputs leaves = draw_inputs(op, size, kSeed).want_gradients().on(kGpu, dtype);
-  Task task;
-  task.facts.name = op.name + (dtype == at::kFloat ? "" : "_bf16");
-  task.facts.label = op.label + (dtype == at::kFloat ? "" : ", bfloat16");
-  task.facts.map = op.map;
-  task.facts.kind = op.kind == OperatorKind::kFused ? "fused" : "peer";
-  task.facts.B = size.B, task.facts.H = size.H, task.facts.N = size.N, task.facts.d = size.d;
-  task.facts.D = features_of(op, leaves);
-  task.facts.threads = 1;
-  task.facts.causal = op.decodes;
-  task.facts.pass = name_of(pass);
-  task.run = pass_task(op, leaves, at::ones_like(leaves.q), pass);
-  return task;
-}
+/// q, k, v of a group in either dtype, shared by its operators.
+struct Tokens {
+  Inputs inputs;
+  at::Tensor upstream;
+};
 
-/// Every operator that takes the size, dtype and pass on this device, after one call each: kernels
-/// are loaded and memory is there. The others in left_out.
-std::vector<Task> tasks_of(const Size& size, json& left_out) {
-  std::vector<Task> tasks;
-  for (const Operator& op : operators_at(size)) {
-    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-      for (const Pass pass : passes_of(op)) {
-        Task task = task_of(op, size, pass, dtype);
-        try {
-          task.run();
-          tasks.push_back(std::move(task));
-        } catch (const c10::Error& error) {
-          const std::string text = error.what_without_backtrace();
-          left_out.push_back(
-              {{"row", task.facts.key()}, {"reason", text.substr(0, text.find('\n'))}});
-        }
+class CudaRun {
+ public:
+  CudaRun(const CudaBenchOptions& options, const Accelerator& on, Say say)
+      : options_(options),
+        on_(on),
+        say_(std::move(say)),
+        limits_{options.call_seconds, on.memory_bytes / 4},
+        groups_(sweep_groups(options.sizes, {1}, options.filter, c10::kCUDA)) {}
+
+  void run() {
+    const GpuState before = on_.state();
+    refuse(busy_gpu(before));
+    file_ = {{"schema", 1},
+             {"kind", "rows"},
+             {"method", kMethod},
+             {"environment", bench_environment()},
+             {"options", {{"seconds", options_.seconds}, {"call_seconds", options_.call_seconds}}},
+             {"ceilings", json::array()},
+             {"gate", json::array()},
+             {"left_out", json::array()}};
+    gate();
+    measure();
+    const double begin = seconds_now();
+    for (const size_t all = groups_.size(); !groups_.empty();) {
+      const Group group = groups_.front();
+      const double left = options_.seconds - (seconds_now() - begin);
+      const double share = share_of(group, groups_, std::max(0.0, left));
+      groups_.erase(groups_.begin());
+      const size_t timed = time(group, share);
+      say_(fmt::format("[{}/{}] {}, d {}{}: {} of {} rows; {:.0f} s", all - groups_.size(), all,
+                       group.size.name, group.size.d, group.causal ? ", causal" : "", timed,
+                       group.rows.size(), seconds_now() - begin));
+    }
+    file_["environment"]["device"] = "cuda";
+    file_["environment"]["gpu"] = {{"before", to_json(before)}, {"after", to_json(on_.state())}};
+    file_["rows"] = rows_;
+    refuse(noise(rows_));
+    io::write_file_atomically(options_.file, file_.dump(1) + "\n");
+  }
+
+ private:
+  void refuse(const std::string& problem) {
+    if (problem.empty()) return;
+    if (!options_.force) {
+      throw std::runtime_error("bench: " + problem + "; --force goes on nevertheless");
+    }
+    say_(problem);
+  }
+
+  void leave_out(const std::string& row, const std::string& reason) {
+    file_["left_out"].push_back({{"row", row}, {"reason", reason}});
+  }
+
+  /// Every operator that has float32, at each size of head, causal and not.
+  void gate() {
+    std::set<std::string> passed;
+    for (const Group& group : groups_) {
+      for (const SweepRow& row : group.rows) {
+        const std::string mode =
+            fmt::format("{}/d:{}{}{}", row.op->name, group.size.d, group.causal ? "/causal" : "",
+                        row.op->decodes ? "/decode" : "");
+        if (passed.insert(mode).second) check_operator(*row.op, group, mode);
       }
     }
+    say_(fmt::format("gate passed: {} operators and modes against float64", file_["gate"].size()));
   }
-  return tasks;
-}
 
-void sample(std::vector<Task>& tasks, double seconds) {
-  EventTimer timer(kGpu);
-  std::mt19937 random(kSeed);
-  std::vector<size_t> order(tasks.size());
-  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  const double begin = seconds_now();
-  for (int round = 0; round < kFewest || seconds_now() - begin < seconds; ++round) {
-    std::shuffle(order.begin(), order.end(), random);
-    for (const size_t i : order) tasks[i].facts.samples.push_back(timer.seconds(tasks[i].run));
-  }
-}
-
-/// At "decode" every operator, else those of the report's table.
-const std::vector<Operator>& gated(const Size& size) {
-  const std::vector<Operator>& timed = operators_at(size);
-  return timed.front().decodes ? timed : operators();
-}
-
-json pass_gate(const std::vector<Size>& sizes) {
-  json passed = json::array();
-  for (const Size& size : sizes) {
-    for (const Operator& op : gated(size)) {
-      const GateResult result = check(through(op, kGpu), size);
-      if (!result.passed()) throw std::runtime_error(gate_failure(result, size));
-      passed.push_back({{"operator", result.name},
-                        {"d", size.d},
-                        {"causal", op.decodes},
-                        {"max_error", result.max_error},
-                        {"limit", result.limit}});
+  void check_operator(const Operator& op, const Group& group, const std::string& mode) {
+    try {
+      const GateResult result = check(through(op, on_.device), group.size, group.causal);
+      if (result.passed()) {
+        file_["gate"].push_back({{"operator", result.name},
+                                 {"d", group.size.d},
+                                 {"causal", group.causal},
+                                 {"max_error", result.max_error},
+                                 {"limit", result.limit}});
+        return;
+      }
+      const std::string failure = gate_failure(result, group.size);
+      if (!options_.force) throw std::runtime_error(failure);
+      say_(failure);
+      wrong_.insert({&op, group.size.d, group.causal});
+      leave_out(mode, fmt::format("wrong (error {:.2g}, accepted {:.2g})", result.max_error,
+                                  result.limit));
+    } catch (const c10::Error&) {  // has no float32 or not this mode: left out when it is timed
     }
   }
-  return passed;
-}
 
-void refuse(const std::string& problem, bool force,
-            const std::function<void(const std::string&)>& say) {
-  if (problem.empty()) return;
-  if (!force) throw std::runtime_error("bench: " + problem + "; --force goes on nevertheless");
-  say(problem);
-}
+  void measure() {
+    for (const DeviceCeiling& ceiling : measure_ceilings(on_)) {
+      file_["ceilings"].push_back(
+          {{"dtype", ceiling.dtype}, {"gflops", ceiling.gflops}, {"gb_s", ceiling.gb_s}});
+      ceilings_[ceiling.dtype] = ceiling;
+      say_(fmt::format("{}: {:.0f} GFLOP/s; copy: {:.0f} GB/s", ceiling.dtype, ceiling.gflops,
+                       ceiling.gb_s));
+    }
+  }
+
+  Tokens tokens_of(const Group& group, at::ScalarType dtype) const {
+    const auto options = at::TensorOptions(at::kFloat).device(on_.device);
+    const std::vector<int64_t> shape = {group.size.B, group.size.H, group.size.N, group.size.d};
+    Tokens tokens;
+    for (at::Tensor* x : {&tokens.inputs.q, &tokens.inputs.k, &tokens.inputs.v}) {
+      *x = at::randn(shape, options).to(dtype);
+    }
+    tokens.inputs.causal = group.causal;
+    tokens.upstream = at::ones_like(tokens.inputs.q);
+    return tokens;
+  }
+
+  /// Rows that can be timed, after a few calls each: kernels are loaded and memory is there. Adds
+  /// the seconds of one call of all.
+  std::vector<Task> admitted(const Group& group, double& round_s) {
+    std::map<at::ScalarType, Tokens> tokens;
+    for (const SweepRow& row : group.rows) {
+      if (tokens.count(row.dtype) == 0) tokens[row.dtype] = tokens_of(group, row.dtype);
+    }
+    std::vector<Task> tasks;
+    for (const SweepRow& row : group.rows) {
+      const bool wrong = wrong_.count({row.op, row.facts.d, row.facts.causal}) > 0;
+      if (wrong || refused_.count(sizeless(row)) > 0) continue;
+      try {
+        if (auto task = prepare(row, group, tokens.at(row.dtype))) {
+          round_s += task->seconds;
+          tasks.push_back(std::move(*task));
+        }
+      } catch (const c10::OutOfMemoryError& error) {
+        leave_out(row.facts.key(), first_line(error));
+      } catch (const c10::Error& error) {
+        refused_.insert(sizeless(row));
+        leave_out(sizeless(row), first_line(error));
+      }
+    }
+    return tasks;
+  }
+
+  bool too_much(const SweepRow& row, const Demand& demand) {
+    const std::string reason = refusal(demand, limits_);
+    if (!reason.empty()) leave_out(row.facts.key(), reason);
+    return !reason.empty();
+  }
+
+  /// None where a call is too much.
+  std::optional<Task> prepare(SweepRow row, const Group& group, const Tokens& tokens) {
+    const Inputs leaves = with_params(tokens.inputs, *row.op, group.size, kSeed)
+                              .want_gradients()
+                              .on(on_.device, row.dtype);
+    const Work work = work_of(*row.op, group.size, leaves, row.pass);
+    if (too_much(row, {estimate_.seconds(row, work.flops), 0})) return std::nullopt;
+    const auto run = pass_task(*row.op, leaves, tokens.upstream, row.pass);
+    run();
+    row.facts.peak_bytes = static_cast<double>(on_.peak_bytes(run));
+    if (too_much(row, {0, *row.facts.peak_bytes})) return std::nullopt;
+    const DeviceCeiling& ceiling = ceilings_.at(row.facts.dtype);
+    row.facts.D = features_of(*row.op, leaves);
+    row.facts.flops = work.flops;
+    row.facts.bytes = work.bytes;
+    row.facts.roofline_s = 1e-9 * std::max(work.flops / ceiling.gflops, work.bytes / ceiling.gb_s);
+    const double seconds = on_.seconds(run);
+    estimate_.add(row, work.flops, seconds);
+    return Task{row, run, seconds};
+  }
+
+  /// How many rows it has timed.
+  size_t time(const Group& group, double seconds) {
+    double round_s = 0;
+    std::vector<Task> tasks = admitted(group, round_s);
+    std::mt19937 random(kSeed);
+    const int64_t rounds = repetitions_for(seconds, round_s);
+    for (int64_t round = 0; round < rounds; ++round) {
+      std::vector<Task*> order;
+      for (Task& task : tasks) order.push_back(&task);
+      std::shuffle(order.begin(), order.end(), random);
+      for (Task* task : order) task->row.facts.samples.push_back(on_.seconds(task->run));
+    }
+    for (const Task& task : tasks) rows_.push_back(task.row.facts);
+    return tasks.size();
+  }
+
+  const CudaBenchOptions& options_;
+  const Accelerator& on_;
+  Say say_;
+  Limits limits_;
+  std::vector<Group> groups_;  // still to be timed
+  json file_;
+  std::map<std::string, DeviceCeiling> ceilings_;               // by dtype
+  std::set<std::tuple<const Operator*, int64_t, bool>> wrong_;  // d, causal
+  std::set<std::string> refused_;                               // sizeless()
+  Estimate estimate_;
+  std::vector<reports::BenchRow> rows_;
+};
 
 }  // namespace
 
-std::string noise(const std::vector<reports::BenchRow>& rows) {
-  if (rows.empty()) return "";
-  std::vector<double> spreads;
-  for (const reports::BenchRow& row : rows) {
-    const double range =
-        reports::quantile(row.samples, 0.75) - reports::quantile(row.samples, 0.25);
-    spreads.push_back(range / reports::median(row.samples));
-  }
-  const double spread = reports::median(spreads);
-  if (spread <= kMostSpread) return "";
-  return fmt::format("times spread over {:.0f} % of their median ({:.0f} % accepted)", 100 * spread,
-                     100 * kMostSpread);
-}
-
-void run_cuda_bench(const CudaBenchOptions& options,
-                    const std::function<void(const std::string&)>& say) {
-  const GpuState before = gpu_state();
-  refuse(busy_gpu(before), options.force, say);
-  json file = {{"schema", 1},
-               {"kind", "rows"},
-               {"method", kMethod},
-               {"environment", bench_environment()},
-               {"options", {{"seconds", options.seconds}}},
-               {"ceilings", json::array()},
-               {"gate", pass_gate(options.sizes)},
-               {"left_out", json::array()}};
-  say("gate passed: every operator on the GPU against float64");
-  std::vector<reports::BenchRow> rows;
-  for (const Size& size : options.sizes) {
-    say(fmt::format("timing {} at d {}", size.name, size.d));
-    std::vector<Task> tasks = tasks_of(size, file["left_out"]);
-    sample(tasks, options.seconds / static_cast<double>(options.sizes.size()));
-    for (const Task& task : tasks) rows.push_back(task.facts);
-  }
-  file["environment"]["gpu"] = {{"before", to_json(before)}, {"after", to_json(gpu_state())}};
-  file["rows"] = rows;
-  refuse(noise(rows), options.force, say);
-  io::write_file_atomically(options.file, file.dump(1) + "\n");
+void run_cuda_bench(const CudaBenchOptions& options, const Accelerator& on, const Say& say) {
+  CudaRun(options, on, say).run();
 }
 
 }  // namespace luna::bench

@@ -1,7 +1,6 @@
 // `luna bench --device cuda`: the operators on a GPU, each call between two CUDA events, the L2
-// cache overwritten before it. The file is that of reports/bench/rows.h, with
-//   "gpu": {"before": state, "after": state}    (gpu_state.h)
-// in its environment.
+// cache overwritten before it, row by row against the GPU's measured ceilings. The file is that of
+// reports/bench/rows.h. Tested in tests/experiments/bench, on the CPU.
 #pragma once
 
 #include <filesystem>
@@ -9,25 +8,25 @@
 #include <string>
 #include <vector>
 
-#include "experiments/bench/operators.h"
-#include "reports/bench/rows.h"
+#include "experiments/bench/accelerator.h"
+#include "experiments/bench/sweep.h"
 
 namespace luna::bench {
 
 struct CudaBenchOptions {
   std::vector<Size> sizes;
-  double seconds = 60;  ///< for everything together; every row has at least 10 samples
-  bool force = false;   ///< write noisy results too, and start on a busy GPU
+  std::string filter;         ///< regular expression on the rows' keys; empty: sweep_groups()
+  double seconds = 60;        ///< for the samples together; every row has at least 5
+  double call_seconds = 0.5;  ///< rows whose call would take longer are left out, as are those that
+                              ///< hold more than a quarter of the GPU's memory
+  bool force = false;         ///< write noisy results too, start on a busy GPU, go on with a wrong
+                              ///< operator left out
   std::filesystem::path file;
 };
 
-/// Gate, then timing; `say` gets one line a step. Throws std::runtime_error where an operator is
-/// wrong, the GPU is busy or the samples are noisy (nothing is written then).
-void run_cuda_bench(const CudaBenchOptions& options,
+/// Gate, ceilings, timing; `say` gets one line a step. Throws std::runtime_error where an operator
+/// is wrong, the GPU is busy or the samples are noisy (nothing is written then).
+void run_cuda_bench(const CudaBenchOptions& options, const Accelerator& on,
                     const std::function<void(const std::string&)>& say);
-
-/// Why these rows are no result: half of them spread, between their quartiles, over more than a
-/// twentieth of their median; "" where they do not.
-std::string noise(const std::vector<reports::BenchRow>& rows);
 
 }  // namespace luna::bench

@@ -39,15 +39,17 @@ at::Tensor normalized(const at::Tensor& phi_q, const at::Tensor& phi_k, const at
   return numerator / (denominator + kEps).unsqueeze(-1);
 }
 
-/// phi [B, H, 1, D] of one token.
+/// phi [B, H, 1, D] of one token. Sums are kept and taken in the state's dtype.
 at::Tensor stepped(const at::Tensor& phi_q, const at::Tensor& phi_k, const Inputs& in) {
-  const auto heads = [](const at::Tensor& x) { return x.flatten(0, 1); };
+  const auto heads = [&](const at::Tensor& x) {
+    return x.flatten(0, 1).to(in.state.scalar_type());
+  };
   at::Tensor state = heads(in.state);
   state.baddbmm_(heads(phi_k).transpose(1, 2), heads(in.v));
   in.norm.add_(phi_k.squeeze(2));
-  const at::Tensor numerator = heads(phi_q).bmm(state).view_as(in.v);
-  const at::Tensor denominator = phi_q.matmul(in.norm.unsqueeze(-1));
-  return numerator / (denominator + kEps);
+  const at::Tensor query = heads(phi_q);  // [B H, 1, D]
+  const at::Tensor denominator = query.bmm(in.norm.flatten(0, 1).unsqueeze(-1));
+  return (query.bmm(state) / (denominator + kEps)).view_as(in.v).to(in.v.scalar_type());
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <tuple>
 
 #include "experiments/bench/admission.h"
 #include "experiments/bench/bench.h"
@@ -51,22 +52,26 @@ class FullRun {
         groups_(sweep_groups(options.sizes, options.threads, options.filter)) {}
 
   std::vector<std::string> run() {
-    announce();
     drop_settled();
+    announce();
     gate();
     measure_ceilings_once();
     store_.save();
-    begin_ = seconds_now();
     const size_t all = groups_.size();
-    while (!groups_.empty()) {
-      const Group group = groups_.front();
-      const double seconds = share_of(group, groups_, budget_left());
-      groups_.erase(groups_.begin());
-      time(group, seconds);
+    for (bool in_time = true; in_time && !groups_.empty();) {
+      Group& group = groups_.front();
+      time(group, share_of(group, groups_, budget_left()));
       store_.save();
-      say_(fmt::format("[{}/{}] {}, d {}{}, {} thread{}: {:.0f} s; {}", all - groups_.size(), all,
-                       group.size.name, group.size.d, group.causal ? ", causal" : "", group.threads,
-                       group.threads == 1 ? "" : "s", seconds_now() - begin_, eta()));
+      in_time = group.rows.empty() && budget_left() > 0;
+      say_(fmt::format("[{}/{}] {}, d {}{}, {} thread{}: {:.0f} s; at most {:.0f} s to go",
+                       all - groups_.size() + 1, all, group.size.name, group.size.d,
+                       group.causal ? ", causal" : "", group.threads, group.threads == 1 ? "" : "s",
+                       seconds_now() - begin_, std::max(budget_left(), 0.0)));
+      if (group.rows.empty()) groups_.erase(groups_.begin());
+    }
+    if (!groups_.empty()) {
+      say_(fmt::format("the {:g} minutes are over with {} rows to go; the same command goes on",
+                       options_.minutes, rows_left()));
     }
     return over_limit_;
   }
@@ -95,10 +100,34 @@ class FullRun {
       say_(fmt::format("{} is of another library, processor or choice of options: timing again",
                        options_.file.string()));
     }
-    say_(
-        fmt::format("{:g} minutes; Ctrl-C keeps what is timed, the same command goes on. Left out "
-                    "is what takes more than {:g} s or {:.1f} GiB a call.",
-                    options_.minutes, limits_.call_seconds, limits_.bytes / kGib));
+    const auto [checks, ceilings] = least();
+    say_(fmt::format(
+        "{:g} minutes for everything; the gate ({} operators and modes against float64), the "
+        "ceilings of {} numbers of threads and one row are made in any case, which takes some "
+        "{:.0f} s. Ctrl-C keeps what is timed, the same command goes on. Left out is what takes "
+        "more than {:g} s or {:.1f} GiB a call.",
+        options_.minutes, checks, ceilings,
+        gate_seconds(checks) + 3 * kCeilingSeconds * static_cast<double>(ceilings),
+        limits_.call_seconds, limits_.bytes / kGib));
+  }
+
+  /// Operators and modes that the gate checks, and numbers of threads whose ceilings are measured.
+  std::pair<size_t, size_t> least() const {
+    std::set<std::tuple<std::string, int64_t, bool>> checks;
+    std::set<int> ceilings;
+    for (const Group& group : groups_) {
+      for (const SweepRow& row : group.rows) {
+        checks.emplace(row.op->name, group.size.d, group.causal);
+      }
+      if (store_.ceilings(group.threads) == nullptr) ceilings.insert(group.threads);
+    }
+    return {checks.size(), ceilings.size()};
+  }
+
+  size_t rows_left() const {
+    size_t rows = 0;
+    for (const Group& group : groups_) rows += group.rows.size();
+    return rows;
   }
 
   void drop_settled() {
@@ -137,21 +166,15 @@ class FullRun {
     }
   }
 
-  /// The rows that are timed; the others are noted, an operator's own refusal said once.
-  std::vector<SweepRow> admitted(const Group& group) {
-    std::vector<SweepRow> rows;
-    for (const SweepRow& row : group.rows) {
-      const std::string reason = admission_.reason(row, group);
-      if (reason.empty()) {
-        rows.push_back(row);
-        continue;
-      }
-      store_.leave_out(row.facts.key(), reason);
-      const bool own = !admission_.refused(*row.op, group.size, group.causal).empty();
-      const std::string subject = own ? row.op->name : row.facts.key();
-      if (said_.insert(subject + reason).second) say_("not timed: " + subject + ": " + reason);
-    }
-    return rows;
+  /// Whether the row is timed; else it is noted, an operator's own refusal said once.
+  bool admitted(const SweepRow& row, const Group& group) {
+    const std::string reason = admission_.reason(row, group);
+    if (reason.empty()) return true;
+    store_.leave_out(row.facts.key(), reason);
+    const bool own = !admission_.refused(*row.op, group.size, group.causal).empty();
+    const std::string subject = own ? row.op->name : row.facts.key();
+    if (said_.insert(subject + reason).second) say_("not timed: " + subject + ": " + reason);
+    return false;
   }
 
   /// Fills what is known before timing, calling the task twice; adds the seconds of a sample to
@@ -186,19 +209,25 @@ class FullRun {
                     row.facts.key(), *row.facts.peak_bytes / kMib, limit / kMib));
   }
 
-  void time(const Group& group, double seconds) {
+  /// Takes rows from the group and times them: the first, and as many as the budget has time for.
+  void time(Group& group, double seconds) {
+    const double end = seconds_now() + seconds;
     at::set_num_threads(group.threads);
-    std::vector<SweepRow> rows = admitted(group);
     Inputs tokens = draw_tokens(group.size, kSeed);
     tokens.causal = group.causal;
     const at::Tensor upstream = at::randn_like(tokens.q);
     tokens.want_gradients();
+    std::vector<SweepRow> rows;
     std::vector<TimedTask> tasks;
     double round_s = 0;
-    for (SweepRow& row : rows) {
+    do {
+      SweepRow row = group.rows.front();
+      group.rows.erase(group.rows.begin());
+      if (!admitted(row, group)) continue;
       tasks.push_back(prepare(row, group, tokens, upstream, round_s));
-    }
-    sample_interleaved(tasks, repetitions_for(seconds, round_s));
+      rows.push_back(row);
+    } while (!group.rows.empty() && budget_left() > kFewestSamples * round_s);
+    sample_interleaved(tasks, repetitions_for(end - seconds_now(), round_s));
     for (size_t i = 0; i < rows.size(); ++i) {
       rows[i].facts.samples = std::move(tasks[i].samples);
       store_.add(rows[i].facts);
@@ -206,11 +235,6 @@ class FullRun {
   }
 
   double budget_left() const { return 60 * options_.minutes - (seconds_now() - begin_); }
-
-  std::string eta() const {
-    const double left = groups_.empty() ? 0 : budget_left();
-    return left >= 0 ? fmt::format("at most {:.0f} s to go", left) : "beyond the budget";
-  }
 
   FullOptions options_;
   std::function<void(const std::string&)> say_;
@@ -220,7 +244,7 @@ class FullRun {
   std::vector<Group> groups_;  // still to be timed
   std::set<std::string> said_;
   std::vector<std::string> over_limit_;
-  double begin_ = 0;
+  double begin_ = seconds_now();
 };
 
 }  // namespace

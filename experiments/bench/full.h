@@ -15,7 +15,7 @@ struct FullOptions {
   std::vector<Size> sizes;
   std::vector<int> threads = {1};
   std::string filter;       ///< regular expression on the rows' keys; empty: all
-  double minutes = 30;      ///< shared out among the rows; each has at least 5 samples
+  double minutes = 30;      ///< for everything together; see run_full()
   double call_seconds = 2;  ///< rows whose call would take longer are left out
   double memory_gib = 0;    ///< likewise tensors beyond the inputs; 0: half of the machine's memory
   std::filesystem::path file;
@@ -23,7 +23,10 @@ struct FullOptions {
 };
 
 /// Gate, ceilings, memory, timing; the file is replaced after every group of rows, and rows that it
-/// has from the same library, processor and options are kept. `say` gets one line a step. Returns
+/// has from the same library, processor and options are kept. The minutes are shared out among the
+/// rows, at least kFewestSamples each; where they are over before the last row, the same call goes
+/// on with the next one. Gate, ceilings and one row are done in any case, and no row is begun that
+/// would not end in time. `say` gets one line a step, first how long it takes. Returns
 /// the fused rows that hold more than fused_peak_limit(), a line each. Throws std::runtime_error,
 /// with nothing timed, where an operator is wrong.
 std::vector<std::string> run_full(const FullOptions& options,

@@ -1,15 +1,14 @@
 #include "experiments/bench/operators.h"
 
 #include <ATen/core/grad_mode.h>
-#include <c10/util/ScopeExit.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <set>
 
 #include "experiments/bench/eager.h"
+#include "experiments/bench/sdpa.h"
 #include "experiments/bench/work.h"
 #include "runtime/luna.h"
 #include "runtime/ops/fixed_maps.h"
@@ -19,8 +18,6 @@ namespace luna::bench {
 namespace {
 
 constexpr int64_t kRandomFeatures = 128;  // as many features as LUNA at m 16, L 8
-
-std::vector<at::Tensor> no_params(const Size&, at::Generator) { return {}; }
 
 at::Tensor normal(at::IntArrayRef shape, at::Generator generator) {
   return at::randn(shape, generator, at::TensorOptions().dtype(at::kFloat));
@@ -142,38 +139,6 @@ Operator plain(const std::string& map) {
                [map](const Inputs& in) { return by_formula(map, in); });
 }
 
-at::Tensor softmax_by_formula(const Inputs& in) {
-  const double scale = 1.0 / std::sqrt(static_cast<double>(in.q.size(-1)));
-  at::Tensor score = in.q.matmul(in.k.transpose(-1, -2)) * scale;
-  if (in.causal) {
-    const at::Tensor later = at::ones_like(score, at::kBool).triu(1);
-    score = score.masked_fill(later, -std::numeric_limits<double>::infinity());
-  }
-  return score.softmax(-1).matmul(in.v);
-}
-
-at::Tensor sdpa(const Inputs& in) {
-  return at::scaled_dot_product_attention(in.q, in.k, in.v, {}, 0.0, in.causal);
-}
-
-/// SDPA by that kernel alone: an error where torch has no such kernel for the inputs.
-at::Tensor sdpa_by(OperatorKind kernel, const Inputs& in) {
-  at::Context& context = at::globalContext();
-  const bool flash = context.userEnabledFlashSDP(), math = context.userEnabledMathSDP();
-  const auto restore = c10::make_scope_exit([&] {
-    context.setSDPUseFlash(flash);
-    context.setSDPUseMath(math);
-  });
-  context.setSDPUseFlash(kernel == OperatorKind::kFlash);
-  context.setSDPUseMath(kernel == OperatorKind::kScores);
-  return sdpa(in);
-}
-
-Operator softmax(const std::string& name, OperatorKind kind, const std::string& label,
-                 std::function<at::Tensor(const Inputs&)> apply) {
-  return {name, "softmax", kind, label, no_params, apply, softmax_by_formula};
-}
-
 }  // namespace
 
 std::vector<at::Tensor> Inputs::leaves() const {
@@ -219,16 +184,16 @@ const std::vector<Operator>& operators() {
       fused("performer", "Performer, 128 features"),
       {"listing1", "luna", OperatorKind::kEager, "LUNA, eager torch, Listing 1", luna_params,
        eager_listing1, [](const Inputs& in) { return by_formula("luna", in); }},
-      softmax("sdpa", OperatorKind::kFlash, "softmax, torch SDPA", sdpa),
+      sdpa_operator(),
       fixed("eager_elu", "elu", OperatorKind::kEager, "elu+1, eager torch", eager_elu),
   };
   return all;
 }
 
-const std::vector<Operator>& all_operators() {
-  static const std::vector<Operator> all = [] {
+const std::vector<Operator>& all_operators(c10::DeviceType device) {
+  const auto make = [](c10::DeviceType type) {
     std::vector<Operator> list;
-    std::set<std::string> there = {"sdpa"};  // in its two kernels below
+    std::set<std::string> there = {"sdpa"};  // by its kernels below
     for (const Operator& op : operators()) {
       if (there.insert(op.name).second) list.push_back(op);
     }
@@ -236,14 +201,11 @@ const std::vector<Operator>& all_operators() {
       if (there.insert(map.name).second) list.push_back(fused(map.name, map.name));
       list.push_back(plain(map.name));
     }
-    for (const OperatorKind kind : {OperatorKind::kFlash, OperatorKind::kScores}) {
-      const std::string name = kind == OperatorKind::kFlash ? "flash" : "math";
-      list.push_back(softmax("sdpa_" + name, kind, "softmax, torch SDPA " + name,
-                             [kind](const Inputs& in) { return sdpa_by(kind, in); }));
-    }
+    for (const Operator& op : sdpa_operators(type)) list.push_back(op);
     return list;
-  }();
-  return all;
+  };
+  static const std::vector<Operator> cpu = make(c10::kCPU), cuda = make(c10::kCUDA);
+  return device == c10::kCPU ? cpu : cuda;
 }
 
 const std::vector<Operator>& decode_operators() {

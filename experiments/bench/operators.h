@@ -62,8 +62,8 @@ struct Operator {
 const std::vector<Operator>& operators();
 
 /// Every operator of the full benchmark: those above with each fixed map of the registry fused and
-/// in plain ATen, and SDPA by its flash and its math kernel each.
-const std::vector<Operator>& all_operators();
+/// in plain ATen, and SDPA by each of its kernels (sdpa.h) on a device, the CPU or CUDA.
+const std::vector<Operator>& all_operators(c10::DeviceType device = c10::kCPU);
 
 /// A decoding step of LUNA and elu+1: fused, and in plain ATen.
 const std::vector<Operator>& decode_operators();

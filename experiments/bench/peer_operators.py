@@ -69,10 +69,10 @@ def operators():
                    flash_linear_attention, by_elu(True), learned=False)
 
 
-def draw_tokens(size, seed):
-    """The numbers of draw_tokens() of experiments/bench/operators.cpp."""
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(size, generator=generator) for _ in range(3)]
+def draw_tokens(size, seed, dtype=torch.float32, device="cpu"):
+    """On a CPU the numbers of draw_tokens() of experiments/bench/operators.cpp."""
+    generator = torch.Generator(device).manual_seed(seed)
+    return [torch.randn(size, generator=generator, device=device).to(dtype) for _ in range(3)]
 
 
 def draw_params(d, seed):
@@ -84,9 +84,10 @@ def draw_params(d, seed):
             uniform((L, HID), HID**-0.5), uniform((L,), HID**-0.5)]
 
 
-def leaves_of(operator, size, seed, dtype=torch.float32):
-    tensors = draw_tokens(size, seed) + (draw_params(size[3], seed + 1) if operator.learned else [])
-    return [tensor.to(dtype).requires_grad_() for tensor in tensors]
+def leaves_of(operator, tokens, seed):
+    """q, k, v and the map's parameters in their dtype and on their device, wanting gradients."""
+    params = draw_params(tokens[0].shape[-1], seed + 1) if operator.learned else []
+    return [tensor.to(tokens[0]).detach().requires_grad_() for tensor in [*tokens, *params]]
 
 
 def results(function, leaves, upstream):
@@ -94,18 +95,21 @@ def results(function, leaves, upstream):
     return [x.double() for x in [out.detach(), *torch.autograd.grad(out, leaves, upstream)]]
 
 
-def gate(operator, d):
-    """Output and every gradient against float64, bounded as in experiments/bench/gate.h."""
+def gate(operator, d, device="cpu"):
+    """Output and every gradient in float32 against float64, bounded as in experiments/bench/gate.h;
+    flash-linear-attention, which multiplies in TF32, by two roundings of bfloat16."""
     size = (1, 2, 512, d)
     upstream = torch.randn(size, generator=torch.Generator().manual_seed(12), dtype=torch.float64)
     run = lambda function, dtype: results(
-        function, leaves_of(operator, size, 11, dtype), upstream.to(dtype))
+        function, leaves_of(operator, draw_tokens(size, 11, dtype, device), 11),
+        upstream.to(device, dtype))
+    floor = 2**-7 if operator.kind == "fla" else 0
     exact = run(operator.reference, torch.float64)
     formula, given = run(operator.reference, torch.float32), run(operator.apply, torch.float32)
     error = lambda x, y: ((x - y).abs().max() / y.abs().max()).item()
     worst = None
     for i, expected in enumerate(exact):
-        limit = max(3 * error(formula[i], expected), 3e-6 if i < 4 else 3e-4)
+        limit = max(3 * error(formula[i], expected), 3e-6 if i < 4 else 3e-4, floor)
         found = error(given[i], expected)
         if not found <= limit:
             raise SystemExit(f"peers: {operator.name} is wrong at d {d} (error {found:.2g}, "

@@ -1,10 +1,12 @@
 """Peers that only Python has, beside the fused operators in one process: torch.compile of Listing 1
-and, where importable, flash-linear-attention. Same sizes, seeds and rows as `luna bench --full`
-(reports/bench/rows.h), so that `luna table` and `luna compare` read them.
+and, where importable, flash-linear-attention. Same sizes and rows as `luna bench --full` and `luna
+bench --device cuda` (reports/bench/rows.h), so that `luna table` and `luna compare` read them.
 
 Usage: peers.py --luna build/luna --library build/libluna.so --out results/quick/bench-peers.json
+                [--device cuda]
 """
 import argparse
+import contextlib
 import fcntl
 import itertools
 import json
@@ -12,18 +14,16 @@ import os
 import pathlib
 import random
 import re
-import statistics
 import subprocess
+import sys
 import time
 
 import torch
-from peer_operators import HID, L, M, gate, leaves_of, operators
+from peer_operators import HID, M, draw_tokens, gate, leaves_of, operators
+from peer_rows import DTYPES, PASSES, SWEEPS, facts, key_of, kind_of, quartiles, sizes_of
+from peer_timer import EventTimer, HostTimer
 
-NAMED = {"A": (4, 2, 2048, 32), "B": (1, 8, 4096, 64)}  # B, H, N, d
-SWEEP = ["A", "B", "64", "256", "1k", "4k", "16k", "64k"]
-HEAD_SIZES = (32, 64, 128)
-PASSES = ("forward", "forward_backward")
-SAMPLE_SECONDS, FEWEST, MOST = 0.01, 5, 30
+FEWEST, MOST = 5, 30
 
 
 def task_of(operator, leaves, upstream, which):
@@ -37,75 +37,60 @@ def task_of(operator, leaves, upstream, which):
     return forward if which == "forward" else both
 
 
-def seconds_of(task, calls=1):
-    begin = time.perf_counter()
-    for _ in range(calls):
-        task()
-    return (time.perf_counter() - begin) / calls
+def open_locked(out):
+    """The lock file of `out`, open and locked. As experiments/train/lock.h has it: whoever holds the
+    lock removes the file, so that one that is gone once it is locked is none."""
+    while True:
+        file = open(f"{out}.lock", "a+", encoding="ascii")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise SystemExit(f"peers: {out} is in use by process {file.read() or 'unknown'}; wait "
+                             "for it, or choose another file with --out") from None
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(file.name)):
+                return file
+        file.close()
 
 
-def key_of(row):
-    causal = "/causal" if row["causal"] else ""
-    return (f"{row['operator']}/B:{row['B']}/H:{row['H']}/N:{row['N']}/d:{row['d']}{causal}"
-            f"/{row['pass']}/threads:{row['threads']}")
-
-
-def facts(operator, size, which, threads):
-    B, H, N, d = size
-    return {"operator": operator.name, "label": operator.label, "map": operator.map,
-            "kind": operator.kind, "B": B, "H": H, "N": N, "d": d,
-            "D": M * L if operator.learned else d, "causal": operator.causal, "pass": which,
-            "threads": threads}
-
-
-def quartiles(samples):
-    low, middle, high = statistics.quantiles(samples, n=4, method="inclusive")
-    return {"min_s": min(samples), "q1_s": low, "median_s": middle, "q3_s": high}
-
-
-def sizes_of(names):
-    for name in names:
-        if name in NAMED:
-            yield NAMED[name]
-            continue
-        number = re.fullmatch(r"([1-9][0-9]{0,7})(k?)", name)
-        if not number:
-            raise SystemExit(f"peers: unknown size '{name}'; known: A, B and numbers of tokens "
-                             "such as 64 or 4k")
-        tokens = int(number[1]) * (1024 if number[2] else 1)
-        yield from ((1, 8, tokens, d) for d in HEAD_SIZES)
-
-
+@contextlib.contextmanager
 def lock_of(out):
-    """The lock of that file, `luna bench --full`'s own, as long as what comes back is open."""
+    """The lock of that file, `luna bench`'s own."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    file = open(f"{out}.lock", "a+", encoding="ascii")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        raise SystemExit(f"peers: {out} is in use by process {file.read() or 'unknown'}; wait for "
-                         "it, or choose another file with --out") from None
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    return file
+    with open_locked(out) as file:
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        try:
+            yield
+        finally:
+            os.unlink(file.name)
+
+
+def environment_of(options):
+    """What `luna` says of the machine; ends the program as it does where there is no GPU."""
+    done = subprocess.run([options.luna, "bench", "--environment", "--device", options.device],
+                          capture_output=True, text=True)
+    if done.returncode:
+        print(done.stderr.strip(), file=sys.stderr)
+        raise SystemExit(done.returncode)
+    return json.loads(done.stdout)
 
 
 class Bench:
     def __init__(self, options):
         self.options = options
-        environment = json.loads(
-            subprocess.run([options.luna, "bench", "--environment"], check=True,
-                           capture_output=True, text=True).stdout)
+        environment = environment_of(options)
+        self.timer = EventTimer() if options.device == "cuda" else HostTimer()
         self.content = {
-            "schema": 1, "kind": "rows", "environment": environment,
-            "method": "One process, float32; repetitions of all operators of a size in random "
-                      "order; a sample is the mean of calls that take 10 ms together.",
+            "schema": 1, "kind": "rows", "environment": environment, "method": self.timer.method,
             "options": {"minutes": options.minutes, "call_seconds": options.call_seconds},
             "ceilings": [], "gate": [], "left_out": [], "rows": []}
         self.memory = environment["memory_gib"] / 2 * 2**30
-        self.slow = {}  # operator, pass, d -> seconds a token-head at the largest N so far
+        if options.device == "cuda":
+            self.memory = torch.cuda.mem_get_info()[1]
+        self.slow = {}  # operator, dtype, pass, d -> seconds a token-head at the largest N so far
 
     def leave_out(self, row, reason):
         self.content["left_out"].append({"row": row, "reason": reason})
@@ -114,7 +99,8 @@ class Bench:
     def usable(self, listed, head_sizes):
         for operator in listed:
             try:
-                self.content["gate"] += [gate(operator, d) for d in head_sizes]
+                self.content["gate"] += [gate(operator, d, self.options.device)
+                                         for d in head_sizes]
                 yield operator
             except ModuleNotFoundError as error:
                 if (error.name or "").split(".")[0] != "fla":
@@ -127,7 +113,7 @@ class Bench:
 
     def refusal(self, row):
         tokens = row["B"] * row["H"] * row["N"]
-        seconds = tokens * self.slow.get((row["operator"], row["pass"], row["d"]), 0)
+        seconds = tokens * self.slow.get(kind_of(row), 0)
         if seconds > self.options.call_seconds:
             return f"one call would take {seconds:.1f} s (limit {self.options.call_seconds:g})"
         kept = tokens * M * HID * 4 * 4  # hidden layers of q and k and their gradients
@@ -136,34 +122,45 @@ class Bench:
         return None
 
     def rows_of(self, listed, size, threads):
-        for operator, which in itertools.product(listed, PASSES):
-            row = facts(operator, size, which, threads)
-            if not self.wanted(row):
-                continue
+        for row in itertools.chain.from_iterable(
+                self.facts_of(operator, size, threads) for operator in listed):
             reason = self.refusal(row)
             if reason:
                 self.leave_out(key_of(row), reason)
             else:
-                yield operator, row
+                yield row
+
+    def prepare(self, operator, row, tokens, upstream):
+        """The task of a row that fills in what is known before its samples, and its seconds."""
+        task = task_of(operator, leaves_of(operator, tokens, 1), upstream, row["pass"])
+        task()  # compiles
+        one = min(self.timer.seconds(task), self.timer.seconds(task))
+        self.slow[kind_of(row)] = one / (row["B"] * row["H"] * row["N"])
+        row.update(calls=self.timer.calls(one), samples=[])
+        return task, one * row["calls"]
 
     def time_size(self, listed, size, threads, seconds):
         torch.set_num_threads(threads)
         torch._dynamo.reset()  # one compiled form a size, not the last eight sizes'
-        upstream = torch.ones(size)
+        by_name = {operator.name: operator for operator in listed}
+        tokens = {dtype: draw_tokens(size, 1, getattr(torch, dtype), self.options.device)
+                  for dtype in DTYPES[self.options.device]}
         timed, one_round = [], 0.0
-        for operator, row in self.rows_of(listed, size, threads):
-            task = task_of(operator, leaves_of(operator, size, 1), upstream, row["pass"])
-            task()  # compiles
-            one = min(seconds_of(task), seconds_of(task))
-            self.slow[operator.name, row["pass"], row["d"]] = one / (size[0] * size[1] * size[2])
-            row.update(calls=max(1, round(SAMPLE_SECONDS / one)), samples=[])
-            one_round += one * row["calls"]
+        for row in self.rows_of(listed, size, threads):
+            drawn = tokens[row.get("dtype", "float32")]
+            try:
+                task, round_s = self.prepare(by_name[row["operator"]], row, drawn,
+                                             torch.ones_like(drawn[0]))
+            except RuntimeError as error:  # out of memory, or not compiled
+                self.leave_out(key_of(row), str(error).strip().split("\n")[0])
+                continue
+            one_round += round_s
             timed.append((task, row))
         order = random.Random(1)
         repetitions = max(FEWEST, min(MOST, int(seconds / max(one_round, 1e-9))))
         for _ in range(repetitions):
             for task, row in order.sample(timed, len(timed)):
-                row["samples"].append(seconds_of(task, row["calls"]))
+                row["samples"].append(self.timer.seconds(task, row["calls"]))
         self.content["rows"] += [{**row, **quartiles(row["samples"])} for _, row in timed]
 
     def save(self):
@@ -174,24 +171,26 @@ class Bench:
 
     def groups(self):
         """Size and number of threads of those groups that have a row under the filter."""
-        threads = [int(number) for number in self.options.threads.split(",")]
-        found = [(size, count)
-                 for size in sizes_of(self.options.sizes.split(",")) for count in threads
-                 if any(self.has_rows(operator, size, count) for operator in operators())]
+        options = self.options
+        threads = [int(number) for number in options.threads.split(",")]
+        sizes = (options.sizes or SWEEPS[options.device]).split(",")
+        found = [(size, count) for size in sizes_of(sizes, options.device)
+                 for count in (threads if options.device == "cpu" else [1])
+                 if any(self.facts_of(operator, size, count) for operator in operators())]
         if not found:
             raise SystemExit(f"peers: --filter '{self.options.filter}' leaves no row")
         return found
 
-    def wanted(self, row):
-        return re.search(self.options.filter, key_of(row))
-
-    def has_rows(self, operator, size, threads):
-        return any(self.wanted(facts(operator, size, which, threads)) for which in PASSES)
+    def facts_of(self, operator, size, threads):
+        """Rows of an operator under the filter."""
+        rows = [facts(operator, size, which, threads, dtype)
+                for dtype in DTYPES[self.options.device] for which in PASSES]
+        return [row for row in rows if re.search(self.options.filter, key_of(row))]
 
     def run(self):
         groups = self.groups()
         wanted = [operator for operator in operators()
-                  if any(self.has_rows(operator, size, count) for size, count in groups)]
+                  if any(self.facts_of(operator, size, count) for size, count in groups)]
         listed = list(self.usable(wanted, sorted({size[3] for size, _ in groups})))
         print(f"gate passed: {', '.join(operator.name for operator in listed)}", flush=True)
         self.begin = time.perf_counter()
@@ -206,6 +205,9 @@ class Bench:
             self.save()
             print(f"[{i + 1}/{len(groups)}] N {size[2]}, d {size[3]}, {count} threads; at most "
                   f"{max(left, 0):.0f} s to go", flush=True)
+        if self.options.device == "cuda":
+            after = environment_of(self.options)["gpu"]["before"]
+            self.content["environment"]["gpu"]["after"] = after
         self.save()
 
 
@@ -214,9 +216,9 @@ def main():
     parser.add_argument("--luna", required=True, help="the program luna")
     parser.add_argument("--library", required=True, help="libluna.so")
     parser.add_argument("--out", required=True, help="file of rows")
-    parser.add_argument("--sizes", default=",".join(SWEEP),
-                        help="A, B or numbers of tokens, by comma")
-    parser.add_argument("--threads", default="1,2", help="numbers of threads, by comma")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--sizes", help="A, B or numbers of tokens, by comma")
+    parser.add_argument("--threads", default="1,2", help="numbers of threads of a CPU, by comma")
     parser.add_argument("--filter", default="", help="regular expression on rows")
     parser.add_argument("--minutes", type=float, default=30, help="for everything together")
     parser.add_argument("--call-seconds", type=float, default=2, help="longer calls are left out")

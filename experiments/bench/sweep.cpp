@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <regex>
 #include <stdexcept>
 
@@ -13,18 +14,45 @@ namespace {
 
 using experiments::UsageError;
 
-constexpr int64_t kHeadSizes[] = {32, 64, 128};
 constexpr int64_t kMostTokens = 1 << 24;
+constexpr int64_t kGpuTokens = 65536, kGpuHeads = 16, kGpuHeadSize = 64;  // B N, H, d
 const Size kDecode{"decode", 512, 8, 1, 64, 16, 8, 64};
 
 bool decodes(const Size& size) { return size.name == kDecode.name; }
 
-/// 0 where the text is no number of tokens.
-int64_t tokens_of(const std::string& text) {
+/// At a number of tokens; none where the text is no such number.
+std::vector<Size> sizes_of_tokens(const std::string& text, c10::DeviceType device) {
   std::smatch parts;
-  if (!std::regex_match(text, parts, std::regex("([1-9][0-9]{0,7})(k?)"))) return 0;
-  const int64_t tokens = std::stoll(parts[1]) * (parts[2].length() > 0 ? 1024 : 1);
-  return tokens <= kMostTokens ? tokens : 0;
+  if (!std::regex_match(text, parts, std::regex("([1-9][0-9]{0,7})(k?)(:(32|64|128))?"))) return {};
+  const int64_t N = std::stoll(parts[1]) * (parts[2].length() > 0 ? 1024 : 1);
+  const bool cpu = device == c10::kCPU, has_head_size = parts[3].matched;
+  if (N > kMostTokens || (cpu && has_head_size)) return {};
+  const std::string name = fmt::format("N {}", N);
+  if (!cpu) {
+    const int64_t d = has_head_size ? std::stoll(parts[4]) : kGpuHeadSize;
+    return {{name, std::max<int64_t>(1, kGpuTokens / N), kGpuHeads, N, d, 16, 8, 64}};
+  }
+  std::vector<Size> sizes;
+  for (const int64_t d : {32, 64, 128}) sizes.push_back({name, 1, 8, N, d, 16, 8, 64});
+  return sizes;
+}
+
+/// What is timed at a size.
+const std::vector<Operator>& operators_at(const Size& size, c10::DeviceType device) {
+  return decodes(size) ? decode_operators() : all_operators(device);
+}
+
+bool in_report(const Operator& op) {
+  const auto same = [&](const Operator& other) { return other.name == op.name; };
+  return op.map == "softmax" || std::any_of(operators().begin(), operators().end(), same);
+}
+
+std::vector<bool> modes_of(const Size& size, c10::DeviceType device) {
+  if (decodes(size)) return {true};
+  const bool named = size.name == "A" || size.name == "B";
+  const bool both =
+      device == c10::kCPU || named || size.N == 1 << 10 || size.N == 1 << 12 || size.N == 1 << 14;
+  return both ? std::vector<bool>{false, true} : std::vector<bool>{false};
 }
 
 const char* kind_of(const Operator& op) {
@@ -40,8 +68,9 @@ const char* kind_of(const Operator& op) {
   throw std::logic_error("an operator of no kind");
 }
 
-SweepRow row_of(const Operator& op, Pass pass, const Group& group) {
+SweepRow row_of(const Operator& op, Pass pass, at::ScalarType dtype, const Group& group) {
   reports::BenchRow facts;
+  facts.dtype = dtype == at::kFloat ? "float32" : "bfloat16";
   facts.name = op.name;
   facts.label = op.label;
   facts.map = op.map;
@@ -53,7 +82,7 @@ SweepRow row_of(const Operator& op, Pass pass, const Group& group) {
   facts.threads = group.threads;
   facts.causal = group.causal;
   facts.pass = name_of(pass);
-  return {&op, pass, facts};
+  return {&op, pass, dtype, facts};
 }
 
 std::regex expression(const std::string& filter) {
@@ -66,56 +95,59 @@ std::regex expression(const std::string& filter) {
 
 }  // namespace
 
-const std::vector<Operator>& operators_at(const Size& size) {
-  return decodes(size) ? decode_operators() : all_operators();
-}
-
 std::vector<Pass> passes_of(const Operator& op) {
   if (op.decodes) return {Pass::kDecode};
   return {Pass::kForward, Pass::kForwardBackward};
 }
 
-const std::vector<std::string>& usual_sweep() {
-  static const std::vector<std::string> names = {"A",  "B",  "decode", "64", "256",
-                                                 "1k", "4k", "16k",    "64k"};
-  return names;
+const std::vector<std::string>& usual_sweep(c10::DeviceType device) {
+  static const std::vector<std::string> cpu = {"A",  "B",  "decode", "64", "256",
+                                               "1k", "4k", "16k",    "64k"};
+  static const std::vector<std::string> cuda = {"256", "1k",  "2k",  "4k",
+                                                "8k",  "16k", "32k", "decode"};
+  return device == c10::kCPU ? cpu : cuda;
 }
 
-std::vector<Size> sweep_sizes(const std::vector<std::string>& names) {
+std::vector<Size> sweep_sizes(const std::vector<std::string>& names, c10::DeviceType device) {
   std::vector<Size> sizes;
   for (const std::string& name : names) {
-    bool known = name == kDecode.name;
-    if (known) sizes.push_back(kDecode);
+    std::vector<Size> found = sizes_of_tokens(name, device);
+    if (name == kDecode.name) found.push_back(kDecode);
     for (const Size& size : standard_sizes()) {
-      if (size.name == name) sizes.push_back(size), known = true;
+      if (size.name == name) found.push_back(size);
     }
-    const int64_t tokens = tokens_of(name);
-    if (!known && tokens == 0) {
-      throw UsageError(fmt::format(
-          "unknown size '{}'; known: A, B, decode and numbers of tokens such as 64 or 4k", name));
+    if (found.empty()) {
+      throw UsageError(
+          fmt::format("unknown size '{}'; known: A, B, decode and numbers of tokens such as 64 or "
+                      "4k{}",
+                      name, device == c10::kCPU ? "" : ", 4k:32 and 4k:128 for other d than 64"));
     }
-    for (const int64_t d : kHeadSizes) {
-      if (tokens > 0) sizes.push_back({fmt::format("N {}", tokens), 1, 8, tokens, d, 16, 8, 64});
-    }
+    sizes.insert(sizes.end(), found.begin(), found.end());
   }
   return sizes;
 }
 
 std::vector<Group> sweep_groups(const std::vector<Size>& sizes, const std::vector<int>& threads,
-                                const std::string& filter) {
+                                const std::string& filter, c10::DeviceType device) {
   const std::regex wanted = expression(filter);
+  const bool cpu = device == c10::kCPU;
+  const std::vector<at::ScalarType> dtypes =
+      cpu ? std::vector{at::kFloat} : std::vector{at::kFloat, at::kBFloat16};
+  const auto add = [&](Group& group, const Operator& op) {
+    if (!cpu && filter.empty() && !in_report(op)) return;
+    for (const at::ScalarType dtype : dtypes) {
+      for (const Pass pass : passes_of(op)) {
+        SweepRow row = row_of(op, pass, dtype, group);
+        if (std::regex_search(row.facts.key(), wanted)) group.rows.push_back(row);
+      }
+    }
+  };
   std::vector<Group> groups;
   for (const Size& size : sizes) {
-    for (const bool causal : {false, true}) {
+    for (const bool causal : modes_of(size, device)) {
       for (const int count : threads) {
-        if (decodes(size) && !causal) continue;
         Group group{size, causal, count, {}};
-        for (const Operator& op : operators_at(size)) {
-          for (const Pass pass : passes_of(op)) {
-            SweepRow row = row_of(op, pass, group);
-            if (std::regex_search(row.facts.key(), wanted)) group.rows.push_back(row);
-          }
-        }
+        for (const Operator& op : operators_at(size, device)) add(group, op);
         if (!group.rows.empty()) groups.push_back(std::move(group));
       }
     }

@@ -11,6 +11,7 @@ namespace luna::bench {
 struct SweepRow {
   const Operator* op;
   Pass pass;
+  at::ScalarType dtype;
   reports::BenchRow facts;  ///< all but what is measured
 };
 
@@ -22,24 +23,25 @@ struct Group {
   std::vector<SweepRow> rows;
 };
 
-/// "A", "B" (standard_sizes()) or a number of tokens, "4096" or "4k", at d 32, 64 and 128 with B 1,
-/// H 8, m 16, L 8, hid 64, or "decode": one token of 512 sequences at H 8, d 64. Throws UsageError
-/// for anything else.
-std::vector<Size> sweep_sizes(const std::vector<std::string>& names);
+/// "A", "B" (standard_sizes()), "decode" (one token of 512 sequences at H 8, d 64) or a number of
+/// tokens, "4096" or "4k", with m 16, L 8, hid 64: on a CPU at d 32, 64 and 128 each, B 1, H 8; on
+/// CUDA at d 64, or that of "4k:32" and "4k:128", H 16 and B 65536 / N, at least 1: a GPU is busy
+/// with a million token-heads. Throws UsageError for anything else.
+std::vector<Size> sweep_sizes(const std::vector<std::string>& names,
+                              c10::DeviceType device = c10::kCPU);
 
-/// A, B, decode and N 64, 256, 1k, 4k, 16k, 64k.
-const std::vector<std::string>& usual_sweep();
+/// A, B, decode and N 64, 256, 1k, 4k, 16k, 64k; on CUDA N 256, 1k, 2k, 4k, 8k, 16k, 32k, decode.
+const std::vector<std::string>& usual_sweep(c10::DeviceType device = c10::kCPU);
 
-/// What is timed at a size: all_operators(), at "decode" decode_operators().
-const std::vector<Operator>& operators_at(const Size& size);
 /// The passes that an operator has.
 std::vector<Pass> passes_of(const Operator& op);
 
 /// Every operator, both passes, causal and not (of "decode": a step of decode_operators()), of
 /// those rows whose key `filter` is found in (ECMAScript; empty: all). Sizes in their order, so
-/// that the large come last. Throws UsageError where the filter is no regular expression or leaves
-/// nothing.
+/// that the large come last. On CUDA in float32 and bfloat16, causal at A, B, 1k, 4k and 16k alone,
+/// and without a filter none but the operators of the report's table. Throws UsageError where the
+/// filter is no regular expression or leaves nothing.
 std::vector<Group> sweep_groups(const std::vector<Size>& sizes, const std::vector<int>& threads,
-                                const std::string& filter);
+                                const std::string& filter, c10::DeviceType device = c10::kCPU);
 
 }  // namespace luna::bench

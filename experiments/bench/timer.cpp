@@ -2,20 +2,18 @@
 
 #include <algorithm>
 
-#include "experiments/bench/clock.h"
-
 namespace luna::bench {
 namespace {
 
-void visit(const std::function<void()>& task, double visit_s, Samples& samples) {
-  const double begin = seconds_now();
+void visit(const std::function<void()>& task, const TimerOptions& options, Samples& samples) {
+  const double begin = options.clock();
   double before = begin;
   do {
     task();
-    const double after = seconds_now();
+    const double after = options.clock();
     samples.seconds.push_back(after - before);
     before = after;
-  } while (before - begin < visit_s);
+  } while (before - begin < options.visit_s);
 }
 
 }  // namespace
@@ -31,14 +29,15 @@ double Samples::median() const {
 
 std::vector<Samples> time_interleaved(const std::vector<std::function<void()>>& tasks,
                                       const TimerOptions& options) {
+  const double end = options.clock() + options.budget_s;
   for (const auto& task : tasks) task();
   std::vector<Samples> samples(tasks.size());
-  const double begin = seconds_now();
-  for (int round = 0; round < options.min_rounds || seconds_now() - begin < options.budget_s;
-       ++round) {
-    for (size_t i = 0; i < tasks.size(); ++i) visit(tasks[i], options.visit_s, samples[i]);
+  for (int round = 0;; ++round) {
+    for (size_t i = 0; i < tasks.size(); ++i) {
+      if (round >= options.min_rounds && options.clock() >= end) return samples;
+      visit(tasks[i], options, samples[i]);
+    }
   }
-  return samples;
 }
 
 }  // namespace luna::bench

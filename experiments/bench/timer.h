@@ -5,12 +5,15 @@
 #include <functional>
 #include <vector>
 
+#include "experiments/bench/clock.h"
+
 namespace luna::bench {
 
 struct TimerOptions {
-  double budget_s = 20;   ///< no round begins after this
+  double budget_s = 20;   ///< for everything: no visit begins after this
   double visit_s = 0.02;  ///< a visit calls its task until this has passed, at least once
   int min_rounds = 3;     ///< rounds after the untimed first one, budget or not
+  std::function<double()> clock = seconds_now;
 };
 
 /// Seconds of every timed call, in order.

@@ -59,11 +59,11 @@ const char* name_of(Pass pass) {
   return pass == Pass::kForward ? "forward" : "forward_backward";
 }
 
-Work decode_work(const Size& size, double features, MapWork map) {
+Work decode_work(const Size& size, double features, MapWork map, double element_bytes) {
   const auto d = static_cast<double>(size.d);
   PerToken token = map_work(size, features, map);
   token.forward_flops += 4 * features * d + 4 * features + d;
-  token.forward_floats = kForwardTensors * d + 2 * features * (d + 1);
+  token.forward_floats = kForwardTensors * d * element_bytes / kFloat + 2 * features * (d + 1);
   return total(size, token, Pass::kForward);
 }
 
@@ -110,9 +110,11 @@ int64_t features_of(const Operator& op, const Inputs& in) {
   return ops::feature_count({in.q, in.k, in.v, in.params, {}}, spec).expect_int();
 }
 
-Work work_of(const Operator& op, const Size& size, const Inputs& in, Pass pass) {
-  const auto features = static_cast<double>(features_of(op, in));
-  if (pass == Pass::kDecode) return decode_work(size, features, map_of(op, in));
+namespace {
+
+/// In float32.
+Work float_work(const Operator& op, const Size& size, double features, const Inputs& in,
+                Pass pass) {
   switch (op.kind) {
     case OperatorKind::kFused:
       return fused_work(size, features, map_of(op, in), pass);
@@ -124,6 +126,17 @@ Work work_of(const Operator& op, const Size& size, const Inputs& in, Pass pass) 
       return scores_work(size, pass);
   }
   throw std::logic_error("an operator without a model of its work");
+}
+
+}  // namespace
+
+Work work_of(const Operator& op, const Size& size, const Inputs& in, Pass pass) {
+  const auto features = static_cast<double>(features_of(op, in));
+  const auto element_bytes = static_cast<double>(in.q.element_size());
+  if (pass == Pass::kDecode) return decode_work(size, features, map_of(op, in), element_bytes);
+  Work work = float_work(op, size, features, in, pass);
+  work.bytes *= element_bytes / kFloat;
+  return work;
 }
 
 }  // namespace luna::bench

@@ -1,7 +1,7 @@
 // What an operator has to do at the least, from its shape alone: the model behind "% of roofline".
-// An FMA counts two operations, an exponential one; bytes are those of float32 that come from or go
-// to memory. All figures below are a token of one head, with dv = d and D features; "training" is
-// forward and backward together. Tested in tests/experiments/bench.
+// An FMA counts two operations, an exponential one; bytes are those that come from or go to memory,
+// of float32 unless said. All figures below are a token of one head, with dv = d and D features;
+// "training" is forward and backward together. Tested in tests/experiments/bench.
 #pragma once
 
 #include "experiments/bench/operators.h"
@@ -43,11 +43,11 @@ Work flash_work(const Size& size, Pass pass, bool causal);
 /// product: 4 N d and 4 N floats forward, 8 N d and 8 N backward, causal too.
 Work scores_work(const Size& size, Pass pass);
 
-/// A decoding step: the map forward, as fused or eager, 4 D d + 4 D + d, and beside q, k, v and o
-/// the state, D (d + 1) floats, read and written once.
-Work decode_work(const Size& size, double features, MapWork map);
+/// A decoding step: the map forward, as fused or eager, 4 D d + 4 D + d, and beside q, k, v and o,
+/// of so many bytes each, the state, D (d + 1) floats, read and written once.
+Work decode_work(const Size& size, double features, MapWork map, double element_bytes = 4);
 
-/// By the operator's kind; `in` says how many features its map has.
+/// By the operator's kind, in the dtype of `in`; it says how many features its map has, too.
 Work work_of(const Operator& op, const Size& size, const Inputs& in, Pass pass);
 
 /// Features of a head of size d under the operator's map; 0 for softmax.

@@ -111,37 +111,31 @@ std::string OptionReader::choice(const std::string& key, const std::string& othe
   return value;
 }
 
-std::vector<std::string> OptionReader::texts(const std::string& key,
-                                             const std::vector<std::string>& otherwise) {
+template <typename T>
+std::vector<T> OptionReader::list(const std::string& key, const std::vector<T>& otherwise,
+                                  bool (json::*is_item)() const noexcept, const char* expected) {
   const json* value = find(key);
   if (!value) return otherwise;
-  const auto is_text = [](const json& item) { return item.is_string(); };
-  if (!value->is_array() || !std::all_of(value->begin(), value->end(), is_text)) {
-    reject(key, "a list of texts in quotes");
+  const auto fits = [&](const json& item) { return (item.*is_item)(); };
+  if (!value->is_array() || !std::all_of(value->begin(), value->end(), fits)) {
+    reject(key, expected);
   }
-  return value->get<std::vector<std::string>>();
+  return value->get<std::vector<T>>();
+}
+
+std::vector<std::string> OptionReader::texts(const std::string& key,
+                                             const std::vector<std::string>& otherwise) {
+  return list(key, otherwise, &json::is_string, "a list of texts in quotes");
 }
 
 std::vector<int64_t> OptionReader::integers(const std::string& key,
                                             const std::vector<int64_t>& otherwise) {
-  const json* value = find(key);
-  if (!value) return otherwise;
-  const auto is_integer = [](const json& item) { return item.is_number_integer(); };
-  if (!value->is_array() || !std::all_of(value->begin(), value->end(), is_integer)) {
-    reject(key, "a list of whole numbers");
-  }
-  return value->get<std::vector<int64_t>>();
+  return list(key, otherwise, &json::is_number_integer, "a list of whole numbers");
 }
 
 std::vector<double> OptionReader::reals(const std::string& key,
                                         const std::vector<double>& otherwise) {
-  const json* value = find(key);
-  if (!value) return otherwise;
-  const auto is_number = [](const json& item) { return item.is_number(); };
-  if (!value->is_array() || !std::all_of(value->begin(), value->end(), is_number)) {
-    reject(key, "a list of numbers");
-  }
-  return value->get<std::vector<double>>();
+  return list(key, otherwise, &json::is_number, "a list of numbers");
 }
 
 json OptionReader::table(const std::string& key) {

@@ -51,6 +51,9 @@ class OptionReader {
  private:
   const nlohmann::json* find(const std::string& key);
   [[noreturn]] void reject(const std::string& key, const std::string& expected) const;
+  template <typename T>
+  std::vector<T> list(const std::string& key, const std::vector<T>& otherwise,
+                      bool (nlohmann::json::*is_item)() const noexcept, const char* expected);
 
   nlohmann::json object_;
   std::string table_;

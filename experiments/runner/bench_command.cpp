@@ -11,7 +11,6 @@
 #include "experiments/bench/full.h"
 #include "experiments/config/options.h"
 #include "experiments/runner/commands.h"
-#include "experiments/runner/plan.h"
 #include "experiments/train/cell_folder.h"
 #include "experiments/train/lock.h"
 #include "reports/bench/table.h"
@@ -66,8 +65,10 @@ void check_options(const BenchCommandOptions& options) {
                   "a benchmark without --full; with it the time is --minutes");
   check_goes_with(options.minutes.has_value(), "--minutes", options.full,
                   "--full; without it the time is --seconds");
-  check_goes_with(options.call_seconds.has_value(), "--call-seconds", options.full, "--full");
-  check_goes_with(!options.filter.empty(), "--filter", options.full, "--full");
+  const bool rows = options.full || !cpu;
+  constexpr const char* kRows = "--full or --device cuda";
+  check_goes_with(options.call_seconds.has_value(), "--call-seconds", rows, kRows);
+  check_goes_with(!options.filter.empty(), "--filter", rows, kRows);
   check_finite(options.seconds, "--seconds");
   check_finite(options.minutes, "--minutes");
   check_finite(options.call_seconds, "--call-seconds");
@@ -78,11 +79,9 @@ std::vector<int> usual_threads() {
   return std::thread::hardware_concurrency() > 1 ? std::vector<int>{1, 2} : std::vector<int>{1};
 }
 
-/// Held while the file is filled; refused before anything is timed, not after.
+/// Held while the file is filled, by every kind of benchmark: refused before anything is timed.
 struct ClaimedFile : FileLock {
-  explicit ClaimedFile(const fs::path& file) : FileLock(file, "choose another file with --out") {
-    io::AtomicFile{file};
-  }
+  explicit ClaimedFile(const fs::path& file) : FileLock(file, "choose another file with --out") {}
 };
 
 void say(const std::string& line) {
@@ -96,12 +95,19 @@ int run_quick(const BenchCommandOptions& options, const fs::path& file) {
   wanted.threads = options.threads;
   if (options.seconds) wanted.seconds = *options.seconds;
   if (!options.force && keep(file, wanted)) return 0;
-  io::AtomicFile written(file);  // refused before anything is timed, not after
-  const nlohmann::json result = bench::run_bench(wanted, say);
-  written.append(result.dump(1) + "\n");
-  written.commit();
+  const ClaimedFile claimed(file);
+  io::write_file_atomically(file, bench::run_bench(wanted, say).dump(1) + "\n");
   say(file.string());
   return 0;
+}
+
+/// Rows as a page beside their file.
+void publish(const fs::path& file) {
+  const fs::path page = fs::path(file).replace_extension(".md");
+  const std::string table = reports::bench_table(reports::read_bench_file(file));
+  io::write_file_atomically(page, table);
+  say(table);
+  say(fmt::format("{} and {}", file.string(), page.string()));
 }
 
 int run_full(const BenchCommandOptions& options, const fs::path& file) {
@@ -115,42 +121,52 @@ int run_full(const BenchCommandOptions& options, const fs::path& file) {
   wanted.anew = options.force;
   const ClaimedFile claimed(file);
   const std::vector<std::string> over_limit = bench::run_full(wanted, say);
-  const fs::path page = fs::path(file).replace_extension(".md");
-  const std::string table = reports::bench_table(reports::read_bench_file(file));
-  io::write_file_atomically(page, table);
-  say(table);
-  say(fmt::format("{} and {}", file.string(), page.string()));
+  publish(file);
   for (const std::string& line : over_limit) fmt::print(stderr, "memory: {}\n", line);
   return over_limit.empty() ? 0 : 1;
 }
 
-int run_cuda(const BenchCommandOptions& options) {
+/// Says why where there is no GPU.
+bool has_cuda() {
   const std::string missing = bench::open_cuda();
-  if (!missing.empty()) {
-    fmt::print(stderr, "not run: {}; --device cpu times on the CPU\n", missing);
-    return kNotRun;
+  if (missing.empty()) return true;
+  fmt::print(stderr, "not run: {}; --device cpu times on the CPU\n", missing);
+  return false;
+}
+
+int print_environment(const BenchCommandOptions& options) {
+  nlohmann::json environment = bench::bench_environment();
+  if (options.device == "cuda") {
+    if (!has_cuda()) return kNotRun;
+    environment["device"] = "cuda";
+    environment["gpu"]["before"] = to_json(bench::gpu_state());
   }
+  say(environment.dump(1));
+  return 0;
+}
+
+int run_cuda(const BenchCommandOptions& options) {
+  if (!has_cuda()) return kNotRun;
   bench::CudaBenchOptions wanted;
-  wanted.sizes = bench::sweep_sizes(options.sizes);
+  wanted.sizes = bench::sweep_sizes(options.sizes, c10::kCUDA);
+  wanted.filter = options.filter;
   if (options.seconds) wanted.seconds = *options.seconds;
+  if (options.call_seconds) wanted.call_seconds = *options.call_seconds;
   wanted.force = options.force;
   wanted.file = options.out;
   const ClaimedFile claimed(wanted.file);
-  bench::run_cuda_bench(wanted, say);
-  say(reports::bench_table(reports::read_bench_file(wanted.file)));
-  say(wanted.file.string());
+  bench::run_cuda_bench(wanted, bench::first_gpu(), say);
+  publish(wanted.file);
   return 0;
 }
 
 /// --out, or the usual name in the tier's results.
 fs::path file_of(const BenchCommandOptions& options) {
   const Places& places = options.places;
-  const fs::path folder = places.results / places.tier;
-  if (options.out.empty() && !fs::exists(folder)) check_tier(places.config, places.tier);
   const char* const name = options.device == "cuda" ? "bench-cuda.json"
                            : options.full           ? "bench-full.json"
                                                     : "bench.json";
-  const fs::path file = options.out.empty() ? folder / name : options.out;
+  const fs::path file = options.out.empty() ? places.results / places.tier / name : options.out;
   if (!fs::is_directory(file)) return file;
   throw UsageError(file.string() + " is a folder; name a file with --out");
 }
@@ -158,15 +174,14 @@ fs::path file_of(const BenchCommandOptions& options) {
 }  // namespace
 
 int run(const BenchCommandOptions& options) {
-  if (options.environment) {
-    say(bench::bench_environment().dump(1));
-    return 0;
-  }
+  if (options.environment) return print_environment(options);
   check_options(options);
   BenchCommandOptions given = options;
   const bool cuda = options.device == "cuda";
   if (given.sizes.empty()) {
-    given.sizes = options.full || cuda ? bench::usual_sweep() : kQuickSizes;
+    given.sizes = cuda           ? bench::usual_sweep(c10::kCUDA)
+                  : options.full ? bench::usual_sweep()
+                                 : kQuickSizes;
   }
   if (given.threads.empty()) given.threads = usual_threads();
   check_list(given.sizes, "--sizes");

@@ -12,6 +12,7 @@
 
 #include "experiments/config/options.h"
 #include "experiments/runner/commands.h"
+#include "experiments/runner/plan.h"
 #include "experiments/runner/schedule.h"
 
 namespace luna::experiments {
@@ -27,35 +28,53 @@ Command command(CLI::App* app, const std::shared_ptr<Options>& options) {
   return {app, [options] { return run(*options); }};
 }
 
+/// What CLI11 says after the name of an option; "" where the value is accepted.
+std::string check_path(const std::string& path) {
+  return path.empty() ? "'' is no path; name one, or leave the option out" : "";
+}
+
+std::string check_file(const std::string& path) {
+  const bool file = std::filesystem::exists(path) && !std::filesystem::is_directory(path);
+  return file ? "" : "there is no file '" + path + "'; name one, or leave the option out";
+}
+
 /// A tier's name is that of its folder of results.
-std::string check_tier(const std::string& name) {
+std::string check_tier_name(const std::string& name) {
   const bool plain = !name.empty() && name[0] != '.' && name.find('/') == std::string::npos;
   return plain ? "" : "'" + name + "' is no name of a tier";
 }
 
-void add_tier(CLI::App& app, Places& places) {
-  app.add_option("--tier", places.tier, "quick, cpu, paper or paper-skyformer")
-      ->capture_default_str()
-      ->check(CLI::Validator(check_tier, ""));
+CLI::Option* add_path(CLI::App& app, const std::string& name, std::filesystem::path& path,
+                      const std::string& help) {
+  return app.add_option(name, path, help)->check(CLI::Validator(check_path, ""));
 }
 
 void add_results(CLI::App& app, Places& places) {
-  app.add_option("--results", places.results, "folder of results")->capture_default_str();
+  add_path(app, "--results", places.results, "folder of results")->capture_default_str();
 }
 
 void add_data(CLI::App& app, Places& places) {
-  app.add_option("--data", places.data, "folder of data sets")->capture_default_str();
+  add_path(app, "--data", places.data, "folder of data sets")->capture_default_str();
 }
 
 /// The checkout's own configurations, whatever the working directory.
 void add_config(CLI::App& app, Places& places) {
   places.config = LUNA_TIERS_FILE;
-  app.add_option("--config", places.config, "tiers file; default: experiments/lra/tiers.toml");
+  app.add_option("--config", places.config, "tiers file; default: experiments/lra/tiers.toml")
+      ->check(CLI::Validator(check_file, ""));
+}
+
+/// --tier and --config. A tier that the file lacks is refused before the command does anything.
+void add_tier(CLI::App& app, Places& places) {
+  app.add_option("--tier", places.tier, "quick, cpu, paper or paper-skyformer")
+      ->capture_default_str()
+      ->check(CLI::Validator(check_tier_name, ""));
+  add_config(app, places);
+  app.callback([&places] { check_tier(places.config, places.tier); });
 }
 
 void add_cells(CLI::App& app, CellsOptions& options) {
   add_tier(app, options.places);
-  add_config(app, options.places);
   add_results(app, options.places);
   add_data(app, options.places);
   app.add_option("--only", options.only, "experiment or experiment/attention, several by comma")
@@ -106,21 +125,24 @@ Command bench_command(CLI::App& root) {
   CLI::App* app =
       root.add_subcommand("bench", "time every operator against torch's own; run alone");
   add_tier(*app, options->places);
-  add_config(*app, options->places);
   add_results(*app, options->places);
   app->add_option("--sizes", options->sizes,
                   "by comma: A (N 2048, d 32), B (N 4096, d 64); with --full also decode (one "
                   "token of 512 sequences, H 8, d 64) and numbers of tokens, 64 to 64k, at d 32, "
-                  "64 and 128; default: all of them")
+                  "64 and 128; on CUDA at d 64, 4k:32 and 4k:128 at others, B N 65536, H 16; "
+                  "default: all of them, on CUDA 256 to 32k and decode")
       ->delimiter(',');
   app->add_option("--threads", options->threads,
                   "numbers of threads, by comma; default: 1, and 2 where there are two cores")
       ->delimiter(',')
       ->check(CLI::Range(1, 1024));
-  app->add_option("--seconds", options->seconds, "time for everything together; default: 60")
+  app->add_option(
+         "--seconds", options->seconds,
+         "time for everything together; at least the gate and a few calls of every operator, "
+         "which are said first; default: 60")
       ->check(CLI::Range(0.01, 1e5));
-  app->add_option("--out", options->out,
-                  "file; default: bench.json, with --full bench-full.json, in the tier's results");
+  add_path(*app, "--out", options->out,
+           "file; default: bench.json, with --full bench-full.json, in the tier's results");
   add_device(*app, options->device);
   app->add_flag("--force", options->force,
                 "time again even if the file is there; on CUDA, on a busy or noisy GPU too");
@@ -129,14 +151,17 @@ Command bench_command(CLI::App& root) {
   full->add_flag("--full", options->full,
                  "every operator and peer over all sizes, causal and not, forward and training; "
                  "goes on where it was interrupted");
-  full->add_option("--minutes", options->minutes,
-                   "with --full: time for everything together; default: 30")
+  full->add_option(
+          "--minutes", options->minutes,
+          "with --full: time for everything together; default: 30. What is not reached, the "
+          "same command goes on with")
       ->check(CLI::Range(0.001, 1e4));
   full->add_option("--filter", options->filter,
-                   "with --full: regular expression on rows such as "
+                   "also on CUDA: regular expression on rows such as "
                    "luna/B:1/H:8/N:4096/d:64/causal/forward/threads:1");
   full->add_option("--call-seconds", options->call_seconds,
-                   "with --full: rows whose call would take longer are left out; default: 2")
+                   "also on CUDA: rows whose call would take longer are left out; default: 2, "
+                   "on CUDA 0.5")
       ->check(CLI::Range(0.001, 1e4));
   return command(app, options);
 }
@@ -169,10 +194,10 @@ Command autotune_command(CLI::App& root) {
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
   app->add_option("--only", options->only, "pipelines with this in their name");
-  app->add_option("--folder", options->folder, "folder of candidates and of the run's state")
+  add_path(*app, "--folder", options->folder, "folder of candidates and of the run's state")
       ->capture_default_str();
-  app->add_option("--schedules", options->schedules,
-                  "folder of schedules; default: generators/schedules of the checkout");
+  add_path(*app, "--schedules", options->schedules,
+           "folder of schedules; default: generators/schedules of the checkout");
   return command(app, options);
 }
 
@@ -200,9 +225,8 @@ Command report_command(CLI::App& root) {
   const auto options = std::make_shared<PageOptions>();
   CLI::App* app = root.add_subcommand("report", "write report.md and report.html from results");
   add_tier(*app, options->places);
-  add_config(*app, options->places);
   add_results(*app, options->places);
-  app->add_option("--out", options->out, "folder of the report")->capture_default_str();
+  add_path(*app, "--out", options->out, "folder of the report")->capture_default_str();
   return command(app, options);
 }
 
@@ -222,16 +246,15 @@ Command data_command(CLI::App& root) {
   app->require_subcommand(0, 1);
   CLI::App* make = app->add_subcommand("make", "write the data sets that are not there");
   CLI::App* verify = app->add_subcommand("verify", "check files against their checksums");
-  verify->callback([options] { options->verify = true; });
   for (CLI::App* action : {make, verify}) {
     add_tier(*action, options->places);
-    add_config(*action, options->places);
     add_data(*action, options->places);
     action->add_option("--task", options->tasks, "tasks with their default options, by comma")
         ->delimiter(',');
   }
   return {app, [options, app] {
             if (app->get_subcommands().empty()) throw UsageError("name a command: make, verify");
+            options->verify = app->got_subcommand("verify");
             return run(*options);
           }};
 }

@@ -49,16 +49,16 @@ int run(const CellOptions& options);
 /// Checks every operator, times them alone on this machine.
 struct BenchCommandOptions {
   Places places;
-  std::vector<std::string> sizes;  ///< empty: A and B; full: those and the sweep of N
+  std::vector<std::string> sizes;  ///< empty: A and B; full and on CUDA: usual_sweep()
   std::vector<int> threads;        ///< empty: 1, and 2 where there are two cores
   std::optional<double> seconds;   ///< empty: 60
   std::string device = "cpu";
-  std::filesystem::path out;  ///< empty: bench.json, full: bench-full.json, in the tier's results
+  std::filesystem::path out;  ///< empty: bench.json, bench-full.json or bench-cuda.json, as usual
   bool force = false;
   bool environment = false;  ///< print the machine as JSON, and stop
   bool full = false;
-  std::string filter;                           ///< of the full benchmark, as what follows
-  std::optional<double> minutes, call_seconds;  ///< empty: 30 and 2
+  std::string filter;  ///< of the full benchmark and on CUDA, as call_seconds
+  std::optional<double> minutes, call_seconds;  ///< empty: 30 and 2, on CUDA 0.5
 };
 int run(const BenchCommandOptions& options);
 

@@ -1,5 +1,5 @@
 // `luna`: runs experiments, times operators, writes reports. Exit code 0, 1 for failures, 2 for
-// usage, 3 for a device that is not there, 130 after Ctrl-C or "no".
+// usage and what another process holds, 3 for a device that is not there, 130 after Ctrl-C or "no".
 #include <fmt/format.h>
 
 #include <exception>
@@ -10,6 +10,7 @@
 #include "experiments/config/options.h"
 #include "experiments/runner/command_line.h"
 #include "experiments/runner/schedule.h"
+#include "runtime/io/locked_file.h"
 
 namespace luna::experiments {
 namespace {
@@ -42,6 +43,8 @@ int main(int count, char** arguments) {
   try {
     return run_command_line(count, arguments);
   } catch (const UsageError& error) {
+    return fail(kUsage, error);
+  } catch (const luna::io::InUse& error) {
     return fail(kUsage, error);
   } catch (const Interrupted& error) {
     return fail(kInterrupted, error);

@@ -2,15 +2,12 @@
 #include <fmt/format.h>
 
 #include "experiments/runner/commands.h"
-#include "experiments/runner/plan.h"
 #include "reports/report.h"
 
 namespace luna::experiments {
 
 int run(const PageOptions& options) {
   const Places& places = options.places;
-  if (!std::filesystem::exists(places.results / places.tier))
-    check_tier(places.config, places.tier);
   const reports::ReportOutcome outcome =
       reports::write_report({places.results, places.tier, options.out});
   for (const std::string& problem : outcome.problems) fmt::print(stderr, "{}\n", problem);

@@ -1,15 +1,13 @@
 #include "experiments/train/lock.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <fstream>
 
-#include "experiments/config/options.h"
+#include "runtime/io/locked_file.h"
 
 namespace luna::experiments {
 
@@ -21,28 +19,32 @@ void refuse(const fs::path& path, int error, const std::string& cure) {
                                        full ? "free some space or " : "", cure));
 }
 
-Lock::Lock(const fs::path& path, const fs::path& what, const std::string& cure) {
+Lock::Lock(fs::path path, const fs::path& what, const std::string& cure) : path_(std::move(path)) {
   std::error_code error;
-  if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
-  if (error) refuse(path.parent_path(), error.value(), cure);
-  descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (descriptor_ < 0) refuse(path, errno, cure);
-  if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+  if (path_.has_parent_path()) fs::create_directories(path_.parent_path(), error);
+  if (error) refuse(path_.parent_path(), error.value(), cure);
+  descriptor_ = io::open_locked(path_);
+  if (descriptor_ < 0 && errno == EWOULDBLOCK) {
     std::string holder;
-    std::getline(std::ifstream(path), holder);
-    close(descriptor_);
-    throw UsageError(fmt::format("{} is in use by process {}; wait for it, or {}", what.string(),
-                                 holder.empty() ? "unknown" : holder, cure));
+    std::getline(std::ifstream(path_), holder);
+    throw io::InUse(fmt::format("{} is in use by process {}; wait for it, or {}", what.string(),
+                                holder.empty() ? "unknown" : holder, cure));
   }
+  if (descriptor_ < 0) refuse(path_, errno, cure);
   const std::string pid = std::to_string(getpid());
   if (ftruncate(descriptor_, 0) != 0 ||
       write(descriptor_, pid.data(), pid.size()) != static_cast<ssize_t>(pid.size())) {
     const int failed = errno;
-    close(descriptor_);
-    refuse(path, failed, cure);
+    release();
+    refuse(path_, failed, cure);
   }
 }
 
-Lock::~Lock() { close(descriptor_); }
+Lock::~Lock() { release(); }
+
+void Lock::release() {
+  unlink(path_.c_str());  // while it is locked, as open_locked() asks for
+  close(descriptor_);
+}
 
 }  // namespace luna::experiments

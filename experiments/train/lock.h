@@ -12,7 +12,8 @@ inline constexpr const char* kOtherResults = "choose another results folder with
 /// Throws std::runtime_error: what the system says of the path, and the cure.
 [[noreturn]] void refuse(const std::filesystem::path& path, int error, const std::string& cure);
 
-/// Holds a lock file for as long as it lives; the system drops the lock of a process that died.
+/// Holds a lock file for as long as it lives, and removes it then; that of a process that was
+/// killed stays, and is taken over.
 class Lock {
  public:
   Lock(const Lock&) = delete;
@@ -20,12 +21,14 @@ class Lock {
   ~Lock();
 
  protected:
-  /// `path` is the lock of `what`. Throws UsageError naming the process that holds it,
+  /// `path` is the lock of `what`. Throws io::InUse naming the process that holds it,
   /// std::runtime_error when it cannot be written; both end with the cure.
-  Lock(const std::filesystem::path& path, const std::filesystem::path& what,
-       const std::string& cure);
+  Lock(std::filesystem::path path, const std::filesystem::path& what, const std::string& cure);
 
  private:
+  void release();
+
+  std::filesystem::path path_;
   int descriptor_ = -1;
 };
 

@@ -8,6 +8,15 @@
 
 namespace luna {
 
+/// CPU: vectors along the first dimension of the domain of each of f's updates.
+inline void schedule_runs(Func& f, const std::vector<RDom>& runs, int lanes) {
+  for (size_t k = 0; k < runs.size(); k++) {
+    f.update(static_cast<int>(k))
+        .allow_race_conditions()
+        .vectorize(runs[k].x, lanes, Halide::TailStrategy::GuardWithIf);
+  }
+}
+
 class Blocks : public FeatureMap {
  public:
   using FeatureMap::FeatureMap;
@@ -30,14 +39,6 @@ class Blocks : public FeatureMap {
  protected:
   /// Distance between blocks of `width` features.
   static Expr pitch(const Expr& width) { return round_up(width, tiles::kRowColumns); }
-  /// Vectors along the first dimension of each update's domain.
-  static void schedule_runs(Func& f, const std::vector<RDom>& runs, int lanes) {
-    for (size_t k = 0; k < runs.size(); k++) {
-      f.update(static_cast<int>(k))
-          .allow_race_conditions()
-          .vectorize(runs[k].x, lanes, Halide::TailStrategy::GuardWithIf);
-    }
-  }
 
   Var D_{"D"}, n_{"n"}, j_{"j"};
   Func phi_{"phi"};

@@ -3,6 +3,7 @@
 // the first one's negative, and only the gradient projects it back.
 #include "generators/common/numeric.h"
 #include "generators/common/tiles.h"
+#include "generators/feature_map/blocks.h"
 #include "generators/feature_map/projected.h"
 
 namespace luna {
@@ -70,10 +71,7 @@ class SoftmaxHalves : public Projected {
     inverse_.compute_root().store_in(MemoryType::Stack).bound(h_, 0, 2);
     phi_.compute_at(out, n_).store_in(MemoryType::Stack);
     phi_.bound(D_, 0, tile_.features).vectorize(D_, lanes, round_up);
-    for (int h = 0; h < 2; h++) {
-      phi_.update(h).allow_race_conditions().vectorize(runs_[h], lanes,
-                                                       Halide::TailStrategy::GuardWithIf);
-    }
+    schedule_runs(phi_, runs_, lanes);
   }
   void schedule_gradient(const Halide::Target& target, const GradientLoops& at) override {
     Projected::schedule_gradient(target, at);

@@ -85,7 +85,7 @@ void each(const json& content, const char* list, const Read& read) {
 }
 
 BenchFile file_of(const json& content) {
-  BenchFile result{member(content, "environment"), {}, {}};
+  BenchFile result{member(content, "environment"), {}, {}, member(content, "ceilings")};
   if (!result.environment.is_object()) refuse("environment", content, "an object");
   if (result.environment.contains("cpu")) text(result.environment, "cpu");
   each(content, "rows", [&](const json& row) { result.rows.push_back(row.get<BenchRow>()); });
@@ -99,8 +99,9 @@ BenchFile file_of(const json& content) {
 }  // namespace
 
 std::string BenchRow::key() const {
-  return fmt::format("{}/B:{}/H:{}/N:{}/d:{}{}/{}/threads:{}", name, B, H, N, d,
-                     causal ? "/causal" : "", pass, threads);
+  return fmt::format("{}{}/B:{}/H:{}/N:{}/d:{}{}/{}/threads:{}", name,
+                     dtype == "float32" ? "" : "/" + dtype, B, H, N, d, causal ? "/causal" : "",
+                     pass, threads);
 }
 
 double BenchRow::token_head_ns(double seconds) const {
@@ -126,6 +127,7 @@ void to_json(json& object, const BenchRow& row) {
             {"q1_s", quantile(row.samples, 0.25)},
             {"median_s", median(row.samples)},
             {"q3_s", quantile(row.samples, 0.75)}};
+  if (row.dtype != "float32") object["dtype"] = row.dtype;
   set(object, "flops", row.flops);
   set(object, "bytes", row.bytes);
   set(object, "roofline_s", row.roofline_s);
@@ -138,6 +140,7 @@ void from_json(const json& object, BenchRow& row) {
   row.label = text(object, "label");
   row.map = text(object, "map");
   row.kind = text(object, "kind");
+  if (object.contains("dtype")) row.dtype = text(object, "dtype");
   row.B = count(object, "B", 1);
   row.H = count(object, "H", 1);
   row.N = count(object, "N", 1);

@@ -1,13 +1,14 @@
-// Rows of a benchmark: what `luna bench --full` and experiments/bench/peers.py write and `luna
-// compare` and `luna table` read. The file:
+// Rows of a benchmark: what `luna bench --full`, `luna bench --device cuda` and
+// experiments/bench/peers.py write and `luna compare` and `luna table` read. The file:
 //   {"schema": 1, "kind": "rows", "method": str, "environment": env.json's, "options": {...},
-//    "ceilings": [{"threads", "isa", "gflops", "gb_s"}],
+//    "ceilings": [{"threads", "isa", "gflops", "gb_s"}], of a GPU [{"dtype", "gflops", "gb_s"}],
 //    "gate": [{"operator", "d", "causal", "max_error", "limit"}],
 //    "left_out": [{"row", "reason"}],
-//    "rows": [{"operator", "label", "map", "kind", "B", "H", "N", "d", "D", "causal", "pass",
-//              "threads", "calls", "samples": [s], "min_s", "q1_s", "median_s", "q3_s",
+//    "rows": [{"operator", "label", "map", "kind", "dtype", "B", "H", "N", "d", "D", "causal",
+//              "pass", "threads", "calls", "samples": [s], "min_s", "q1_s", "median_s", "q3_s",
 //              "flops", "bytes", "roofline_s", "peak_bytes"}]}
-// The last four are absent where they are not known.
+// The last four are absent where they are not known, dtype in float32. A GPU's environment has
+// "device": "cuda" and "gpu": {"before": state, "after": state} (experiments/bench/gpu_state.h).
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,8 @@ struct BenchRow {
   std::string name;   ///< of the operator
   std::string label;  ///< for people
   std::string map;    ///< feature map: luna, a fixed map, softmax
-  std::string kind;   ///< fused, eager, compiled, sdpa
+  std::string kind;   ///< fused, eager, compiled, fla, sdpa
+  std::string dtype = "float32";
   int64_t B = 0, H = 0, N = 0, d = 0, D = 0, threads = 0;
   bool causal = false;
   std::string pass;             ///< forward, forward_backward, decode
@@ -34,7 +36,8 @@ struct BenchRow {
   /// time that they take at the machine's ceilings, and memory beyond the inputs at the worst.
   std::optional<double> flops, bytes, roofline_s, peak_bytes;
 
-  /// "luna/B:1/H:8/N:64/d:32/causal/forward/threads:1": one row of a file, the same in every file.
+  /// "luna/B:1/H:8/N:64/d:32/causal/forward/threads:1": one row of a file, the same in every file;
+  /// "luna/bfloat16/B:1..." where it is not float32.
   std::string key() const;
   /// Nanoseconds a token of one head, of so many seconds a call.
   double token_head_ns(double seconds) const;
@@ -48,6 +51,9 @@ struct BenchFile {
   nlohmann::json environment;
   std::vector<BenchRow> rows;
   std::vector<std::string> left_out;  ///< "<row>: <reason>"
+  nlohmann::json ceilings = nlohmann::json::array();
+
+  bool on_gpu() const { return environment.value("device", nlohmann::json()) == "cuda"; }
 };
 
 /// Throws std::runtime_error, one line with the row, the field and the cure, where the file is

@@ -68,6 +68,10 @@ double quantile(std::vector<double> samples, double share) {
 
 double median(const std::vector<double>& samples) { return quantile(samples, 0.5); }
 
+double spread(const std::vector<double>& samples) {
+  return (quantile(samples, 0.75) - quantile(samples, 0.25)) / median(samples);
+}
+
 Interval ratio_interval(const std::vector<double>& before, const std::vector<double>& after) {
   std::mt19937_64 random(1);
   std::vector<double> ratios(kResamples);

@@ -11,6 +11,8 @@ namespace luna::reports {
 /// must not be empty.
 double quantile(std::vector<double> samples, double share);
 double median(const std::vector<double>& samples);
+/// What lies between the quartiles, as a share of the median.
+double spread(const std::vector<double>& samples);
 
 struct Interval {
   double low, high;

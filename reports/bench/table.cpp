@@ -3,44 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
-#include <tuple>
+#include <set>
 
+#include "reports/bench/crossover.h"
 #include "reports/bench/samples.h"
+#include "reports/bench/sections.h"
+#include "reports/fields.h"
 #include "reports/views/format.h"
 
 namespace luna::reports {
 namespace {
 
-using Rows = std::vector<const BenchRow*>;
-using Section = std::tuple<int64_t, int64_t, int64_t, bool, std::string, int64_t>;
-
-/// What rows of one table share: all but the operator and N.
-Section section_of(const BenchRow& row) {
-  return {row.B, row.H, row.d, row.causal, row.pass, row.threads};
-}
-
-std::string pass_text(const BenchRow& row) {
-  if (row.pass == "decode") return "a decoding step";
-  return row.pass == "forward" ? "forward" : "forward + backward";
-}
-
-std::string title(const BenchRow& row) {
-  return fmt::format("B {}, H {}, d {}, {}, {}, {} thread{}", row.B, row.H, row.d,
-                     row.causal ? "causal" : "not causal", pass_text(row), row.threads,
-                     row.threads == 1 ? "" : "s");
-}
-
-/// Least median of the rows of that N, kind and map (any where empty); 0 without one.
-double fastest(const Rows& rows, int64_t N, const std::string& kind, const std::string& map) {
-  double least = 0;
-  for (const BenchRow* row : rows) {
-    if (row->N != N || row->kind != kind || (!map.empty() && row->map != map)) continue;
-    const double seconds = median(row->samples);
-    if (least == 0 || seconds < least) least = seconds;
-  }
-  return least;
-}
+using nlohmann::json;
 
 std::string times_faster(double peer, double own) { return peer > 0 ? ratio(peer / own) : kNone; }
 
@@ -55,68 +29,119 @@ std::string row_text(const BenchRow& row, const Rows& rows) {
   };
   std::optional<double> token_bytes = row.peak_bytes;
   if (token_bytes) *token_bytes /= static_cast<double>(row.B) * static_cast<double>(row.N);
-  return fmt::format("| {} | {} | {} | {} | {} to {} | {} | {} | {} | {} |\n", row.N, row.label,
-                     nanoseconds(row, 0), nanoseconds(row, 0.5), nanoseconds(row, 0.25),
-                     nanoseconds(row, 0.75),
+  return fmt::format("| {} | {} | {} | {} | {} to {} | {} | {} | {} | {} | {} |\n", row.N,
+                     row.label, nanoseconds(row, 0), nanoseconds(row, 0.5), nanoseconds(row, 0.25),
+                     nanoseconds(row, 0.75), percent(spread(row.samples)),
                      times_faster(fastest(rows, row.N, "eager", row.map), own),
                      times_faster(fastest(rows, row.N, "sdpa", ""), own),
                      percent(of_own(row.roofline_s)), compact(token_bytes));
 }
 
-std::string section_text(Rows rows) {
-  std::stable_sort(rows.begin(), rows.end(),
-                   [](const BenchRow* a, const BenchRow* b) { return a->N < b->N; });
+std::string section_text(const Section& section) {
   std::string text = fmt::format(
       "\n### {}\n\n"
-      "| N | operator | ns/token-head min | median | quartiles | vs eager | vs SDPA | % roofline | "
-      "peak bytes/token |\n|--:|:--|--:|--:|--:|--:|--:|--:|--:|\n",
-      title(*rows.front()));
-  for (const BenchRow* row : rows) text += row_text(*row, rows);
+      "| N | operator | ns/token-head min | median | quartiles | % spread | vs eager | vs SDPA | "
+      "% roofline | peak bytes/token |\n|--:|:--|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+      section.title);
+  for (const BenchRow* row : section.rows) text += row_text(*row, section.rows);
   return text;
 }
 
-/// The least N from which on the operator is faster than SDPA wherever both were timed.
-std::string crossover(const Rows& rows, const std::string& name) {
-  std::map<int64_t, bool> faster;
-  for (const BenchRow* row : rows) {
-    const double sdpa = fastest(rows, row->N, "sdpa", "");
-    if (row->name == name && sdpa > 0) faster[row->N] = median(row->samples) < sdpa;
+/// One line, a cell for every N: what `cell` says of the operator's row there.
+template <typename Cell>
+std::string line_by_N(const Rows& rows, const std::set<int64_t>& sizes, const std::string& label,
+                      const std::string& name, const Cell& cell) {
+  std::string text = "| " + label + " |";
+  for (const int64_t N : sizes) {
+    const auto found = std::find_if(rows.begin(), rows.end(), [&](const BenchRow* row) {
+      return row->N == N && row->name == name;
+    });
+    text += " " + (found == rows.end() ? std::string(kNone) : cell(**found)) + " |";
   }
-  if (faster.size() < 2) return "";
-  const auto slow =
-      std::find_if(faster.rbegin(), faster.rend(), [](const auto& entry) { return !entry.second; });
-  if (slow == faster.rbegin()) return fmt::format("not up to {}", faster.rbegin()->first);
-  return fmt::format("{}", slow.base()->first);
+  return text + "\n";
 }
 
-std::string crossovers(const std::vector<Rows>& sections) {
+/// Medians of all operators by N, under them the roofline of the first; empty for a single N.
+std::string medians_by_N(const Section& section) {
+  const Rows& rows = section.rows;
+  std::set<int64_t> sizes;
+  std::vector<const BenchRow*> operators;
+  for (const BenchRow* row : rows) {
+    sizes.insert(row->N);
+    const bool there = std::any_of(operators.begin(), operators.end(),
+                                   [&](const BenchRow* other) { return other->name == row->name; });
+    if (!there) operators.push_back(row);
+  }
+  if (sizes.size() < 2) return "";
+  std::string head = "| operator, at N |", rule = "|:--|";
+  for (const int64_t N : sizes) head += fmt::format(" {} |", N), rule += "--:|";
+  std::string text =
+      fmt::format("\n### ns/token-head by N: {}\n\n{}\n{}\n", section.title, head, rule);
+  for (const BenchRow* op : operators) {
+    text += line_by_N(rows, sizes, op->label, op->name,
+                      [](const BenchRow& row) { return nanoseconds(row, 0.5); });
+  }
+  const BenchRow& first = *operators.front();
+  if (!first.roofline_s) return text;
+  return text +
+         line_by_N(rows, sizes, "roofline of " + first.label, first.name, [](const BenchRow& row) {
+           return row.roofline_s ? compact(row.token_head_ns(*row.roofline_s)) : std::string(kNone);
+         });
+}
+
+std::string decoding(const std::vector<Section>& sections) {
   std::string text;
-  for (const Rows& rows : sections) {
-    std::map<std::string, std::string> fused;  // name -> label
-    for (const BenchRow* row : rows) {
-      if (row->kind == "fused") fused[row->name] = row->label;
-    }
-    for (const auto& [name, label] : fused) {
-      const std::string from = crossover(rows, name);
-      if (!from.empty())
-        text += fmt::format("| {} | {} | {} |\n", title(*rows.front()), label, from);
+  for (const Section& section : sections) {
+    for (const BenchRow* row : section.rows) {
+      if (row->pass != "decode") continue;
+      text += fmt::format("| {} | {} | {} |\n", section.title, row->label,
+                          rounded(static_cast<double>(row->B) / median(row->samples)));
     }
   }
   if (text.empty()) return "";
-  return "\n### Faster than SDPA from N\n\n| sizes | operator | from N |\n|:--|:--|--:|\n" + text;
+  return "\n### Decoding\n\n| sizes | operator | tokens/s |\n|:--|:--|--:|\n" + text;
+}
+
+std::string state_text(const json& gpu, const char* when) {
+  const json state = member(gpu, when);
+  const auto value = [&](const char* key) { return compact(number(state, key)); };
+  return fmt::format("{}: {} MHz, memory {} MHz, {} W", when, value("sm_mhz"), value("memory_mhz"),
+                     value("watts"));
+}
+
+/// The GPU, its clocks and power before and after, and what it can do at the most.
+std::string gpu_text(const BenchFile& file) {
+  const json gpu = member(file.environment, "gpu");
+  const json name = member(member(gpu, "before"), "name");
+  std::string text = fmt::format("## Operators on {}\n\n{}; {}\n",
+                                 name.is_string() ? name.get<std::string>() : "an unknown GPU",
+                                 state_text(gpu, "before"), state_text(gpu, "after"));
+  for (const json& ceiling : file.ceilings) {
+    const auto flops = number(ceiling, "gflops");
+    const json dtype = member(ceiling, "dtype");
+    if (!flops || !dtype.is_string()) continue;
+    text += fmt::format("\nAt the most, {}: {} TFLOP/s, {} GB/s\n", dtype.get<std::string>(),
+                        compact(*flops / 1000), compact(number(ceiling, "gb_s")));
+  }
+  return text;
+}
+
+std::string machine_text(const BenchFile& file) {
+  if (file.on_gpu()) return gpu_text(file);
+  return fmt::format("## Operators on {}\n",
+                     file.environment.value("cpu", std::string("an unknown processor")));
 }
 
 }  // namespace
 
 std::string bench_table(const BenchFile& file) {
-  std::map<Section, Rows> by_section;
-  for (const BenchRow& row : file.rows) by_section[section_of(row)].push_back(&row);
-  std::vector<Rows> sections;
-  for (const auto& [section, rows] : by_section) sections.push_back(rows);
-  std::string text = fmt::format(
-      "## Operators on {}\n", file.environment.value("cpu", std::string("an unknown processor")));
-  for (const Rows& rows : sections) text += section_text(rows);
-  text += crossovers(sections);
+  const std::vector<Section> sections = sections_of(file);
+  std::string text = machine_text(file);
+  for (const Section& section : sections) {
+    if (file.on_gpu()) text += medians_by_N(section);
+  }
+  for (const Section& section : sections) text += section_text(section);
+  text += decoding(sections) + crossovers(sections);
   if (!file.left_out.empty()) text += "\n### Not timed\n\n";
   for (const std::string& line : file.left_out) text += "- " + line + "\n";
   return text;

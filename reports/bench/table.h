@@ -1,5 +1,6 @@
-// A benchmark as markdown: one table a size of head, pass and number of threads, and from which N
-// on a fused operator is faster than softmax. Tested in tests/reports/bench.
+// A benchmark as markdown: the machine, one table a section (sections.h), on a GPU with its medians
+// by N, tokens a second in decoding, and from which N on what is faster (crossover.h). Tested in
+// tests/reports/bench.
 #pragma once
 
 #include <string>
@@ -8,8 +9,9 @@
 
 namespace luna::reports {
 
-/// Ratios are of medians: "vs eager" is the fastest eager operator of the same feature map, "vs
-/// SDPA" the faster of torch's, both by the row itself, above 1 is this row faster.
+/// Ratios are of medians of one dtype: "vs eager" is the fastest eager operator of the same feature
+/// map, "vs SDPA" the fastest of torch's kernels, both by the row itself, above 1 is this row
+/// faster. Spread is what lies between the quartiles, by the median.
 std::string bench_table(const BenchFile& file);
 
 }  // namespace luna::reports

@@ -2,14 +2,14 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
 #include <system_error>
+
+#include "runtime/io/locked_file.h"
 
 namespace luna::io {
 namespace {
@@ -31,8 +31,6 @@ const char* cure(int error) {
       return "; a folder is in its place: remove it or choose another name";
     case ENOTDIR:
       return "; a part of its path is a file: choose another folder";
-    case EWOULDBLOCK:
-      return "; another process is writing it: wait for it or end it";
     default:
       return "";
   }
@@ -50,23 +48,18 @@ void make_folder(const fs::path& path) {
   if (error) fail(path, error.value());
 }
 
-/// The part file, locked and empty. The lock dies with its process, so a part file that a killed
-/// writer left is simply taken over. A part file renamed between open and lock is not ours: again.
-int open_locked(const fs::path& path, const fs::path& part) {
-  while (true) {
-    const int descriptor = open(part.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-    if (descriptor < 0) fail(path, errno);
-    struct stat ours {};
-    struct stat there {};
-    int error = flock(descriptor, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
-    if (error == 0 && fstat(descriptor, &ours) != 0) error = errno;
-    const bool same = stat(part.c_str(), &there) == 0 && ours.st_ino == there.st_ino &&
-                      ours.st_dev == there.st_dev;
-    if (error == 0 && same && ftruncate(descriptor, 0) != 0) error = errno;
-    if (error == 0 && same) return descriptor;
-    close(descriptor);
-    if (error != 0) fail(path, error);
+/// The part file, locked and empty.
+int open_part(const fs::path& path, const fs::path& part) {
+  const int descriptor = open_locked(part);
+  if (descriptor < 0 && errno == EWOULDBLOCK) {
+    throw InUse(fmt::format("cannot write {}: another process is writing it; wait for it or end it",
+                            path.string()));
   }
+  if (descriptor < 0) fail(path, errno);
+  if (ftruncate(descriptor, 0) == 0) return descriptor;
+  const int error = errno;
+  close(descriptor);
+  fail(path, error);
 }
 
 void sync_folder(const fs::path& path) {
@@ -84,7 +77,7 @@ AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), part_(path_) {
   std::error_code unknown;
   if (fs::is_directory(path_, unknown)) fail(path_, EISDIR);
   make_folder(path_);
-  descriptor_ = open_locked(path_, part_);
+  descriptor_ = open_part(path_, part_);
 }
 
 AtomicFile::~AtomicFile() {

@@ -9,6 +9,13 @@
 
 namespace luna::kernels {
 
+int32_t narrow(const char* name, const char* what, int64_t value) {
+  TORCH_CHECK_VALUE(value <= std::numeric_limits<int32_t>::max(), "luna: ", name, ": ", what,
+                    " of ", value, " elements is beyond 32-bit indexing; pass contiguous tensors, ",
+                    "or split the batch");
+  return static_cast<int32_t>(value);
+}
+
 ArgumentList::ArgumentList(const std::string& name, Pipeline pipeline)
     : name_(name), pipeline_(pipeline) {
   TORCH_INTERNAL_ASSERT(pipeline_, "no Halide pipeline '", name, "' was compiled");
@@ -35,6 +42,12 @@ void ArgumentList::add(float value) {
   pointers_[count_ - 1] = &slot.real;
 }
 
+void ArgumentList::add(double value) {
+  Slot& slot = next();
+  slot.wide = value;
+  pointers_[count_ - 1] = &slot.wide;
+}
+
 void ArgumentList::add(int32_t value) {
   Slot& slot = next();
   slot.integer = value;
@@ -47,15 +60,9 @@ void ArgumentList::add_pointer(void* value) {
   pointers_[count_ - 1] = &slot.pointer;
 }
 
-int32_t ArgumentList::narrow(const char* what, int64_t value) const {
-  TORCH_CHECK_VALUE(value <= std::numeric_limits<int32_t>::max(), "luna: ", name_, ": ", what,
-                    " of ", value, " elements is beyond 32-bit indexing; pass contiguous tensors, ",
-                    "or split the batch");
-  return static_cast<int32_t>(value);
-}
-
 halide_dimension_t ArgumentList::dimension(int64_t extent, int64_t stride) const {
-  return {0, narrow("an extent", extent), narrow("a stride", stride)};
+  const char* const name = name_.c_str();
+  return {0, narrow(name, "an extent", extent), narrow(name, "a stride", stride)};
 }
 
 std::string ArgumentList::describe() const {

@@ -12,6 +12,10 @@
 
 namespace luna::kernels {
 
+/// The value, `what` of a buffer of the pipeline `name`, in elements; throws where it is beyond 32
+/// bits, in which Halide counts.
+int32_t narrow(const char* name, const char* what, int64_t value);
+
 class ArgumentList {
  public:
   static constexpr int kMaxDims = 6;
@@ -22,6 +26,7 @@ class ArgumentList {
   ArgumentList& operator=(const ArgumentList&) = delete;
 
   void add(float value);
+  void add(double value);
   void add(int32_t value);
 
   /// Runs the pipeline; a Halide error becomes a c10::Error that names it and its buffers.
@@ -44,12 +49,12 @@ class ArgumentList {
     halide_dimension_t dims[kMaxDims];
     union {
       float real;
+      double wide;
       int32_t integer;
       void* pointer;
     };
   };
   Slot& next();
-  int32_t narrow(const char* what, int64_t value) const;
   /// The pipeline's name and its buffers' shapes, outermost dimension first.
   std::string describe() const;
 

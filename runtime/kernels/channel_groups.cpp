@@ -11,7 +11,9 @@ at::Tensor ChannelGroups::sum_repeated(const at::Tensor& rows) const {
 }
 
 at::Tensor ChannelGroups::split_table(const at::Tensor& table) const {
-  at::Tensor padded = at::constant_pad_nd(table.to(at::kFloat), {0, count * tile - L});
+  const at::Tensor narrow = table.to(at::kFloat);
+  if (count == 1 && L == tile) return narrow.unsqueeze(0);
+  const at::Tensor padded = at::constant_pad_nd(narrow, {0, count * tile - L});
   return padded.unflatten(2, {count, tile}).permute({2, 0, 1, 3}).contiguous();
 }
 

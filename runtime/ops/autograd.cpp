@@ -1,6 +1,7 @@
 // Autograd wiring of the internal operators. The forward saves its inputs and (o, den, S, z); the
 // backward is an operator of its own, computes what is asked for, and cannot be differentiated
 // again.
+#include <ATen/functorch/DynamicLayer.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "runtime/ops/internal.h"
@@ -103,6 +104,13 @@ void refuse_tangents(at::TensorList tensors) {
   }
 }
 
+/// torch.func.grad, vjp, jacrev: torch lets no autograd function of C++ into them.
+void refuse_func() {
+  TORCH_CHECK_NOT_IMPLEMENTED(!at::functorch::maybeCurrentDynamicLayer(),
+                              "luna: torch.func does not reach through a fused attention; use "
+                              "torch.autograd.grad, or luna::reference_attention.");
+}
+
 bool any_requires_grad(at::TensorList tensors) {
   return std::any_of(tensors.begin(), tensors.end(),
                      [](const at::Tensor& x) { return x.defined() && x.requires_grad(); });
@@ -123,6 +131,7 @@ ForwardOut forward_autograd(const at::Tensor& q, const at::Tensor& k, const at::
     at::AutoDispatchBelowADInplaceOrView below_autograd;
     return call_forward({q, k, v, params.vec(), key_mask, cu_seqlens}, spec);
   }
+  refuse_func();
   const variable_list out = AttentionFunction::apply(q, k, v, params, key_mask, cu_seqlens, spec);
   return {out[0], out[1], out[2], out[3]};
 }

@@ -18,17 +18,17 @@ void accumulate(at::Tensor& sum, const at::Tensor& grad) {
 LunaMap::LunaMap(const std::vector<at::Tensor>& params, const Spec& spec)
     : params_(params),
       spec_(spec),
-      psi_(psi::make_psi(spec.psi, spec.activation,
-                         psi::Weights(params[kW1], params[kB1], params[kW2], params[kB2]))),
+      psi_(psi::make_psi(spec.psi, spec.activation, at::TensorList(params).slice(kW1, 4),
+                         spec.ch_rms_target == 0)),
       root_m_(std::sqrt(static_cast<double>(params[kProjWeight].size(0)))) {
-  if (spec.ch_rms_target == 0) plain_ = scaled(std::vector<double>(psi_->weights().L, 1.0));
+  if (spec.ch_rms_target == 0) plain_ = scaled(std::vector<double>(psi_->L(), 1.0));
 }
 
 kernels::MapArgs LunaMap::unscaled(psi::Fold& fold) const {
   kernels::MapArgs args;
   args.proj = params_[kProjWeight].contiguous();
   args.bias = params_[kProjBias].contiguous();
-  fold.scale.assign(psi_->weights().L, 1.0);
+  fold.scale.assign(psi_->L(), 1.0);
   fold.floor = spec_.nonneg ? 0.0f : kNoFloor;
   psi_->fold(fold, args.proj, args);
   return args;
@@ -69,7 +69,7 @@ at::Tensor LunaMap::add_gradient(const at::Tensor& x, const Side& side,
   // coefficient_l phi_l.
   std::fill(sum.psi.scale.begin(), sum.psi.scale.end(), 0.0);
   psi_->unfold(side.fold, grads, sum.psi);
-  const int64_t L = psi_->weights().L;
+  const int64_t L = psi_->L();
   std::vector<double> coefficient(L);
   for (int64_t l = 0; l < L; ++l) {
     coefficient[l] = 2.0 * side.scale_rate[l] * sum.psi.scale[l] / root_m_;
@@ -84,13 +84,9 @@ at::Tensor LunaMap::add_gradient(const at::Tensor& x, const Side& side,
 }
 
 std::vector<at::Tensor> LunaMap::tensors(const Sum& sum) const {
-  const at::Tensor& like = params_[kProjWeight];
-  return {sum.proj,
-          sum.bias,
-          psi::to_device(sum.psi.w1, params_[kW1].sizes(), like),
-          psi::to_device(sum.psi.b1, params_[kB1].sizes(), like),
-          psi::to_device(sum.psi.w2, params_[kW2].sizes(), like),
-          psi::to_device(sum.psi.b2, params_[kB2].sizes(), like)};
+  std::vector<at::Tensor> all{sum.proj, sum.bias};
+  for (at::Tensor& grad : psi_->tensors(sum.psi, params_[kProjWeight])) all.push_back(grad);
+  return all;
 }
 
 }  // namespace luna::ops

@@ -25,11 +25,10 @@ class LunaMap {
 
   /// Parameter gradients, both sides added up.
   struct Sum {
-    explicit Sum(const psi::Weights& weights) : psi(weights) {}
-    at::Tensor proj, bias;
     psi::Gradient psi;
+    at::Tensor proj = {}, bias = {};
   };
-  Sum new_sum() const { return Sum(psi_->weights()); }
+  Sum new_sum() const { return {psi_->no_gradient()}; }
 
   /// Adds one side's parameter gradients to sum; returns what ch_rms adds to the gradient of x, or
   /// undefined.

@@ -7,10 +7,10 @@ namespace luna::psi {
 
 /// Hands the MLP over with the fold multiplied into its second layer; separate psi becomes block
 /// diagonal.
-class Dense : public Psi {
+class Dense : public HostPsi {
  public:
   Dense(Weights weights, std::string activation)
-      : Psi(std::move(weights)), activation_(std::move(activation)) {}
+      : HostPsi(std::move(weights)), activation_(std::move(activation)) {}
 
   void fold(const Fold& fold, const at::Tensor& like, kernels::MapArgs& args) const override;
   void unfold(const Fold& fold, const kernels::MapGrads& grads, Gradient& sum) const override;

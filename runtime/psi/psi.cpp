@@ -1,7 +1,8 @@
-// Host copies of psi's parameters and the choice between its two evaluations.
+// Host copies of psi's parameters and the choice between its evaluations.
 #include "runtime/psi/psi.h"
 
 #include "runtime/psi/dense.h"
+#include "runtime/psi/device_pwl.h"
 #include "runtime/psi/pwl.h"
 
 namespace luna::psi {
@@ -9,8 +10,7 @@ namespace luna::psi {
 std::vector<std::vector<double>> to_host(at::TensorList tensors) {
   std::vector<at::Tensor> flat;
   for (const at::Tensor& tensor : tensors) flat.push_back(tensor.detach().flatten());
-  // A few kilobytes. On CUDA this waits for the stream: sorting the knots there would take more
-  // launches than the copy takes time.
+  // A few kilobytes. On CUDA this waits for the stream.
   const at::Tensor host = at::cat(flat).to(at::Device(at::kCPU), at::kDouble);
   const double* from = host.const_data_ptr<double>();
   std::vector<std::vector<double>> values;
@@ -50,21 +50,49 @@ Gradient::Gradient(const Weights& weights)
       b2(weights.b2.size()),
       scale(weights.L) {}
 
+std::vector<at::Tensor> HostPsi::tensors(const Gradient& sum, const at::Tensor& like) const {
+  const int64_t L = weights_.L, hid = weights_.hid;
+  const std::vector<int64_t> units =
+      weights_.separate ? std::vector<int64_t>{L, hid} : std::vector<int64_t>{hid};
+  return {to_device(sum.w1, units, like), to_device(sum.b1, units, like),
+          to_device(sum.w2, {L, hid}, like), to_device(sum.b2, {L}, like)};
+}
+
 bool has_dense(const std::string& activation) {
   return activation == "relu" || activation == "gelu" || activation == "silu";
 }
 
+namespace {
+
+/// Whether psi is evaluated as the MLP it is.
+bool takes_dense(const std::string& name, const std::string& activation, int64_t units) {
+  const PiecewiseLinear* lines = piecewise_linear(activation);
+  const bool few = lines && units * lines->knots() <= kMaxAutoKnots;
+  return name == "dense" || (has_dense(activation) && name == "auto" && !few);
+}
+
+}  // namespace
+
 std::unique_ptr<Psi> make_psi(const std::string& name, const std::string& activation,
                               Weights weights) {
-  const PiecewiseLinear* lines = piecewise_linear(activation);
-  const bool few = lines && weights.units * lines->knots() <= kMaxAutoKnots;
-  if (name == "dense" || (has_dense(activation) && name == "auto" && !few)) {
+  if (takes_dense(name, activation, weights.units)) {
     TORCH_INTERNAL_ASSERT(has_dense(activation), activation, " as an MLP");
     return std::make_unique<Dense>(std::move(weights), activation);
   }
+  const PiecewiseLinear* lines = piecewise_linear(activation);
   TORCH_INTERNAL_ASSERT(lines && weights.units * lines->knots() <= kernels::kMaxKnots, activation,
                         " with ", weights.units, " units");
   return std::make_unique<Pwl>(std::move(weights), *lines);
+}
+
+std::unique_ptr<Psi> make_psi(const std::string& name, const std::string& activation,
+                              at::TensorList params, bool one_scale) {
+  const kernels::cuda::PsiUnits units{params[0], params[1], params[2], params[3]};
+  if (one_scale && activation == "relu" && !takes_dense(name, activation, units.w1.numel()) &&
+      kernels::cuda::has_psi_table(units)) {
+    return std::make_unique<DevicePwl>(units);
+  }
+  return make_psi(name, activation, Weights(units.w1, units.b1, units.w2, units.b2));
 }
 
 }  // namespace luna::psi

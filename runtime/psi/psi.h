@@ -1,13 +1,14 @@
-// LUNA's psi: R -> R^L as the kernels evaluate it. A Psi holds the parameters on the host in
-// float64, folds a per-channel scale and a shift into what the kernels read (MapArgs), and takes
-// their gradients apart again. Called by runtime/ops; two evaluations: exact piecewise linear
-// (pwl.cpp) and dense (dense.cpp).
+// LUNA's psi: R -> R^L as the kernels evaluate it. A Psi holds the parameters, folds a per-channel
+// scale and a shift into what the kernels read (MapArgs), and takes their gradients apart again.
+// Called by runtime/ops; two evaluations: exact piecewise linear (pwl.cpp; on a CUDA device that
+// the parameters stay on: device_pwl.cpp) and dense (dense.cpp).
 #pragma once
 
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "runtime/kernels/cuda/psi_table.h"
 #include "runtime/kernels/kernels.h"
 
 namespace luna::psi {
@@ -37,23 +38,39 @@ struct Fold {
   float floor = -std::numeric_limits<float>::infinity();
 };
 
-/// Gradients of the parameters, laid out as Weights, and of Fold::scale.
+/// Gradients of the parameters, laid out as Weights, and of Fold::scale; or, where the parameters
+/// are on a device, what they are made of in the end.
 struct Gradient {
+  Gradient() = default;
   explicit Gradient(const Weights& weights);
   std::vector<double> w1, b1, w2, b2, scale;
+  std::vector<kernels::cuda::PsiTableSums> tables;
 };
 
 /// One evaluation of psi.
 class Psi {
  public:
-  explicit Psi(Weights weights) : weights_(std::move(weights)) {}
   virtual ~Psi() = default;
+  virtual int64_t L() const = 0;
 
   /// Fills the psi part of MapArgs (map, L, floor and the tables) on the device of like.
   virtual void fold(const Fold& fold, const at::Tensor& like, kernels::MapArgs& args) const = 0;
 
+  virtual Gradient no_gradient() const = 0;
   /// Adds the gradients of the folded parameters, taken apart, to sum.
   virtual void unfold(const Fold& fold, const kernels::MapGrads& grads, Gradient& sum) const = 0;
+  /// The sum as gradients of w1, b1, w2 and b2: shaped like them, float32, on the device of like.
+  virtual std::vector<at::Tensor> tensors(const Gradient& sum, const at::Tensor& like) const = 0;
+};
+
+/// A psi of parameters on the host in float64.
+class HostPsi : public Psi {
+ public:
+  explicit HostPsi(Weights weights) : weights_(std::move(weights)) {}
+
+  int64_t L() const override { return weights_.L; }
+  Gradient no_gradient() const override { return Gradient(weights_); }
+  std::vector<at::Tensor> tensors(const Gradient& sum, const at::Tensor& like) const override;
 
   const Weights& weights() const { return weights_; }
 
@@ -70,6 +87,10 @@ bool has_dense(const std::string& activation);
 /// (ops/checks.h refuses both).
 std::unique_ptr<Psi> make_psi(const std::string& name, const std::string& activation,
                               Weights weights);
+/// The same of w1, b1, w2 and b2 as Weights takes them. one_scale: every Fold has one scale for all
+/// channels; then the parameters may stay on their device.
+std::unique_ptr<Psi> make_psi(const std::string& name, const std::string& activation,
+                              at::TensorList params, bool one_scale);
 
 inline constexpr int64_t kMaxAutoKnots = 4096;
 

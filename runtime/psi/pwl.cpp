@@ -16,7 +16,7 @@ constexpr int64_t kNoKnot = -1;
 
 }  // namespace
 
-Pwl::Pwl(Weights weights, const PiecewiseLinear& activation) : Psi(std::move(weights)) {
+Pwl::Pwl(Weights weights, const PiecewiseLinear& activation) : HostPsi(std::move(weights)) {
   table_.L = weights_.L;
   sort_knots(activation);
   add_pieces();

@@ -10,7 +10,7 @@ namespace luna::psi {
 /// an infinite b1_u lies on one line and has none. Knots are rounded up to float32, which leaves
 /// every float32 t on its true side. On a knot itself the right-hand segment holds: the subgradient
 /// of a ReLU unit with w1 > 0 is 1 there (torch: 0), of one with w1 < 0 it is 0.
-class Pwl : public Psi {
+class Pwl : public HostPsi {
  public:
   Pwl(Weights weights, const PiecewiseLinear& activation);
 

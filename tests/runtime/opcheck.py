@@ -157,6 +157,48 @@ def check_once_differentiable():
         raise AssertionError("differentiating the gradient must raise")
 
 
+def refusal_of(action):
+    try:
+        action()
+    except NotImplementedError as error:
+        return str(error).split("\n")[0]
+    raise AssertionError("must raise")
+
+
+def check_func():
+    """torch.func: the reference goes under every transform, a fused operator refuses each in one sentence."""
+    many = [torch.randn(3, 1, H, N, D) for _ in range(3)]
+    q, k, v = (x[0] for x in many)
+
+    def fused(q, k, v):
+        return luna.fixed_attention(q, k, v, "elu", [])
+
+    def reference(q, k, v):
+        return luna.reference_attention(q, k, v, "elu", [])
+
+    torch.testing.assert_close(torch.vmap(reference)(*many), torch.stack([fused(*x) for x in zip(*many)]))
+    func = torch.func.grad(lambda q: reference(q, k, v).square().sum())
+    leaf_q = q.clone().requires_grad_()
+    torch.testing.assert_close(func(q), torch.autograd.grad(fused(leaf_q, k, v).square().sum(), leaf_q)[0])
+    reached = ("luna: torch.func does not reach through a fused attention; use torch.autograd.grad, or "
+               "luna::reference_attention.")
+    assert refusal_of(lambda: torch.func.grad(lambda q: fused(q, k, v).sum())(q)) == reached
+    assert refusal_of(lambda: torch.func.vjp(lambda v: fused(q, k, v), v)) == reached
+    assert refusal_of(lambda: torch.func.jacrev(lambda k: fused(q, k, v))(k)) == reached
+    assert refusal_of(lambda: torch.vmap(torch.func.grad(lambda q: fused(q, k, v).sum()))(many[0])) == reached
+    mapped = (": torch.vmap is not offered; make the mapped dimension part of B (flatten it into the batch), or use "
+              "luna::reference_attention.")
+    states = (torch.zeros(3, 1, H, D, D), torch.zeros(3, 1, H, D))
+    for name, action in (
+        ("fixed_attention", lambda: torch.vmap(fused)(*many)),
+        ("fixed_prefill", lambda: torch.vmap(lambda *x: luna.fixed_prefill(*x, "elu", []))(*many)),
+        ("fixed_decode_step", lambda: torch.vmap(lambda *x: luna.fixed_decode_step(*x, "elu", []))(
+            *(x[..., 0, :] for x in many), *states)),
+        ("_attention_backward", lambda: torch.autograd.grad(fused(leaf_q, k, v), leaf_q, many[2], is_grads_batched=True)),
+    ):
+        assert refusal_of(action) == "luna::" + name + mapped, name
+
+
 torch.manual_seed(0)
 if arguments.device == "cuda":
     if not torch.cuda.is_available():
@@ -175,4 +217,5 @@ else:
     check_reference()
     check_steps()
     check_once_differentiable()
+    check_func()
     print("all operators: opcheck clean, inside the error bounds, differentiable once")

@@ -63,7 +63,7 @@ using at::CUDAHooksRegistry;
 using at::RegistererCUDAHooksRegistry;
 REGISTER_CUDA_HOOKS(CUDAHooks)
 
-std::atomic<int64_t> waits{0};
+std::atomic<int64_t> waits{0}, uploads{0};
 
 MemoryWatcher watcher{[](const void*, size_t) {}, [](const void*, size_t) {}};
 
@@ -187,6 +187,7 @@ void on_host(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
 
 at::Tensor& copy(at::Tensor& self, const at::Tensor& source, bool) {
   if (source.is_cuda() && self.is_cpu()) waits++;
+  if (source.is_cpu() && self.is_cuda()) uploads++;
   const auto host = [](const at::Tensor& x) { return x.is_cuda() ? renamed(x, c10::kCPU) : x; };
   host(self).copy_(host(source));
   return self;
@@ -209,5 +210,7 @@ void set_memory_watcher(const MemoryWatcher& told) { watcher = told; }
 void set_stand_in_stream(size_t stream) { current_stream = static_cast<c10::StreamId>(stream); }
 
 int64_t stand_in_waits() { return waits; }
+
+int64_t stand_in_uploads() { return uploads; }
 
 }  // namespace luna::test

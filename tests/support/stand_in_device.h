@@ -26,4 +26,7 @@ void set_stand_in_stream(size_t stream);
 /// and operators that give the host a value or a size which depends on values.
 int64_t stand_in_waits();
 
+/// Copies from the host to a device so far, which a CUDA graph cannot capture.
+int64_t stand_in_uploads();
+
 }  // namespace luna::test

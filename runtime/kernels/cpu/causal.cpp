@@ -295,7 +295,7 @@ void key_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& k_
         const int64_t padded = keys.features.padded();
         const Matrix phi = keys.features.phi(), out = dphi.matrix(padded);
         const Matrix values =
-            dv.target(task.b, task.h, n, tokens, !keys.features.weight_is_one(), dvalues);
+            dv.target(task.b, task.h, n, tokens, keys.features.selection(), dvalues);
         for_each_query_head(p, task, [&](int64_t g, const Task& own) {
           FeatureTiles& queries = tiles[g];
           const RunningState& state = states[g];
@@ -315,10 +315,7 @@ void key_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& k_
               Order::reverse);
         });
         if (dv.defined()) {
-          for (int64_t k = 0; k < tokens; k++) {
-            products[k] = keys.features.weight()[k] == 0 ? 0.0f : 1.0f;
-          }
-          dv.store_target(task.b, task.h, n, tokens, values, products.data(), /*selects=*/true);
+          dv.store_target(task.b, task.h, n, tokens, values, keys.features.selection());
         }
         if (power.defined()) {
           dot(phi, out, products.data());

@@ -75,9 +75,9 @@ void feature_apply(const Problem& p, const PackedMap& map, Forward& result) {
           *den.at(task.b, task.h, n + k) = factor[k];
           factor[k] = 1.0f / denominator_rule(factor[k], p.denominator);
         }
-        const Matrix out = o.target(task.b, task.h, n, tokens, /*selected=*/false, sums);
+        const Matrix out = o.target(task.b, task.h, n, tokens, /*weight=*/nullptr, sums);
         product(of_head(states, head), queries.phi(), out, factor.data());
-        o.store_target(task.b, task.h, n, tokens, out);
+        o.store_target(task.b, task.h, n, tokens, out, nullptr);
       });
     }
   });
@@ -143,10 +143,9 @@ void feature_key_gradients(const Problem& p, const PackedMap& map,
         keys.compute(n, tokens);
         const int64_t padded = keys.padded();
         if (dv.defined()) {
-          const Matrix out = dv.target(task.b, task.h, n, tokens, !keys.weight_is_one(), dvalues);
+          const Matrix out = dv.target(task.b, task.h, n, tokens, keys.selection(), dvalues);
           product(of_head(rows, head), keys.phi(), out);
-          for (int64_t k = 0; k < tokens; k++) products[k] = keys.weight()[k] == 0 ? 0.0f : 1.0f;
-          dv.store_target(task.b, task.h, n, tokens, out, products.data(), /*selects=*/true);
+          dv.store_target(task.b, task.h, n, tokens, out, keys.selection());
         }
         if (!through_map) return;
         v.load(task.b, task.h, n, tokens, keys.weight(), 1.0f, values);

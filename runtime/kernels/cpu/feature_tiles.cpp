@@ -83,7 +83,7 @@ void FeatureTiles::compute(int64_t n, int64_t tokens) {
 }
 
 void FeatureTiles::gradient(const Tile& dphi, const TokenRows& dx) {
-  const Matrix out = dx.target(task_.b, task_.h, first_, tokens_, /*selected=*/false, dx_);
+  const Matrix out = dx.target(task_.b, task_.h, first_, tokens_, /*weight=*/nullptr, dx_);
   grad_->point(kX, x_rows_.data, padded_, x_rows_.stride1);
   grad_->point(kWeight, weights_.data(), padded_);
   grad_->point(kPhi, phi_.data(), padded_);
@@ -91,7 +91,7 @@ void FeatureTiles::gradient(const Tile& dphi, const TokenRows& dx) {
   grad_->point(dx_at_, out.data, padded_, out.stride1);
   point_values(*grad_, grad_values_at_);
   grad_->run();
-  if (dx.defined()) dx.store_target(task_.b, task_.h, first_, tokens_, out);
+  if (dx.defined()) dx.store_target(task_.b, task_.h, first_, tokens_, out, nullptr);
 }
 
 }  // namespace luna::kernels

@@ -26,6 +26,8 @@ class FeatureTiles {
   Matrix phi() const { return phi_.matrix(padded_); }
   const float* weight() const { return weights_.data(); }
   bool weight_is_one() const { return weights_.are_one(); }
+  /// weight(), or nullptr where every weight is 1.
+  const float* selection() const { return weight_is_one() ? nullptr : weight(); }
   int64_t padded() const { return padded_; }
 
   /// The last compute()'s tokens of dx (undefined: of none) from the gradient at phi, and the

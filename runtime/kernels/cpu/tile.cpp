@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/halide/error.h"
+#include "runtime/kernels/cpu/tile_call.h"
 #include "runtime/kernels/registry.h"
 #include "tile_column.h"
 #include "tile_dot.h"
@@ -26,10 +27,8 @@ constexpr int64_t kMinTokens = 64, kMaxTokens = 256;
 constexpr halide_type_t kFloat32(halide_type_float, 32);
 const float kOne = 1.0f;
 
-int32_t narrow(int64_t value) {
-  TORCH_CHECK_VALUE(value <= std::numeric_limits<int32_t>::max(), "luna: a stride of ", value,
-                    " elements is beyond 32-bit indexing; pass contiguous tensors");
-  return static_cast<int32_t>(value);
+halide_dimension_t tile_dimension(int64_t extent, int64_t stride) {
+  return host_dimension("a tile", {extent, stride});
 }
 
 /// A buffer argument of a pipeline.
@@ -37,13 +36,13 @@ class View {
  public:
   View(const void* data, halide_type_t type, int64_t extent0, int64_t stride0, int64_t extent1,
        int64_t stride1)
-      : dims_{{0, narrow(extent0), narrow(stride0)}, {0, narrow(extent1), narrow(stride1)}} {
+      : dims_{tile_dimension(extent0, stride0), tile_dimension(extent1, stride1)} {
     fill(data, type, 2);
   }
   explicit View(const Matrix& m)
       : View(m.data, kFloat32, m.extent0, m.stride0, m.extent1, m.stride1) {}
   View(const float* data, int64_t extent, int64_t stride = 1)
-      : dims_{{0, narrow(extent), narrow(stride)}, {}} {
+      : dims_{tile_dimension(extent, stride), {}} {
     fill(data, kFloat32, 1);
   }
   operator halide_buffer_t*() { return &buffer_; }
@@ -155,9 +154,9 @@ Matrix TokenRows::rows(int64_t b, int64_t h, int64_t n, int64_t tokens, const fl
   return tile.matrix(padded_tokens(tokens));
 }
 
-Matrix TokenRows::target(int64_t b, int64_t h, int64_t n, int64_t tokens, bool selected,
+Matrix TokenRows::target(int64_t b, int64_t h, int64_t n, int64_t tokens, const float* weight,
                          const Tile& tile) const {
-  if (defined() && !selected && lie_in_tile(tokens)) {
+  if (defined() && !weight && lie_in_tile(tokens)) {
     const Matrix own = in_place(b, h, n, tokens);
     if (aligned(own)) {
       touch(own);
@@ -168,9 +167,12 @@ Matrix TokenRows::target(int64_t b, int64_t h, int64_t n, int64_t tokens, bool s
 }
 
 void TokenRows::store_target(int64_t b, int64_t h, int64_t n, int64_t tokens, const Matrix& target,
-                             const float* factor, bool selects) const {
+                             const float* weight) const {
   if (reinterpret_cast<char*>(target.data) == at(b, h, n)) return;
-  store(b, h, n, tokens, target, factor, selects);
+  if (!weight) return store(b, h, n, tokens, target);
+  c10::SmallVector<float, kMaxTokens> kept(tokens);
+  for (int64_t k = 0; k < tokens; k++) kept[k] = weight[k] == 0 ? 0.0f : 1.0f;
+  store(b, h, n, tokens, target, kept.data(), /*selects=*/true);
 }
 
 const float* TokenWeights::of(const Task& task, int64_t n, int64_t tokens) {

@@ -69,17 +69,18 @@ class TokenRows {
   /// selected, else loaded into `tile`. weight_is_one: no token is selected out.
   Matrix rows(int64_t b, int64_t h, int64_t n, int64_t tokens, const float* weight,
               bool weight_is_one, float beyond, const Tile& tile) const;
-  /// Where tokens n, ... may be written: where they lie, if nothing has to be padded, narrowed or
-  /// `selected`, else `tile`; store() then takes them from there.
-  Matrix target(int64_t b, int64_t h, int64_t n, int64_t tokens, bool selected,
+  /// Where tokens n, ... may be written before store_target(): where they lie, if nothing has to be
+  /// padded, narrowed or selected by weights (nullptr: nothing), else `tile`.
+  Matrix target(int64_t b, int64_t h, int64_t n, int64_t tokens, const float* weight,
                 const Tile& tile) const;
   /// The tokens of a tile times factor[token] (nullptr: 1) into tokens n, ...; `selects`: 0 where
   /// the factor is 0.
   void store(int64_t b, int64_t h, int64_t n, int64_t tokens, const Matrix& rows,
              const float* factor = nullptr, bool selects = false) const;
-  /// What a target() was filled with into tokens n, ...
+  /// What the target() of these weights was filled with into tokens n, ...; zeros where
+  /// weight[token] is 0.
   void store_target(int64_t b, int64_t h, int64_t n, int64_t tokens, const Matrix& target,
-                    const float* factor = nullptr, bool selects = false) const;
+                    const float* weight) const;
 
  private:
   char* at(int64_t b, int64_t h, int64_t n) const {

@@ -13,10 +13,17 @@ void place(halide_buffer_t& buffer, const void* data, const std::string& name) {
 
 }  // namespace
 
+halide_dimension_t host_dimension(const char* name, const Dim& dim) {
+  const int32_t extent = narrow(name, "an extent", dim.extent),
+                stride = narrow(name, "a stride", dim.stride);
+  narrow(name, "a span", dim.extent * dim.stride);
+  return {0, extent, stride};
+}
+
 size_t TileCall::add_host(const void* data, halide_type_t type, std::initializer_list<Dim> dims) {
   const size_t index = add_buffer(type, static_cast<int>(dims.size()));
   halide_dimension_t* out = buffer(index).dim;
-  for (const Dim& dim : dims) *out++ = dimension(dim.extent, dim.stride);
+  for (const Dim& dim : dims) *out++ = host_dimension(name().c_str(), dim);
   place(buffer(index), data, name());
   return index;
 }
@@ -37,7 +44,7 @@ void TileCall::point(size_t index, const float* data, int64_t tokens) {
 
 void TileCall::point(size_t index, const float* data, int64_t tokens, int64_t stride) {
   halide_buffer_t& tile = buffer(index);
-  tile.dim[tile.dimensions - 1] = dimension(tokens, stride);
+  tile.dim[tile.dimensions - 1] = host_dimension(name().c_str(), {tokens, stride});
   place(tile, data, name());
 }
 

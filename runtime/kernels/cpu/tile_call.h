@@ -12,6 +12,9 @@ struct Dim {
   int64_t extent, stride;  ///< in elements, Halide order (innermost first)
 };
 
+/// A dimension that begins at 0. Throws where extent, stride or the span of both is beyond 32 bits.
+halide_dimension_t host_dimension(const char* name, const Dim& dim);
+
 class TileCall : public ArgumentList {
  public:
   explicit TileCall(const std::string& name) : ArgumentList(name, find_pipeline(name)) {}

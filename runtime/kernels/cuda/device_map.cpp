@@ -55,23 +55,23 @@ void DeviceMap::add_inputs(KernelCall& call, const at::Tensor& stabiliser) const
   psi_inputs_->add(call);
 }
 
+DeviceMap::FeatureLayout DeviceMap::feature_layout() const {
+  if (elementwise_) return {d_, 1, 1};
+  const int64_t stride = groups_.count * tile_;
+  return {m_ * stride, stride, psi() ? args_.L : 1};
+}
+
 at::Tensor DeviceMap::true_features(const at::Tensor& padded, int64_t dim) const {
-  if (elementwise_) {
-    return padded.narrow(dim, 0, d_);
-  }
-  const int64_t stride = groups_.count * tile_, L = psi() ? args_.L : 1;
-  return padded.narrow(dim, 0, m_ * stride)
-      .unflatten(dim, {m_, stride})
-      .narrow(dim + 1, 0, L)
+  const auto [end, stride, used] = feature_layout();
+  return padded.narrow(dim, 0, end)
+      .unflatten(dim, {end / stride, stride})
+      .narrow(dim + 1, 0, used)
       .flatten(dim, dim + 1);
 }
 
 at::Tensor DeviceMap::padded_features(const at::Tensor& t, int64_t dim) const {
-  if (elementwise_) {
-    return pad(t, dim, size_);
-  }
-  const int64_t stride = groups_.count * tile_, L = psi() ? args_.L : 1;
-  const at::Tensor by_projection = pad(t.unflatten(dim, {m_, L}), dim + 1, stride);
+  const auto [end, stride, used] = feature_layout();
+  const at::Tensor by_projection = pad(t.unflatten(dim, {end / stride, used}), dim + 1, stride);
   return pad(by_projection.flatten(dim, dim + 1), dim, features());
 }
 

@@ -33,6 +33,12 @@ class DeviceMap {
   /// Appends the map's inputs. stabiliser: performer's, [B, H, N].
   void add_inputs(KernelCall& call, const at::Tensor& stabiliser) const;
 
+  /// Where the map's features lie among the padded ones: before `end`, the first `used` of every
+  /// `stride`.
+  struct FeatureLayout {
+    int64_t end, stride, used;
+  };
+  FeatureLayout feature_layout() const;
   /// [.., padded features, ..] -> [.., D, ..] along dim, and back with zeros.
   at::Tensor true_features(const at::Tensor& padded, int64_t dim) const;
   at::Tensor padded_features(const at::Tensor& t, int64_t dim) const;

@@ -49,7 +49,7 @@ at::Tensor site_sums(const Tokens& tokens, const DeviceMap& map, const Columns& 
   if (!tokens.empty()) {  // in float32: these sums have no sibling on tensor cores
     const at::Tensor x = tokens.x.to(at::kFloat), v = columns.v.to(at::kFloat);
     KernelCall call(tokens.backend, map.pipeline("grad_sums"), x);
-    add_columns(call, x, v, tokens, columns).add(columns_first(state));
+    add_columns(call, x, v, tokens, columns).add(columns_first(map, state));
     call.add(coefficient);
     call.add(static_cast<int32_t>(slot_tokens(tokens.x)));
     map.add_inputs(call, tokens.stabiliser);
@@ -77,7 +77,7 @@ void psi_gradients(const Tokens& tokens, const Columns& columns, const at::Tenso
 void halide_gradient(const Tokens& tokens, const Columns& columns, const at::Tensor& state,
                      const at::Tensor& coefficient, const at::Tensor& dt) {
   KernelCall call = call_of(tokens, "grad");
-  add_tokens(call, tokens, columns).add(columns_first(state));
+  add_tokens(call, tokens, columns).add(columns_first(tokens.map, state));
   call.add(coefficient);
   tokens.map.add_inputs(call, tokens.stabiliser);
   call.add(dt);
@@ -100,7 +100,7 @@ at::Tensor tensor_core_gradient(const Tokens& tokens, const Columns& columns,
       at::empty(shape(x, {blocks, products + rows * 2 * kPsiChannels}), tokens.floats());
   if (!tokens.empty()) {
     KernelCall call = call_of(tokens, sums ? "grad_params" : "grad");
-    add_tokens(call, tokens, columns).add(wide_rows(map, state));
+    add_tokens(call, tokens, columns).add(state);
     call.add(static_cast<int32_t>(tensor::kGradTokens));
     map.add_inputs(call, tokens.stabiliser);
     call.add(dx);

@@ -2,6 +2,9 @@
 
 #include <HalideRuntimeCuda.h>
 
+#include "generators/common/tiles.h"
+#include "runtime/kernels/layout.h"
+
 namespace luna::kernels::cuda {
 namespace {
 
@@ -18,13 +21,20 @@ Pipeline find_compiled(const std::string& name, c10::Device device) {
 
 halide_type_t type_of(at::ScalarType type) {
   if (type == at::kFloat) return halide_type_of<float>();
+  if (type == at::kDouble) return halide_type_of<double>();
   if (type == at::kInt) return halide_type_of<int32_t>();
   return {type == at::kBFloat16 ? halide_type_bfloat : halide_type_float, 16, 1};
 }
 
 }  // namespace
 
-const Backend kDevice{"_cuda", &find_compiled, int64_t{64} << 20};
+const Backend kDevice{"_cuda", &find_compiled, int64_t{256} << 20};
+
+int64_t slot_tokens(int64_t tokens, int64_t longest) {
+  constexpr int64_t kSlots = 1024, kLeast = 2 * tiles::kSlotAlign;
+  const int64_t most = std::min(kSlotTokens, tiles::round_up(longest, kLeast));
+  return std::clamp(tiles::round_up(tokens / kSlots, kLeast), kLeast, std::max(kLeast, most));
+}
 
 KernelCall::KernelCall(const Backend& backend, const std::string& pass, const at::Tensor& like)
     : ArgumentList(pass + backend.suffix, find(backend, pass + backend.suffix, like.device())),

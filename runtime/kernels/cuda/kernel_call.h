@@ -17,16 +17,21 @@ struct Backend {
   int64_t piece_bytes;  ///< of features in memory at a time (rows.h)
 };
 
-/// The compiled CUDA pipelines; pieces of 64 MiB.
+/// The compiled CUDA pipelines; pieces of 256 MiB.
 extern const Backend kDevice;
+
+/// Tokens of a slot, whose products one block sums, of so many in all and in the longest sequence:
+/// few where there are few, so that every multiprocessor has several blocks.
+int64_t slot_tokens(int64_t tokens, int64_t longest);
 
 class KernelCall : public ArgumentList {
  public:
   /// `like`: a tensor on the device of all that follow. pass: the name without the suffix.
   KernelCall(const Backend& backend, const std::string& pass, const at::Tensor& like);
 
-  /// Appends a float32, int32, bfloat16 or float16 tensor of up to 6 dimensions; Halide's dimension
-  /// 0 is its last. An undefined or empty tensor is refused: pipelines are not called on nothing.
+  /// Appends a float32, float64, int32, bfloat16 or float16 tensor of up to 6 dimensions; Halide's
+  /// dimension 0 is its last. An undefined or empty tensor is refused: pipelines are not called on
+  /// nothing.
   void add(const at::Tensor& tensor);
   using ArgumentList::add;
 

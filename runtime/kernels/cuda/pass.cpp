@@ -9,6 +9,20 @@ namespace {
 
 constexpr int64_t kMostHeads = 65535;  ///< heads are the launch grid's y
 
+/// partial [B, H, slots, padded D, state_columns] into a packed state.
+at::Tensor state_total(const Tokens& tokens, const at::Tensor& partial, const at::Tensor& state) {
+  const DeviceMap& map = tokens.map;
+  const DeviceMap::FeatureLayout layout = map.feature_layout();
+  KernelCall call(tokens.backend, "state_total", partial);
+  call.add(partial);
+  for (const int64_t value : {map.size() + 1, layout.end, layout.stride, layout.used}) {
+    call.add(static_cast<int32_t>(value));
+  }
+  call.add(state);
+  call.run();
+  return state;
+}
+
 }  // namespace
 
 Tokens::Tokens(const Backend& backend, const DeviceMap& map, const at::Tensor& x,
@@ -33,8 +47,13 @@ at::Tensor padded_rows(const at::Tensor& given, int64_t size, at::ScalarType sto
 }
 
 at::Tensor pack_state(const DeviceMap& map, const at::Tensor& S, const at::Tensor& z) {
-  const at::Tensor wide = at::constant_pad_nd(S, {0, map.size() - S.size(3)});
-  return map.padded_features(at::cat({wide, z.unsqueeze(-1)}, 3), 2);
+  const int64_t size = map.size();
+  const auto zeros = [zero = at::zeros({1, 1, 1, 1}, S.options()), &S](int64_t columns) {
+    return zero.expand({S.size(0), S.size(1), S.size(2), columns});
+  };
+  const at::Tensor packed = at::cat(
+      {S, zeros(size - S.size(3)), z.unsqueeze(-1), zeros(state_columns(map) - size - 1)}, 3);
+  return map.padded_features(packed, 2);
 }
 
 at::Tensor token_maximum(const Tokens& tokens) {
@@ -52,20 +71,20 @@ at::Tensor token_maximum(const Tokens& tokens) {
   return largest;
 }
 
-at::Tensor kv_state(const Tokens& tokens, const Columns& columns) {
-  const int64_t size = tokens.map.size(), width = state_columns(tokens.map);
+at::Tensor kv_state(const Tokens& tokens, const Columns& columns, int64_t group) {
+  const DeviceMap& map = tokens.map;
   const at::Tensor& x = tokens.x;
+  const std::vector<int64_t> packed = {x.size(0), x.size(1) / group, map.features(),
+                                       state_columns(map)};
+  if (tokens.empty()) return at::zeros(packed, tokens.floats());
   const at::Tensor partial =
-      at::empty(shape(x, {slots(x), tokens.map.features(), width}), tokens.floats());
-  if (!tokens.empty()) {
-    KernelCall call = call_of(tokens, "kv_state");
-    add_tokens(call, tokens, columns).add(static_cast<int32_t>(slot_tokens(tokens.x)));
-    tokens.map.add_inputs(call, tokens.stabiliser);
-    call.add(partial);
-    call.run();
-  }
-  const at::Tensor state = total(partial.narrow(4, 0, size + 1), {2});
-  return tokens.map.true_features(state, 2);
+      at::empty(shape(x, {slots(x), map.features(), state_columns(map)}), tokens.floats());
+  KernelCall call = call_of(tokens, "kv_state");
+  add_tokens(call, tokens, columns).add(static_cast<int32_t>(slot_tokens(x)));
+  map.add_inputs(call, tokens.stabiliser);
+  call.add(partial);
+  call.run();
+  return state_total(tokens, partial, at::empty(packed, tokens.floats()));
 }
 
 std::pair<at::Tensor, at::Tensor> apply_state(const Tokens& tokens, const at::Tensor& state,
@@ -81,7 +100,7 @@ std::pair<at::Tensor, at::Tensor> apply_state(const Tokens& tokens, const at::Te
     KernelCall call = call_of(tokens, "apply_state");
     call.add(x);
     call.add(tokens.weight);
-    call.add(wide_rows(tokens.map, state));
+    call.add(state);
     call.add(add);
     call.add(finite_floor(clamp));
     tokens.map.add_inputs(call, tokens.stabiliser);

@@ -28,17 +28,18 @@ struct Columns {
 /// x in that dtype with zeros up to `size` columns, base and rows 16-byte aligned.
 at::Tensor padded_rows(const at::Tensor& x, int64_t size, at::ScalarType storage = at::kFloat);
 
-/// S [B, H, D, dv] and z [B, H, D] as one state [B, H, padded D, size + 1].
+/// A packed state of S [B, H, D, dv] and z [B, H, D]: [B, H, padded D, state_columns], z at column
+/// `size`, 0 everywhere else.
 at::Tensor pack_state(const DeviceMap& map, const at::Tensor& S, const at::Tensor& z);
 
 /// performer: the largest t of every token, [B, H, N]; -FLT_MAX where the weight is 0.
 at::Tensor token_maximum(const Tokens& tokens);
 
-/// sum_n phi(x_n) (x) [scale_n v_n, last_n]: [B, H, D, size + 1], float64.
-at::Tensor kv_state(const Tokens& tokens, const Columns& columns);
+/// sum_n phi(x_n) (x) [scale_n v_n, last_n] over every `group` heads: a packed state.
+at::Tensor kv_state(const Tokens& tokens, const Columns& columns, int64_t group);
 
-/// {w phi S / max(den + add, clamp), den}: [B, H, N, size], [B, H, N]. state: pack_state's. type:
-/// of the first, float32 or on tensor cores the tokens' storage too.
+/// {w phi S / max(den + add, clamp), den}: [B, H, N, size], [B, H, N]. state: packed. type: of the
+/// first, float32 or on tensor cores the tokens' storage too.
 std::pair<at::Tensor, at::Tensor> apply_state(const Tokens& tokens, const at::Tensor& state,
                                               float add, float clamp, at::ScalarType type);
 
@@ -48,8 +49,8 @@ std::pair<at::Tensor, at::Tensor> row_products(const Tokens& tokens, const at::T
                                                const at::Tensor& grad, const at::Tensor& den,
                                                float add, float clamp);
 
-/// dphi = state . columns + coefficient phi ([padded D], psi maps) back to dx [B, H, N, size] and,
-/// where wanted, the map's parameters.
+/// dphi = packed state . columns + coefficient phi ([padded D], psi maps) back to dx [B, H, N,
+/// size] and, where wanted, the map's parameters.
 at::Tensor gradient(const Tokens& tokens, const Columns& columns, const at::Tensor& state,
                     const at::Tensor& coefficient, bool params, MapGrads& grads);
 

@@ -11,7 +11,7 @@ int64_t state_columns(const DeviceMap& map) {
 }
 
 int64_t slot_tokens(const at::Tensor& x) {
-  return std::min(kSlotTokens, tiles::round_up(x.size(2), tiles::kSlotAlign));
+  return slot_tokens(x.size(0) * x.size(1) * x.size(2), x.size(2));
 }
 
 int64_t slots(const at::Tensor& x) {
@@ -42,10 +42,8 @@ KernelCall& add_tokens(KernelCall& call, const Tokens& tokens, const Columns& co
   return add_columns(call, tokens.x, columns.v, tokens, columns);
 }
 
-at::Tensor columns_first(const at::Tensor& state) { return state.transpose(2, 3).contiguous(); }
-
-at::Tensor wide_rows(const DeviceMap& map, const at::Tensor& state) {
-  return at::constant_pad_nd(state, {0, state_columns(map) - state.size(3)});
+at::Tensor columns_first(const DeviceMap& map, const at::Tensor& state) {
+  return state.narrow(3, 0, map.size() + 1).transpose(2, 3).contiguous();
 }
 
 KernelCall call_of(const Tokens& tokens, const std::string& pass) {

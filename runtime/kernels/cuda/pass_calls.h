@@ -5,10 +5,10 @@
 
 namespace luna::kernels::cuda {
 
-/// Columns of a state: dv values, the normaliser, padding.
+/// Columns of a packed state: dv values, the normaliser, padding.
 int64_t state_columns(const DeviceMap& map);
 
-/// Tokens of a slot: no more than there are, so that a short sequence costs no more than its own.
+/// Tokens of a slot of x [B, H, N, ..].
 int64_t slot_tokens(const at::Tensor& x);
 
 int64_t slots(const at::Tensor& x);
@@ -24,11 +24,8 @@ KernelCall& add_columns(KernelCall& call, const at::Tensor& x, const at::Tensor&
 
 KernelCall& add_tokens(KernelCall& call, const Tokens& tokens, const Columns& columns);
 
-/// [B, H, padded D, columns] with the features innermost.
-at::Tensor columns_first(const at::Tensor& state);
-
-/// A state as a pipeline reads it by rows of features: [B, H, padded D, state_columns].
-at::Tensor wide_rows(const DeviceMap& map, const at::Tensor& state);
+/// A packed state's columns, [B, H, size + 1, padded D].
+at::Tensor columns_first(const DeviceMap& map, const at::Tensor& state);
 
 /// The pass of a side's map: Halide's, or its sibling on tensor cores.
 KernelCall call_of(const Tokens& tokens, const std::string& pass);

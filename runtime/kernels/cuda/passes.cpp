@@ -1,6 +1,6 @@
 #include "runtime/kernels/cuda/passes.h"
 
-#include "runtime/kernels/cuda/pass.h"
+#include "runtime/kernels/cuda/pass_calls.h"
 #include "runtime/kernels/cuda/row_passes.h"
 #include "runtime/kernels/cuda/tensor_cores.h"
 #include "runtime/kernels/layout.h"
@@ -25,13 +25,21 @@ bool is_inlined(const Problem& p) {
   return !p.causal && is_inlined(p.k_map, p.q.size(3), p.v.size(3));
 }
 
+bool is_same(const MapArgs& a, const MapArgs& b) {
+  const auto same = [&](at::Tensor MapArgs::*x) { return (a.*x).is_same(b.*x); };
+  return a.map == b.map && a.L == b.L && a.floor == b.floor && a.feature_eps == b.feature_eps &&
+         same(&MapArgs::proj) && same(&MapArgs::bias) && same(&MapArgs::knots) &&
+         same(&MapArgs::table) && same(&MapArgs::w1) && same(&MapArgs::b1) && same(&MapArgs::w2) &&
+         same(&MapArgs::b2);
+}
+
 /// Both sides of a problem, padded and packed. Stays where it is: q and k refer to the maps.
 struct Sides {
   Sides(const Backend& backend, const Problem& p)
       : size(built_size(p.q.size(3), p.v.size(3))),
         storage(tensor_core_storage(backend, p)),
         q_map(p.q_map, p.q.size(3), size),
-        k_map(p.k_map, p.q.size(3), size),
+        k_map(is_same(p.q_map, p.k_map) ? q_map : own_k_map.emplace(p.k_map, p.q.size(3), size)),
         q(backend, q_map, p.q, p.q_weight, storage),
         k(backend, k_map, p.k, p.k_weight, storage),
         v(padded_rows(p.v, k_map.size(), storage)) {
@@ -44,7 +52,9 @@ struct Sides {
 
   int64_t size;
   at::ScalarType storage;
-  DeviceMap q_map, k_map;
+  DeviceMap q_map;
+  std::optional<DeviceMap> own_k_map;  ///< where it is not q's
+  const DeviceMap& k_map;
   Tokens q, k;
   at::Tensor v;
 };
@@ -70,14 +80,14 @@ at::Tensor output_of(const Problem& p, const at::Tensor& out) {
 Forward forward(const Backend& backend, const Problem& p) {
   if (!is_inlined(p)) return row_forward(backend, p);
   const Sides sides(backend, p);
-  const int64_t dv = p.v.size(3), normaliser = sides.k_map.size();
   const at::Tensor& w = sides.k.weight;
-  const at::Tensor state = kv_state(sides.k, {sides.v, w, w}).to(at::kFloat);
+  const at::Tensor state = kv_state(sides.k, {sides.v, w, w}, 1);
+  const at::Tensor rows = sides.k_map.true_features(state, 2);
   Forward result;
-  result.S = state.narrow(3, 0, dv).contiguous();
-  result.z = state.select(3, normaliser).contiguous();
-  const auto [out, den] = apply_state(sides.q, pack_state(sides.q_map, result.S, result.z),
-                                      p.denominator.add, p.denominator.clamp, at::kFloat);
+  result.S = rows.narrow(3, 0, p.v.size(3)).contiguous();
+  result.z = rows.select(3, sides.k_map.size()).contiguous();
+  const auto [out, den] =
+      apply_state(sides.q, state, p.denominator.add, p.denominator.clamp, at::kFloat);
   result.o = output_of(p, out);
   result.den = den;
   return result;
@@ -87,8 +97,7 @@ Backward backward(const Backend& backend, const Problem& p, const Forward& saved
                   const at::Tensor& grad, const Wanted& wanted) {
   if (!is_inlined(p)) return row_backward(backend, p, saved, grad, wanted);
   const Sides sides(backend, p);
-  const int64_t Hk = p.k.size(1), dv = p.v.size(3), normaliser = sides.k_map.size();
-  const at::Tensor rows = padded_rows(grad, normaliser, sides.storage);
+  const at::Tensor rows = padded_rows(grad, sides.k_map.size(), sides.storage);
   const auto [inverse, minus_s] =
       row_products(sides.q, saved.o, rows, saved.den, p.denominator.add, p.denominator.clamp);
   const Columns q_columns{rows, inverse, minus_s};
@@ -106,10 +115,7 @@ Backward backward(const Backend& backend, const Problem& p, const Forward& saved
     return result;
   }
   // R and -u of a key head: summed over the query heads of its group.
-  const at::Tensor dstate =
-      kv_state(sides.q, q_columns).unflatten(1, {Hk, p.q.size(1) / Hk}).sum(2).to(at::kFloat);
-  const at::Tensor state =
-      pack_state(sides.k_map, dstate.narrow(3, 0, dv), dstate.select(3, normaliser));
+  const at::Tensor state = kv_state(sides.q, q_columns, p.q.size(1) / p.k.size(1));
   if (wanted.k || wanted.params) {
     const at::Tensor& w = sides.k.weight;
     const at::Tensor dk =
@@ -142,7 +148,7 @@ std::pair<at::Tensor, MapGrads> power_grad(const Backend& backend, const at::Ten
   const auto options = tokens.x.options();
   const at::Tensor none = at::zeros({}, options).expand_as(tokens.weight);
   const at::Tensor state =
-      at::zeros({x.size(0), x.size(1), map.features(), map.size() + 1}, options);
+      at::zeros({x.size(0), x.size(1), map.features(), state_columns(map)}, options);
   const at::Tensor features = coefficient.to(at::kFloat).repeat({map.true_projections()});
   MapGrads grads;
   const at::Tensor dx = gradient(tokens, {tokens.x, none, none}, state,

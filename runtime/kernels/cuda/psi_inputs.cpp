@@ -6,6 +6,7 @@
 namespace luna::kernels::cuda {
 
 at::Tensor pad(const at::Tensor& x, int64_t dim, int64_t size) {
+  if (x.size(dim) == size) return x;
   std::vector<int64_t> widths(2 * (x.dim() - dim), 0);
   widths.back() = size - x.size(dim);
   return at::constant_pad_nd(x, widths);
@@ -19,6 +20,7 @@ PsiInputs::PsiInputs(const MapArgs& args, int64_t projections)
 at::Tensor PsiInputs::first_of_group(int64_t step, int64_t projections) const {
   const int64_t m = args_.proj.size(0);
   const auto options = args_.proj.options().dtype(at::kInt);
+  if (groups_.count == 1) return at::zeros({projections}, options);
   const at::Tensor first = at::arange(groups_.count, options).mul_(step).repeat({m}).to(at::kInt);
   return pad(first, 0, projections);
 }

@@ -177,7 +177,7 @@ void RowMap::add_projection_sums(const RowFeatures& row, const at::Tensor& dt,
 at::Tensor RowMap::psi_sums(const MapArgs& part, const at::Tensor& t, const at::Tensor& phi,
                             const at::Tensor& dphi) const {
   const PsiInputs inputs(part, t.size(1));
-  const int64_t tokens = std::min(kSlotTokens, tiles::round_up(t.size(0), tiles::kSlotAlign));
+  const int64_t tokens = slot_tokens(t.size(0), t.size(0));
   std::vector<int64_t> shape{(t.size(0) + tokens - 1) / tokens};
   for (const int64_t extent : inputs.sums_shape()) shape.push_back(extent);
   const at::Tensor sums = at::zeros(shape, t.options());

@@ -1,11 +1,7 @@
 // The tensor-core kernels of generators/attention/tensor as pipelines: the arguments of the batched
 // pwl passes (generators/attention/batch), with x and v in half precision.
-#include <HalideRuntime.h>
-
-#include <type_traits>
-
 #include "generators/attention/tensor/arguments.h"
-#include "runtime/halide/cuda_driver.h"
+#include "runtime/kernels/cuda/argument_reader.h"
 
 namespace luna::tensor {
 namespace {
@@ -14,35 +10,16 @@ struct Kernel {
   const char *module, *name;
 };
 
-/// Arguments in declaration order.
-class Reader {
+class Reader : public kernels::cuda::ArgumentReader {
  public:
-  explicit Reader(void** arguments) : next_(arguments) {}
+  using ArgumentReader::ArgumentReader;
 
-  template <typename Value>
-  Value value() {
-    return *static_cast<Value*>(*next_++);
-  }
-  const halide::CudaPlace& place() { return *value<const halide::CudaPlace*>(); }
-  const halide_buffer_t& buffer() { return *static_cast<const halide_buffer_t*>(*next_++); }
-  template <typename Data>
-  Data* data() {
-    return data_of<Data>(buffer());
-  }
   /// (n, h, b) or (j, n, h, b).
   Tokens tokens() { return tokens_of(buffer()); }
-
-  template <typename Data>
-  static Data* data_of(const halide_buffer_t& of) {
-    return reinterpret_cast<Data*>(of.device);
-  }
   static Tokens tokens_of(const halide_buffer_t& of) {
     const halide_dimension_t* const last = of.dim + of.dimensions;
     return {data_of<const void>(of), last[-1].stride, last[-2].stride, last[-3].stride};
   }
-
- private:
-  void** next_;
 };
 
 /// What the map of a problem reads, as PsiInputs and DeviceMap add it.

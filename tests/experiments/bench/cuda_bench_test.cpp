@@ -1,15 +1,26 @@
-// What can be said of timing on a GPU without one: how its state is read, what counts as noise.
+// What can be said of timing on a GPU without one: its rows, what is left out, what counts as
+// noise. The whole benchmark runs with the CPU in a GPU's place.
 #include "experiments/bench/cuda_bench.h"
 
 #include <gmock/gmock.h>
 
-#include "experiments/bench/gpu_state.h"
+#include <fstream>
+#include <set>
+
+#include "experiments/bench/clock.h"
+#include "experiments/bench/cuda_admission.h"
+#include "experiments/bench/memory.h"
+#include "reports/bench/table.h"
 #include "tests/support/error_of.h"
+#include "tests/support/temporary_folder.h"
 
 namespace luna::bench {
 namespace {
 
 using luna::testing::error_of;
+using luna::testing::TemporaryFolder;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 
 TEST(GpuState, IsReadFromNvidiaSmi) {
   const GpuState state = parse_gpu_state("NVIDIA H100 80GB HBM3, 570.86.15, 1980, 2619, 121.55, 3");
@@ -32,13 +43,153 @@ TEST(GpuState, RefusesABusyGpuAndOtherTexts) {
   }
 }
 
-TEST(CudaBench, RefusesNoise) {
-  reports::BenchRow quiet, noisy;
-  quiet.samples = {1.00, 1.01, 1.02, 1.01, 1.00};
-  noisy.samples = {1.0, 1.5, 1.2, 1.9, 1.1};
+reports::BenchRow row_of(double scale, const std::vector<double>& samples) {
+  reports::BenchRow row;
+  for (const double sample : samples) row.samples.push_back(scale * sample);
+  return row;
+}
+
+TEST(Noise, IsRefusedInRowsThatTheHostDoesNotBound) {
+  const std::vector<double> quiet = {1.00, 1.01, 1.02, 1.01, 1.00};
+  const std::vector<double> noisy = {1.0, 1.5, 1.2, 1.9, 1.1};
+  const auto slow_noisy = row_of(1e-3, noisy), fast_noisy = row_of(1e-5, noisy);
   EXPECT_EQ(noise({}), "");
-  EXPECT_EQ(noise({quiet, quiet, noisy}), "");
-  EXPECT_EQ(noise({quiet, noisy, noisy}), "times spread over 33 % of their median (5 % accepted)");
+  EXPECT_EQ(noise({row_of(1e-3, quiet), row_of(1e-3, quiet), slow_noisy}), "");
+  EXPECT_EQ(noise({row_of(1e-3, quiet), fast_noisy, fast_noisy}), "");
+  EXPECT_EQ(noise({fast_noisy}), "");
+  EXPECT_EQ(noise({row_of(1e-3, quiet), slow_noisy, slow_noisy}),
+            "times of 100 us and more spread over 33 % of their median (5 % accepted)");
+}
+
+TEST(Estimate, ScalesTheSameRowOfAnotherSize) {
+  const auto groups = sweep_groups(sweep_sizes({"1k", "2k"}, c10::kCUDA), {1},
+                                   "^luna/(bfloat16/)?B.*d:64/forward/", c10::kCUDA);
+  ASSERT_EQ(groups.size(), 2u);
+  const std::vector<SweepRow>&before = groups[0].rows, &after = groups[1].rows;
+  ASSERT_EQ(before.size(), 2u);  // float32, bfloat16
+  EXPECT_EQ(sizeless(before[1]), "luna, bfloat16, d 64, forward");
+  Estimate estimate;
+  estimate.add(before[0], 100, 0.5);
+  EXPECT_EQ(estimate.seconds(after[0], 400), 2);
+  EXPECT_EQ(estimate.seconds(after[1], 400), 0);
+}
+
+struct Outcome {
+  reports::BenchFile file;
+  std::vector<std::string> said;
+  nlohmann::json content;
+};
+
+/// The CPU as a GPU of that use and memory.
+Accelerator made_gpu(double percent_used = 0, double memory_bytes = 1e12) {
+  const auto seconds = [](const Accelerator::Task& run) {
+    const double begin = seconds_now();
+    run();
+    return seconds_now() - begin;
+  };
+  return {c10::kCPU,
+          [percent_used] { return GpuState{"Made GPU", "1", 1980, 2619, 120, percent_used}; },
+          seconds,
+          peak_bytes,
+          memory_bytes,
+          32};
+}
+
+Outcome run_on(const Accelerator& gpu, CudaBenchOptions options) {
+  const TemporaryFolder folder;
+  options.file = folder.path() / "rows.json";
+  Outcome run;
+  run_cuda_bench(options, gpu, [&](const std::string& line) { run.said.push_back(line); });
+  run.file = reports::read_bench_file(options.file);
+  run.content = nlohmann::json::parse(std::ifstream(options.file));
+  return run;
+}
+
+CudaBenchOptions tiny(const std::string& filter) {
+  CudaBenchOptions options;
+  options.sizes = {{"A", 2, 2, 24, 8, 3, 2, 5}};
+  options.filter = filter;
+  options.seconds = 0.01;
+  options.call_seconds = 10;
+  options.force = true;  // noise is no matter here
+  return options;
+}
+
+std::set<std::string> keys_of(const reports::BenchFile& file) {
+  std::set<std::string> keys;
+  for (const reports::BenchRow& row : file.rows) keys.insert(row.key());
+  return keys;
+}
+
+TEST(CudaBench, TimesBothDtypesAndSaysWhatIsLeftOut) {
+  const Outcome run = run_on(made_gpu(), tiny("^(elu|sdpa_math|sdpa_cudnn)/.*d:8/forward/"));
+  EXPECT_EQ(keys_of(run.file),
+            (std::set<std::string>{"elu/B:2/H:2/N:24/d:8/forward/threads:1",
+                                   "elu/bfloat16/B:2/H:2/N:24/d:8/forward/threads:1",
+                                   "sdpa_math/B:2/H:2/N:24/d:8/forward/threads:1",
+                                   "sdpa_math/bfloat16/B:2/H:2/N:24/d:8/forward/threads:1"}));
+  for (const reports::BenchRow& row : run.file.rows) {
+    EXPECT_GE(row.samples.size(), 5u) << row.key();
+    EXPECT_GT(row.roofline_s, 0) << row.key();
+    EXPECT_GT(row.peak_bytes, 0) << row.key();
+  }
+  ASSERT_EQ(run.file.left_out.size(), 2u);  // either dtype: the CPU has no cuDNN
+  EXPECT_EQ(run.file.left_out[0].rfind("sdpa_cudnn, float32, d 8, forward: ", 0), 0u)
+      << run.file.left_out[0];
+  EXPECT_EQ(run.content["gate"].size(), 2u);
+}
+
+TEST(CudaBench, CountsBytesOfTheDtype) {
+  const Outcome run = run_on(made_gpu(), tiny("^elu/.*d:8/forward/"));
+  ASSERT_EQ(run.file.rows.size(), 2u);
+  EXPECT_EQ(run.file.rows[0].bytes, 2 * run.file.rows[1].bytes.value());
+  EXPECT_EQ(run.file.rows[0].flops, run.file.rows[1].flops);
+}
+
+TEST(CudaBench, DecodesInBothDtypes) {
+  CudaBenchOptions options = tiny("");
+  options.sizes = {{"decode", 3, 2, 1, 8, 3, 2, 5}};
+  const Outcome run = run_on(made_gpu(), options);
+  EXPECT_EQ(run.file.rows.size(), 2 * decode_operators().size());
+  EXPECT_TRUE(run.file.left_out.empty()) << run.file.left_out[0];
+}
+
+TEST(CudaBench, LeavesOutWhatWouldTakeTooLong) {
+  CudaBenchOptions options = tiny("^elu/B.*d:8/forward/");
+  options.sizes.push_back(options.sizes[0]);
+  options.sizes[1].N = 48;
+  options.call_seconds = 1e-9;
+  const Outcome run = run_on(made_gpu(), options);
+  EXPECT_EQ(run.file.rows.size(), 1u);  // the first size is the measure
+  ASSERT_EQ(run.file.left_out.size(), 1u);
+  EXPECT_THAT(run.file.left_out[0],
+              AllOf(HasSubstr("elu/B:2/H:2/N:48/d:8/forward/threads:1: one call would take"),
+                    HasSubstr(" s (limit 1e-09)")));
+}
+
+TEST(CudaBench, LeavesOutWhatHoldsAQuarterOfTheMemory) {
+  const Outcome run = run_on(made_gpu(0, 4 * 2048), tiny("^(elu|plain_elu)/B.*d:8/forward/"));
+  ASSERT_EQ(run.file.left_out.size(), 2u);  // the output alone has 3 KiB
+  EXPECT_EQ(run.file.left_out[0],
+            "elu/B:2/H:2/N:24/d:8/forward/threads:1: one call would take 0.0 GiB (limit 0.0)");
+}
+
+TEST(CudaBench, PageIsTheGpus) {
+  const Outcome run =
+      run_on(made_gpu(), tiny("^(luna|listing1|sdpa_math)/.*d:8/forward_backward/"));
+  const std::string page = reports::bench_table(run.file);
+  EXPECT_THAT(page, AllOf(HasSubstr("## Operators on Made GPU\n\nbefore: 1,980 MHz"),
+                          HasSubstr("At the most, float32: "), HasSubstr("At the most, bfloat16: "),
+                          HasSubstr("### B N 48, H 2, d 8, bfloat16, not causal, forward + ")));
+  const size_t at = page.find("| 24 | LUNA, fused");
+  EXPECT_EQ(page.substr(at, page.find('\n', at) - at).find("–"), std::string::npos) << page;
+}
+
+TEST(CudaBench, RefusesABusyGpu) {
+  CudaBenchOptions options = tiny("^elu/B.*/forward/");
+  options.force = false;
+  EXPECT_EQ(error_of([&] { run_on(made_gpu(40), options); }),
+            "bench: another process uses the GPU (40 % busy); --force goes on nevertheless");
 }
 
 }  // namespace

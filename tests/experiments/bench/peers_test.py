@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 import torch
 
@@ -33,7 +34,8 @@ def run_luna(*arguments):
 
 
 def bench(call_seconds=2.0):
-    options = argparse.Namespace(luna=LUNA, minutes=1, call_seconds=call_seconds, filter="")
+    options = argparse.Namespace(luna=LUNA, minutes=1, call_seconds=call_seconds, filter="",
+                                 device="cpu")
     return peers.Bench(options)
 
 
@@ -43,7 +45,8 @@ def operator_named(name):
 
 class Peers(unittest.TestCase):
     def test_listing1_is_the_formula(self):
-        leaves = peer_operators.leaves_of(operator_named("listing1"), (1, 2, 20, 8), 1, torch.float64)
+        tokens = peer_operators.draw_tokens((1, 2, 20, 8), 1, torch.float64)
+        leaves = peer_operators.leaves_of(operator_named("listing1"), tokens, 1)
         expected = torch.ops.luna.reference_attention(*leaves[:3], "luna", leaves[3:])
         torch.testing.assert_close(peer_operators.listing1(*leaves), expected, rtol=1e-11, atol=1e-12)
 
@@ -79,7 +82,7 @@ class Peers(unittest.TestCase):
         row = peers.facts(operator_named("listing1"), (1, 8, 4096, 64), "forward", 1)
         run.memory = 2**40
         self.assertIsNone(run.refusal(row))
-        run.slow["listing1", "forward", 64] = 1e-3
+        run.slow["listing1", "float32", "forward", 64] = 1e-3
         self.assertEqual(run.refusal(row), "one call would take 32.8 s (limit 2)")
         run.slow.clear()
         run.memory = 2**28
@@ -91,6 +94,39 @@ class Peers(unittest.TestCase):
         with self.assertRaisesRegex(SystemExit, "unknown size 'C'"):
             list(peers.sizes_of(["C"]))
 
+    def test_sizes_of_a_gpu(self):
+        self.assertEqual(list(peers.sizes_of(["B", "1k", "128k:32"], "cuda")),
+                         [(1, 8, 4096, 64), (64, 16, 1024, 64), (1, 16, 131072, 32)])
+        for name in ("1k:65", "C"):
+            with self.assertRaisesRegex(SystemExit, f"unknown size '{name}'; known: .*, 4k:32"):
+                list(peers.sizes_of([name], "cuda"))
+
+    def test_rows_of_two_dtypes(self):
+        def large(*_):
+            raise torch.OutOfMemoryError("out of memory\nsecond line")
+
+        operator, failing = operator_named("elu"), operator_named("listing1")
+        failing.apply = large
+        run = bench()
+        run.options.filter = "/forward/"
+        with mock.patch.dict(peers.DTYPES, cpu=("float32", "bfloat16")):
+            run.time_size([operator, failing], (1, 2, 16, 8), 1, 0.0)
+        size = "B:1/H:2/N:16/d:8/forward/threads:1"
+        self.assertEqual([peers.key_of(row) for row in run.content["rows"]],
+                         [f"elu/{size}", f"elu/bfloat16/{size}"])
+        self.assertEqual(run.content["left_out"],
+                         [{"row": f"listing1{dtype}/{size}", "reason": "out of memory"}
+                          for dtype in ("", "/bfloat16")])
+        self.assertEqual([len(row["samples"]) for row in run.content["rows"]], [5, 5])
+
+    def test_without_a_gpu_it_ends_as_luna_does(self):
+        if torch.cuda.is_available():
+            self.skipTest("there is a CUDA device")
+        with tempfile.TemporaryDirectory() as folder:
+            done = run_peers(f"{folder}/unused.json", "--device", "cuda")
+        self.assertEqual(done.returncode, 3)
+        self.assertRegex(done.stderr, "^not run: .*\n$")
+
     def test_luna_reads_the_rows(self):
         with tempfile.TemporaryDirectory() as folder:
             out, full = pathlib.Path(folder) / "peers.json", pathlib.Path(folder) / "full.json"
@@ -99,7 +135,7 @@ class Peers(unittest.TestCase):
             content = json.loads(out.read_text())
             self.assertEqual([row["operator"] for row in content["rows"]], ["luna", "elu", "listing1"])
             self.assertIn("| 64 | LUNA, eager Python, Listing 1 |", run_luna("table", out).stdout)
-            run_luna("bench", "--full", "--sizes", "64", "--threads", "1", "--minutes", "0.01",
+            run_luna("bench", "--full", "--sizes", "64", "--threads", "1", "--minutes", "1",
                      "--filter", FILTER, "--out", full)
             compared = run_luna("compare", full, out)
             self.assertEqual(compared.returncode, 0, compared.stderr)
@@ -116,8 +152,9 @@ class Peers(unittest.TestCase):
             out = pathlib.Path(folder) / "peers.json"
             with peers.lock_of(out), self.assertRaisesRegex(
                     SystemExit, f"peers.json is in use by process {os.getpid()}; wait for it, or "):
-                peers.lock_of(out)
-            peers.lock_of(out).close()
+                with peers.lock_of(out):
+                    pass
+            self.assertEqual(os.listdir(folder), [])
 
 
 if __name__ == "__main__":

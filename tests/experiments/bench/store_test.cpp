@@ -98,18 +98,31 @@ TEST_F(StoreTest, TimesAnewWhereItIsToldOrTheFileIsDamaged) {
   }
 }
 
-/// The whole run at a tiny size: rows with everything in them, then nothing left to do.
-TEST(FullBench, FillsItsFileAndGoesOn) {
-  const TemporaryFolder folder;
-  FullOptions options;
-  options.sizes = {{"tiny", 1, 1, 20, 8, 3, 2, 5}};
-  options.filter = "^(luna|eager_elu|sdpa_math)/.*:8/forward";
-  options.minutes = 1e-3;
-  options.file = folder.path() / "bench.json";
-  std::vector<std::string> lines;
-  const auto say = [&](const std::string& line) { lines.push_back(line); };
-  EXPECT_TRUE(run_full(options, say).empty());
-  const reports::BenchFile file = reports::read_bench_file(options.file);
+/// A whole run at a tiny size.
+class FullBench : public ::testing::Test {
+ protected:
+  FullBench() {
+    options_.sizes = {{"tiny", 1, 1, 20, 8, 3, 2, 5}};
+    options_.file = folder_.path() / "bench.json";
+  }
+  /// What is said.
+  std::vector<std::string> run() {
+    std::vector<std::string> lines;
+    EXPECT_TRUE(
+        run_full(options_, [&](const std::string& line) { lines.push_back(line); }).empty());
+    return lines;
+  }
+
+  TemporaryFolder folder_;
+  FullOptions options_;
+};
+
+/// Rows with everything in them, then nothing left to do.
+TEST_F(FullBench, FillsItsFileAndGoesOn) {
+  options_.filter = "^(luna|eager_elu|sdpa_math)/.*:8/forward";
+  options_.minutes = 1;
+  run();
+  const reports::BenchFile file = reports::read_bench_file(options_.file);
   ASSERT_EQ(file.rows.size(), 6u);
   for (const reports::BenchRow& row : file.rows) {
     EXPECT_GE(row.samples.size(), 5u) << row.key();
@@ -118,13 +131,24 @@ TEST(FullBench, FillsItsFileAndGoesOn) {
     EXPECT_GE(*row.peak_bytes, 20 * 8 * 4) << row.key();  // its output
     EXPECT_EQ(row.D, row.name == "luna" ? 6 : row.name == "eager_elu" ? 8 : 0);
   }
-  const std::string written = read_text(options.file);
-  lines.clear();
-  run_full(options, say);
-  EXPECT_EQ(lines.front(), options.file.string() +
+  EXPECT_EQ(run().front(), options_.file.string() +
                                " has 6 rows of this library, processor and options: they are kept");
-  const reports::BenchFile again = reports::read_bench_file(options.file);
+  const reports::BenchFile again = reports::read_bench_file(options_.file);
   EXPECT_EQ(json(again.rows), json(file.rows));
+}
+
+/// A budget that is over before it begins: a row a run.
+TEST_F(FullBench, GoesOnWhereItsBudgetEnded) {
+  options_.filter = "^(luna|elu)/.*/forward/";
+  options_.minutes = 1e-9;
+  for (size_t rows = 1; rows <= 4; ++rows) {
+    const std::vector<std::string> lines = run();
+    EXPECT_EQ(reports::read_bench_file(options_.file).rows.size(), rows);
+    const std::string rest = "the 1e-09 minutes are over with " + std::to_string(4 - rows) +
+                             " rows to go; the same command goes on";
+    EXPECT_EQ(lines.back() == rest, rows < 4) << lines.back();
+    EXPECT_NE(lines[rows > 1].find("and one row are made in any case"), std::string::npos);
+  }
 }
 
 }  // namespace

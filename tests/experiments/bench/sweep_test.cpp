@@ -38,6 +38,52 @@ TEST(Sweep, SizesAreNamesOrNumbersOfTokens) {
   EXPECT_EQ(sweep_sizes(usual_sweep()).size(), 3u + 6 * 3);
 }
 
+TEST(CudaSweep, SizesKeepAGpuBusy) {
+  for (const Size& size : sweep_sizes({"256", "32k", "4k:128"}, c10::kCUDA)) {
+    EXPECT_EQ(size.B * size.N, 65536) << size.name;
+    EXPECT_EQ(size.H, 16);
+    EXPECT_EQ(size.d, size.N == 4096 ? 128 : 64);
+  }
+  EXPECT_EQ(sweep_sizes({"128k"}, c10::kCUDA)[0].B, 1);
+  EXPECT_EQ(sweep_sizes(usual_sweep(c10::kCUDA), c10::kCUDA).size(), 8u);
+  for (const char* name : {"4k:65", "4k:", "C"}) {
+    EXPECT_EQ(error_of<UsageError>([&] { sweep_sizes({name}, c10::kCUDA); }),
+              std::string("unknown size '") + name +
+                  "'; known: A, B, decode and numbers of tokens such as 64 or 4k, 4k:32 and 4k:128 "
+                  "for other d than 64");
+  }
+}
+
+TEST(CudaSweep, HasEitherDtypeAndEachKernelOfSdpa) {
+  const auto groups = sweep_groups(sweep_sizes({"4k"}, c10::kCUDA), {1}, "", c10::kCUDA);
+  ASSERT_EQ(groups.size(), 2u);  // causal and not
+  std::set<std::string> names;
+  for (const SweepRow& row : groups[0].rows) {
+    names.insert(row.facts.name);
+    EXPECT_EQ(row.facts.dtype, row.dtype == at::kFloat ? "float32" : "bfloat16");
+  }
+  EXPECT_EQ(names,
+            (std::set<std::string>{"luna", "elu", "relu", "performer", "listing1", "eager_elu",
+                                   "sdpa_flash", "sdpa_cudnn", "sdpa_efficient", "sdpa_math"}));
+  EXPECT_EQ(groups[0].rows.size(), names.size() * 2 * 2);
+}
+
+TEST(CudaSweep, IsCausalAtFewerSizes) {
+  const auto groups =
+      sweep_groups(sweep_sizes({"2k", "4k", "A", "decode"}, c10::kCUDA), {1}, "", c10::kCUDA);
+  std::vector<std::string> modes;
+  for (const Group& group : groups) modes.push_back(group.size.name + (group.causal ? "+" : "-"));
+  EXPECT_EQ(modes,
+            (std::vector<std::string>{"N 2048-", "N 4096-", "N 4096+", "A-", "A+", "decode+"}));
+}
+
+TEST(CudaSweep, AFilterChoosesAmongAllOperators) {
+  EXPECT_EQ(keys_of(sweep_groups(sweep_sizes({"2k"}, c10::kCUDA), {1}, "^taylor2/.*forward/",
+                                 c10::kCUDA)),
+            (std::set<std::string>{"taylor2/B:32/H:16/N:2048/d:64/forward/threads:1",
+                                   "taylor2/bfloat16/B:32/H:16/N:2048/d:64/forward/threads:1"}));
+}
+
 class UnknownSize : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(UnknownSize, IsRefused) {

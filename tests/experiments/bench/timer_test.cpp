@@ -28,6 +28,31 @@ TEST(Timer, CallsOnceUntimedThenVisitsInTurn) {
   }
 }
 
+/// Calls of a task that takes a second, and of one that takes three, in a budget.
+std::string calls_in(double budget_s, int min_rounds) {
+  std::string calls;
+  double now = 0;
+  TimerOptions options;
+  options.budget_s = budget_s;
+  options.visit_s = 0;
+  options.min_rounds = min_rounds;
+  options.clock = [&] { return now; };
+  const auto task = [&](char name, double seconds) {
+    return [&calls, &now, name, seconds] { calls += name, now += seconds; };
+  };
+  time_interleaved({task('a', 1), task('b', 3)}, options);
+  return calls;
+}
+
+/// The untimed round is inside the budget, and no visit begins after it.
+TEST(Timer, KeepsItsBudgetToWithinAVisit) {
+  EXPECT_EQ(calls_in(4, 0), "ab");
+  EXPECT_EQ(calls_in(4.5, 0), "aba");
+  EXPECT_EQ(calls_in(5.5, 0), "abab");
+  EXPECT_EQ(calls_in(9.5, 0), "ababab");
+  EXPECT_EQ(calls_in(4.5, 2), "ababab");
+}
+
 TEST(Timer, AVisitCallsUntilItsTimeHasPassed) {
   int64_t calls = 0;
   TimerOptions options;

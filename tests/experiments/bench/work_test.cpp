@@ -49,6 +49,8 @@ TEST(Work, SoftmaxIsQuadratic) {
 TEST(Work, DecodingReadsAndWritesTheState) {
   expect_work(decode_work(kOne, 64, MapWork::kCoordinate), 2 * 64 + 4 * 64 * 64 + 4 * 64 + 64,
               4 * (4 * 64 + 2 * 64 * 65));
+  expect_work(decode_work(kOne, 64, MapWork::kCoordinate, 2), 2 * 64 + 4 * 64 * 64 + 4 * 64 + 64,
+              2 * 4 * 64 + 4 * 2 * 64 * 65);
 }
 
 /// Two features of one projection share its multiplications.

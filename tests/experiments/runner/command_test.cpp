@@ -1,9 +1,6 @@
 // The command line of `luna`: texts and exit codes.
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "tests/experiments/runner/made_config.h"
 
@@ -60,14 +57,30 @@ INSTANTIATE_TEST_SUITE_P(
               "--threads holds 1 twice; name it once\n"},
         Usage{"seconds", {"bench", "--seconds", "nan"}, "--seconds must be a finite number\n"},
         Usage{"data", {"data"}, "name a command: make, verify\n"},
-        Usage{"config", {"run", "--config", "absent.toml"}, "absent.toml: no such file\n"},
+        Usage{"config",
+              {"run", "--config", "absent.toml"},
+              "--config: there is no file 'absent.toml'; name one, or leave the option out\n"},
+        Usage{"config_bench",
+              {"bench", "--config", "absent.toml"},
+              "--config: there is no file 'absent.toml'; name one, or leave the option out\n"},
+        Usage{"config_list",
+              {"list", "tasks", "--config", "tests"},
+              "--config: there is no file 'tests'; name one, or leave the option out\n"},
+        Usage{"results_empty",
+              {"run", "--dry-run", "--results", ""},
+              "--results: '' is no path; name one, or leave the option out\n"},
+        Usage{"out_empty",
+              {"bench", "--out", ""},
+              "--out: '' is no path; name one, or leave the option out\n"},
         Usage{
             "size", {"bench", "--sizes", "C"}, "unknown size 'C'; did you mean 'A'? Known: A, B\n"},
         Usage{"size_full",
               {"bench", "--full", "--sizes", "C"},
               "unknown size 'C'; known: A, B, decode and numbers of tokens such as 64 or 4k\n"},
         Usage{"filter", {"bench", "--full", "--filter", "lnua"}, "--filter 'lnua' leaves no row\n"},
-        Usage{"filter_quick", {"bench", "--filter", "luna"}, "--filter goes with --full\n"},
+        Usage{"filter_quick",
+              {"bench", "--filter", "luna"},
+              "--filter goes with --full or --device cuda\n"},
         Usage{"filter_cuda",
               {"bench", "--device", "cuda", "--full"},
               "--full goes with --device cpu\n"},
@@ -82,13 +95,7 @@ INSTANTIATE_TEST_SUITE_P(
               "--minutes goes with --full; without it the time is --seconds\n"},
         Usage{"call_seconds_quick",
               {"bench", "--call-seconds", "5"},
-              "--call-seconds goes with --full\n"},
-        Usage{"bench_tier",
-              {"bench", "--tier", "quik"},
-              "unknown tier 'quik'; did you mean 'quick'? Known: "},
-        Usage{"report_tier",
-              {"report", "--tier", "quik"},
-              "unknown tier 'quik'; did you mean 'quick'? Known: "},
+              "--call-seconds goes with --full or --device cuda\n"},
         Usage{"minutes",
               {"bench", "--full", "--minutes", "nan"},
               "--minutes must be a finite number\n"},
@@ -160,9 +167,13 @@ TEST(Command, BenchTimesAnewWhereTheFileIsOfAnotherLibrary) {
   EXPECT_EQ(first.code, 0) << first.errors;
   EXPECT_THAT(first.output,
               StartsWith(file.string() + " is of another library, processor or choice of sizes: "
-                                         "timing again\n"));
+                                         "timing again\n0.01 s for everything; the gate (every "
+                                         "operator against float64) and 4 calls of every operator "
+                                         "at every size and number of threads are made in any "
+                                         "case, which takes some "));
   const std::string written = read_text(file);
   EXPECT_THAT(written, HasSubstr("library_sha256"));
+  EXPECT_FALSE(std::filesystem::exists(file.string() + ".lock"));
   const Outcome second = run_luna(arguments);
   EXPECT_EQ(second.code, 0) << second.errors;
   EXPECT_EQ(second.output, file.string() + " is there; --force times again\n");
@@ -183,19 +194,43 @@ TEST(Command, BenchRefusesItsFileBeforeItTimes) {
   EXPECT_FALSE(std::filesystem::exists(place + ".lock"));
 }
 
-TEST(Command, SecondFullBenchIntoAFileIsRefused) {
+TEST(Command, SecondBenchIntoAFileIsRefused) {
   const TemporaryFolder folder;
-  const std::filesystem::path file = folder.path() / "full.json";
-  write_text(file.string() + ".lock", "4321");
-  const int lock = open((file.string() + ".lock").c_str(), O_RDWR);
-  ASSERT_EQ(flock(lock, LOCK_EX), 0);
-  const Outcome outcome = run_luna({"bench", "--full", "--out", file.string()});
-  close(lock);
-  EXPECT_EQ(outcome.code, 2);
-  EXPECT_EQ(outcome.output, "");
-  EXPECT_EQ(outcome.errors, "luna: " + file.string() +
-                                " is in use by process 4321; wait for it, "
-                                "or choose another file with --out\n");
+  const std::filesystem::path file = folder.path() / "bench.json";
+  const HeldLock held(file.string() + ".lock");
+  for (std::vector<std::string> arguments :
+       {std::vector<std::string>{"bench"}, {"bench", "--full"}}) {
+    arguments.insert(arguments.end(), {"--out", file.string()});
+    const Outcome outcome = run_luna(arguments);
+    EXPECT_EQ(outcome.code, 2);
+    EXPECT_EQ(outcome.output, "");
+    EXPECT_EQ(outcome.errors, "luna: " + file.string() +
+                                  " is in use by process 4321; wait for it, "
+                                  "or choose another file with --out\n");
+  }
+}
+
+/// Whatever else is given, and whether or not the tier has results.
+TEST(Command, UnknownTierIsRefusedByEveryCommand) {
+  const TemporaryFolder folder;
+  const std::string results = folder.path().string();
+  std::filesystem::create_directories(folder.path() / "quik");
+  for (std::vector<std::string> arguments : std::vector<std::vector<std::string>>{
+           {"run", "--dry-run", "--results", results},
+           {"tune", "--results", results},
+           {"bench", "--results", results},
+           {"bench", "--full", "--out", results + "/bench.json"},
+           {"bench", "--environment"},
+           {"report", "--results", results, "--out", results},
+           {"data", "make", "--task", "recall", "--data", results},
+           {"data", "verify", "--task", "recall", "--data", results}}) {
+    arguments.insert(arguments.end(), {"--tier", "quik"});
+    const Outcome outcome = run_luna(arguments);
+    EXPECT_EQ(outcome.code, 2) << arguments[0];
+    EXPECT_EQ(outcome.output, "") << arguments[0];
+    EXPECT_THAT(outcome.errors,
+                StartsWith("luna: unknown tier 'quik'; did you mean 'quick'? Known: "));
+  }
 }
 
 }  // namespace

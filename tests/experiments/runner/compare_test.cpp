@@ -82,7 +82,7 @@ TEST_F(CompareCommand, FullBenchWritesWhatCompareAndTableRead) {
   const std::string out = (folder_.path() / "full.json").string();
   const std::vector<std::string> arguments = {
       "bench",     "--full", "--sizes", "64", "--filter",  "^(elu|sdpa_flash)/.*d:32/forward/",
-      "--minutes", "0.01",   "--out",   out,  "--threads", "1"};
+      "--minutes", "1",      "--out",   out,  "--threads", "1"};
   const Outcome first = run_luna(arguments);
   EXPECT_EQ(first.code, 0) << first.errors;
   EXPECT_THAT(first.output, HasSubstr("| 64 | elu+1, fused (this library) |"));

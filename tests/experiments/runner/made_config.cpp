@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,6 +40,15 @@ pid_t spawn(std::vector<std::string> arguments, const fs::path& output, const fs
 }
 
 }  // namespace
+
+HeldLock::HeldLock(const fs::path& path) {
+  write_text(path, "4321");
+  descriptor_ = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0)
+    throw std::runtime_error("cannot lock " + path.string());
+}
+
+HeldLock::~HeldLock() { close(descriptor_); }
 
 Outcome run_luna(const std::vector<std::string>& arguments) {
   const TemporaryFolder folder;

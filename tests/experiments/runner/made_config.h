@@ -34,6 +34,18 @@ class MadeConfig {
   TemporaryFolder folder_;
 };
 
+/// A lock file that someone else holds, process 4321 as it says.
+class HeldLock {
+ public:
+  explicit HeldLock(const std::filesystem::path& path);
+  ~HeldLock();
+  HeldLock(const HeldLock&) = delete;
+  HeldLock& operator=(const HeldLock&) = delete;
+
+ private:
+  int descriptor_;
+};
+
 /// `luna ARGUMENTS`.
 Outcome run_luna(const std::vector<std::string>& arguments);
 

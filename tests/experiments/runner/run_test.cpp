@@ -1,11 +1,9 @@
 // `luna run` and `luna tune` on a made configuration: what they print, leave and survive.
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <pty.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -112,12 +110,12 @@ TEST(Run, TrainsThenSkips) {
   EXPECT_THAT(first.output, HasSubstr("2 of 2 cells are done\n"));
   const auto written = fs::last_write_time(config.cell("mean") / "DONE");
   const fs::path locks[] = {config.results() / "quick" / "LOCK", config.cell("mean") / "LOCK"};
-  for (const fs::path& lock : locks) EXPECT_TRUE(fs::remove(lock));
+  for (const fs::path& lock : locks) EXPECT_FALSE(fs::exists(lock)) << lock;
+  const HeldLock of_tier(locks[0]), of_cell(locks[1]);  // what is done takes none
   const Outcome second = config.run("run");
   EXPECT_EQ(second.code, 0) << second.errors;
   EXPECT_THAT(second.output, HasSubstr("made                     2 x 1      2      2       40"));
   EXPECT_EQ(fs::last_write_time(config.cell("mean") / "DONE"), written);
-  for (const fs::path& lock : locks) EXPECT_FALSE(fs::exists(lock)) << lock;
   EXPECT_EQ(json::parse(read_text(config.results() / "quick" / "plan.json")).dump(),
             R"({"experiments":[{"attentions":["luna-eps","mean"],"name":"made","seeds":[0]}]})");
 }
@@ -217,12 +215,8 @@ TEST(Run, LongRunDeclinedTrainsNothing) {
 
 TEST(Run, SecondRunOnTheFolderIsRefused) {
   const MadeConfig config(kSteps);
-  fs::create_directories(config.results() / "quick");
-  const int lock = open((config.results() / "quick" / "LOCK").c_str(), O_RDWR | O_CREAT, 0644);
-  ASSERT_EQ(flock(lock, LOCK_EX), 0);
-  ASSERT_EQ(write(lock, "4321", 4), 4);
+  const HeldLock held(config.results() / "quick" / "LOCK");
   const Outcome outcome = config.run("run");
-  close(lock);
   EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.errors, HasSubstr("quick is in use by process 4321; "));
   EXPECT_FALSE(fs::exists(config.cell("mean")));

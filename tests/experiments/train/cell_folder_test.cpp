@@ -9,6 +9,7 @@
 
 #include "experiments/config/options.h"
 #include "experiments/train/lock.h"
+#include "runtime/io/locked_file.h"
 #include "tests/experiments/train/file_size_limit.h"
 #include "tests/experiments/train/refusals.h"
 #include "tests/support/error_of.h"
@@ -67,18 +68,19 @@ class Folder : public ::testing::Test {
 TEST_F(Folder, LockNamesItsHolderAndDiesWithIt) {
   Holder holder(path_);
   EXPECT_THAT([&] { FolderLock lock(path_); },
-              ThrowsMessage<UsageError>(path_.string() + " is in use by process " +
-                                        std::to_string(holder.pid()) + "; wait for it, or " +
-                                        test::kOtherFolder));
+              ThrowsMessage<io::InUse>(path_.string() + " is in use by process " +
+                                       std::to_string(holder.pid()) + "; wait for it, or " +
+                                       test::kOtherFolder));
   holder.end();
   const FolderLock lock(path_);
   EXPECT_EQ(read_text(path_ / "LOCK"), std::to_string(getpid()));
 }
 
-TEST_F(Folder, LockEndsWithItsScope) {
+TEST_F(Folder, LockEndsWithItsScopeAndLeavesNothing) {
   { const FolderLock lock(path_); }
+  EXPECT_TRUE(std::filesystem::is_empty(path_));
   const FolderLock again(path_);
-  EXPECT_THROW(FolderLock second(path_), UsageError);
+  EXPECT_THROW(FolderLock second(path_), io::InUse);
 }
 
 TEST_F(Folder, LockSaysThatAFileIsInTheWay) {

@@ -6,6 +6,7 @@
 
 #include "experiments/config/options.h"
 #include "experiments/config/toml_file.h"
+#include "experiments/train/lock.h"
 #include "reports/results.h"
 #include "tests/experiments/done_file.h"
 #include "tests/experiments/train/copy_task.h"
@@ -109,13 +110,12 @@ TEST_F(TrainCell, TellsEveryStep) {
 TEST_F(TrainCell, IsDoneOnce) {
   train(test::copy_cell("relu"));
   const std::string done = read_text(path_ / "DONE"), lines = read_text(path_ / "metrics.jsonl");
-  std::filesystem::remove(path_ / "LOCK");
+  const FolderLock held(path_);  // finished results may lie where nobody can write: none is taken
   const test::CopyTask untouched([] { FAIL() << "data was asked for"; });
   EXPECT_EQ(train_cell(test::copy_cell("relu"), path_, untouched, test::no_progress),
             CellOutcome::was_done);
   EXPECT_EQ(train_cell(test::copy_cell("relu"), path_, DataRoot{}, test::no_progress),
             CellOutcome::was_done);  // whose task no registry knows
-  EXPECT_FALSE(std::filesystem::exists(path_ / "LOCK"));
   EXPECT_EQ(read_text(path_ / "DONE"), done);
   EXPECT_EQ(read_text(path_ / "metrics.jsonl"), lines);
 }

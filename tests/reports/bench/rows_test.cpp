@@ -32,6 +32,15 @@ TEST(Rows, ComeBackFromTheirFile) {
   EXPECT_EQ(file.left_out, (std::vector<std::string>{"x/N:9: too slow"}));
 }
 
+TEST(Rows, NameADtypeOtherThanFloat32) {
+  BenchRow row = made_row("elu", "fused", 64, 1e-3);
+  EXPECT_FALSE(nlohmann::json(row).contains("dtype"));
+  row.dtype = "bfloat16";
+  const BenchRow back = nlohmann::json(row).get<BenchRow>();
+  EXPECT_EQ(back.dtype, "bfloat16");
+  EXPECT_EQ(back.key(), "elu/bfloat16/B:1/H:2/N:64/d:4/forward/threads:1");
+}
+
 TEST(Rows, SayMinimumAndQuartiles) {
   const nlohmann::json object = made_row("elu", "fused", 64, 1, 5);
   EXPECT_DOUBLE_EQ(object["min_s"], 1);
@@ -109,6 +118,7 @@ INSTANTIATE_TEST_SUITE_P(
                "rows[1]: threads must be a whole number from 1 to 2^40, got 0"},
         Damage{"features", with("D", -1), "rows[1]: D must be a whole number up to 2^40, got -1"},
         Damage{"name", with("operator", 3), "rows[1]: operator must be a text, got 3"},
+        Damage{"dtype", with("dtype", 3), "rows[1]: dtype must be a text, got 3"},
         Damage{"flag", with("causal", 1), "rows[1]: causal must be true or false, got 1"},
         Damage{"size", with("peak_bytes", "much"),
                "rows[1]: peak_bytes must be a finite number >= 0, got \"much\""},

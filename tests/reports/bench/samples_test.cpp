@@ -16,6 +16,7 @@ TEST(Samples, QuantilesAreLinearBetweenOrderStatistics) {
   EXPECT_EQ(median(samples), 2.5);
   EXPECT_EQ(quantile(samples, 1), 4);
   EXPECT_EQ(quantile({7}, 0.25), 7);
+  EXPECT_EQ(spread(samples), 1.5 / 2.5);
 }
 
 TEST(MannWhitney, IsExactForFewSamples) {

@@ -34,8 +34,10 @@ TEST(Table, HasARowAnOperatorWithItsRatios) {
   const std::string text = table_of(made_rows());
   expect_line(text, "### B 1, H 2, d 4, not causal, forward, 1 thread");
   expect_line(
-      text, "| 256 | elu label | 1,953 | 1,953 | 1,953 to 1,953 | 3.00x | 2.00x | 25.0 | 1,234 |");
-  expect_line(text, "| 64 | elu label | 7,813 | 7,813 | 7,813 to 7,813 | 3.00x | 0.50x | – | – |");
+      text,
+      "| 256 | elu label | 1,953 | 1,953 | 1,953 to 1,953 | 0.0 | 3.00x | 2.00x | 25.0 | 1,234 |");
+  expect_line(text,
+              "| 64 | elu label | 7,813 | 7,813 | 7,813 to 7,813 | 0.0 | 3.00x | 0.50x | – | – |");
   EXPECT_LT(text.find("| 64 | elu"), text.find("| 256 | elu"));
   expect_line(text, "- x/N:9: too slow");
 }
@@ -43,17 +45,92 @@ TEST(Table, HasARowAnOperatorWithItsRatios) {
 TEST(Table, SaysFromWhichNTheFusedOperatorIsFaster) {
   const std::string sizes = "| B 1, H 2, d 4, not causal, forward, 1 thread | elu label | ";
   std::vector<BenchRow> rows = made_rows();
-  expect_line(table_of(rows), sizes + "256 |");
+  expect_line(table_of(rows), sizes + "256 | 64 |");
   rows[7].samples = {2e-3};  // SDPA at 64: slower, too
-  expect_line(table_of(rows), sizes + "64 |");
+  expect_line(table_of(rows), sizes + "64 | 64 |");
   rows[3].samples = {0.5e-3};  // and at 256 quicker: the last N decides
-  expect_line(table_of(rows), sizes + "not up to 256 |");
+  expect_line(table_of(rows), sizes + "not up to 256 | 64 |");
+  rows[5].samples = {0.5e-3};  // eager elu at 64: quicker
+  expect_line(table_of(rows), sizes + "not up to 256 | 256 |");
+}
+
+TEST(Table, SaysFromWhichNEagerEluIsFasterThanSdpa) {
+  std::vector<BenchRow> rows = made_rows();
+  rows[1].samples = {1e-3};
+  expect_line(table_of(rows),
+              "| B 1, H 2, d 4, not causal, forward, 1 thread | eager_elu label | 256 | – |");
 }
 
 TEST(Table, NeedsNoPeer) {
   const std::string text = table_of({made_row("elu", "fused", 64, 1e-3, 1)});
-  expect_line(text, "| 64 | elu label | 7,813 | 7,813 | 7,813 to 7,813 | – | – | – | – |");
-  EXPECT_EQ(text.find("Faster than SDPA"), std::string::npos);
+  expect_line(text, "| 64 | elu label | 7,813 | 7,813 | 7,813 to 7,813 | 0.0 | – | – | – | – |");
+  EXPECT_EQ(text.find("Faster from"), std::string::npos);
+}
+
+TEST(Table, ComparesOneDtype) {
+  std::vector<BenchRow> rows = made_rows();
+  for (const BenchRow& row : made_rows()) {
+    rows.push_back(row);
+    rows.back().dtype = "bfloat16";
+    if (row.kind == "sdpa") rows.back().samples = {4e-3};
+  }
+  const std::string text = table_of(rows);
+  expect_line(text, "### B 1, H 2, d 4, bfloat16, not causal, forward, 1 thread");
+  expect_line(text,
+              "| 64 | elu label | 7,813 | 7,813 | 7,813 to 7,813 | 0.0 | 3.00x | 0.50x | – | – |");
+  expect_line(text,
+              "| 64 | elu label | 7,813 | 7,813 | 7,813 to 7,813 | 0.0 | 3.00x | 4.00x | – | – |");
+}
+
+/// Two N of one B N, and a decoding step of 8 sequences.
+BenchFile gpu_file() {
+  const nlohmann::json before = {
+      {"name", "Made GPU"}, {"sm_mhz", 1980}, {"memory_mhz", 2619}, {"watts", 120.5}};
+  nlohmann::json after = before;
+  after["sm_mhz"] = 1700;
+  BenchFile file;
+  file.environment = {{"device", "cuda"}, {"cpu", "Made"}};
+  file.environment["gpu"] = {{"before", before}, {"after", after}};
+  file.ceilings = {{{"dtype", "bfloat16"}, {"gflops", 640000}, {"gb_s", 2900}}, {{"isa", "x"}}, 3};
+  for (const int64_t N : {64, 256}) {
+    file.rows.push_back(made_row("elu", "fused", N, 1.024e-3, 1));
+    file.rows.push_back(made_row("sdpa_flash", "sdpa", N, N == 64 ? 0.512e-3 : 2.048e-3, 1));
+    file.rows.back().B = file.rows.end()[-2].B = 256 / N;
+    file.rows.end()[-2].roofline_s = 0.256e-3;
+  }
+  file.rows.push_back(made_row("elu", "fused", 1, 1e-3, 1));
+  file.rows.back().pass = "decode";
+  file.rows.back().B = 8;
+  return file;
+}
+
+TEST(GpuTable, NamesTheGpuItsStateAndItsCeilings) {
+  const std::string text = bench_table(gpu_file());
+  EXPECT_EQ(text.rfind("## Operators on Made GPU\n", 0), 0u) << text;
+  expect_line(text,
+              "before: 1,980 MHz, memory 2,619 MHz, 120 W; after: 1,700 MHz, memory 2,619 MHz, "
+              "120 W");
+  expect_line(text, "At the most, bfloat16: 640 TFLOP/s, 2,900 GB/s");
+  BenchFile bare = gpu_file();
+  bare.environment = {{"device", "cuda"}, {"gpu", 3}};
+  bare.ceilings = 3;
+  EXPECT_EQ(bench_table(bare).rfind("## Operators on an unknown GPU\n\nbefore: – MHz", 0), 0u);
+}
+
+TEST(GpuTable, PutsSizesOfOneNumberOfTokensTogether) {
+  const std::string text = bench_table(gpu_file());
+  const std::string title = "B N 256, H 2, d 4, float32, not causal, forward";
+  expect_line(text, "### " + title);
+  expect_line(text, "### ns/token-head by N: " + title);
+  expect_line(text, "| operator, at N | 64 | 256 |");
+  expect_line(text, "| elu label | 2,000 | 2,000 |");
+  expect_line(text, "| sdpa_flash label | 1,000 | 4,000 |");
+  expect_line(text, "| roofline of elu label | 500 | 500 |");
+  expect_line(text,
+              "| 256 | elu label | 2,000 | 2,000 | 2,000 to 2,000 | 0.0 | – | 2.00x | 25.0 | – |");
+  expect_line(text, "| " + title + " | elu label | 256 | – |");
+  expect_line(text,
+              "| B N 8, H 2, d 4, float32, not causal, a decoding step | elu label | 8,000 |");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "runtime/io/locked_file.h"
 #include "tests/support/error_of.h"
 #include "tests/support/full_disk.h"
 #include "tests/support/temporary_folder.h"
@@ -56,10 +57,9 @@ TEST(AtomicFile, OneWriterAPathAtATime) {
   const auto path = folder.path() / "file";
   AtomicFile first(path);
   first.append("first");
-  EXPECT_EQ(error_of([&] { AtomicFile second(path); }),
-            "cannot write " + path.string() +
-                ": Resource temporarily unavailable; another process is writing it: wait for it or "
-                "end it");
+  EXPECT_EQ(
+      error_of<InUse>([&] { AtomicFile second(path); }),
+      "cannot write " + path.string() + ": another process is writing it; wait for it or end it");
   first.commit();
   write_file_atomically(path, "second");
   EXPECT_EQ(read_text(path), "second");

@@ -13,12 +13,14 @@ std::string error_of(const Dim& dim) {
   return test::torch_error_of([&] { call.add(&x, {{1, 1}, dim}); });
 }
 
-TEST(ArgumentList, NamesTheExtentOrStrideBeyond32Bits) {
+TEST(ArgumentList, NamesTheExtentStrideOrSpanBeyond32Bits) {
   const std::string cure =
       " elements is beyond 32-bit indexing; pass contiguous tensors, or split the batch";
-  EXPECT_EQ(error_of({2147483647, 2147483647}), "no error");
+  EXPECT_EQ(error_of({2147483647, 1}), "no error");
+  EXPECT_EQ(error_of({1, 2147483647}), "no error");
   EXPECT_EQ(error_of({2147483648, 1}), "luna: features_elu: an extent of 2147483648" + cure);
   EXPECT_EQ(error_of({2, 2147483648}), "luna: features_elu: a stride of 2147483648" + cure);
+  EXPECT_EQ(error_of({128, 16777216}), "luna: features_elu: a span of 2147483648" + cure);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 // built says so.
 #include <torch/csrc/autograd/autograd.h>
 
+#include "runtime/kernels/registry.h"
 #include "runtime/ops/attention.h"
 #include "runtime/ops/fixed_maps.h"
 #include "tests/support/compare.h"
@@ -32,8 +33,15 @@ bool is_table(const ops::Spec& spec) {
   return !spec.learned() && ops::find_fixed_map(spec.feature_map)->table;
 }
 
-/// The host waits for psi's parameters (its table is built there), once a call, and backward for
-/// each side's sums, of which their gradients are made; for ch_rms also for each side's power.
+/// LUNA's table of ReLU units without ch_rms is made on the device.
+bool is_made_there(const ops::Spec& spec) {
+  return spec.learned() && spec.psi != "dense" && spec.ch_rms_target == 0 &&
+         kernels::find_pipeline("psi_table_cuda");
+}
+
+/// Nothing, where psi is made on the device. Else the host waits for psi's parameters (its table is
+/// built there), once a call, and backward for each side's sums, of which their gradients are made;
+/// for ch_rms also for each side's power.
 TEST_P(CudaLaunch, WaitsForTheStreamNoMoreThanPsiNeeds) {
   for (const double ch_rms_target : {0.0, 0.1}) {
     Case c = small_case();
@@ -46,13 +54,42 @@ TEST_P(CudaLaunch, WaitsForTheStreamNoMoreThanPsiNeeds) {
     std::vector<at::Tensor> leaves{in.q, in.k, in.v};
     if (learned) leaves.insert(leaves.end(), in.params.begin(), in.params.end());
     for (at::Tensor& x : leaves) x.requires_grad_(true);
-    const int64_t start = stand_in_waits();
+    const int64_t start = stand_in_waits(), uploads = stand_in_uploads();
     const at::Tensor out = run_forward(in, c.spec, Through::fused);
     const int64_t middle = stand_in_waits(), powers = c.spec.ch_rms_target > 0 ? 2 : 0;
     const int64_t table = is_table(c.spec) ? 1 : 0;
-    EXPECT_EQ(middle - start, learned ? 1 + powers : table);
+    const bool there = is_made_there(c.spec), host = learned && !there;
+    EXPECT_EQ(middle - start, host ? 1 + powers : table);
     torch::autograd::grad({out}, leaves, {grad});
-    EXPECT_EQ(stand_in_waits() - middle, learned ? 3 + 2 * powers : table);
+    EXPECT_EQ(stand_in_waits() - middle, host ? 3 + 2 * powers : table);
+    EXPECT_TRUE(!there || stand_in_uploads() == uploads);
+  }
+}
+
+/// Whatever else is asked for.
+TEST(CudaPsi, NeitherWaitsNorCopiesInAnyForm) {
+  if (!kernels::find_pipeline("psi_table_cuda")) GTEST_SKIP() << "built without nvcc";
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    for (const bool causal : {false, true}) {
+      for (const char* envelope : {"none", "exp", "norm"}) {
+        Case c = small_case();
+        c.shape.Nq = c.shape.N;
+        c.mask = MaskKind::random;
+        c.spec.causal = causal;
+        c.spec.envelope = envelope;
+        ops::Inputs in = move_to(make_inputs(c), kDevice);
+        const at::Tensor grad = make_grad(c).to(kDevice).to(dtype);
+        for (at::Tensor* x : {&in.q, &in.k, &in.v}) *x = x->to(dtype);
+        std::vector<at::Tensor> leaves{in.q, in.k, in.v};
+        leaves.insert(leaves.end(), in.params.begin(), in.params.end());
+        for (at::Tensor& x : leaves) x.requires_grad_(true);
+        const int64_t waits = stand_in_waits(), uploads = stand_in_uploads();
+        const at::Tensor out = run_forward(in, c.spec, Through::fused);
+        torch::autograd::grad({out}, leaves, {grad});
+        EXPECT_EQ(stand_in_waits(), waits) << dtype << causal << envelope;
+        EXPECT_EQ(stand_in_uploads(), uploads) << dtype << causal << envelope;
+      }
+    }
   }
 }
 
@@ -74,7 +111,7 @@ TEST(CudaPacked, WaitsForOffsetsOnTheDeviceAlone) {
   }
 }
 
-/// A step waits for psi's parameters alone (its table is built on the host).
+/// A step waits for psi's parameters alone, where its table is built on the host.
 TEST_P(CudaLaunch, DecodesWithoutWaitingForMoreThanPsi) {
   Case c = small_case();
   c.spec = spec_of(GetParam());
@@ -83,7 +120,7 @@ TEST_P(CudaLaunch, DecodesWithoutWaitingForMoreThanPsi) {
   c.shape.Nq = c.shape.N;
   const ops::Inputs in = move_to(make_inputs(c), kDevice);
   const Prefilled prompt = prefill(in, c.spec, 3);
-  const int64_t start = stand_in_waits();
+  const int64_t start = stand_in_waits(), uploads = stand_in_uploads();
   const at::Tensor positions = at::full({2}, 3, in.q.options().dtype(at::kLong));
   const auto token = [](const at::Tensor& x) { return x.select(2, 3); };
   if (c.spec.learned()) {
@@ -93,7 +130,9 @@ TEST_P(CudaLaunch, DecodesWithoutWaitingForMoreThanPsi) {
     fixed_decode_step(token(in.q), token(in.k), token(in.v), prompt.state, prompt.norm,
                       c.spec.feature_map, in.params, {}, positions);
   }
-  EXPECT_EQ(stand_in_waits() - start, c.spec.learned() || is_table(c.spec) ? 1 : 0);
+  const bool there = is_made_there(c.spec);
+  EXPECT_EQ(stand_in_waits() - start, (c.spec.learned() && !there) || is_table(c.spec) ? 1 : 0);
+  EXPECT_TRUE(!there || stand_in_uploads() == uploads);
 }
 
 /// Thread-instructions of a backward.
@@ -128,8 +167,9 @@ TEST_P(CudaLaunch, ComputesNoGradientThatIsNotWanted) {
   const uint64_t q = work.of(true, false, false, false), k = work.of(false, true, false, false);
   const uint64_t v = work.of(false, false, true, false), k_v = work.of(false, true, true, false);
   const uint64_t inputs = work.of(true, true, true, false);
-  const uint64_t none = work.of(false, false, false, false);  // performer: the largest t of q
-  EXPECT_EQ(none > 0, c.spec.feature_map.rfind("performer", 0) == 0);
+  // performer: the largest t of q; psi: its table.
+  const uint64_t none = work.of(false, false, false, false);
+  EXPECT_EQ(none > 0, c.spec.feature_map.rfind("performer", 0) == 0 || is_made_there(c.spec));
   EXPECT_LT(none, std::min({q, k, v}));
   EXPECT_LT(std::max(k, v), k_v);
   EXPECT_LT(k_v, k + v - none) << "both need the state's gradient, once";

@@ -1,5 +1,8 @@
 // Exact texts of what the operators refuse: each names the argument, what was given and what is
 // accepted.
+#include <sys/mman.h>
+
+#include "runtime/luna.h"
 #include "runtime/ops/fixed_maps.h"
 #include "tests/runtime/ops/refusal.h"
 
@@ -166,6 +169,43 @@ INSTANTIATE_TEST_SUITE_P(Numbers, Refused, ::testing::ValuesIn(kNumbers), refusa
 INSTANTIATE_TEST_SUITE_P(Shapes, Refused, ::testing::ValuesIn(kShapes), refusal_name);
 INSTANTIATE_TEST_SUITE_P(Params, Refused, ::testing::ValuesIn(kParams), refusal_name);
 INSTANTIATE_TEST_SUITE_P(Types, Refused, ::testing::ValuesIn(kTypes), refusal_name);
+
+/// [1, 1, 128, 32] whose tokens are so far apart that a tile of them spans 2^31 elements; memory
+/// that is never touched takes no room.
+class FarApart {
+ public:
+  FarApart() {
+    memory_ = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory_ == MAP_FAILED) throw std::bad_alloc();
+  }
+  ~FarApart() { munmap(memory_, kBytes); }
+  FarApart(const FarApart&) = delete;
+  FarApart& operator=(const FarApart&) = delete;
+  at::Tensor tokens() const {
+    return at::from_blob(memory_, {1, 1, kTokens, 32},
+                         {kTokens * kStride, kTokens * kStride, kStride, 1});
+  }
+
+ private:
+  static constexpr int64_t kTokens = 128, kStride = 1 << 24;
+  static constexpr size_t kBytes = sizeof(float) * kTokens * kStride;
+  void* memory_;
+};
+
+TEST(Spans, BeyondHalidesCountingNameTheCure) {
+  const FarApart far;
+  const std::string cure =
+      " span of 2147483648 elements is beyond 32-bit indexing; pass contiguous tensors, or split "
+      "the batch";
+  const at::Tensor near = at::randn({1, 1, 128, 32});
+  const auto error = [](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+    return torch_error_of([&] { fixed_attention(q, k, v, "elu", {}); });
+  };
+  EXPECT_EQ(error(far.tokens(), near, near), "luna: features_elu: a" + cure);
+  EXPECT_EQ(error(near, far.tokens(), near), "luna: features_elu: a" + cure);
+  EXPECT_EQ(error(near, near, far.tokens()), "luna: a tile: a" + cure);
+}
 
 }  // namespace
 }  // namespace luna::test

@@ -29,8 +29,8 @@ struct Prediction {
   double issue_ns() const;
 };
 
-/// Of every pipeline that is called, or of one of them, in the order of the first call; q, k and v
-/// in that dtype.
+/// Of every pipeline of tokens that is called, or of one of them, in the order of the first call;
+/// q, k and v in that dtype.
 std::vector<Prediction> predict(const bench::Operator& op, const bench::Size& size,
                                 bench::Pass pass, at::ScalarType dtype = at::kFloat,
                                 const std::string& only = "");
