@@ -91,23 +91,31 @@ class Apply {
 
   __device__ void write() {
     const int lane = threadIdx.x % kWarp, t = lane % 4;
+    int n = place_.first + lane / 4;
+    const float* weight_of = place_.template at<float>(a_.side.weight, n);
+    float* den_of = place_.template at<float>(a_.den, n);
+    int64_t out = place_.template at<T>(a_.out, n) - static_cast<const T*>(a_.out.data) + 8 * t;
 #pragma unroll
     for (int row = 0; row < kTokens / 8; row++) {  // 8 tokens
-      const int n = place_.first + lane / 4 + 8 * row;
-      float* const own = sum_[row / 2][kTiles - 1] + row % 2 * 2;
-      const float weight =
-          n < a_.side.tokens ? *place_.template at<float>(a_.side.weight, n) : 0.0f;
-      const float den = weight * __shfl_sync(0xffffffffu, own[0], lane & 28);
-      if (n >= a_.side.tokens) continue;
-      const float factor = divide<T>(weight, floor_at(den + a_.add, a_.clamp));
-      a_.wide ? write_row<float>(row, n, factor) : write_row<T>(row, n, factor);
-      if (t == 0) *place_.template at<float>(a_.den, n) = den;
+      const bool exists = n < a_.side.tokens;
+      const float weight = exists ? *weight_of : 0;
+      const float den =
+          weight * __shfl_sync(0xffffffffu, sum_[row / 2][kTiles - 1][row % 2 * 2], lane & 28);
+      if (exists) {
+        const float factor = divide<T>(weight, floor_at(den + a_.add, a_.clamp));
+        a_.wide ? write_row<float>(row, out, factor) : write_row<T>(row, out, factor);
+        if (t == 0) *den_of = den;
+      }
+      n += 8;
+      weight_of += int64_t{8} * a_.side.weight.token;
+      den_of += int64_t{8} * a_.den.token;
+      out += int64_t{8} * a_.out.token;
     }
   }
 
   template <typename Out>
-  __device__ void write_row(int row, int n, float factor) {
-    Out* const out = place_.template at<Out>(a_.out, n) + threadIdx.x % 4 * 8;
+  __device__ void write_row(int row, int64_t place, float factor) {
+    Out* const out = static_cast<Out*>(const_cast<void*>(a_.out.data)) + place;
 #pragma unroll
     for (int u = 0; u < kSize / 32; u++) {
       float eight[8];

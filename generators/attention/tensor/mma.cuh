@@ -19,8 +19,11 @@ __device__ inline uint32_t shared_address(const void* p) {
 /// address += bytes where the number `bytes` further is no larger than x.
 __device__ inline void advance_if_reached(uint32_t& address, int bytes, float x) {
   asm volatile(
-      "{ .reg .pred reached; .reg .f32 knot; .reg .b32 next; add.u32 next, %0, %1; ld.shared.f32 "
-      "knot, [next]; setp.le.f32 reached, knot, %2; @reached add.u32 %0, %0, %1; }"
+      "{ .reg .pred reached; .reg .b32 next; .reg .f32 knot;\n"
+      "add.u32 next, %0, %1;\n"
+      "ld.shared.f32 knot, [next];\n"
+      "setp.le.f32 reached, knot, %2;\n"
+      "@reached add.u32 %0, %0, %1; }"
       : "+r"(address)
       : "r"(bytes), "f"(x));
 }

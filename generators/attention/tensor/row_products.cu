@@ -34,22 +34,24 @@ __device__ void row_products(const RowArguments& a) {
     sum[i] =
         dot(from_token<float>(a.o, b, h, n) + 8 * lane, from_token<T>(a.grad, b, h, n) + 8 * lane);
   }
+  float own = 0;  // of this lane's row: that of turn `lane`
 #pragma unroll
   for (int i = 0; i < kTurns; i++) {
 #pragma unroll
     for (int apart = kLanes / 2; apart > 0; apart /= 2) {
       sum[i] += __shfl_xor_sync(0xffffffffu, sum[i], apart);
     }
-    const int n = first + i * kRows;
-    if (lane > 0 || n >= a.tokens) continue;
-    const auto at = [&](const Tokens& of) {
-      return const_cast<float*>(from_token<float>(of, b, h, n));
-    };
-    const float weight = *at(a.weight), raw = *at(a.den) + a.add;
-    const float inverse = weight == 0 ? 0 : weight / floor_at(raw, a.clamp);
-    *at(a.inverse) = inverse;
-    *at(a.minus_s) = weight == 0 || raw < a.clamp ? 0 : -sum[i] * inverse;
+    if (lane == i) own = sum[i];
   }
+  const int n = first + lane * kRows;
+  if (lane >= kTurns || n >= a.tokens) return;
+  const auto at = [&](const Tokens& of) {
+    return const_cast<float*>(from_token<float>(of, b, h, n));
+  };
+  const float weight = *at(a.weight), raw = *at(a.den) + a.add;
+  const float inverse = weight == 0 ? 0 : divide<T>(weight, floor_at(raw, a.clamp));
+  *at(a.inverse) = inverse;
+  *at(a.minus_s) = weight == 0 || raw < a.clamp ? 0 : -own * inverse;
 }
 
 }  // namespace

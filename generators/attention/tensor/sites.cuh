@@ -119,13 +119,16 @@ class SharedMap {
     for (int i = threadIdx.x; i < staged_knots(map_.halvings); i += blockDim.x) {
       knots_[i] = i < 1 << map_.halvings ? map_.knots[i] : INFINITY;
     }
-    for (int i = threadIdx.x; i < map_.rows * kChannels; i += blockDim.x) {
-      const int row = i / kChannels, channel = i % kChannels;
-      const float* const from = map_.table + row * 2 * kChannels + channel;
+    for (int i = threadIdx.x; i < map_.rows * kChannels / 2; i += blockDim.x) {
+      const int row = i / (kChannels / 2), channel = i % (kChannels / 2) * 2;
+      const float2* const from =
+          reinterpret_cast<const float2*>(map_.table + row * 2 * kChannels + channel);
+      const float2 slopes = from[0], intercepts = from[kChannels / 2];
       unsigned char* const to = table_ + row * kLineBytes * map_.copies +
                                 channel / kChunk * kChunkBytes * map_.copies + channel % kChunk * 8;
       for (int copy = 0; copy < map_.copies; copy++) {
-        *reinterpret_cast<float2*>(to + copy * kChunkBytes) = make_float2(from[0], from[kChannels]);
+        *reinterpret_cast<float4*>(to + copy * kChunkBytes) =
+            make_float4(slopes.x, intercepts.x, slopes.y, intercepts.y);
       }
     }
   }
