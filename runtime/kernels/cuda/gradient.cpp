@@ -84,6 +84,16 @@ void halide_gradient(const Tokens& tokens, const Columns& columns, const at::Ten
   call.run();
 }
 
+/// partial [B, H, blocks, n] -> [B, H, n]; n is a multiple of the projections of a group.
+at::Tensor of_heads(const Tokens& tokens, const at::Tensor& partial) {
+  constexpr int64_t kColumns = tensor::kProjections;
+  if (tokens.empty()) return at::zeros(shape(tokens.x, {partial.size(3)}), tokens.floats());
+  const int64_t rows = partial.size(3) / kColumns;
+  const at::Tensor sum = at::empty(shape(tokens.x, {rows, kColumns}), tokens.floats());
+  slot_total(tokens, partial.unflatten(3, {rows, kColumns}), kColumns, {rows, 1, 1}, sum);
+  return sum.flatten(2);
+}
+
 /// One pass from dphi to dx, in the tokens' storage, and to what every block of tokens adds to the
 /// parameters' gradients.
 at::Tensor tensor_core_gradient(const Tokens& tokens, const Columns& columns,
@@ -109,7 +119,7 @@ at::Tensor tensor_core_gradient(const Tokens& tokens, const Columns& columns,
     call.run();
   }
   if (!params) return dx;
-  const at::Tensor totals = total(partial, {0, 1, 2});
+  const at::Tensor totals = total(of_heads(tokens, partial), {0, 1});
   const at::Tensor product = totals.narrow(0, 0, products).view({P, size + 1});
   map.unpack_projection(product.narrow(1, 0, size), product.select(1, size), grads);
   if (sums) {

@@ -9,20 +9,6 @@ namespace {
 
 constexpr int64_t kMostHeads = 65535;  ///< heads are the launch grid's y
 
-/// partial [B, H, slots, padded D, state_columns] into a packed state.
-at::Tensor state_total(const Tokens& tokens, const at::Tensor& partial, const at::Tensor& state) {
-  const DeviceMap& map = tokens.map;
-  const DeviceMap::FeatureLayout layout = map.feature_layout();
-  KernelCall call(tokens.backend, "state_total", partial);
-  call.add(partial);
-  for (const int64_t value : {map.size() + 1, layout.end, layout.stride, layout.used}) {
-    call.add(static_cast<int32_t>(value));
-  }
-  call.add(state);
-  call.run();
-  return state;
-}
-
 }  // namespace
 
 Tokens::Tokens(const Backend& backend, const DeviceMap& map, const at::Tensor& x,
@@ -85,7 +71,8 @@ at::Tensor kv_state(const Tokens& tokens, const Columns& columns, int64_t group)
   map.add_inputs(call, tokens.stabiliser);
   call.add(partial);
   call.run();
-  return state_total(tokens, partial, at::empty(packed, tokens.floats()));
+  return slot_total(tokens, partial, map.size() + 1, map.feature_layout(),
+                    at::empty(packed, tokens.floats()));
 }
 
 std::pair<at::Tensor, at::Tensor> apply_state(const Tokens& tokens, const at::Tensor& state,

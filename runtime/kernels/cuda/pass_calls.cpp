@@ -28,6 +28,18 @@ at::Tensor total(const at::Tensor& partial, at::IntArrayRef dims) {
   return at::sum(partial, at::OptionalIntArrayRef(dims), false, at::kDouble);
 }
 
+at::Tensor slot_total(const Tokens& tokens, const at::Tensor& partial, int64_t columns,
+                      const DeviceMap::FeatureLayout& rows, const at::Tensor& sum) {
+  KernelCall call(tokens.backend, "state_total", partial);
+  call.add(partial);
+  for (const int64_t value : {columns, rows.end, rows.stride, rows.used}) {
+    call.add(static_cast<int32_t>(value));
+  }
+  call.add(sum);
+  call.run();
+  return sum;
+}
+
 KernelCall& add_columns(KernelCall& call, const at::Tensor& x, const at::Tensor& v,
                         const Tokens& tokens, const Columns& columns) {
   call.add(x);

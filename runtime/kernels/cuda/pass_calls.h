@@ -18,6 +18,11 @@ std::vector<int64_t> shape(const at::Tensor& x, std::initializer_list<int64_t> r
 /// Sum in float64.
 at::Tensor total(const at::Tensor& partial, at::IntArrayRef dims);
 
+/// partial [B, H, slots, rows, all columns] summed in float64 over slots and, where `sum` has fewer
+/// heads, those of a group, into sum [B, .., rows, all columns]; 0 in other rows and columns.
+at::Tensor slot_total(const Tokens& tokens, const at::Tensor& partial, int64_t columns,
+                      const DeviceMap::FeatureLayout& rows, const at::Tensor& sum);
+
 /// x and v as that pipeline takes them, and what every token carries.
 KernelCall& add_columns(KernelCall& call, const at::Tensor& x, const at::Tensor& v,
                         const Tokens& tokens, const Columns& columns);
