@@ -6,7 +6,7 @@
 namespace luna::kernels::cuda {
 
 at::Tensor pad(const at::Tensor& x, int64_t dim, int64_t size) {
-  if (x.size(dim) == size) return x;
+  if (x.size(dim) == size) return x.contiguous();
   std::vector<int64_t> widths(2 * (x.dim() - dim), 0);
   widths.back() = size - x.size(dim);
   return at::constant_pad_nd(x, widths);
