@@ -1,4 +1,5 @@
-// torch.func: what the fused operators cannot do under its transforms is refused in one sentence.
+// torch.func: what the fused operators cannot do under its transforms is refused in one sentence
+// (grad, vjp and jacrev: ops/autograd.cpp).
 #include <torch/library.h>
 
 namespace luna::ops {

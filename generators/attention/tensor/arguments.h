@@ -1,5 +1,6 @@
-// What the tensor-core kernels (state.cu, apply.cu, grad.cu) are launched with, and how they cut
-// their work: shared with the launcher (runtime/kernels/cuda/tensor_pipelines.cpp). Plain data.
+// What the tensor-core kernels (kv_state.cu, apply_state.cu, row_products.cu, grad.cu) are launched
+// with, and how they cut their work: shared with the launcher
+// (runtime/kernels/cuda/tensor_pipelines.cpp). Plain data.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,7 @@ constexpr int kFeatures = kProjections * kChannels;  ///< of a group
 constexpr int kStateWarps = 4;                       ///< each sums the features of 4 projections
 constexpr int kStateTokens = 16 * kStateWarps;       ///< staged at a time
 constexpr int kGradWarps = 4;
-constexpr int kGradTokens = 256;  ///< of a block, of a head that has them
+constexpr int kGradTokens = 256;  ///< of a block of the gradient
 constexpr int kSumTiles = 9;      ///< of 8 rows of the table, in sums over rows
 constexpr int kMostSumRows = 8 * kSumTiles;
 constexpr int kTokenWarps = 8;   ///< of a block that works token by token

@@ -138,7 +138,7 @@ std::pair<at::Tensor, at::Tensor> row_products(const Tokens& tokens, const at::T
   if (!tokens.storage.tensor_cores) {
     const at::Tensor raw = den + add, inverse = tokens.weight / raw.clamp_min(clamp);
     const at::Tensor s = (o * grad.narrow(3, 0, o.size(3))).sum(-1) * inverse;
-    return {inverse, s.neg().masked_fill(raw < clamp, 0.0)};
+    return {inverse, s.neg().masked_fill((raw < clamp).logical_or(tokens.weight == 0), 0.0)};
   }
   const at::Tensor inverse = at::empty_like(den), minus_s = at::empty_like(den);
   if (!tokens.empty()) {

@@ -79,8 +79,8 @@ std::pair<at::Tensor, at::Tensor> apply_state(const Tokens& tokens, const at::Te
                                               float add, float clamp, at::ScalarType type) {
   const at::Tensor& x = tokens.x;
   const int64_t size = tokens.map.size();
-  const bool apart =
-      tokens.storage.tensor_cores;  // the denominator: a tensor of its own, or columns
+  // The denominator: a tensor of its own, or columns.
+  const bool apart = tokens.storage.tensor_cores;
   const at::Tensor out =
       apart ? empty_in_order_of(x, size, type)
             : at::empty(shape(x, {x.size(2), size + tiles::kDenColumns}), tokens.floats());

@@ -1,4 +1,4 @@
-// The CUDA pipelines as functions on tensors: one call each, partial results summed in float64.
+// The CUDA pipelines as functions on tensors; what blocks sum apart is added up in float64.
 #pragma once
 
 #include "runtime/kernels/cuda/device_map.h"

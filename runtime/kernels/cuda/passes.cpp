@@ -63,8 +63,12 @@ at::Tensor no_coefficient(const DeviceMap& map, const Tokens& like) {
   return at::zeros({map.features()}, like.floats());
 }
 
+/// padded's columns laid out as x: padded itself where it lies so.
 at::Tensor like(const at::Tensor& x, const at::Tensor& padded) {
-  if (padded.sizes() == x.sizes() && padded.dtype() == x.dtype()) return padded;
+  const auto shape_alone = x.options().device(at::kMeta);
+  const bool same = padded.dtype() == x.dtype() && padded.sizes() == x.sizes() &&
+                    padded.strides() == at::empty_like(x, shape_alone).strides();
+  if (same) return padded;
   return at::empty_like(x).copy_(padded.narrow(3, 0, x.size(3)));
 }
 
@@ -128,7 +132,9 @@ Backward backward(const Backend& backend, const Problem& p, const Forward& saved
     result.k = wanted.k ? like(p.k, dk) : at::Tensor();
   }
   if (wanted.v || wanted.k_weight) {  // denominator 1: w phi R and -w phi u
-    const auto [product, rest] = apply_state(sides.k, state, kLowest, 1.0f, sides.storage.dtype);
+    // The weights' gradient is a difference: of numbers that are not rounded.
+    const at::ScalarType type = wanted.k_weight ? at::kFloat : sides.storage.dtype;
+    const auto [product, rest] = apply_state(sides.k, state, kLowest, 1.0f, type);
     result.v = wanted.v ? like(p.v, product) : at::Tensor();
     if (wanted.k_weight) {
       result.k_weight = key_weight_gradient(p, (sides.v.to(at::kFloat) * product).sum(-1) + rest);

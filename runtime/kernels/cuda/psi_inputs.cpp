@@ -6,7 +6,11 @@
 namespace luna::kernels::cuda {
 
 at::Tensor pad(const at::Tensor& x, int64_t dim, int64_t size) {
-  if (x.size(dim) == size) return x.contiguous();
+  if (x.size(dim) == size) {
+    const at::Tensor own = x.contiguous();
+    const bool aligned = reinterpret_cast<uintptr_t>(own.const_data_ptr()) % 16 == 0;
+    return aligned ? own : own.clone();
+  }
   std::vector<int64_t> widths(2 * (x.dim() - dim), 0);
   widths.back() = size - x.size(dim);
   return at::constant_pad_nd(x, widths);

@@ -14,7 +14,8 @@ inline bool is_pwl(const std::string& map) { return map == "pwl"; }
 inline bool is_dense(const std::string& map) { return map.rfind("dense_", 0) == 0; }
 inline bool is_psi(const std::string& map) { return is_pwl(map) || is_dense(map); }
 
-/// Contiguous, with zeros after the end of dimension `dim`, up to `size`.
+/// Contiguous, from an address of whole vectors on, with zeros after the end of dimension `dim`, up
+/// to `size`.
 at::Tensor pad(const at::Tensor& x, int64_t dim, int64_t size);
 
 class PsiInputs {

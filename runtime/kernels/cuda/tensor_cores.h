@@ -23,8 +23,7 @@ struct Storage {
 /// LUNA_VERBOSE=1 in the environment it says on stderr which, once for each answer.
 Storage storage_of(const Backend& backend, const Problem& problem);
 
-/// Whether the sums over a table's segments fit in registers: those that do not are
-/// Halide's.
+/// Whether the sums over a table's segments fit in registers; those that do not are Halide's.
 bool tensor_core_sums_fit(const MapArgs& map);
 
 }  // namespace luna::kernels::cuda

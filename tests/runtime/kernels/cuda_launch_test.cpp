@@ -66,6 +66,40 @@ TEST_P(CudaLaunch, WaitsForTheStreamNoMoreThanPsiNeeds) {
   }
 }
 
+Case wide_case(const std::string& map) {
+  Case c = small_case();
+  c.spec = spec_of(map);
+  c.shape = {1, 2, 2, 40, 40, 64, 64, 16, 8, 16};
+  return c;
+}
+
+/// A parameter that begins anywhere in a flat buffer: kernels load whole vectors of it.
+TEST(CudaLaunchOfViews, TakesParametersThatAreNotAligned) {
+  const Case c = wide_case("pwl");
+  ops::Inputs in = move_to(make_inputs(c), kDevice);
+  const at::Tensor aligned = ops::attention_forward(in, c.spec).o.cpu();
+  at::Tensor& weight = in.params[ops::kProjWeight];
+  const at::Tensor flat = at::zeros({weight.numel() + 1}, weight.options());
+  weight = flat.narrow(0, 1, weight.numel()).view(weight.sizes()).copy_(weight);
+  EXPECT_TRUE(same_bits(ops::attention_forward(in, c.spec).o.cpu(), aligned));
+}
+
+/// As the shape functions promise.
+TEST(CudaLaunchOfViews, GivesGradientsThatLieAsTheirInputs) {
+  for (const char* map : {"pwl", "elu"}) {
+    const Case c = wide_case(map);
+    ops::Inputs in = move_to(make_inputs(c), kDevice);
+    in.q = in.q.transpose(1, 2).contiguous().transpose(1, 2);
+    const kernels::Forward saved = ops::attention_forward(in, c.spec);
+    const ops::WantedGradients all{true, true, true, std::vector<bool>(in.params.size(), true)};
+    const ops::Gradients grads =
+        ops::attention_backward(make_grad(c).to(kDevice), in, saved, c.spec, all);
+    EXPECT_EQ(grads.q.strides(), in.q.strides()) << map;
+    EXPECT_EQ(grads.k.strides(), in.k.strides()) << map;
+    EXPECT_EQ(grads.v.strides(), in.v.strides()) << map;
+  }
+}
+
 /// Whatever else is asked for.
 TEST(CudaPsi, NeitherWaitsNorCopiesInAnyForm) {
   if (!kernels::find_pipeline("psi_table_cuda")) GTEST_SKIP() << "built without nvcc";
