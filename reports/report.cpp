@@ -130,8 +130,7 @@ View page_view(const Results& results, const DrawnFigures& figures, const Report
   const TierText tier = tier_text(results.tier);
   const View throughput = throughput_view(results), health = health_view(results);
   return object{{"tier", results.tier},
-                {"done", std::to_string(outcome.done)},
-                {"planned", std::to_string(outcome.planned)},
+                {"cells", outcome.cells()},
                 {"verdicts", verdict_view(results)},
                 {"experiments", accuracy_view(results, figures.rates)},
                 {"has_limits", !tier.can.empty()},
@@ -159,6 +158,11 @@ void make_folder(const fs::path& folder) {
 
 }  // namespace
 
+std::string ReportOutcome::cells() const {
+  return plan_damaged ? fmt::format("{} cells of an unknown number", done)
+                      : fmt::format("{} of {} cells", done, planned);
+}
+
 ReportOutcome write_report(const ReportOptions& options) {
   const fs::path folder = options.results / options.tier;
   Results results;
@@ -172,6 +176,7 @@ ReportOutcome write_report(const ReportOptions& options) {
   outcome.markdown = options.out / "report.md";
   outcome.html = options.out / "report.html";
   outcome.problems = results.problems;
+  outcome.plan_damaged = results.plan_damaged;
   outcome.planned = static_cast<int64_t>(results.runs.size());
   outcome.done = std::count_if(results.runs.begin(), results.runs.end(),
                                [](const CellRun& run) { return run.state == RunState::kDone; });

@@ -16,8 +16,11 @@ struct ReportOptions {
 struct ReportOutcome {
   std::filesystem::path markdown, html;
   int64_t done = 0, planned = 0;      ///< cells finished, cells known
+  bool plan_damaged = false;          ///< cells that never ran are then not known
   std::vector<std::string> problems;  ///< damaged files and figures that could not be drawn
-  bool usable() const { return done > 0; }
+  /// "2 of 3 cells"; of how many is said only where the plan is whole or absent.
+  std::string cells() const;
+  bool usable() const { return done > 0 && !plan_damaged; }
 };
 
 /// Writes the report. Same files in, same bytes out. Each output is replaced in one step.

@@ -125,17 +125,29 @@ CellRun read_run(const fs::path& folder, const fs::path& root, CellRun run,
   return run;
 }
 
-Layout read_layout(const json& plan, const fs::path& folder, const fs::path& root,
-                   std::vector<std::string>& problems) {
-  Layout layout;
+/// Whether it is one; adds what it comprises, of a damaged one as far as it goes.
+bool is_plan(const json& plan, Layout& layout) {
   try {
-    if (plan.is_object()) add_planned(plan, layout);
+    add_planned(plan, layout);
   } catch (const json::exception&) {
-    problems.push_back(shown(folder / "plan.json", root) +
-                       ": not a plan; cells that never ran are not shown");
+    return false;
   }
-  add_present(folder, layout);
-  return layout;
+  return !layout.experiments.empty();
+}
+
+/// plan.json; null when it is absent, null and a problem when it is damaged.
+json read_plan(const fs::path& root, Layout& layout, Results& results) {
+  const fs::path path = root / results.tier / "plan.json";
+  const auto text = read_text(path);
+  if (!text) return {};
+  json plan = json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  if (is_plan(plan, layout)) return plan;
+  results.plan_damaged = true;
+  results.problems.push_back(fmt::format(
+      "{}: no plan (damaged or truncated), so cells that never ran are not known; `luna run --tier "
+      "{} --results {}` makes it again",
+      shown(path, root), results.tier, root.string()));
+  return {};
 }
 
 }  // namespace
@@ -152,8 +164,9 @@ Results read_results(const fs::path& root, const std::string& tier) {
   Results results;
   results.tier = tier;
   const fs::path folder = root / tier;
-  const json plan = read_object(folder / "plan.json", root, results.problems);
-  const Layout layout = read_layout(plan, folder, root, results.problems);
+  Layout layout;
+  const json plan = read_plan(root, layout, results);
+  add_present(folder, layout);
   results.experiments = layout.experiments;
   for (const std::string& experiment : layout.experiments) {
     results.searches[experiment] =

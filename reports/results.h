@@ -57,6 +57,7 @@ struct Results {
   std::map<std::string, std::vector<RateSearch>> searches;  ///< by experiment, in its cells' order
   nlohmann::json bench;                                     ///< bench.json; null when there is none
   std::vector<std::string> problems;                        ///< one line per damaged file
+  bool plan_damaged = false;  ///< what was planned and never ran is not in `runs`
 
   /// The runs of one experiment, in order.
   std::vector<const CellRun*> of(const std::string& experiment) const;

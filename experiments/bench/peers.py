@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import itertools
 import json
+import math
 import os
 import pathlib
 import random
@@ -174,7 +175,7 @@ class Bench:
         options = self.options
         threads = [int(number) for number in options.threads.split(",")]
         sizes = (options.sizes or SWEEPS[options.device]).split(",")
-        found = [(size, count) for size in sizes_of(sizes, options.device)
+        found = [(size, count) for size in dict.fromkeys(sizes_of(sizes, options.device))
                  for count in (threads if options.device == "cpu" else [1])
                  if any(self.facts_of(operator, size, count) for operator in operators())]
         if not found:
@@ -211,6 +212,13 @@ class Bench:
         self.save()
 
 
+def positive(text):
+    """A finite time; nan minutes would never be over."""
+    if not 0 < float(text) < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}' is no finite number above 0")
+    return float(text)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--luna", required=True, help="the program luna")
@@ -220,8 +228,8 @@ def main():
     parser.add_argument("--sizes", help="A, B or numbers of tokens, by comma")
     parser.add_argument("--threads", default="1,2", help="numbers of threads of a CPU, by comma")
     parser.add_argument("--filter", default="", help="regular expression on rows")
-    parser.add_argument("--minutes", type=float, default=30, help="for everything together")
-    parser.add_argument("--call-seconds", type=float, default=2, help="longer calls are left out")
+    parser.add_argument("--minutes", type=positive, default=30, help="for everything together")
+    parser.add_argument("--call-seconds", type=positive, default=2, help="longest call timed")
     options = parser.parse_args()
     torch.ops.load_library(str(pathlib.Path(options.library).resolve()))
     with lock_of(pathlib.Path(options.out)):

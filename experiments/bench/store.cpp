@@ -1,6 +1,7 @@
 #include "experiments/bench/store.h"
 
 #include <fstream>
+#include <stdexcept>
 
 #include "runtime/io/atomic_file.h"
 
@@ -42,6 +43,7 @@ void Store::empty_lists() {
 void Store::keep(const json& there) {
   try {
     for (const reports::BenchRow& row : there.at("rows").get<std::vector<reports::BenchRow>>()) {
+      if (has(row.key())) throw std::runtime_error(row.key() + " stands twice");
       add(row);
     }
     for (const json& entry : there.at("left_out")) leave_out(entry.at("row"), entry.at("reason"));

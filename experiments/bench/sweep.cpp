@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <regex>
+#include <set>
 #include <stdexcept>
 
 #include "experiments/bench/bench.h"
@@ -118,8 +119,8 @@ std::vector<Size> sweep_sizes(const std::vector<std::string>& names, c10::Device
     }
     if (found.empty()) {
       throw UsageError(
-          fmt::format("unknown size '{}'; known: A, B, decode and numbers of tokens such as 64 or "
-                      "4k{}",
+          fmt::format("unknown size '{}'; known: A, B, decode and numbers of tokens from 1 to "
+                      "16384k such as 64 or 4k{}",
                       name, device == c10::kCPU ? "" : ", 4k:32 and 4k:128 for other d than 64"));
     }
     sizes.insert(sizes.end(), found.begin(), found.end());
@@ -133,12 +134,14 @@ std::vector<Group> sweep_groups(const std::vector<Size>& sizes, const std::vecto
   const bool cpu = device == c10::kCPU;
   const std::vector<at::ScalarType> dtypes =
       cpu ? std::vector{at::kFloat} : std::vector{at::kFloat, at::kBFloat16};
+  std::set<std::string> keys;
   const auto add = [&](Group& group, const Operator& op) {
     if (!cpu && filter.empty() && !in_report(op)) return;
     for (const at::ScalarType dtype : dtypes) {
       for (const Pass pass : passes_of(op)) {
         SweepRow row = row_of(op, pass, dtype, group);
-        if (std::regex_search(row.facts.key(), wanted)) group.rows.push_back(row);
+        const std::string key = row.facts.key();
+        if (std::regex_search(key, wanted) && keys.insert(key).second) group.rows.push_back(row);
       }
     }
   };

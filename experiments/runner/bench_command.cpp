@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <thread>
 
 #include "experiments/bench/bench.h"
@@ -29,7 +28,10 @@ std::vector<bench::Size> sizes_of(const std::vector<std::string>& names) {
   for (const bench::Size& size : bench::standard_sizes()) known.push_back(size.name);
   for (const std::string& name : names) {
     const auto found = std::find(known.begin(), known.end(), name);
-    if (found == known.end()) throw UsageError(unknown_name("size", name, known));
+    if (found == known.end()) {
+      throw UsageError(unknown_name("size", name, known) +
+                       "; decode and numbers of tokens need --full");
+    }
     sizes.push_back(bench::standard_sizes()[static_cast<size_t>(found - known.begin())]);
   }
   return sizes;
@@ -44,12 +46,6 @@ bool keep(const fs::path& file, const bench::BenchOptions& wanted) {
                      : "{} is of another library, processor or choice of sizes: timing again\n",
              file.string());
   return current;
-}
-
-void check_finite(const std::optional<double>& number, const char* option) {
-  if (number && !std::isfinite(*number)) {
-    throw UsageError(fmt::format("{} must be a finite number", option));
-  }
 }
 
 /// An option that this kind of benchmark would not look at.
@@ -69,9 +65,6 @@ void check_options(const BenchCommandOptions& options) {
   constexpr const char* kRows = "--full or --device cuda";
   check_goes_with(options.call_seconds.has_value(), "--call-seconds", rows, kRows);
   check_goes_with(!options.filter.empty(), "--filter", rows, kRows);
-  check_finite(options.seconds, "--seconds");
-  check_finite(options.minutes, "--minutes");
-  check_finite(options.call_seconds, "--call-seconds");
 }
 
 /// One thread, and two where there are two cores.

@@ -12,6 +12,7 @@
 
 #include "experiments/config/options.h"
 #include "experiments/runner/commands.h"
+#include "experiments/runner/option_checks.h"
 #include "experiments/runner/plan.h"
 #include "experiments/runner/schedule.h"
 
@@ -28,20 +29,41 @@ Command command(CLI::App* app, const std::shared_ptr<Options>& options) {
   return {app, [options] { return run(*options); }};
 }
 
-/// What CLI11 says after the name of an option; "" where the value is accepted.
-std::string check_path(const std::string& path) {
-  return path.empty() ? "'' is no path; name one, or leave the option out" : "";
+CLI::Validator in_range(double least, double most) {
+  return {[=](const std::string& text) { return check_real(text, least, most); },
+          fmt::format("from {:g} to {:g}", least, most)};
 }
 
-std::string check_file(const std::string& path) {
-  const bool file = std::filesystem::exists(path) && !std::filesystem::is_directory(path);
-  return file ? "" : "there is no file '" + path + "'; name one, or leave the option out";
+using Check = std::function<std::string(const std::string&)>;
+
+Check whole(int64_t least, int64_t most) {
+  return [=](const std::string& text) { return check_whole(text, least, most); };
 }
 
-/// A tier's name is that of its folder of results.
-std::string check_tier_name(const std::string& name) {
-  const bool plain = !name.empty() && name[0] != '.' && name.find('/') == std::string::npos;
-  return plain ? "" : "'" + name + "' is no name of a tier";
+/// --jobs, cells or compilations side by side.
+void add_jobs(CLI::App& app, int& jobs, const std::string& help) {
+  app.add_option("--jobs", jobs, help)
+      ->capture_default_str()
+      ->check(CLI::Validator(whole(1, 1024), "from 1 to 1024"));
+}
+
+/// Entries by comma, each accepted by `check`, none of them empty.
+template <typename T>
+void add_list(
+    CLI::App& app, const std::string& name, std::vector<T>& list, const std::string& help,
+    const Check& check = [](const std::string&) { return ""; }) {
+  const auto read = [&list, name, check](const std::vector<std::string>& texts) {
+    for (const std::string& text : texts) {
+      for (const std::string& entry : entries_of(text)) {
+        const std::string wrong =
+            entry.empty() ? fmt::format("'{}' has an empty entry", text) : check(entry);
+        if (!wrong.empty()) throw CLI::ValidationError(name, wrong);
+        CLI::detail::lexical_cast(entry, list.emplace_back());
+      }
+    }
+  };
+  app.add_option_function<std::vector<std::string>>(name, read, help)
+      ->type_name(CLI::detail::type_name<T>());
 }
 
 CLI::Option* add_path(CLI::App& app, const std::string& name, std::filesystem::path& path,
@@ -77,21 +99,17 @@ void add_cells(CLI::App& app, CellsOptions& options) {
   add_tier(app, options.places);
   add_results(app, options.places);
   add_data(app, options.places);
-  app.add_option("--only", options.only, "experiment or experiment/attention, several by comma")
-      ->delimiter(',');
+  add_list(app, "--only", options.only, "experiment or experiment/attention, several by comma");
   options.jobs = usual_jobs();
-  app.add_option("--jobs", options.jobs, "cells side by side, one thread each")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1024));
+  add_jobs(app, options.jobs, "cells side by side, one thread each");
 }
 
 Command run_command(CLI::App& root) {
   const auto options = std::make_shared<RunOptions>();
   CLI::App* app = root.add_subcommand("run", "train every cell of a tier; finished ones are kept");
   add_cells(*app, *options);
-  app->add_option("--seeds", options->seeds, "seeds in place of the configuration's")
-      ->delimiter(',')
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 31));
+  add_list(*app, "--seeds", options->seeds, "seeds in place of the configuration's, by comma",
+           whole(0, int64_t{1} << 31));
   app->add_flag("--dry-run", options->dry_run, "print what would run, and stop");
   app->add_flag("--yes", options->yes, "do not ask before a run of more than an hour");
   return command(app, options);
@@ -126,21 +144,20 @@ Command bench_command(CLI::App& root) {
       root.add_subcommand("bench", "time every operator against torch's own; run alone");
   add_tier(*app, options->places);
   add_results(*app, options->places);
-  app->add_option("--sizes", options->sizes,
-                  "by comma: A (N 2048, d 32), B (N 4096, d 64); with --full also decode (one "
-                  "token of 512 sequences, H 8, d 64) and numbers of tokens, 64 to 64k, at d 32, "
-                  "64 and 128; on CUDA at d 64, 4k:32 and 4k:128 at others, B N 65536, H 16; "
-                  "default: all of them, on CUDA 256 to 32k and decode")
-      ->delimiter(',');
-  app->add_option("--threads", options->threads,
-                  "numbers of threads, by comma; default: 1, and 2 where there are two cores")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 1024));
+  add_list(*app, "--sizes", options->sizes,
+           "by comma: A (N 2048, d 32), B (N 4096, d 64); with --full also decode (one token of "
+           "512 sequences, H 8, d 64) and numbers of tokens such as 64 or 4k, 1 to 16384k, at d "
+           "32, 64 and 128; on CUDA at d 64, 4k:32 and 4k:128 at others, B N 65536, H 16; "
+           "default: A and B, with --full also decode and 64 to 64k, on CUDA 256 to 32k and "
+           "decode");
+  add_list(*app, "--threads", options->threads,
+           "numbers of threads, by comma; default: 1, and 2 where there are two cores",
+           whole(1, 1024));
   app->add_option(
          "--seconds", options->seconds,
          "time for everything together; at least the gate and a few calls of every operator, "
          "which are said first; default: 60")
-      ->check(CLI::Range(0.01, 1e5));
+      ->check(in_range(0.01, 1e5));
   add_path(*app, "--out", options->out,
            "file; default: bench.json, with --full bench-full.json, in the tier's results");
   add_device(*app, options->device);
@@ -155,14 +172,14 @@ Command bench_command(CLI::App& root) {
           "--minutes", options->minutes,
           "with --full: time for everything together; default: 30. What is not reached, the "
           "same command goes on with")
-      ->check(CLI::Range(0.001, 1e4));
+      ->check(in_range(0.001, 1e4));
   full->add_option("--filter", options->filter,
                    "also on CUDA: regular expression on rows such as "
                    "luna/B:1/H:8/N:4096/d:64/causal/forward/threads:1");
   full->add_option("--call-seconds", options->call_seconds,
                    "also on CUDA: rows whose call would take longer are left out; default: 2, "
                    "on CUDA 0.5")
-      ->check(CLI::Range(0.001, 1e4));
+      ->check(in_range(0.001, 1e4));
   return command(app, options);
 }
 
@@ -189,10 +206,8 @@ Command autotune_command(CLI::App& root) {
   add_device(*app, options->device);
   app->add_option("--minutes", options->minutes, "time for everything together")
       ->capture_default_str()
-      ->check(CLI::Range(0.01, 1e4));
-  app->add_option("--jobs", options->jobs, "compilations side by side")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1024));
+      ->check(in_range(0.01, 1e4));
+  add_jobs(*app, options->jobs, "compilations side by side");
   app->add_option("--only", options->only, "pipelines with this in their name");
   add_path(*app, "--folder", options->folder, "folder of candidates and of the run's state")
       ->capture_default_str();
@@ -210,7 +225,7 @@ Command compare_command(CLI::App& root) {
   app->add_flag("--force", options->force, "compare files of different machines, too");
   app->add_option("--fail-on-slower", options->fail_on_slower,
                   "exit code 1 where a row is significantly slower by more than so many percent")
-      ->check(CLI::Range(0.0, 1e6));
+      ->check(in_range(0.0, 1e6));
   return command(app, options);
 }
 
@@ -249,8 +264,7 @@ Command data_command(CLI::App& root) {
   for (CLI::App* action : {make, verify}) {
     add_tier(*action, options->places);
     add_data(*action, options->places);
-    action->add_option("--task", options->tasks, "tasks with their default options, by comma")
-        ->delimiter(',');
+    add_list(*action, "--task", options->tasks, "tasks with their default options, by comma");
   }
   return {app, [options, app] {
             if (app->get_subcommands().empty()) throw UsageError("name a command: make, verify");

@@ -25,6 +25,13 @@ int run(const CompareOptions& options) {
   }
   if (!difference.empty()) fmt::print("different machines: {}\n", difference);
   const reports::Comparison comparison = reports::compare(before, after);
+  if (comparison.rows.empty()) {
+    throw UsageError(fmt::format(
+        "{} (rows: {}) and {} (rows: {}) have no row in common, so there is nothing to compare; "
+        "time "
+        "the same operators, sizes and threads",
+        options.before.string(), before.rows.size(), options.after.string(), after.rows.size()));
+  }
   fmt::print("{}", reports::comparison_text(comparison));
   const bool slower =
       options.fail_on_slower && reports::any_slower(comparison, *options.fail_on_slower);

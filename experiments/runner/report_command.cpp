@@ -11,8 +11,7 @@ int run(const PageOptions& options) {
   const reports::ReportOutcome outcome =
       reports::write_report({places.results, places.tier, options.out});
   for (const std::string& problem : outcome.problems) fmt::print(stderr, "{}\n", problem);
-  fmt::print("{} of {} cells: {}, {}\n", outcome.done, outcome.planned, outcome.markdown.string(),
-             outcome.html.string());
+  fmt::print("{}: {}, {}\n", outcome.cells(), outcome.markdown.string(), outcome.html.string());
   return outcome.usable() ? 0 : 1;
 }
 

@@ -8,7 +8,7 @@
 namespace luna::reports {
 namespace {
 
-constexpr double kSignificant = 0.05;
+constexpr double kFalseDiscoveries = 0.05;  // share of the rows said to differ, on average
 
 using RowsByKey = std::map<std::string, const BenchRow*>;
 
@@ -32,10 +32,25 @@ int64_t count(const Comparison& comparison, Change change) {
                        [&](const RowChange& row) { return row.change() == change; });
 }
 
+/// What the table alone would leave to be misread, a line each.
+std::string notes(const Comparison& comparison) {
+  std::string text =
+      "95 % interval: of one row by itself, not corrected for many rows as p is; it may leave out "
+      "1 "
+      "where no difference is found\n";
+  if (const int64_t rows = too_few_samples(comparison); rows > 0) {
+    text += fmt::format(
+        "{} rows have too few samples to be found different by themselves (smallest possible p "
+        "above 5 % / {} rows); time both files with more --minutes\n",
+        rows, comparison.rows.size());
+  }
+  return text;
+}
+
 }  // namespace
 
 Change RowChange::change() const {
-  if (p >= kSignificant || after == before) return Change::kNone;
+  if (p > kFalseDiscoveries || after == before) return Change::kNone;
   return after < before ? Change::kFaster : Change::kSlower;
 }
 
@@ -62,21 +77,28 @@ Comparison compare(const BenchFile& before, const BenchFile& after) {
     }
     const std::vector<double>& samples = found->second->samples;
     p.push_back(mann_whitney(samples, row.samples));
-    result.rows.push_back(
-        {row.key(), median(samples), median(row.samples), ratio_interval(samples, row.samples), 1});
+    result.rows.push_back({row.key(), median(samples), median(row.samples),
+                           ratio_interval(samples, row.samples),
+                           smallest_mann_whitney(samples.size(), row.samples.size()), 1});
     old.erase(found);
   }
   for (const auto& [key, row] : old) result.only_before.push_back(key);
-  const std::vector<double> adjusted = holm(p);
+  const std::vector<double> adjusted = benjamini_hochberg(p);
   for (size_t i = 0; i < adjusted.size(); ++i) result.rows[i].p = adjusted[i];
   return result;
+}
+
+int64_t too_few_samples(const Comparison& comparison) {
+  const double limit = kFalseDiscoveries / static_cast<double>(comparison.rows.size());
+  return std::count_if(comparison.rows.begin(), comparison.rows.end(),
+                       [&](const RowChange& row) { return row.least_p > limit; });
 }
 
 std::string comparison_text(const Comparison& comparison) {
   size_t width = 3;
   for (const RowChange& row : comparison.rows) width = std::max(width, row.key.size());
   std::string text = fmt::format("{:<{}}  {:>11}  {:>11}  {:>7}  {:>15}  {:>8}\n", "row", width,
-                                 "old median", "new median", "new/old", "95 % interval", "p");
+                                 "old median", "new median", "new/old", "95 % interval", "adj. p");
   for (const RowChange& row : comparison.rows) {
     const std::string line =
         fmt::format("{:<{}}  {:>11}  {:>11}  {:>7.3f}  {:>15}  {:>8.2g}  {}", row.key, width,
@@ -87,14 +109,14 @@ std::string comparison_text(const Comparison& comparison) {
   }
   text += fmt::format(
       "{} rows compared: {} faster, {} slower, {} without a significant difference (Mann-Whitney, "
-      "Holm, 5 %)",
+      "Benjamini-Hochberg, false discovery rate 5 %)",
       comparison.rows.size(), count(comparison, Change::kFaster),
       count(comparison, Change::kSlower), count(comparison, Change::kNone));
   if (!comparison.only_before.empty() || !comparison.only_after.empty()) {
     text += fmt::format("; {} only in the old file, {} only in the new one",
                         comparison.only_before.size(), comparison.only_after.size());
   }
-  return text + "\n";
+  return text + "\n" + notes(comparison);
 }
 
 bool any_slower(const Comparison& comparison, double percent) {

@@ -14,10 +14,11 @@ enum class Change { kNone, kFaster, kSlower };
 struct RowChange {
   std::string key;
   double before, after;  ///< median seconds
-  Interval interval;     ///< 95 % of after / before
-  double p;              ///< Mann-Whitney, after Holm's correction for the rows compared
+  Interval interval;     ///< 95 % of after / before, of this row by itself
+  double least_p;        ///< the smallest p that so many samples can have, unadjusted
+  double p;              ///< Mann-Whitney, adjusted for the rows compared: benjamini_hochberg()
   double ratio() const { return after / before; }
-  /// Faster or slower where p < 0.05.
+  /// Faster or slower where p <= 0.05.
   Change change() const;
 };
 
@@ -30,6 +31,10 @@ struct Comparison {
 std::string machine_difference(const BenchFile& before, const BenchFile& after);
 
 Comparison compare(const BenchFile& before, const BenchFile& after);
+
+/// How many rows have too few samples to be found different by themselves: the smallest p that they
+/// can have is above 0.05 / rows. Together with others that differ they may be found.
+int64_t too_few_samples(const Comparison& comparison);
 
 /// One line a row, then how many changed. Ratios are new by old: below 1 is faster.
 std::string comparison_text(const Comparison& comparison);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <set>
 #include <stdexcept>
 
 #include "reports/bench/samples.h"
@@ -88,7 +89,12 @@ BenchFile file_of(const json& content) {
   BenchFile result{member(content, "environment"), {}, {}, member(content, "ceilings")};
   if (!result.environment.is_object()) refuse("environment", content, "an object");
   if (result.environment.contains("cpu")) text(result.environment, "cpu");
-  each(content, "rows", [&](const json& row) { result.rows.push_back(row.get<BenchRow>()); });
+  std::set<std::string> keys;
+  each(content, "rows", [&](const json& row) {
+    result.rows.push_back(row.get<BenchRow>());
+    const std::string key = result.rows.back().key();
+    if (!keys.insert(key).second) throw std::runtime_error(key + " stands twice");
+  });
   if (!content.contains("left_out")) return result;
   each(content, "left_out", [&](const json& entry) {
     result.left_out.push_back(text(entry, "row") + ": " + text(entry, "reason"));

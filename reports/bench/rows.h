@@ -57,7 +57,7 @@ struct BenchFile {
 };
 
 /// Throws std::runtime_error, one line with the row, the field and the cure, where the file is
-/// absent, damaged or of another kind.
+/// absent, damaged, with a row twice or of another kind.
 BenchFile read_bench_file(const std::filesystem::path& path);
 
 }  // namespace luna::reports

@@ -98,15 +98,23 @@ double mann_whitney(const std::vector<double>& a, const std::vector<double>& b) 
   return std::erfc(distance / std::sqrt(2 * variance));
 }
 
-std::vector<double> holm(const std::vector<double>& p) {
+double smallest_mann_whitney(size_t n, size_t m) {
+  std::vector<double> values(n + m);
+  std::iota(values.begin(), values.end(), 0.0);
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(n);
+  return mann_whitney({values.begin(), middle}, {middle, values.end()});
+}
+
+std::vector<double> benjamini_hochberg(const std::vector<double>& p) {
   std::vector<size_t> order(p.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::sort(order.begin(), order.end(), [&](size_t i, size_t j) { return p[i] < p[j]; });
   std::vector<double> adjusted(p.size());
-  double largest = 0;
-  for (size_t i = 0; i < order.size(); ++i) {
-    largest = std::max(largest, std::min(1.0, static_cast<double>(p.size() - i) * p[order[i]]));
-    adjusted[order[i]] = largest;
+  const auto all = static_cast<double>(p.size());
+  double least = 1;
+  for (size_t rank = p.size(); rank >= 1; --rank) {
+    least = std::min(least, all / static_cast<double>(rank) * p[order[rank - 1]]);
+    adjusted[order[rank - 1]] = least;
   }
   return adjusted;
 }

@@ -3,6 +3,7 @@
 // tests/reports/bench.
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 namespace luna::reports {
@@ -26,8 +27,13 @@ Interval ratio_interval(const std::vector<double>& before, const std::vector<dou
 /// samples; else normal, corrected for ties and continuity. 1 where one is empty.
 double mann_whitney(const std::vector<double>& a, const std::vector<double>& b);
 
-/// Holm's adjustment for so many tests, in the order given: p_(i) -> max over j <= i of
-/// min(1, (n - j) p_(j)), p sorted, j from 0.
-std::vector<double> holm(const std::vector<double>& p);
+/// Its p where every value of a is below every one of b: the smallest of n and m samples.
+double smallest_mann_whitney(size_t n, size_t m);
+
+/// Adjustment for so many tests, in the order given: p_(i) -> min over j >= i of min(1, n / j
+/// p_(j)), p sorted, j from 1. Of the tests whose adjusted p is at most q, no more than q are false
+/// discoveries on average, where tests are independent (Benjamini and Hochberg, Controlling the
+/// false discovery rate, J. R. Statist. Soc. B 57, 1995).
+std::vector<double> benjamini_hochberg(const std::vector<double>& p);
 
 }  // namespace luna::reports

@@ -92,6 +92,19 @@ TEST_F(ReportTest, MissingAndFailedCellsAreShown) {
   EXPECT_NE(markdown.find("luna-separate seed 0: not run"), std::string::npos);
 }
 
+TEST_F(ReportTest, WithADamagedPlanItIsNotSaidToBeComplete) {
+  write_cell(results(), "recall", "elu", 0, 0.5);
+  EXPECT_EQ(write().cells(), "1 of 1 cells");
+  EXPECT_TRUE(write().usable());
+  write_text(results() / "quick" / "plan.json", "{");
+  const ReportOutcome outcome = write();
+  EXPECT_FALSE(outcome.usable());
+  EXPECT_EQ(outcome.cells(), "1 cells of an unknown number");
+  const std::string markdown = read_text(outcome.markdown);
+  EXPECT_NE(markdown.find("\n1 cells of an unknown number finished."), std::string::npos);
+  EXPECT_NE(markdown.find("makes it again"), std::string::npos);
+}
+
 TEST_F(ReportTest, WithoutLearningRatesNothingIsSaidOfThem) {
   luna::testing::write_tier(results());
   std::filesystem::remove(results() / "quick" / "plan.json");

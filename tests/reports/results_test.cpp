@@ -37,6 +37,7 @@ TEST_F(ResultsTest, ReadsAFinishedCell) {
   const CellRun& run = results.runs.front();
   EXPECT_EQ(run.state, RunState::kDone);
   EXPECT_EQ(run.seed, 3);
+  EXPECT_FALSE(results.plan_damaged);  // absent
   EXPECT_EQ(*run.test_accuracy, 0.75);
   EXPECT_EQ(*run.parameters, 71234);
   EXPECT_EQ(run.metrics.size(), 132u);
@@ -118,6 +119,25 @@ TEST_F(ResultsTest, DamagedPlanBenchAndEnvironmentAreNamed) {
   EXPECT_EQ(run_of(results, "elu").state, RunState::kDone);
   EXPECT_TRUE(results.bench.is_null());
 }
+
+/// What a damaged plan.json holds.
+class DamagedPlan : public ResultsTest, public ::testing::WithParamInterface<std::string> {};
+
+TEST_P(DamagedPlan, IsNamedWithItsCure) {
+  write_cell(folder_.path(), "recall", "elu", 0, 0.5);
+  write_text(folder_.path() / "quick" / "plan.json", GetParam());
+  const Results results = read();
+  EXPECT_TRUE(results.plan_damaged);
+  EXPECT_EQ(results.problems, std::vector<std::string>{
+                                  "quick/plan.json: no plan (damaged or truncated), so cells that "
+                                  "never ran are not known; `luna run --tier quick --results " +
+                                  folder_.path().string() + "` makes it again"});
+}
+
+INSTANTIATE_TEST_SUITE_P(Contents, DamagedPlan,
+                         ::testing::Values("", "{", "[]", "{}", "\xff\xfe\x01",
+                                           R"({"experiments": []})",
+                                           R"({"experiments": [{"name": 3}]})"));
 
 TEST_F(ResultsTest, FoldersThatAreNoSeedsAreIgnored) {
   for (const std::string name : {"seed_", "seed_x", "seed_99999999999999999999", "tmp"}) {

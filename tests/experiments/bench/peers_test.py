@@ -147,6 +147,14 @@ class Peers(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr.strip().split("\n")[-1]),
                          (1, "peers: --filter 'lnua' leaves no row"))
 
+    def test_times_are_finite(self):
+        for option in ("--minutes", "--call-seconds"):
+            for text in ("nan", "inf", "0"):
+                with tempfile.TemporaryDirectory() as folder:
+                    result = run_peers(pathlib.Path(folder) / "rows.json", f"{option}={text}")
+                self.assertEqual(result.returncode, 2)
+                self.assertIn(f"argument {option}: '{text}' is no finite number above 0", result.stderr)
+
     def test_a_second_run_into_a_file_is_refused(self):
         with tempfile.TemporaryDirectory() as folder:
             out = pathlib.Path(folder) / "peers.json"

@@ -55,6 +55,15 @@ TEST_F(StoreTest, GoesOnWithItsOwnFile) {
   EXPECT_EQ(file.left_out, (std::vector<std::string>{"sdpa/N:9: too slow"}));
 }
 
+TEST_F(StoreTest, ARowTwiceIsDamage) {
+  json twice = json::parse(read_text(path()));
+  twice["rows"].push_back(twice["rows"][0]);
+  testing::write_text(path(), twice.dump());
+  const Store store(path(), head(), false);
+  EXPECT_EQ(store.found(), Store::Found::kForeign);
+  EXPECT_EQ(store.rows(), 0u);
+}
+
 TEST_F(StoreTest, KeepsTheLoadBeforeItsFirstRow) {
   json now = head();
   now["environment"]["load_before"] = 7.5;

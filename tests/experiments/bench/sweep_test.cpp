@@ -49,9 +49,16 @@ TEST(CudaSweep, SizesKeepAGpuBusy) {
   for (const char* name : {"4k:65", "4k:", "C"}) {
     EXPECT_EQ(error_of<UsageError>([&] { sweep_sizes({name}, c10::kCUDA); }),
               std::string("unknown size '") + name +
-                  "'; known: A, B, decode and numbers of tokens such as 64 or 4k, 4k:32 and 4k:128 "
-                  "for other d than 64");
+                  "'; known: A, B, decode and numbers of tokens from 1 to 16384k such as 64 or 4k, "
+                  "4k:32 and 4k:128 for other d than 64");
   }
+}
+
+/// B is 4k at d 64, and a file with a row twice is refused.
+TEST(Sweep, HasEachRowOnce) {
+  const auto keys = keys_of(sweep_groups(sweep_sizes({"B", "4k", "4096"}), {1}, "^luna/"));
+  EXPECT_EQ(std::set<std::string>(keys.begin(), keys.end()).size(), keys.size());
+  EXPECT_EQ(keys.size(), 3u * 2 * 2);  // d, causal or not, passes
 }
 
 TEST(CudaSweep, HasEitherDtypeAndEachKernelOfSdpa) {
@@ -89,7 +96,7 @@ class UnknownSize : public ::testing::TestWithParam<const char*> {};
 TEST_P(UnknownSize, IsRefused) {
   EXPECT_EQ(error_of<UsageError>([] { sweep_sizes({GetParam()}); }),
             std::string("unknown size '") + GetParam() +
-                "'; known: A, B, decode and numbers of tokens such as 64 or 4k");
+                "'; known: A, B, decode and numbers of tokens from 1 to 16384k such as 64 or 4k");
 }
 
 INSTANTIATE_TEST_SUITE_P(Names, UnknownSize,

@@ -49,6 +49,16 @@ TEST_F(CompareCommand, RefusesDifferentMachines) {
   EXPECT_THAT(forced.output, StartsWith("different machines: cpu: \"Made\" and \"Other\"\n"));
 }
 
+TEST_F(CompareCommand, NoRowInCommon) {
+  const std::string none = folder_.write("none.json", made_file({}).dump()).string();
+  const Outcome outcome = run_luna({"compare", old_, none, "--fail-on-slower", "5"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_EQ(outcome.output, "");
+  EXPECT_EQ(outcome.errors, "luna: " + old_ + " (rows: 1) and " + none +
+                                " (rows: 0) have no row in common, so there is nothing to compare; "
+                                "time the same operators, sizes and threads\n");
+}
+
 TEST_F(CompareCommand, DamagedFile) {
   const std::string damaged = folder_.write("damaged.json", "{").string();
   for (const std::vector<std::string>& arguments :

@@ -68,8 +68,8 @@ TEST_P(DamagedFile, IsRefusedInOneLine) {
 
 /// Two good rows but for one field of the second.
 std::string with(const char* key, const nlohmann::json& value) {
-  const BenchRow row = made_row("elu", "fused", 64, 1);
-  nlohmann::json file = made_file({row, row});
+  nlohmann::json file =
+      made_file({made_row("elu", "fused", 64, 1), made_row("elu", "fused", 128, 1)});
   file["rows"][1][key] = value;
   return file.dump();
 }
@@ -124,6 +124,8 @@ INSTANTIATE_TEST_SUITE_P(
                "rows[1]: peak_bytes must be a finite number >= 0, got \"much\""},
         Damage{"absent", without("calls"),
                "rows[0]: calls must be a whole number from 1 to 2^40, got nothing"},
+        Damage{"twice", with("N", 64),
+               "rows[1]: elu/B:1/H:2/N:64/d:4/forward/threads:1 stands twice"},
         Damage{"row", with_member("rows", {3}), "rows[0]: must be an object, got 3"},
         Damage{"rows", with_member("rows", "none"), "rows must be a list, got \"none\""},
         Damage{"environment", with_member("environment", 3),

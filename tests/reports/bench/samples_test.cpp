@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 
@@ -56,13 +57,30 @@ TEST(MannWhitney, RejectsAsOftenAsItSays) {
   }
 }
 
-TEST(Holm, StepsDownAndStaysInOrder) {
-  const std::vector<double> adjusted = holm({0.01, 0.04, 0.03, 0.005});
-  const std::vector<double> expected = {0.03, 0.06, 0.06, 0.02};
+TEST(MannWhitney, SmallestIsThatOfSamplesApart) {
+  EXPECT_NEAR(smallest_mann_whitney(5, 5), 2.0 / 252, 1e-12);
+  EXPECT_NEAR(smallest_mann_whitney(1, 3), 2.0 / 4, 1e-12);
+  EXPECT_NEAR(smallest_mann_whitney(1, 1), 1, 1e-12);
+}
+
+/// The example of Benjamini and Hochberg 1995, section 3: at 5 % they reject the first four.
+TEST(BenjaminiHochberg, FindsWhatThePaperFinds) {
+  const std::vector<double> p = {0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344,
+                                 0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.0000};
+  const std::vector<double> adjusted = benjamini_hochberg(p);
+  ASSERT_EQ(adjusted.size(), p.size());
+  EXPECT_DOUBLE_EQ(adjusted[3], 15.0 / 4 * 0.0095);
+  EXPECT_DOUBLE_EQ(adjusted[5], 15.0 / 7 * 0.0298);  // less than 15 / 6 of its own
+  EXPECT_EQ(std::count_if(adjusted.begin(), adjusted.end(), [](double x) { return x <= 0.05; }), 4);
+}
+
+TEST(BenjaminiHochberg, StepsUpAndStaysInOrder) {
+  const std::vector<double> adjusted = benjamini_hochberg({0.01, 0.04, 0.03, 0.005});
+  const std::vector<double> expected = {0.02, 0.04, 0.04, 0.02};
   ASSERT_EQ(adjusted.size(), expected.size());
   for (size_t i = 0; i < expected.size(); ++i) EXPECT_DOUBLE_EQ(adjusted[i], expected[i]) << i;
-  EXPECT_EQ(holm({0.9, 0.8}), (std::vector<double>{1, 1}));
-  EXPECT_TRUE(holm({}).empty());
+  EXPECT_EQ(benjamini_hochberg({0.9, 0.8}), (std::vector<double>{0.9, 0.9}));
+  EXPECT_TRUE(benjamini_hochberg({}).empty());
 }
 
 TEST(RatioInterval, HoldsTheRatioAsOftenAsItSays) {
