@@ -126,10 +126,8 @@ class Gradients {
     const RowFeatures q = s_.queries(piece);
     const at::Tensor columns = query_columns(piece, q.chunks);
     const HeadMap map = s_.states_for(q.chunks, s_.group());
-    const at::Tensor dphi = dots(backend, columns, k.earlier, map);
-    const at::Tensor b = scores(backend, columns, k.columns, map, Seen::earlier);
-    add_seen(backend, b, k.row.phi, map, Seen::earlier, dphi);
-    write_queries(piece, q, dphi);
+    const InChunk chunk{k.columns, k.row.phi, Seen::earlier};
+    write_queries(piece, q, dots(backend, columns, k.earlier, map, &chunk));
     s_.add_states(piece, k.own, before);
   }
 
@@ -145,16 +143,12 @@ class Gradients {
       return rows.view({k.chunks.z(), -1, rows.size(2)});
     };
     if (wants_key_map()) {
-      const at::Tensor v = s_.key_columns(piece, k.chunks), dphi = dots(backend, v, later, map);
-      const at::Tensor b = scores(backend, v, of_group(columns), map, Seen::later);
-      add_seen(backend, b, of_group(q.phi), map, Seen::later, dphi);
-      write_keys(piece, k, dphi);
+      const InChunk chunk{of_group(columns), of_group(q.phi), Seen::later};
+      write_keys(piece, k, dots(backend, s_.key_columns(piece, k.chunks), later, map, &chunk));
     }
     if (wants_values()) {
-      const at::Tensor sums = combine(backend, k.phi, later, map);
-      const at::Tensor a = scores(backend, k.phi, of_group(q.phi), map, Seen::later);
-      add_seen(backend, a, of_group(columns), map, Seen::later, sums);
-      write_values(piece, k.chunks, sums);
+      const InChunk chunk{of_group(q.phi), of_group(columns), Seen::later};
+      write_values(piece, k.chunks, combine(backend, k.phi, later, map, &chunk));
     }
     s_.add_states(piece, own, after);
   }

@@ -52,9 +52,8 @@ void causal_forward(const RowProblem& s, Forward& result) {
     const CausalKeys k(s, piece, total);
     const RowFeatures q = s.queries(piece);
     const HeadMap map = s.states_for(q.chunks, s.group());
-    const at::Tensor sums = combine(backend, q.phi, k.earlier, map);
-    const at::Tensor a = scores(backend, q.phi, k.row.phi, map, Seen::earlier);
-    add_seen(backend, a, k.columns, map, Seen::earlier, sums);
+    const InChunk chunk{k.row.phi, k.columns, Seen::earlier};
+    const at::Tensor sums = combine(backend, q.phi, k.earlier, map, &chunk);
     write_output(s, piece, q.chunks, sums, result);
     s.add_states(piece, k.own, total);
   }
