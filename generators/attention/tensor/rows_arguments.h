@@ -1,5 +1,5 @@
-// What the tensor-core kernels over rows in memory (rows_product.cu, rows_state.cu) are launched
-// with, and how they cut their work: shared with the launcher
+// What the tensor-core kernels over rows in memory (rows_product.cu, rows_state.cu, rows_scan.cu)
+// are launched with, and how they cut their work: shared with the launcher
 // (runtime/kernels/cuda/rows_pipelines.cpp). Plain data.
 #pragma once
 
@@ -28,6 +28,16 @@ struct RowsArguments {
   Matrices c, rows, against, values, out;
   int32_t outer, heads, group, direction;  ///< whose rows, against and values z reads
   int32_t wide, across, down;              ///< i of a block; blocks along i and n
+};
+
+/// The running sums of generators/attention/rows/scan.cpp: states and before [b, chunks, elements],
+/// total [b, elements].
+constexpr int kScanThreads = 128;
+struct ScanArguments {
+  const float* states;
+  float* before;
+  double* total;
+  int32_t elements, chunks, reverse;
 };
 
 }  // namespace luna::tensor

@@ -54,7 +54,7 @@ at::Tensor product(const Backend& backend, const char* pipeline, const at::Tenso
                    at::IntArrayRef shape) {
   const at::Tensor out = at::empty(shape, c.options());
   const std::string sibling = std::string(pipeline) + "_f32";
-  const bool built = backend.find(sibling + backend.suffix, c.device()) != nullptr;
+  const bool built = is_built(backend, sibling, c);
   say_once(built ? "tensor cores take products of features in memory"
                  : "products of features in memory by float32 pipelines: no tensor-core sibling "
                    "is built");
@@ -84,15 +84,17 @@ at::Tensor dots(const Backend& backend, const at::Tensor& c, const at::Tensor& r
                  {c.size(0), c.size(1), rows.size(1)});
 }
 
-at::Tensor scan(const Backend& backend, const at::Tensor& states, const at::Tensor& carry,
+at::Tensor scan(const Backend& backend, const at::Tensor& states, const at::Tensor& total,
                 bool reverse) {
   const at::Tensor before = at::empty_like(states);
-  KernelCall call(backend, "rows_scan", states);
+  const bool wide = is_built(backend, "rows_scan_f64", states);
+  KernelCall call(backend, wide ? "rows_scan_f64" : "rows_scan", states);
   call.add(states);
-  call.add(carry);
+  call.add(wide ? total : total.to(at::kFloat));
   call.add(static_cast<int32_t>(reverse));
   call.add(before);
   call.run();
+  if (!wide) total.add_(states.sum(1, false, at::kDouble));
   return before;
 }
 

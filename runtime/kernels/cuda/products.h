@@ -37,9 +37,9 @@ at::Tensor combine(const Backend& backend, const at::Tensor& c, const at::Tensor
 at::Tensor dots(const Backend& backend, const at::Tensor& c, const at::Tensor& rows,
                 const HeadMap& map, const InChunk* chunk = nullptr);
 
-/// states [b, chunk, i], carry [b, i] -> carry plus the states of the chunks before each (reverse:
-/// after each), added up in that order.
-at::Tensor scan(const Backend& backend, const at::Tensor& states, const at::Tensor& carry,
+/// states [b, chunk, i] -> total [b, i], float64, plus the states of the chunks before each
+/// (reverse: after each); total gets them all.
+at::Tensor scan(const Backend& backend, const at::Tensor& states, const at::Tensor& total,
                 bool reverse);
 
 }  // namespace luna::kernels::cuda

@@ -1,6 +1,7 @@
 #include "runtime/kernels/cuda/row_map.h"
 
 #include "generators/common/tiles.h"
+#include "runtime/kernels/cuda/row_moves.h"
 #include "runtime/kernels/layout.h"
 
 namespace luna::kernels::cuda {
@@ -84,11 +85,11 @@ at::Tensor RowMap::stabilisers(const RowFeatures& row, const at::Tensor& given) 
   return c.scalars(finite.unsqueeze(-1).expand({c.B, c.H, c.T})).view(-1);
 }
 
-RowFeatures RowMap::compute(const Chunks& chunks, const at::Tensor& x, int64_t first_token,
-                            const at::Tensor& stabiliser) const {
+RowFeatures RowMap::compute(const Chunks& chunks, const at::Tensor& x, const at::Tensor& weight,
+                            int64_t first_token, const at::Tensor& stabiliser) const {
   RowFeatures row;
   row.chunks = chunks;
-  row.x = chunks.rows(x, width_);
+  row.x = gather_rows(backend_, chunks, x, weight, width_);
   if (projects()) row.t = project(row.x);
   if (args_.stabilised_by != Stabiliser::absent) {
     row.square = row.x.square().sum(2).view(-1);
