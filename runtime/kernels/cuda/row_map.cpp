@@ -53,6 +53,7 @@ void RowMap::pack_projection() {
   const at::Tensor b = args.per_head() ? args.bias : groups_.repeat(args.bias).unsqueeze(0);
   rows_ = pad(pad(W, 2, width_), 1, P).contiguous();
   bias_ = pad(b, 1, P);
+  bias_of_heads_ = bias_.size(0) > 1 && group_ > 1 ? bias_.repeat_interleave(group_, 0) : bias_;
   if (is_psi(args.map)) psi_inputs_.emplace(args, P);
 }
 
@@ -70,8 +71,7 @@ at::Tensor RowMap::padded_features(const at::Tensor& t, int64_t dim) const {
 
 at::Tensor RowMap::project(const at::Tensor& x) const {
   at::Tensor t = dots(backend_, x, rows_, parameters());
-  at::Tensor bias = bias_.repeat_interleave(bias_.size(0) > 1 ? group_ : 1, 0).unsqueeze(1);
-  t.unflatten(0, {t.size(0) / heads_, heads_}).add_(bias);
+  t.unflatten(0, {t.size(0) / heads_, heads_}).add_(bias_of_heads_.unsqueeze(1));
   return t;
 }
 

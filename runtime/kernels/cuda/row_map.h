@@ -69,7 +69,8 @@ class RowMap {
   int64_t d_, width_, heads_, group_;
   Layout layout_{};
   ChannelGroups groups_{1, 1};
-  at::Tensor rows_, bias_;  ///< [1 or Hk, P, width], [1 or Hk, P]
+  at::Tensor rows_, bias_;    ///< [1 or Hk, P, width], [1 or Hk, P]
+  at::Tensor bias_of_heads_;  ///< [1 or heads, P]
   at::Tensor real_, coordinates_;
   std::optional<PsiInputs> psi_inputs_;
 };
