@@ -51,6 +51,8 @@ std::string obstacle(const Backend& backend, const Problem& p) {
   return "";
 }
 
+}  // namespace
+
 void say_once(const std::string& text) {
   static const char* const verbose = std::getenv("LUNA_VERBOSE");
   if (!verbose || !*verbose || std::string(verbose) == "0") return;
@@ -59,8 +61,6 @@ void say_once(const std::string& text) {
   const std::lock_guard lock(mutex);
   if (said.insert(text).second) std::fprintf(stderr, "luna: %s\n", text.c_str());
 }
-
-}  // namespace
 
 bool tensor_core_sums_fit(const MapArgs& map) { return table_rows(map) <= tensor::kMostSumRows; }
 
