@@ -111,7 +111,6 @@ at::Tensor tensor_core_gradient(const Tokens& tokens, const Columns& columns,
   if (!tokens.empty()) {
     KernelCall call = call_of(tokens, sums ? "grad_params" : "grad");
     add_tokens(call, tokens, columns).add(state);
-    call.add(static_cast<int32_t>(tensor::kGradTokens));
     map.add_inputs(call, tokens.stabiliser);
     call.add(dx);
     call.add(at::empty({P > tensor::kProjections ? x.numel() : 1}, tokens.floats()));
