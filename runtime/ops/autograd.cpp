@@ -54,7 +54,7 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
     context->mark_non_differentiable({den, S, z});
     context->set_materialize_grads(false);
     save(context, spec);
-    return {o.to(o_type), den, S, z};
+    return {o.scalar_type() == o_type ? o : o.to(o_type), den, S, z};
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& grads) {

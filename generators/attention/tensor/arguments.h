@@ -28,9 +28,7 @@ struct Parts {
 constexpr Parts kBrainStorage{2, 1}, kHalfStorage{2, 2}, kFloatStorage{3, 3};
 /// Tokens of a warp that works token by token, and of its block; fewer where parts take the room.
 constexpr int warp_tokens(int factor_parts) { return factor_parts > 2 ? 16 : 32; }
-constexpr int block_tokens(int factor_parts) {
-  return kTokenWarps * warp_tokens(factor_parts);
-}
+constexpr int block_tokens(int factor_parts) { return kTokenWarps * warp_tokens(factor_parts); }
 
 /// [B, H, N] or [B, H, N, size] with strides in elements; the last one is 1.
 struct Tokens {
@@ -86,8 +84,8 @@ struct RowArguments {
 /// dx [B, H, N, size] in the storage of x: the gradient at x of dphi_n = state [scale_n v_n,
 /// last_n]. carry [B, H, N, size] holds it between groups of projections, where there are several.
 /// partial [B, H, blocks, ..]: of a block's tokens dt (x) [x, 1], [P, size + 1], for the gradient
-/// dt at the projections; then, where asked for, the sums of dpsi and of dpsi t by the row of the
-/// table that they lie in, [rows, 2, kChannels].
+/// dt at the projections (nullptr: not asked for); then, where asked for, the sums of dpsi and of
+/// dpsi t by the row of the table that they lie in, [rows, 2, kChannels].
 struct GradArguments {
   Problem side;
   Tokens v, scale, last;
@@ -136,8 +134,8 @@ constexpr int state_bytes(int size, Parts parts) {
 constexpr int back_bytes(int size, Parts parts) { return 2 * parts.factor * kProjections * size; }
 constexpr int kGradWarpBytes = kPairSites + 4 * kProjections * 16;  ///< sites and dt of 16 tokens
 constexpr int grad_bytes(int size, Parts parts) {
-  return map_bytes(size, parts) + back_bytes(size, parts) + kFeatures * (2 * parts.factor * size + 4) +
-         kGradWarps * kGradWarpBytes;
+  return map_bytes(size, parts) + back_bytes(size, parts) +
+         kFeatures * (2 * parts.factor * size + 4) + kGradWarps * kGradWarpBytes;
 }
 constexpr int factors_bytes(int size, Parts parts) {
   return parts.factor * kFeatures * row_bytes(size);

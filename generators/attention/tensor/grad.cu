@@ -35,7 +35,9 @@ class Grad {
       __syncthreads();
 #pragma unroll 1
       for (int n = first + 16 * warp_; n < end; n += 16 * kGradWarps) tokens(n, group);
-      back_.total(scratch(), partial() + group * kProjections * (kSize + 1));
+      if (kSums || a_.partial) {
+        back_.total(scratch(), partial() + group * kProjections * (kSize + 1));
+      }
     }
     if (kSums) {
       sums_.total(scratch(), partial() + a_.side.map.groups * kProjections * (kSize + 1),

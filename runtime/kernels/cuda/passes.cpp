@@ -59,7 +59,9 @@ struct Sides {
   at::Tensor v;
 };
 
+/// Undefined where no pass reads it.
 at::Tensor no_coefficient(const DeviceMap& map, const Tokens& like) {
+  if (like.storage.tensor_cores && tensor_core_sums_fit(map.args())) return {};
   return at::zeros({map.features()}, like.floats());
 }
 

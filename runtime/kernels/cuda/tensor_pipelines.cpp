@@ -149,9 +149,9 @@ int grad(void** arguments, const Kernel& kernel) {
   a.side.map = read_map(in);
   a.dx = in.tokens();
   a.carry = in.data<float>();
-  const halide_buffer_t& partial = in.buffer();
-  a.partial = Reader::data_of<float>(partial);
-  a.blocks = partial.dim[1].extent;
+  float* const partial = in.data<float>();
+  a.partial = in.value<int32_t>() ? partial : nullptr;
+  a.blocks = static_cast<int32_t>(blocks_of(a.side.tokens, kGradTokens));
   return launch(place, kernel, a, a.blocks, x, kGradWarps, grad_bytes(kernel.size, kernel.parts),
                 4);
 }
