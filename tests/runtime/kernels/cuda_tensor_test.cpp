@@ -186,6 +186,23 @@ TEST_F(TensorCores, WriteHalfPrecisionWhereNoGradientIsWanted) {
   EXPECT_TRUE(same_bits(o.cpu(), ops::attention_forward(in, c.spec).o.cpu().to(at::kBFloat16)));
 }
 
+/// The tokens' gradients are the same where the parameters' are not asked for.
+TEST_F(TensorCores, GiveTokensGradientsWithoutParameters) {
+  const Case c = usual();
+  const ops::Inputs in = on_device(make_inputs(c), at::kBFloat16);
+  const ops::PreparedMap map(in.params, c.spec);
+  const kernels::Problem problem = ops::Call(in, c.spec, map, false).problem;
+  const at::Tensor grad = make_grad(c).to(at::kBFloat16).to(fused_device());
+  const kernels::Forward saved = kernels::forward(problem);
+  kernels::Wanted tokens;
+  tokens.params = false;
+  const kernels::Backward all = kernels::backward(problem, saved, grad, {});
+  const kernels::Backward some = kernels::backward(problem, saved, grad, tokens);
+  EXPECT_TRUE(same_bits(some.q.cpu(), all.q.cpu()));
+  EXPECT_TRUE(same_bits(some.k.cpu(), all.k.cpu()));
+  EXPECT_FALSE(some.q_map.proj.defined());
+}
+
 /// float16 sums beyond its own range.
 TEST_F(TensorCores, HoldSumsBeyondHalfPrecision) {
   Case c = usual();
