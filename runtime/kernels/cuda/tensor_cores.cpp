@@ -16,15 +16,17 @@ namespace {
 
 constexpr int64_t kMostBatches = 65535;  ///< the launch grid's z
 
-int parts_of(at::ScalarType type) {
-  return tensor::factor_parts(static_cast<int>(c10::elementSize(type)));
+tensor::Parts parts_of(at::ScalarType type) {
+  return type == at::kFloat  ? tensor::kFloatStorage
+         : type == at::kHalf ? tensor::kHalfStorage
+                             : tensor::kBrainStorage;
 }
 
 int64_t table_rows(const MapArgs& map) {
   return ChannelGroups(map.L, kPsiChannels).count * (map.knots.numel() + 1);
 }
 
-bool fits(const MapArgs& map, int64_t size, int parts) {
+bool fits(const MapArgs& map, int64_t size, tensor::Parts parts) {
   int halvings = 0;
   while ((int64_t{1} << halvings) <= map.knots.numel()) halvings++;
   return tensor::table_fits(tensor::apply_bytes(static_cast<int>(size), parts), halvings,
