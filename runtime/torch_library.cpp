@@ -95,7 +95,7 @@ TORCH_LIBRARY(luna, library) {
   const std::string forward =
       "_attention_forward(Tensor q, Tensor k, Tensor v, Tensor[] params, Tensor? key_mask, "
       "Tensor? cu_seqlens, " +
-      kOptions + ") -> (Tensor o, Tensor den, Tensor S, Tensor z)";
+      kOptions + ", ScalarType o_type) -> (Tensor o, Tensor den, Tensor S, Tensor z)";
   const std::string backward =
       "_attention_backward(Tensor grad, Tensor q, Tensor k, Tensor v, Tensor[] params, Tensor o, "
       "Tensor den, Tensor S, Tensor z, Tensor? key_mask, Tensor? cu_seqlens, " +

@@ -50,10 +50,13 @@ class PipelineTuning {
 
   Tuned run(double seconds) {
     const double end = bench::seconds_now() + seconds;
+    if (workloads_.empty()) {
+      options_.say(fmt::format("[{}] no workload calls it: its schedule stays", pipeline_));
+      return outcome();
+    }
     load_trials();
     const bool usual = !trials_.empty() && trials_.front().parameters == tunable_.defaults();
-    if (!usual || workloads_.empty()) return outcome();
-    if (alive().empty()) return outcome();
+    if (!usual || alive().empty()) return outcome();
     if (state_.alive(pipeline_).empty()) state_.enter(pipeline_, 0, alive());
     const int rungs = rungs_of(alive().size());
     for (int left = rungs; left > 0 && !state_.done(pipeline_); --left) {

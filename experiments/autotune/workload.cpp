@@ -8,6 +8,8 @@ namespace luna::autotune {
 namespace {
 
 constexpr uint64_t kSeed = 1;
+/// B and H of what is timed on a GPU, which 4 heads do not fill.
+constexpr int64_t kDeviceHeads = 16;
 
 kernels::Pipeline g_counted;  // what count_call stands before
 std::atomic<int> g_calls;
@@ -33,10 +35,12 @@ std::vector<Workload> workloads(c10::Device device) {
   std::vector<Workload> all;
   for (const bench::Operator& op : bench::operators()) {
     if (op.kind != bench::OperatorKind::kFused) continue;
-    for (const int64_t d : {32, 64}) {
+    for (const int64_t d : {32, 48, 64}) {  // 48: a size that no pipeline is built for
       const bench::Size size{"", 1, 4, 1024, d, 16, 8, 64};
+      bench::Size timed = size;
+      if (device.is_cuda()) timed.B = timed.H = kDeviceHeads;
       for (const bool causal : {false, true}) {
-        bench::Inputs leaves = bench::draw_inputs(op, size, kSeed).want_gradients().on(device);
+        bench::Inputs leaves = bench::draw_inputs(op, timed, kSeed).want_gradients().on(device);
         leaves.causal = causal;
         const at::Tensor upstream = at::ones_like(leaves.q);
         Workload one{op, size, causal,

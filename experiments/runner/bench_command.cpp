@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <fstream>
 #include <thread>
 
 #include "experiments/bench/bench.h"
@@ -153,6 +154,24 @@ int run_cuda(const BenchCommandOptions& options) {
   return 0;
 }
 
+/// What stands there is a bench's, or nothing: nobody's text is lost by a mistaken --out.
+void check_out(const fs::path& file) {
+  std::error_code unknown;
+  const fs::file_status there = fs::status(file, unknown);
+  if (!fs::exists(there)) return;
+  if (fs::is_directory(there))
+    throw UsageError(file.string() + " is a folder; name a file with --out");
+  if (!fs::is_regular_file(there)) {
+    throw UsageError(file.string() + " is a device or a pipe; name a file with --out");
+  }
+  std::ifstream stream(file);
+  const nlohmann::json content = nlohmann::json::parse(stream, nullptr, /*allow_exceptions=*/false);
+  if (content.is_object() && content.contains("environment")) return;
+  throw UsageError(file.string() +
+                   " holds something else than a benchmark, which would be lost; name another "
+                   "file with --out, or remove it");
+}
+
 /// --out, or the usual name in the tier's results.
 fs::path file_of(const BenchCommandOptions& options) {
   const Places& places = options.places;
@@ -160,8 +179,8 @@ fs::path file_of(const BenchCommandOptions& options) {
                            : options.full           ? "bench-full.json"
                                                     : "bench.json";
   const fs::path file = options.out.empty() ? places.results / places.tier / name : options.out;
-  if (!fs::is_directory(file)) return file;
-  throw UsageError(file.string() + " is a folder; name a file with --out");
+  check_out(file);
+  return file;
 }
 
 }  // namespace

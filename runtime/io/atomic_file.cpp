@@ -41,6 +41,23 @@ const char* cure(int error) {
       fmt::format("cannot write {}: {}{}", path.string(), std::strerror(error), cure(error)));
 }
 
+/// Where the bytes go: what links lead to, for a rename would put a file in a link's place.
+fs::path target_of(const fs::path& path) {
+  std::error_code unknown;
+  if (fs::is_directory(path, unknown)) fail(path, EISDIR);
+  const fs::file_status there = fs::status(path, unknown);
+  if (fs::exists(there) && !fs::is_regular_file(there)) {
+    throw std::runtime_error(fmt::format(
+        "cannot write {}: it is a device or a pipe, which would be replaced; name a file",
+        path.string()));
+  }
+  if (!fs::is_symlink(fs::symlink_status(path, unknown))) return path;
+  const fs::path target = fs::exists(there) ? fs::canonical(path, unknown)
+                                            : path.parent_path() / fs::read_symlink(path, unknown);
+  if (unknown) fail(path, unknown.value());
+  return target;
+}
+
 void make_folder(const fs::path& path) {
   if (!path.has_parent_path()) return;
   std::error_code error;
@@ -72,10 +89,8 @@ void sync_folder(const fs::path& path) {
 
 }  // namespace
 
-AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), part_(path_) {
+AtomicFile::AtomicFile(const fs::path& path) : path_(target_of(path)), part_(path_) {
   part_ += ".part";
-  std::error_code unknown;
-  if (fs::is_directory(path_, unknown)) fail(path_, EISDIR);
   make_folder(path_);
   descriptor_ = open_part(path_, part_);
 }

@@ -10,11 +10,11 @@ namespace luna::io {
 
 /// One file being written. Until commit() nothing changes at the path; a writer that is destroyed
 /// without it leaves no trace. One writer a path at a time, across processes: a second one is
-/// refused, InUse. Missing parent folders are made. Every member throws std::runtime_error: one
-/// line that names the file and the cure.
+/// refused, InUse. Missing parent folders are made, links are followed, devices refused. Every
+/// member throws std::runtime_error: one line that names the file and the cure.
 class AtomicFile {
  public:
-  explicit AtomicFile(std::filesystem::path path);
+  explicit AtomicFile(const std::filesystem::path& path);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;

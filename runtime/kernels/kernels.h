@@ -76,11 +76,12 @@ struct Problem {
   MapArgs q_map, k_map;
   at::Tensor q_weight, k_weight;
   Denominator denominator;
+  at::ScalarType o_type = at::kFloat;  ///< of forward's o, on CUDA
   bool causal = false;  ///< query t sees keys 0 .. t; Nq = N. performer: keys' M is 0
 };
 
 struct Forward {
-  at::Tensor o;    ///< [B, H, Nq, dv] float32, in q's memory order: gradients need its digits
+  at::Tensor o;    ///< [B, H, Nq, dv] in q's memory order; backward needs float32's digits
   at::Tensor den;  ///< [B, H, Nq]: phi(q) z, before the denominator rule
   at::Tensor S;    ///< [B, Hk, D, dv]; causal: after the last token
   at::Tensor z;    ///< [B, Hk, D]

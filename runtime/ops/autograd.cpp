@@ -42,9 +42,11 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
  public:
   static variable_list forward(AutogradContext* context, const at::Tensor& q, const at::Tensor& k,
                                const at::Tensor& v, at::TensorList params, Mask key_mask,
-                               Offsets cu_seqlens, const Spec& spec) {
+                               Offsets cu_seqlens, const Spec& spec, at::ScalarType o_type) {
     at::AutoDispatchBelowADInplaceOrView below_autograd;
-    auto [o, den, S, z] = call_forward({q, k, v, params.vec(), key_mask, cu_seqlens}, spec);
+    // Saved in float32, whose digits the gradients' differences need.
+    auto [o, den, S, z] =
+        call_forward({q, k, v, params.vec(), key_mask, cu_seqlens}, spec, at::kFloat);
     variable_list saved{
         q, k, v, o, den, S, z, key_mask.value_or(at::Tensor()), cu_seqlens.value_or(at::Tensor())};
     saved.insert(saved.end(), params.begin(), params.end());
@@ -52,7 +54,7 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
     context->mark_non_differentiable({den, S, z});
     context->set_materialize_grads(false);
     save(context, spec);
-    return {o, den, S, z};
+    return {o.scalar_type() == o_type ? o : o.to(o_type), den, S, z};
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
@@ -60,7 +62,7 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
     Inputs in{saved[0], saved[1], saved[2], {saved.begin() + 9, saved.end()}, {}};
     if (saved[7].defined()) in.key_mask = saved[7];
     if (saved[8].defined()) in.cu_seqlens = saved[8];
-    variable_list out(3 + in.params.size() + 3);  // key_mask, cu_seqlens and spec have none
+    variable_list out(3 + in.params.size() + 4);  // what follows has none
     if (!grads[0].defined()) return out;
     WantedGradients wanted{context->needs_input_grad(0),
                            context->needs_input_grad(1),
@@ -122,17 +124,19 @@ ForwardOut forward_autograd(const at::Tensor& q, const at::Tensor& k, const at::
                             at::TensorList params, Mask key_mask, Offsets cu_seqlens,
                             std::string feature_map, std::string activation, bool nonneg,
                             std::string envelope, double ch_rms_target, std::string psi,
-                            std::string denominator, double eps, double feature_eps, bool causal) {
+                            std::string denominator, double eps, double feature_eps, bool causal,
+                            at::ScalarType o_type) {
   const Spec spec{feature_map, activation,  nonneg, envelope,    ch_rms_target,
                   psi,         denominator, eps,    feature_eps, causal};
   refuse_tangents({q, k, v});
   refuse_tangents(params);
   if (!at::GradMode::is_enabled() || !(any_requires_grad({q, k, v}) || any_requires_grad(params))) {
     at::AutoDispatchBelowADInplaceOrView below_autograd;
-    return call_forward({q, k, v, params.vec(), key_mask, cu_seqlens}, spec);
+    return call_forward({q, k, v, params.vec(), key_mask, cu_seqlens}, spec, o_type);
   }
   refuse_func();
-  const variable_list out = AttentionFunction::apply(q, k, v, params, key_mask, cu_seqlens, spec);
+  const variable_list out =
+      AttentionFunction::apply(q, k, v, params, key_mask, cu_seqlens, spec, o_type);
   return {out[0], out[1], out[2], out[3]};
 }
 

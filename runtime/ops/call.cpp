@@ -56,6 +56,7 @@ Call::Call(const Inputs& in, const Spec& spec, const PreparedMap& map, bool exch
   problem.v = aligned(unit_last_stride(in.v));
   problem.denominator = denominator(spec);
   problem.causal = spec.causal;
+  problem.o_type = spec.o_type;
   problem.q_weight = token_weight(problem.q, spec.envelope, {});
   problem.k_weight = token_weight(problem.k, spec.envelope, in.key_mask);
   if (fixed) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "runtime/ops/fixed_maps.h"
+#include "runtime/ops/internal.h"
 #include "runtime/ops/packed.h"
 #include "runtime/ops/param_checks.h"
 #include "runtime/psi/activation.h"
@@ -38,12 +39,19 @@ void check_names(const char* op, const Spec& spec) {
   check_name(op, "denominator", spec.denominator, {"add_eps", "clamp_min"});
 }
 
+/// The kernels take numbers as float32.
+void check_finite(const char* op, const char* name, double value) {
+  TORCH_CHECK_VALUE(std::isfinite(static_cast<float>(value)), op, ": ", name,
+                    " must be finite in float32, got ", value, ".");
+}
+
 void check_numbers(const char* op, const Spec& spec) {
   TORCH_CHECK_VALUE(spec.eps >= 0, op, ": eps must be >= 0, got ", spec.eps, ".");
   TORCH_CHECK_VALUE(spec.ch_rms_target >= 0, op, ": ch_rms_target must be >= 0 (0: off), got ",
                     spec.ch_rms_target, ".");
-  TORCH_CHECK_VALUE(std::isfinite(spec.feature_eps), op, ": feature_eps must be finite, got ",
-                    spec.feature_eps, ".");
+  check_finite(op, "eps", spec.eps);
+  check_finite(op, "ch_rms_target", spec.ch_rms_target);
+  check_finite(op, "feature_eps", spec.feature_eps);
   TORCH_CHECK_VALUE(
       spec.psi != "pwl" || psi::piecewise_linear(spec.activation), op,
       ": psi \"pwl\" needs activation \"relu\", \"leaky_relu\" or \"hardtanh\", got \"",
@@ -187,6 +195,8 @@ void check_built(const char* op, const Inputs& inputs, const Spec& spec) {
   check_elements(op, "k", inputs.k.sym_numel());
   check_elements(op, "v", v.sym_numel());
   check_elements(op, "the output", q.sym_size(0) * q.sym_size(1) * q.sym_size(2) * v.sym_size(3));
+  check_elements(op, "the state [B, Hk, D, dv]",
+                 v.sym_size(0) * v.sym_size(1) * feature_count(inputs, spec) * v.sym_size(3));
 }
 
 }  // namespace luna::ops

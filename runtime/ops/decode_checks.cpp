@@ -71,13 +71,28 @@ void check_no_overlap(const char* op, const char* name, const at::Tensor& x) {
   }
 }
 
-/// What is updated in place shares memory with nothing else, as far as torch can tell.
+/// Whether two views of one storage have an element in common, by marking those of the first.
+bool share_elements(const at::Tensor& x, const at::Tensor& other) {
+  if (!x.is_alias_of(other) || x.dtype() != other.dtype()) return false;
+  const auto elements = static_cast<int64_t>(x.storage().nbytes()) / x.element_size();
+  const at::Tensor marks = at::zeros({elements}, x.options().dtype(at::kBool));
+  const auto view = [&](const at::Tensor& own) {
+    return marks.as_strided(own.sizes(), own.strides(), own.storage_offset());
+  };
+  view(x).fill_(true);
+  return view(other).any().item<bool>();
+}
+
+/// What is updated in place shares memory with nothing else. Where torch cannot tell, elements are
+/// looked at on the host alone: on a device a step would wait for the stream.
 void check_apart(const char* op, const char* name, const at::Tensor& x, const char* other_name,
                  const at::Tensor& other) {
   if (!readable(x) || !readable(other)) return;
   const at::MemOverlapStatus status = at::get_overlap_status(x, other);
-  TORCH_CHECK_VALUE(status != at::MemOverlapStatus::Full && status != at::MemOverlapStatus::Partial,
-                    op, ": ", name, " is updated in place and must not share memory with ",
+  const bool shared =
+      status == at::MemOverlapStatus::Full || status == at::MemOverlapStatus::Partial ||
+      (status == at::MemOverlapStatus::TooHard && x.is_cpu() && share_elements(x, other));
+  TORCH_CHECK_VALUE(!shared, op, ": ", name, " is updated in place and must not share memory with ",
                     other_name, "; pass a tensor of its own.");
 }
 

@@ -41,18 +41,19 @@ ForwardOut forward_kernel(const at::Tensor& q, const at::Tensor& k, const at::Te
                           at::TensorList params, Mask key_mask, Offsets cu_seqlens,
                           std::string feature_map, std::string activation, bool nonneg,
                           std::string envelope, double ch_rms_target, std::string psi,
-                          std::string denominator, double eps, double feature_eps, bool causal) {
-  const Spec spec{feature_map, activation,  nonneg, envelope,    ch_rms_target,
-                  psi,         denominator, eps,    feature_eps, causal};
+                          std::string denominator, double eps, double feature_eps, bool causal,
+                          at::ScalarType o_type) {
+  const Spec spec{feature_map, activation, nonneg,      envelope, ch_rms_target, psi,
+                  denominator, eps,        feature_eps, causal,   o_type};
   const kernels::Forward out =
       attention_forward({q, k, v, params.vec(), key_mask, cu_seqlens}, spec);
-  return {out.o, out.den, out.S, out.z};
+  return {out.o.to(o_type), out.den, out.S, out.z};
 }
 
 ForwardOut forward_shapes(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                           at::TensorList params, Mask key_mask, Offsets cu_seqlens,
                           std::string feature_map, std::string, bool, std::string, double,
-                          std::string, std::string, double, double, bool) {
+                          std::string, std::string, double, double, bool, at::ScalarType o_type) {
   Spec spec;
   spec.feature_map = feature_map;
   const c10::SymInt D = feature_count({q, k, v, params.vec(), key_mask, cu_seqlens}, spec);
@@ -61,7 +62,7 @@ ForwardOut forward_shapes(const at::Tensor& q, const at::Tensor& k, const at::Te
   std::vector<c10::SymInt> den{q.sym_size(0), q.sym_size(1), q.sym_size(2)};
   if (by_polarity(spec)) den.insert(den.begin(), 2);
   const auto sums = q.options().dtype(at::kFloat);
-  return {kernels::empty_in_order_of(q, dv), at::empty_symint(den, sums),
+  return {kernels::empty_in_order_of(q, dv, o_type), at::empty_symint(den, sums),
           at::empty_symint({states, Hk, D, dv}, sums), at::empty_symint({states, Hk, D}, sums)};
 }
 
@@ -109,16 +110,16 @@ ForwardOut fused_forward(const char* op, Inputs given, const Spec& spec) {
   in.q = unit_last_stride(in.q);
   in.k = unit_last_stride(in.k);
   in.v = unit_last_stride(in.v);
-  return call_forward(in, spec);
+  return call_forward(in, spec, in.q.is_cuda() ? in.q.scalar_type() : at::kFloat);
 }
 
-ForwardOut call_forward(const Inputs& in, const Spec& spec) {
+ForwardOut call_forward(const Inputs& in, const Spec& spec, at::ScalarType o_type) {
   static const auto op = c10::Dispatcher::singleton()
                              .findSchemaOrThrow("luna::_attention_forward", "")
                              .typed<ForwardOp>();
   return op.call(in.q, in.k, in.v, in.params, in.key_mask, in.cu_seqlens, spec.feature_map,
                  spec.activation, spec.nonneg, spec.envelope, spec.ch_rms_target, spec.psi,
-                 spec.denominator, spec.eps, spec.feature_eps, spec.causal);
+                 spec.denominator, spec.eps, spec.feature_eps, spec.causal, o_type);
 }
 
 Gradients call_backward(const at::Tensor& grad, const Inputs& in, const kernels::Forward& saved,

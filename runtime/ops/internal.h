@@ -1,6 +1,6 @@
 // The internal operators luna::_attention_forward and luna::_attention_backward, which the public
 // ones call:
-//   forward  -> (o [B, H, Nq, dv] float32 whatever q is, den [B, H, Nq], S [B, Hk, D, dv], z [B,
+//   forward  -> (o [B, H, Nq, dv] of o_type, den [B, H, Nq], S [B, Hk, D, dv], z [B,
 //   Hk, D]; packed: of the S sequences, [S, Hk, D, dv] and [S, Hk, D])
 //   backward -> (dq, dk, dv, dparams), zero-element tensors where `wanted` (q, k, v, then
 //   params) is false
@@ -21,7 +21,8 @@ using ForwardOp = ForwardOut(const at::Tensor& q, const at::Tensor& k, const at:
                              at::TensorList params, Mask key_mask, Offsets cu_seqlens,
                              std::string feature_map, std::string activation, bool nonneg,
                              std::string envelope, double ch_rms_target, std::string psi,
-                             std::string denominator, double eps, double feature_eps, bool causal);
+                             std::string denominator, double eps, double feature_eps, bool causal,
+                             at::ScalarType o_type);
 using BackwardOp = BackwardOut(const at::Tensor& grad, const at::Tensor& q, const at::Tensor& k,
                                const at::Tensor& v, at::TensorList params, const at::Tensor& o,
                                const at::Tensor& den, const at::Tensor& S, const at::Tensor& z,
@@ -37,11 +38,12 @@ BackwardOp backward_kernel, backward_shapes, backward_autograd;
 c10::SymInt feature_count(const Inputs& inputs, const Spec& spec);
 
 /// What every caller with inputs of its own goes through: checks them (op: the name that messages
-/// begin with), takes any strides, then call_forward.
+/// begin with), takes any strides, then call_forward:
+/// o in q's dtype on CUDA, float32 on the CPU.
 ForwardOut fused_forward(const char* op, Inputs inputs, const Spec& spec);
 
 /// Through the dispatcher: autograd, tracing and shape functions included.
-ForwardOut call_forward(const Inputs& inputs, const Spec& spec);
+ForwardOut call_forward(const Inputs& inputs, const Spec& spec, at::ScalarType o_type);
 Gradients call_backward(const at::Tensor& grad, const Inputs& inputs, const kernels::Forward& saved,
                         const Spec& spec, const WantedGradients& wanted);
 

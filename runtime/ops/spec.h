@@ -22,6 +22,7 @@ struct Spec {
   double eps = 1e-6;
   double feature_eps = 0.0;
   bool causal = false;
+  at::ScalarType o_type = at::kFloat;  ///< of the internal operators' o
 
   bool learned() const { return feature_map == "luna"; }
   bool has_envelope() const { return envelope != "none"; }

@@ -77,7 +77,7 @@ def check_decoding():
 def check_internal():
     options = ("luna", "relu", True, "norm", 0.1, "auto", "add_eps", 1e-6, 0.01, False)
     mask = torch.rand(B, N) < 0.7
-    forward = (*qkv(), params(False), mask, None, *options)
+    forward = (*qkv(), params(False), mask, None, *options, torch.float32)
     opcheck(luna._attention_forward, forward)
     with torch.no_grad():
         saved = luna._attention_forward(*forward)

@@ -10,10 +10,10 @@ class Apply {
  public:
   __device__ Apply(const ApplyArguments& a, unsigned char* memory)
       : a_(a),
-        state_(memory + map_bytes(kSize, kParts<T>)),
-        sites_(memory + map_bytes(kSize, kParts<T>) + factors_bytes(kSize, kParts<T>) +
+        state_(memory + map_bytes(kSize, kPartsOf<T>)),
+        sites_(memory + map_bytes(kSize, kPartsOf<T>) + factors_bytes(kSize, kPartsOf<T>) +
                place_.warp * kTokens * kSiteBytes),
-        map_(memory, memory + apply_bytes(kSize, kParts<T>), a.side.map) {}
+        map_(memory, memory + apply_bytes(kSize, kPartsOf<T>), a.side.map) {}
 
   __device__ void run() {
     map_.stage_table();
@@ -102,7 +102,8 @@ class Apply {
       const float den =
           weight * __shfl_sync(0xffffffffu, sum_[row / 2][kTiles - 1][row % 2 * 2], lane & 28);
       if (exists) {
-        const float factor = divide<T>(weight, floor_at(den + a_.add, a_.clamp));
+        const float rule = floor_at(den + a_.add, a_.clamp);
+        const float factor = weight == 0 ? 0 : divide<T>(weight, rule);
         a_.wide ? write_row<float>(row, out, factor) : write_row<T>(row, out, factor);
         if (t == 0) *den_of = den;
       }

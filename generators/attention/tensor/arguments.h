@@ -20,12 +20,15 @@ constexpr int kMostSumRows = 8 * kSumTiles;
 constexpr int kTokenWarps = 8;   ///< of a block that works token by token
 constexpr int kRowTokens = 128;  ///< of a block that works row by row
 
-/// Of storage in so many bytes: the 16-bit numbers that hold a float32 factor (W, features, the
-/// state), 16 bits of it or all 24.
-constexpr int factor_parts(int storage_bytes) { return storage_bytes > 2 ? 3 : 2; }
+/// 16-bit numbers that hold a float32 factor of a product (W, features, the state), and those of
+/// bfloat16 that hold a number in storage.
+struct Parts {
+  int factor, value;
+};
+constexpr Parts kBrainStorage{2, 1}, kHalfStorage{2, 2}, kFloatStorage{3, 3};
 /// Tokens of a warp that works token by token, and of its block; fewer where parts take the room.
-constexpr int warp_tokens(int parts) { return parts > 2 ? 16 : 32; }
-constexpr int block_tokens(int parts) { return kTokenWarps * warp_tokens(parts); }
+constexpr int warp_tokens(int factor_parts) { return factor_parts > 2 ? 16 : 32; }
+constexpr int block_tokens(int factor_parts) { return kTokenWarps * warp_tokens(factor_parts); }
 
 /// [B, H, N] or [B, H, N, size] with strides in elements; the last one is 1.
 struct Tokens {
@@ -81,15 +84,15 @@ struct RowArguments {
 /// dx [B, H, N, size] in the storage of x: the gradient at x of dphi_n = state [scale_n v_n,
 /// last_n]. carry [B, H, N, size] holds it between groups of projections, where there are several.
 /// partial [B, H, blocks, ..]: of a block's tokens dt (x) [x, 1], [P, size + 1], for the gradient
-/// dt at the projections; then, where asked for, the sums of dpsi and of dpsi t by the row of the
-/// table that they lie in, [rows, 2, kChannels].
+/// dt at the projections (nullptr: not asked for); then, where asked for, the sums of dpsi and of
+/// dpsi t by the row of the table that they lie in, [rows, 2, kChannels].
 struct GradArguments {
   Problem side;
   Tokens v, scale, last;
   const float* state;
   Tokens dx;
   float *carry, *partial;
-  int32_t key_heads, group, width, block_tokens, blocks;
+  int32_t key_heads, group, width, blocks;
 };
 
 constexpr int64_t round_up(int64_t x, int64_t step) { return (x + step - 1) / step * step; }
@@ -100,7 +103,9 @@ constexpr int kSiteBytes = kProjections * 8 + 16;      ///< of a token: t and ro
 constexpr int kPairSites = 2 * kProjections * 4 * 16;  ///< of 16 tokens, by projection and pair
 constexpr int kLineBytes = 2 * kChannels * 4;          ///< of a copy of a row of the table
 constexpr int row_bytes(int size) { return 2 * size + 16; }  ///< [columns, last, 0 ...]
-constexpr int map_bytes(int size, int parts) { return kProjections * (2 * parts * size + 8); }
+constexpr int map_bytes(int size, Parts parts) {
+  return kProjections * (2 * parts.factor * size + 8);
+}
 /// The search's last steps, from this one down, are always made.
 constexpr int kLastStep = 64;
 constexpr int staged_knots(int halvings) {
@@ -122,20 +127,22 @@ constexpr int table_copies(int64_t others, int halvings, int64_t rows, int most)
              ? most
              : table_copies(others, halvings, rows, most / 2);
 }
-/// value_parts: numbers of bfloat16 that hold a v.
-constexpr int state_bytes(int size, int parts, int value_parts) {
+constexpr int state_bytes(int size, Parts parts) {
   return map_bytes(size, parts) + kStateWarps * kPairSites +
-         kStateTokens * (value_parts * row_bytes(size) + 4);
+         kStateTokens * (parts.value * row_bytes(size) + 4);
 }
-constexpr int back_bytes(int size, int parts) { return 2 * parts * kProjections * size; }
+constexpr int back_bytes(int size, Parts parts) { return 2 * parts.factor * kProjections * size; }
 constexpr int kGradWarpBytes = kPairSites + 4 * kProjections * 16;  ///< sites and dt of 16 tokens
-constexpr int grad_bytes(int size, int parts) {
-  return map_bytes(size, parts) + back_bytes(size, parts) + kFeatures * (2 * parts * size + 4) +
-         kGradWarps * kGradWarpBytes;
+constexpr int grad_bytes(int size, Parts parts) {
+  return map_bytes(size, parts) + back_bytes(size, parts) +
+         kFeatures * (2 * parts.factor * size + 4) + kGradWarps * kGradWarpBytes;
 }
-constexpr int factors_bytes(int size, int parts) { return parts * kFeatures * row_bytes(size); }
-constexpr int apply_bytes(int size, int parts) {
-  return map_bytes(size, parts) + block_tokens(parts) * kSiteBytes + factors_bytes(size, parts);
+constexpr int factors_bytes(int size, Parts parts) {
+  return parts.factor * kFeatures * row_bytes(size);
+}
+constexpr int apply_bytes(int size, Parts parts) {
+  return map_bytes(size, parts) + block_tokens(parts.factor) * kSiteBytes +
+         factors_bytes(size, parts);
 }
 
 }  // namespace luna::tensor

@@ -16,17 +16,17 @@ class Grad {
         b_(blockIdx.z),
         h_(blockIdx.y),
         warp_(threadIdx.x / kWarp),
-        state_(memory + map_bytes(kSize, kParts<T>) + back_bytes(kSize, kParts<T>)),
+        state_(memory + map_bytes(kSize, kPartsOf<T>) + back_bytes(kSize, kPartsOf<T>)),
         last_(reinterpret_cast<float*>(state_ + kFeatures * 2 * kParts<T> * kSize)),
         scratch_(reinterpret_cast<unsigned char*>(last_ + kFeatures)),
         sites_(scratch_ + warp_ * kGradWarpBytes),
         dt_(reinterpret_cast<float*>(sites_ + kPairSites)),
-        map_(memory, memory + grad_bytes(kSize, kParts<T>), a.side.map),
-        back_(memory + map_bytes(kSize, kParts<T>)) {}
+        map_(memory, memory + grad_bytes(kSize, kPartsOf<T>), a.side.map),
+        back_(memory + map_bytes(kSize, kPartsOf<T>)) {}
 
   __device__ void run() {
-    const int first = blockIdx.x * a_.block_tokens;
-    const int end = min(first + a_.block_tokens, a_.side.tokens);
+    const int first = blockIdx.x * kGradTokens;
+    const int end = min(first + kGradTokens, a_.side.tokens);
     map_.stage_table();
 #pragma unroll 1
     for (int group = 0; group < a_.side.map.groups; group++) {
@@ -35,7 +35,9 @@ class Grad {
       __syncthreads();
 #pragma unroll 1
       for (int n = first + 16 * warp_; n < end; n += 16 * kGradWarps) tokens(n, group);
-      back_.total(scratch(), partial() + group * kProjections * (kSize + 1));
+      if (kSums || a_.partial) {
+        back_.total(scratch(), partial() + group * kProjections * (kSize + 1));
+      }
     }
     if (kSums) {
       sums_.total(scratch(), partial() + a_.side.map.groups * kProjections * (kSize + 1),
@@ -198,8 +200,10 @@ extern __shared__ __align__(16) unsigned char shared[];
 
 }  // namespace
 
-extern "C" __global__ void __launch_bounds__(kGradWarps* kWarp,
-                                             kBrainParts<LUNA_STORAGE> == 1 ? 3 : 2)
+/// Of a multiprocessor: as many as keep every sum in registers.
+constexpr int kBlocks = kBrainParts<LUNA_STORAGE> > 1 ? 2 : LUNA_SUMS && LUNA_SIZE > 32 ? 3 : 4;
+
+extern "C" __global__ void __launch_bounds__(kGradWarps* kWarp, kBlocks)
     LUNA_KERNEL(const __grid_constant__ GradArguments arguments) {
   Grad<LUNA_STORAGE, LUNA_SIZE, LUNA_SUMS>(arguments, shared).run();
 }

@@ -107,7 +107,7 @@ class BackProjection {
 #pragma unroll
     for (int u = 0; u < kSize / 32; u++) write_dx(a, columns, u, b, h, n, group);
 #pragma unroll
-    for (int u = 0; u < kSize / 32; u++) add_products(rows, x, u);
+    for (int u = 0; a.partial && u < kSize / 32; u++) add_products(rows, x, u);
   }
 
   /// [kProjections, kSize + 1] of the block.

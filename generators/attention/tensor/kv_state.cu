@@ -11,7 +11,6 @@ class State {
  public:
   static constexpr int kTiles = kSize / 8 + 1;  ///< of 8 columns: v, then the last one
   static constexpr int kPitch = row_bytes(kSize);
-  static constexpr int kValueParts = kBrainParts<T>;
   using Map = SharedMap<T, kSize, Lookup::channel>;
 
   __device__ State(const StateArguments& a, unsigned char* memory)
@@ -19,10 +18,10 @@ class State {
         b_(blockIdx.z),
         h_(blockIdx.y),
         warp_(threadIdx.x / kWarp),
-        values_(memory + map_bytes(kSize, kParts<T>)),
-        sites_(values_ + kValueParts * kStateTokens * kPitch),
+        values_(memory + map_bytes(kSize, kPartsOf<T>)),
+        sites_(values_ + kBrainParts<T> * kStateTokens * kPitch),
         scale_(reinterpret_cast<float*>(sites_ + kStateWarps * kPairSites)),
-        map_(memory, memory + state_bytes(kSize, kParts<T>, kValueParts), a.side.map) {}
+        map_(memory, memory + state_bytes(kSize, kPartsOf<T>), a.side.map) {}
 
   __device__ void run() {
     map_.stage_table();
@@ -71,11 +70,11 @@ class State {
   };
 
   __device__ void store(const Eight<T>& values, int row) {
-    uint32_t parts[4][kValueParts];
+    uint32_t parts[4][kBrainParts<T>];
 #pragma unroll
     for (int i = 0; i < 4; i++) to_parts<__nv_bfloat16>(values, i, parts[i]);
 #pragma unroll
-    for (int part = 0; part < kValueParts; part++) {
+    for (int part = 0; part < kBrainParts<T>; part++) {
       *reinterpret_cast<uint4*>(values_ + (part * kStateTokens + row) * kPitch +
                                 threadIdx.x % kVectors * 16) =
           make_uint4(parts[0][part], parts[1][part], parts[2][part], parts[3][part]);
@@ -140,9 +139,9 @@ class State {
     const uint32_t address = column_address(values_, kPitch, step);
 #pragma unroll
     for (int tile = 0; tile + 1 < kTiles; tile += 2) {
-      uint32_t v[kValueParts][2][2];
+      uint32_t v[kBrainParts<T>][2][2];
 #pragma unroll
-      for (int part = 0; part < kValueParts; part++) {
+      for (int part = 0; part < kBrainParts<T>; part++) {
         load_columns(v[part], address + part * kStateTokens * kPitch + 16 * tile);
       }
 #pragma unroll
@@ -178,7 +177,7 @@ class State {
       }
       const float* const last = sum_[i / 2][kTiles - 1] + i % 2 * 2;
       float own = last[0] + last[1];
-      if (kParts < T >> 2) own += __shfl_down_sync(0xffffffffu, last[0], 1);
+      if (kParts<T> > 2) own += __shfl_down_sync(0xffffffffu, last[0], 1);
       if (t == 0) to[kSize] = own;
     }
   }
@@ -196,7 +195,8 @@ extern __shared__ __align__(16) unsigned char shared[];
 
 }  // namespace
 
-extern "C" __global__ void __launch_bounds__(kStateWarps* kWarp, 3)
+extern "C" __global__ void __launch_bounds__(kStateWarps* kWarp,
+                                             kBrainParts<LUNA_STORAGE> == 1 ? 4 : 3)
     LUNA_KERNEL(const __grid_constant__ StateArguments arguments) {
   State<LUNA_STORAGE, LUNA_SIZE>(arguments, shared).run();
 }

@@ -100,18 +100,21 @@ __device__ inline float floor_at(float x, float low) {
   return d;
 }
 
-/// Numbers in parts: rounded to 16 bits, then what that left, rounded again, and so on. How many of
-/// bfloat16, whose range float32's sums need, hold one of T.
+/// Numbers in parts: rounded to 16 bits, then what that left, rounded again, and so on. How many
+/// hold a factor beside x and v of T.
 template <typename T>
-constexpr int kBrainParts = 1;
+constexpr Parts kPartsOf = kBrainStorage;
 template <>
-constexpr int kBrainParts<__half> = 2;
+constexpr Parts kPartsOf<__half> = kHalfStorage;
 template <>
-constexpr int kBrainParts<float> = 3;
+constexpr Parts kPartsOf<float> = kFloatStorage;
 
+/// Of bfloat16, whose range float32's sums need, those of one of T.
+template <typename T>
+constexpr int kBrainParts = kPartsOf<T>.value;
 /// Of the factors that are float32 beside x and v of T: W, features, the state.
 template <typename T>
-constexpr int kParts = factor_parts(sizeof(T));
+constexpr int kParts = kPartsOf<T>.factor;
 
 /// What x is multiplied in, and how many of it hold one of T.
 template <typename T>

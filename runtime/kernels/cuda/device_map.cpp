@@ -78,8 +78,11 @@ at::Tensor DeviceMap::padded_features(const at::Tensor& t, int64_t dim) const {
 void DeviceMap::unpack_projection(const at::Tensor& weight, const at::Tensor& bias,
                                   MapGrads& grads) const {
   const int64_t used = m_ * groups_.count;
-  grads.proj = groups_.sum_repeated(weight.narrow(0, 0, used).narrow(1, 0, d_)).to(at::kFloat);
-  grads.bias = groups_.sum_repeated(bias.narrow(0, 0, used)).to(at::kFloat);
+  const auto own = [&](const at::Tensor& rows) {
+    return (groups_.count == 1 ? rows : groups_.sum_repeated(rows)).to(at::kFloat);
+  };
+  grads.proj = own(weight.narrow(0, 0, used).narrow(1, 0, d_));
+  grads.bias = own(bias.narrow(0, 0, used));
 }
 
 DeviceMap DeviceMap::part(int64_t k) const {

@@ -106,16 +106,17 @@ at::Tensor tensor_core_gradient(const Tokens& tokens, const Columns& columns,
   const int64_t rows = sums ? map.psi_inputs().sums_shape()[0] : 0;
   const int64_t blocks = (x.size(2) + tensor::kGradTokens - 1) / tensor::kGradTokens;
   const at::Tensor dx = at::empty_like(x);
+  const auto sizes = shape(x, {blocks, products + rows * 2 * kPsiChannels});
   const at::Tensor partial =
-      at::empty(shape(x, {blocks, products + rows * 2 * kPsiChannels}), tokens.floats());
+      at::empty(params ? at::IntArrayRef(sizes) : at::IntArrayRef(1), tokens.floats());
   if (!tokens.empty()) {
     KernelCall call = call_of(tokens, sums ? "grad_params" : "grad");
     add_tokens(call, tokens, columns).add(state);
-    call.add(static_cast<int32_t>(tensor::kGradTokens));
     map.add_inputs(call, tokens.stabiliser);
     call.add(dx);
     call.add(at::empty({P > tensor::kProjections ? x.numel() : 1}, tokens.floats()));
     call.add(partial);
+    call.add(static_cast<int32_t>(params));
     call.run();
   }
   if (!params) return dx;

@@ -36,6 +36,10 @@ int64_t slot_tokens(int64_t tokens, int64_t longest) {
   return std::clamp(tiles::round_up(tokens / kSlots, kLeast), kLeast, std::max(kLeast, most));
 }
 
+bool is_built(const Backend& backend, const std::string& pass, const at::Tensor& like) {
+  return backend.find(pass + backend.suffix, like.device()) != nullptr;
+}
+
 KernelCall::KernelCall(const Backend& backend, const std::string& pass, const at::Tensor& like)
     : ArgumentList(pass + backend.suffix, find(backend, pass + backend.suffix, like.device())),
       device_(like.device()),

@@ -24,6 +24,9 @@ extern const Backend kDevice;
 /// few where there are few, so that every multiprocessor has several blocks.
 int64_t slot_tokens(int64_t tokens, int64_t longest);
 
+/// Whether there is such a pass for that device.
+bool is_built(const Backend& backend, const std::string& pass, const at::Tensor& like);
+
 class KernelCall : public ArgumentList {
  public:
   /// `like`: a tensor on the device of all that follow. pass: the name without the suffix.

@@ -59,7 +59,9 @@ struct Sides {
   at::Tensor v;
 };
 
+/// Undefined where no pass reads it.
 at::Tensor no_coefficient(const DeviceMap& map, const Tokens& like) {
+  if (like.storage.tensor_cores && tensor_core_sums_fit(map.args())) return {};
   return at::zeros({map.features()}, like.floats());
 }
 
@@ -72,11 +74,12 @@ at::Tensor like(const at::Tensor& x, const at::Tensor& padded) {
   return at::empty_like(x).copy_(padded.narrow(3, 0, x.size(3)));
 }
 
-/// o of the columns that q's heads have: `out` itself where it lies so.
+/// o of the columns that v has: `out` itself where it lies so.
 at::Tensor output_of(const Problem& p, const at::Tensor& out) {
   const int64_t dv = p.v.size(3);
-  if (out.size(3) == dv && out.is_non_overlapping_and_dense()) return out;
-  return empty_in_order_of(p.q, dv).copy_(out.narrow(3, 0, dv));
+  const bool lies = out.size(3) == dv && out.is_non_overlapping_and_dense();
+  if (lies && out.dtype() == p.o_type) return out;
+  return empty_in_order_of(p.q, dv, p.o_type).copy_(out.narrow(3, 0, dv));
 }
 
 }  // namespace
@@ -90,8 +93,8 @@ Forward forward(const Backend& backend, const Problem& p) {
   Forward result;
   result.S = rows.narrow(3, 0, p.v.size(3)).contiguous();
   result.z = rows.select(3, sides.k_map.size()).contiguous();
-  const auto [out, den] =
-      apply_state(sides.q, state, p.denominator.add, p.denominator.clamp, at::kFloat);
+  const at::ScalarType type = p.o_type == sides.storage.dtype ? p.o_type : at::kFloat;
+  const auto [out, den] = apply_state(sides.q, state, p.denominator.add, p.denominator.clamp, type);
   result.o = output_of(p, out);
   result.den = den;
   return result;

@@ -70,7 +70,8 @@ std::vector<int64_t> PsiInputs::sums_shape() const {
 
 void PsiInputs::unpack_sums(const at::Tensor& sums, MapGrads& grads) const {
   if (is_pwl(args_.map)) {
-    const at::Tensor whole = sums.view({table_.size(0), -1, 2, kPsiChannels}).sum(1);
+    const at::Tensor parts = sums.view({table_.size(0), -1, 2, kPsiChannels});
+    const at::Tensor whole = parts.size(1) == 1 ? parts.select(1, 0) : parts.sum(1);
     grads.g0 = groups_.merge_segments(whole.select(1, 0));
     grads.g1 = groups_.merge_segments(whole.select(1, 1));
     return;

@@ -1,3 +1,4 @@
+#include "runtime/kernels/cuda/row_moves.h"
 #include "runtime/kernels/cuda/row_passes.h"
 #include "runtime/kernels/cuda/row_problem.h"
 #include "runtime/kernels/token_weights.h"
@@ -40,14 +41,9 @@ class Gradients {
 
   /// [g / den, -s] of the piece's queries: what their features and the key sums are given.
   at::Tensor query_columns(const Piece& piece, const Chunks& chunks) const {
-    const Denominator& rule = s_.p().denominator;
-    const at::Tensor w = weight_of(s_.p().q_weight, piece), raw = piece.of(saved_.den) + rule.add;
-    const at::Tensor grad = piece.of(grad_).to(at::kFloat);
-    at::Tensor inverse = raw.clamp_min(rule.clamp).reciprocal_();
-    if (w.defined()) inverse.mul_(w);
-    const at::Tensor s =
-        ((piece.of(saved_.o) * grad).sum(-1) * inverse).masked_fill_(raw < rule.clamp, 0.0);
-    return columns_of(chunks, grad, w, inverse, -s);
+    return gather_queries(s_.backend(), chunks, piece.of(grad_), piece.of(saved_.o),
+                          piece.of(saved_.den), weight_of(s_.p().q_weight, piece),
+                          s_.p().denominator, s_.columns());
   }
 
   /// The queries' own part of the key heads' R and -u: [z of the keys, D, columns].
@@ -65,22 +61,19 @@ class Gradients {
     const at::Tensor dx = s_.k_map().gradient(k, dphi, wanted_.params ? &k_sums_ : nullptr);
     if (wanted_.k) write(piece, k.chunks, dx, s_.p().k_weight, result_.k);
   }
-  static void write(const Piece& piece, const Chunks& chunks, const at::Tensor& rows,
-                    const at::Tensor& weight, const at::Tensor& to) {
-    const at::Tensor dx = chunks.tokens(rows).narrow(3, 0, to.size(3));
-    piece.of(to).copy_(kept(dx, weight_of(weight, piece)));
+  void write(const Piece& piece, const Chunks& chunks, const at::Tensor& dx,
+             const at::Tensor& weight, const at::Tensor& to) const {
+    scatter_rows(s_.backend(), chunks, dx, weight_of(weight, piece), piece.of(to));
   }
   /// products [z, chunk, columns]: phi (R, -u).
   void write_values(const Piece& piece, const Chunks& chunks, const at::Tensor& products) {
     const at::Tensor w = weight_of(s_.p().k_weight, piece);
+    if (wanted_.v) scatter_weighted(s_.backend(), chunks, products, w, piece.of(result_.v));
+    if (!wanted_.k_weight) return;
     at::Tensor sums = kept(chunks.tokens(products), w);
     if (w.defined()) sums = sums * w.unsqueeze(-1);
-    const at::Tensor dv = sums.narrow(3, 0, s_.dv());
-    if (wanted_.v) piece.of(result_.v).copy_(dv);
-    if (wanted_.k_weight) {
-      const at::Tensor v = kept(piece.of(s_.p().v).to(at::kFloat), w);
-      piece.of(power_).copy_((v * dv).sum(-1) + sums.select(3, s_.dv()));
-    }
+    const at::Tensor v = kept(piece.of(s_.p().v).to(at::kFloat), w);
+    piece.of(power_).copy_((v * sums.narrow(3, 0, s_.dv())).sum(-1) + sums.select(3, s_.dv()));
   }
 
   void of_all() {
@@ -126,11 +119,8 @@ class Gradients {
     const RowFeatures q = s_.queries(piece);
     const at::Tensor columns = query_columns(piece, q.chunks);
     const HeadMap map = s_.states_for(q.chunks, s_.group());
-    const at::Tensor dphi = dots(backend, columns, k.earlier, map);
-    const at::Tensor b = scores(backend, columns, k.columns, map, Seen::earlier);
-    add_seen(backend, b, k.row.phi, map, Seen::earlier, dphi);
-    write_queries(piece, q, dphi);
-    s_.add_states(piece, k.own, before);
+    const InChunk chunk{k.columns, k.row.phi, Seen::earlier};
+    write_queries(piece, q, dots(backend, columns, k.earlier, map, &chunk));
   }
 
   /// The same of keys, from the queries after them: those of a key head's group side by side.
@@ -138,25 +128,19 @@ class Gradients {
     const Backend& backend = s_.backend();
     const RowFeatures q = s_.queries(piece), k = s_.keys(piece);
     const at::Tensor columns = query_columns(piece, q.chunks);
-    const at::Tensor own = query_states(q, columns);
-    const at::Tensor later = s_.scanned(piece, own, after, /*reverse=*/true);
+    const at::Tensor later = s_.scanned(piece, query_states(q, columns), after, /*reverse=*/true);
     const HeadMap map = s_.states_for(k.chunks, 1);
     const auto of_group = [&](const at::Tensor& rows) {
       return rows.view({k.chunks.z(), -1, rows.size(2)});
     };
     if (wants_key_map()) {
-      const at::Tensor v = s_.key_columns(piece, k.chunks), dphi = dots(backend, v, later, map);
-      const at::Tensor b = scores(backend, v, of_group(columns), map, Seen::later);
-      add_seen(backend, b, of_group(q.phi), map, Seen::later, dphi);
-      write_keys(piece, k, dphi);
+      const InChunk chunk{of_group(columns), of_group(q.phi), Seen::later};
+      write_keys(piece, k, dots(backend, s_.key_columns(piece, k.chunks), later, map, &chunk));
     }
     if (wants_values()) {
-      const at::Tensor sums = combine(backend, k.phi, later, map);
-      const at::Tensor a = scores(backend, k.phi, of_group(q.phi), map, Seen::later);
-      add_seen(backend, a, of_group(columns), map, Seen::later, sums);
-      write_values(piece, k.chunks, sums);
+      const InChunk chunk{of_group(q.phi), of_group(columns), Seen::later};
+      write_values(piece, k.chunks, combine(backend, k.phi, later, map, &chunk));
     }
-    s_.add_states(piece, own, after);
   }
 
   const RowProblem& s_;

@@ -17,7 +17,7 @@ at::Tensor features(const Backend& backend, const HeadOrder& order, const MapArg
   const at::Tensor tokens = order.arrange(kept(x, weight));
   const RowMap rows(backend, order.arrange(map), tokens, tokens.size(1) / order.maps());
   const Chunks chunks = in_slots(tokens);
-  const at::Tensor padded = chunks.tokens(rows.compute(chunks, tokens, 0, {}).phi);
+  const at::Tensor padded = chunks.tokens(rows.compute(chunks, tokens, {}, 0, {}).phi);
   const at::Tensor phi = order.by_sequence(rows.true_features(padded, 3));
   return weight.defined() ? phi * weight.view(phi.sizes().slice(0, 3)).unsqueeze(-1) : phi;
 }

@@ -1,3 +1,4 @@
+#include "runtime/kernels/cuda/row_moves.h"
 #include "runtime/kernels/cuda/row_passes.h"
 #include "runtime/kernels/cuda/row_problem.h"
 #include "runtime/kernels/layout.h"
@@ -8,14 +9,8 @@ namespace {
 /// o and den of a piece's queries from phi(q) [S, z].
 void write_output(const RowProblem& s, const Piece& piece, const Chunks& chunks,
                   const at::Tensor& sums, Forward& result) {
-  const at::Tensor tokens = chunks.tokens(sums), w = weight_of(s.p().q_weight, piece);
-  const at::Tensor power = tokens.select(3, s.dv());
-  const at::Tensor den = w.defined() ? power * w : power;
-  const Denominator& rule = s.p().denominator;
-  const at::Tensor inverse = (den + rule.add).clamp_min(rule.clamp).reciprocal_();
-  const at::Tensor factor = w.defined() ? inverse * w : inverse;
-  piece.of(result.den).copy_(den);
-  piece.of(result.o).copy_(tokens.narrow(3, 0, s.dv()) * factor.unsqueeze(-1));
+  scatter_quotients(s.backend(), chunks, sums, weight_of(s.p().q_weight, piece), s.p().denominator,
+                    piece.of(result.den), piece.of(result.o));
 }
 
 void write_state(const RowProblem& s, const at::Tensor& total, Forward& result) {
@@ -52,11 +47,9 @@ void causal_forward(const RowProblem& s, Forward& result) {
     const CausalKeys k(s, piece, total);
     const RowFeatures q = s.queries(piece);
     const HeadMap map = s.states_for(q.chunks, s.group());
-    const at::Tensor sums = combine(backend, q.phi, k.earlier, map);
-    const at::Tensor a = scores(backend, q.phi, k.row.phi, map, Seen::earlier);
-    add_seen(backend, a, k.columns, map, Seen::earlier, sums);
+    const InChunk chunk{k.row.phi, k.columns, Seen::earlier};
+    const at::Tensor sums = combine(backend, q.phi, k.earlier, map, &chunk);
     write_output(s, piece, q.chunks, sums, result);
-    s.add_states(piece, k.own, total);
   }
   write_state(s, total, result);
 }

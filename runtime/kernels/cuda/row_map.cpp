@@ -1,6 +1,7 @@
 #include "runtime/kernels/cuda/row_map.h"
 
 #include "generators/common/tiles.h"
+#include "runtime/kernels/cuda/row_moves.h"
 #include "runtime/kernels/layout.h"
 
 namespace luna::kernels::cuda {
@@ -52,6 +53,7 @@ void RowMap::pack_projection() {
   const at::Tensor b = args.per_head() ? args.bias : groups_.repeat(args.bias).unsqueeze(0);
   rows_ = pad(pad(W, 2, width_), 1, P).contiguous();
   bias_ = pad(b, 1, P);
+  bias_of_heads_ = bias_.size(0) > 1 && group_ > 1 ? bias_.repeat_interleave(group_, 0) : bias_;
   if (is_psi(args.map)) psi_inputs_.emplace(args, P);
 }
 
@@ -69,8 +71,7 @@ at::Tensor RowMap::padded_features(const at::Tensor& t, int64_t dim) const {
 
 at::Tensor RowMap::project(const at::Tensor& x) const {
   at::Tensor t = dots(backend_, x, rows_, parameters());
-  at::Tensor bias = bias_.repeat_interleave(bias_.size(0) > 1 ? group_ : 1, 0).unsqueeze(1);
-  t.unflatten(0, {t.size(0) / heads_, heads_}).add_(bias);
+  t.unflatten(0, {t.size(0) / heads_, heads_}).add_(bias_of_heads_.unsqueeze(1));
   return t;
 }
 
@@ -84,11 +85,11 @@ at::Tensor RowMap::stabilisers(const RowFeatures& row, const at::Tensor& given) 
   return c.scalars(finite.unsqueeze(-1).expand({c.B, c.H, c.T})).view(-1);
 }
 
-RowFeatures RowMap::compute(const Chunks& chunks, const at::Tensor& x, int64_t first_token,
-                            const at::Tensor& stabiliser) const {
+RowFeatures RowMap::compute(const Chunks& chunks, const at::Tensor& x, const at::Tensor& weight,
+                            int64_t first_token, const at::Tensor& stabiliser) const {
   RowFeatures row;
   row.chunks = chunks;
-  row.x = chunks.rows(x, width_);
+  row.x = gather_rows(backend_, chunks, x, weight, width_);
   if (projects()) row.t = project(row.x);
   if (args_.stabilised_by != Stabiliser::absent) {
     row.square = row.x.square().sum(2).view(-1);

@@ -36,9 +36,10 @@ class RowMap {
   at::Tensor true_features(const at::Tensor& padded, int64_t dim) const;
   at::Tensor padded_features(const at::Tensor& t, int64_t dim) const;
 
-  /// phi of the piece x [B, H, T, d]. stabiliser: the keys', [B, H], where the map has one.
-  RowFeatures compute(const Chunks& chunks, const at::Tensor& x, int64_t first_token,
-                      const at::Tensor& stabiliser) const;
+  /// phi of the piece x [B, H, T, d], of 0 where a weight is (row_moves.h). stabiliser: the keys',
+  /// [B, H], where the map has one.
+  RowFeatures compute(const Chunks& chunks, const at::Tensor& x, const at::Tensor& weight,
+                      int64_t first_token, const at::Tensor& stabiliser) const;
   /// The largest t of every token, [B, H, T].
   at::Tensor maximum(const Chunks& chunks, const at::Tensor& x) const;
   /// dx [z, chunk, width] from dphi [z, chunk, features()]; sums (or nullptr) gets the parameters'.
@@ -68,7 +69,8 @@ class RowMap {
   int64_t d_, width_, heads_, group_;
   Layout layout_{};
   ChannelGroups groups_{1, 1};
-  at::Tensor rows_, bias_;  ///< [1 or Hk, P, width], [1 or Hk, P]
+  at::Tensor rows_, bias_;    ///< [1 or Hk, P, width], [1 or Hk, P]
+  at::Tensor bias_of_heads_;  ///< [1 or heads, P]
   at::Tensor real_, coordinates_;
   std::optional<PsiInputs> psi_inputs_;
 };

@@ -1,4 +1,5 @@
 // Passes over one side alone (kernels.h).
+#include "runtime/kernels/cuda/row_moves.h"
 #include "runtime/kernels/cuda/row_passes.h"
 #include "runtime/kernels/cuda/row_problem.h"
 #include "runtime/kernels/layout.h"
@@ -25,7 +26,7 @@ at::Tensor row_power_sum(const Backend& backend, const at::Tensor& x, const MapA
   at::Tensor sum = at::zeros({args.L}, x.options().dtype(at::kDouble));
   for_each_piece(
       backend, map, x, [&](const Piece& piece, const at::Tensor& own, const Chunks& chunks) {
-        const at::Tensor phi = chunks.tokens(map.compute(chunks, own, piece.n, {}).phi);
+        const at::Tensor phi = chunks.tokens(map.compute(chunks, own, {}, piece.n, {}).phi);
         const at::Tensor squares = phi.square().sum(at::IntArrayRef{0, 1, 2}, false, at::kDouble);
         sum += map.true_features(squares, 0).view({-1, args.L}).sum(0);
       });
@@ -38,14 +39,14 @@ std::pair<at::Tensor, MapGrads> row_power_grad(const Backend& backend, const at:
   const at::Tensor channels = coefficient.to(at::kFloat).repeat({args.proj.size(0)});
   const at::Tensor dx = at::empty_like(x);
   MapSums sums = map.zero_sums();
-  for_each_piece(
-      backend, map, x, [&](const Piece& piece, const at::Tensor& own, const Chunks& chunks) {
-        const RowFeatures row = map.compute(chunks, own, piece.n, {});
-        const at::Tensor real =
-            chunks.rows(at::ones({}, x.options()).expand_as(own.narrow(3, 0, 1)), 1);
-        const at::Tensor dphi = row.phi * map.padded_features(channels, 0) * real;
-        piece.of(dx).copy_(chunks.tokens(map.gradient(row, dphi, &sums)).narrow(3, 0, x.size(3)));
-      });
+  for_each_piece(backend, map, x,
+                 [&](const Piece& piece, const at::Tensor& own, const Chunks& chunks) {
+                   const RowFeatures row = map.compute(chunks, own, {}, piece.n, {});
+                   const at::Tensor real =
+                       chunks.rows(at::ones({}, x.options()).expand_as(own.narrow(3, 0, 1)), 1);
+                   const at::Tensor dphi = row.phi * map.padded_features(channels, 0) * real;
+                   scatter_rows(backend, chunks, map.gradient(row, dphi, &sums), {}, piece.of(dx));
+                 });
   return {dx, map.unpack(sums)};
 }
 

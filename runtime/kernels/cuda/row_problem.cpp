@@ -1,6 +1,7 @@
 #include "runtime/kernels/cuda/row_problem.h"
 
 #include "generators/common/tiles.h"
+#include "runtime/kernels/cuda/row_moves.h"
 #include "runtime/kernels/layout.h"
 
 namespace luna::kernels::cuda {
@@ -16,15 +17,6 @@ int64_t state_columns(int64_t dv) { return tiles::round_up(dv + 1, 16); }
 
 at::Tensor weight_of(const at::Tensor& weight, const Piece& piece) {
   return weight.defined() ? piece.of(weight) : weight;
-}
-
-at::Tensor columns_of(const Chunks& chunks, const at::Tensor& v, const at::Tensor& weight,
-                      const at::Tensor& scale, const at::Tensor& last) {
-  at::Tensor values = v.to(at::kFloat);
-  if (scale.defined()) values = values * scale.unsqueeze(-1);
-  values = last.defined() ? at::cat({values, last.unsqueeze(-1)}, -1)
-                          : at::constant_pad_nd(values, {0, 1}, 1.0);
-  return chunks.rows(kept(values, weight), state_columns(v.size(3)));
 }
 
 at::Tensor by_head(const Piece& piece, const at::Tensor& state) {
@@ -53,19 +45,18 @@ Chunks RowProblem::chunks_of(const at::Tensor& piece) const {
 }
 
 RowFeatures RowProblem::queries(const Piece& piece) const {
-  const at::Tensor q = kept(piece.of(p_.q), weight_of(p_.q_weight, piece));
-  return q_map_.compute(chunks_of(q), q, piece.n, {});
+  const at::Tensor q = piece.of(p_.q);
+  return q_map_.compute(chunks_of(q), q, weight_of(p_.q_weight, piece), piece.n, {});
 }
 
 RowFeatures RowProblem::keys(const Piece& piece) const {
-  const at::Tensor k = kept(piece.of(p_.k), weight_of(p_.k_weight, piece));
+  const at::Tensor k = piece.of(p_.k), w = weight_of(p_.k_weight, piece);
   const at::Tensor& M = p_.k_map.stabiliser;
-  return k_map_.compute(chunks_of(k), k, piece.n, M.defined() ? piece.of_batch(M) : M);
+  return k_map_.compute(chunks_of(k), k, w, piece.n, M.defined() ? piece.of_batch(M) : M);
 }
 
 at::Tensor RowProblem::key_columns(const Piece& piece, const Chunks& chunks) const {
-  const at::Tensor w = weight_of(p_.k_weight, piece);
-  return columns_of(chunks, piece.of(p_.v), w, w, w);
+  return gather_keys(backend_, chunks, piece.of(p_.v), weight_of(p_.k_weight, piece), columns_);
 }
 
 HeadMap RowProblem::states_for(const Chunks& chunks, int64_t group) const {
@@ -89,8 +80,8 @@ void RowProblem::add_states(const Piece& piece, const at::Tensor& states,
 
 at::Tensor RowProblem::scanned(const Piece& piece, const at::Tensor& states,
                                const at::Tensor& total, bool reverse) const {
-  const at::Tensor carry = piece.of_batch(total).to(at::kFloat).flatten(1);
-  return scan(backend_, by_chunk(piece, states).flatten(2), carry, reverse).view(states.sizes());
+  const at::Tensor own = piece.of_batch(total).flatten(1);
+  return scan(backend_, by_chunk(piece, states).flatten(2), own, reverse).view(states.sizes());
 }
 
 at::Tensor RowProblem::by_chunk(const Piece& piece, const at::Tensor& states) const {
@@ -100,7 +91,7 @@ at::Tensor RowProblem::by_chunk(const Piece& piece, const at::Tensor& states) co
 CausalKeys::CausalKeys(const RowProblem& problem, const Piece& piece, const at::Tensor& before)
     : row(problem.keys(piece)),
       columns(problem.key_columns(piece, row.chunks)),
-      own(outer_product(problem.backend(), row.phi, columns)),
-      earlier(problem.scanned(piece, own, before, /*reverse=*/false)) {}
+      earlier(problem.scanned(piece, outer_product(problem.backend(), row.phi, columns), before,
+                              /*reverse=*/false)) {}
 
 }  // namespace luna::kernels::cuda

@@ -9,11 +9,6 @@ namespace luna::kernels::cuda {
 /// A side's weights of a piece, undefined where there are none.
 at::Tensor weight_of(const at::Tensor& weight, const Piece& piece);
 
-/// [scale v, last] of the tokens that are kept, 0 of others, as rows of a state's columns. v
-/// [B, H, T, dv]; weight, scale and last [B, H, T] or undefined: 1.
-at::Tensor columns_of(const Chunks& chunks, const at::Tensor& v, const at::Tensor& weight,
-                      const at::Tensor& scale, const at::Tensor& last);
-
 /// A state of every b and key head as the products read it.
 at::Tensor by_head(const Piece& piece, const at::Tensor& state);
 
@@ -27,6 +22,8 @@ class RowProblem {
   const RowMap& k_map() const { return k_map_; }
   int64_t group() const { return group_; }
   int64_t dv() const { return p_.v.size(3); }
+  /// Of a state: dv values, the normaliser and padding.
+  int64_t columns() const { return columns_; }
 
   /// Pieces of a side's tokens, by the memory that both sides' features and, causal, the chunks'
   /// states take.
@@ -45,7 +42,8 @@ class RowProblem {
   at::Tensor zero_state() const;
   /// states [z of the keys, D, columns] of a piece's chunks, added to those of its b.
   void add_states(const Piece& piece, const at::Tensor& states, const at::Tensor& total) const;
-  /// The state before (after) every chunk of a causal piece. total: before (after) the piece.
+  /// The state before (after) every chunk of a causal piece. total: before (after) the piece, which
+  /// it is given.
   at::Tensor scanned(const Piece& piece, const at::Tensor& states, const at::Tensor& total,
                      bool reverse) const;
 
@@ -60,12 +58,12 @@ class RowProblem {
   RowMap q_map_, k_map_;
 };
 
-/// Keys of a causal piece: features, columns, the states of its chunks, and of the keys before
-/// each.
+/// Keys of a causal piece: features, columns, and the state of the keys before every chunk; before:
+/// of those before the piece, which it is given.
 struct CausalKeys {
   CausalKeys(const RowProblem& problem, const Piece& piece, const at::Tensor& before);
   RowFeatures row;
-  at::Tensor columns, own, earlier;
+  at::Tensor columns, earlier;
 };
 
 }  // namespace luna::kernels::cuda

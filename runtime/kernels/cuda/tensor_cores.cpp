@@ -16,15 +16,17 @@ namespace {
 
 constexpr int64_t kMostBatches = 65535;  ///< the launch grid's z
 
-int parts_of(at::ScalarType type) {
-  return tensor::factor_parts(static_cast<int>(c10::elementSize(type)));
+tensor::Parts parts_of(at::ScalarType type) {
+  return type == at::kFloat  ? tensor::kFloatStorage
+         : type == at::kHalf ? tensor::kHalfStorage
+                             : tensor::kBrainStorage;
 }
 
 int64_t table_rows(const MapArgs& map) {
   return ChannelGroups(map.L, kPsiChannels).count * (map.knots.numel() + 1);
 }
 
-bool fits(const MapArgs& map, int64_t size, int parts) {
+bool fits(const MapArgs& map, int64_t size, tensor::Parts parts) {
   int halvings = 0;
   while ((int64_t{1} << halvings) <= map.knots.numel()) halvings++;
   return tensor::table_fits(tensor::apply_bytes(static_cast<int>(size), parts), halvings,
@@ -51,6 +53,8 @@ std::string obstacle(const Backend& backend, const Problem& p) {
   return "";
 }
 
+}  // namespace
+
 void say_once(const std::string& text) {
   static const char* const verbose = std::getenv("LUNA_VERBOSE");
   if (!verbose || !*verbose || std::string(verbose) == "0") return;
@@ -59,8 +63,6 @@ void say_once(const std::string& text) {
   const std::lock_guard lock(mutex);
   if (said.insert(text).second) std::fprintf(stderr, "luna: %s\n", text.c_str());
 }
-
-}  // namespace
 
 bool tensor_core_sums_fit(const MapArgs& map) { return table_rows(map) <= tensor::kMostSumRows; }
 

@@ -26,4 +26,7 @@ Storage storage_of(const Backend& backend, const Problem& problem);
 /// Whether the sums over a table's segments fit in registers; those that do not are Halide's.
 bool tensor_core_sums_fit(const MapArgs& map);
 
+/// On stderr, once for each text, with LUNA_VERBOSE=1 in the environment.
+void say_once(const std::string& text);
+
 }  // namespace luna::kernels::cuda

@@ -8,7 +8,8 @@ namespace {
 
 struct Kernel {
   const char *module, *name;
-  int size, parts;  ///< of heads; of factors (arguments.h)
+  int size;  ///< of heads
+  Parts parts;
 };
 
 class Reader : public kernels::cuda::ArgumentReader {
@@ -87,7 +88,7 @@ int kv_state(void** arguments, const Kernel& kernel) {
   a.width = partial.dim[0].extent;
   a.slots = partial.dim[2].extent;
   return launch(place, kernel, a, a.side.map.groups * a.slots, x, kStateWarps,
-                state_bytes(kernel.size, kernel.parts, kernel.parts), 4);
+                state_bytes(kernel.size, kernel.parts), 4);
 }
 
 int apply_state(void** arguments, const Kernel& kernel) {
@@ -109,7 +110,7 @@ int apply_state(void** arguments, const Kernel& kernel) {
   a.out = Reader::tokens_of(out);
   a.wide = out.type.bits == 32;
   a.den = in.tokens();
-  return launch(place, kernel, a, blocks_of(a.side.tokens, block_tokens(kernel.parts)), x,
+  return launch(place, kernel, a, blocks_of(a.side.tokens, block_tokens(kernel.parts.factor)), x,
                 kTokenWarps, apply_bytes(kernel.size, kernel.parts), 2);
 }
 
@@ -145,13 +146,12 @@ int grad(void** arguments, const Kernel& kernel) {
   a.width = state.dim[0].extent;
   a.key_heads = state.dim[2].extent;
   a.group = a.side.heads / a.key_heads;
-  a.block_tokens = in.value<int32_t>();
   a.side.map = read_map(in);
   a.dx = in.tokens();
   a.carry = in.data<float>();
-  const halide_buffer_t& partial = in.buffer();
-  a.partial = Reader::data_of<float>(partial);
-  a.blocks = partial.dim[1].extent;
+  float* const partial = in.data<float>();
+  a.partial = in.value<int32_t>() ? partial : nullptr;
+  a.blocks = static_cast<int32_t>(blocks_of(a.side.tokens, kGradTokens));
   return launch(place, kernel, a, a.blocks, x, kGradWarps, grad_bytes(kernel.size, kernel.parts),
                 4);
 }
@@ -161,20 +161,20 @@ int grad_params(void** arguments, const Kernel& kernel) { return grad(arguments,
 }  // namespace
 }  // namespace luna::tensor
 
-#define LUNA_TENSOR(pass, size, storage, bytes)                                                   \
+#define LUNA_TENSOR(pass, size, storage, parts)                                                   \
   extern const char luna_ptx_##pass##_pwl8_##size##_##storage[];                                  \
   extern "C" int pass##_pwl8_##size##_##storage##_cuda_argv(void** arguments) {                   \
     return luna::tensor::pass(                                                                    \
         arguments, {luna_ptx_##pass##_pwl8_##size##_##storage, #pass "_pwl8_" #size "_" #storage, \
-                    size, luna::tensor::factor_parts(bytes)});                                    \
+                    size, luna::tensor::parts});                                                  \
   }
-#define LUNA_TENSOR_PASS(pass)   \
-  LUNA_TENSOR(pass, 32, bf16, 2) \
-  LUNA_TENSOR(pass, 64, bf16, 2) \
-  LUNA_TENSOR(pass, 32, f16, 2)  \
-  LUNA_TENSOR(pass, 64, f16, 2)  \
-  LUNA_TENSOR(pass, 32, f32, 4)  \
-  LUNA_TENSOR(pass, 64, f32, 4)
+#define LUNA_TENSOR_PASS(pass)               \
+  LUNA_TENSOR(pass, 32, bf16, kBrainStorage) \
+  LUNA_TENSOR(pass, 64, bf16, kBrainStorage) \
+  LUNA_TENSOR(pass, 32, f16, kHalfStorage)   \
+  LUNA_TENSOR(pass, 64, f16, kHalfStorage)   \
+  LUNA_TENSOR(pass, 32, f32, kFloatStorage)  \
+  LUNA_TENSOR(pass, 64, f32, kFloatStorage)
 LUNA_TENSOR_PASS(kv_state)
 LUNA_TENSOR_PASS(apply_state)
 LUNA_TENSOR_PASS(row_products)

@@ -204,10 +204,23 @@ TEST(Command, ReportWithoutResults) {
   EXPECT_THAT(outcome.errors, StartsWith("luna: no results in absent/quick: run "));
 }
 
+TEST(Command, BenchReplacesNothingButABenchmark) {
+  const TemporaryFolder folder;
+  const auto file = folder.write("bench.json", "precious");
+  for (const char* kind : {"--full", "--force"}) {
+    const Outcome outcome = run_luna({"bench", kind, "--out", file.string()});
+    EXPECT_EQ(outcome.code, 2);
+    EXPECT_EQ(outcome.errors, "luna: " + file.string() +
+                                  " holds something else than a benchmark, which would be lost; "
+                                  "name another file with --out, or remove it\n");
+    EXPECT_EQ(read_text(file), "precious");
+  }
+}
+
 TEST(Command, BenchTimesAnewWhereTheFileIsOfAnotherLibrary) {
   const TemporaryFolder folder;
   const auto file = folder.path() / "bench.json";
-  write_text(file, R"({"sizes": []})");
+  write_text(file, R"({"sizes": [], "environment": {}})");
   const std::vector<std::string> arguments = {"bench",     "--out", file.string(), "--sizes", "A",
                                               "--seconds", "0.01",  "--threads",   "1"};
   const Outcome first = run_luna(arguments);

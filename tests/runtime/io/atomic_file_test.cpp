@@ -2,6 +2,7 @@
 #include "runtime/io/atomic_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "runtime/io/locked_file.h"
 #include "tests/support/error_of.h"
@@ -77,6 +78,29 @@ TEST(AtomicFile, NamesWhatStandsInTheWay) {
             "cannot write " + taken.string() +
                 ": Is a directory; a folder is in its place: remove it or choose another name");
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "folder.part"));
+}
+
+TEST(AtomicFile, FollowsLinks) {
+  const TemporaryFolder folder;
+  const auto target = folder.write("target", "old"), link = folder.path() / "link";
+  std::filesystem::create_symlink("target", link);
+  write_file_atomically(link, "new");
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+  EXPECT_EQ(read_text(target), "new");
+  const auto dangling = folder.path() / "dangling";
+  std::filesystem::create_symlink("made", dangling);
+  write_file_atomically(dangling, "first");
+  EXPECT_EQ(read_text(folder.path() / "made"), "first");
+}
+
+TEST(AtomicFile, RefusesWhatIsNoFile) {
+  const TemporaryFolder folder;
+  const auto pipe = folder.path() / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_EQ(error_of([&] { write_file_atomically(pipe, ""); }),
+            "cannot write " + pipe.string() +
+                ": it is a device or a pipe, which would be replaced; name a file");
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
 }
 
 TEST(AtomicFile, AFullDiskKeepsTheOldFile) {

@@ -163,6 +163,46 @@ TEST_F(TensorCores, LetAKeysNanReachItsHeadAlone) {
   }
 }
 
+/// Of weight 0, a query's row is 0 also where nothing is added to the denominator.
+TEST_F(TensorCores, GiveZeroForAQueryThatIsNotThere) {
+  Case c = usual();
+  c.spec.envelope = "norm";
+  c.spec.eps = 0;
+  ops::Inputs in = make_inputs(c);
+  in.q.select(2, 3).zero_();
+  const at::Tensor o = ops::attention_forward(on_device(in, at::kBFloat16), c.spec).o.cpu();
+  EXPECT_TRUE((o.select(2, 3) == 0).all().item<bool>());
+  EXPECT_TRUE(o.isfinite().all().item<bool>());
+}
+
+/// The operator's output lies in memory as the pass wrote it: no copy in float32 beside it.
+TEST_F(TensorCores, WriteHalfPrecisionWhereNoGradientIsWanted) {
+  Case c = usual();
+  const ops::Inputs in = on_device(make_inputs(c), at::kBFloat16);
+  ops::Spec half = c.spec;
+  half.o_type = at::kBFloat16;
+  const at::Tensor o = ops::attention_forward(in, half).o;
+  EXPECT_EQ(o.scalar_type(), at::kBFloat16);
+  EXPECT_TRUE(same_bits(o.cpu(), ops::attention_forward(in, c.spec).o.cpu().to(at::kBFloat16)));
+}
+
+/// The tokens' gradients are the same where the parameters' are not asked for.
+TEST_F(TensorCores, GiveTokensGradientsWithoutParameters) {
+  const Case c = usual();
+  const ops::Inputs in = on_device(make_inputs(c), at::kBFloat16);
+  const ops::PreparedMap map(in.params, c.spec);
+  const kernels::Problem problem = ops::Call(in, c.spec, map, false).problem;
+  const at::Tensor grad = make_grad(c).to(at::kBFloat16).to(fused_device());
+  const kernels::Forward saved = kernels::forward(problem);
+  kernels::Wanted tokens;
+  tokens.params = false;
+  const kernels::Backward all = kernels::backward(problem, saved, grad, {});
+  const kernels::Backward some = kernels::backward(problem, saved, grad, tokens);
+  EXPECT_TRUE(same_bits(some.q.cpu(), all.q.cpu()));
+  EXPECT_TRUE(same_bits(some.k.cpu(), all.k.cpu()));
+  EXPECT_FALSE(some.q_map.proj.defined());
+}
+
 /// float16 sums beyond its own range.
 TEST_F(TensorCores, HoldSumsBeyondHalfPrecision) {
   Case c = usual();

@@ -98,6 +98,12 @@ const std::vector<StepRefusal> kTensors{
      [](Step& s) {
        s.norm = s.state.flatten().narrow(0, 5, 96).view({2, 2, 24});
      }},
+    {"norm_in_state_strided",
+     "luna_decode_step: state is updated in place and must not share memory with norm; pass a "
+     "tensor of its own.",
+     [](Step& s) {
+       s.norm = s.state.as_strided({2, 2, 24}, {576, 288, 1}, 3);
+     }},
     {"v_in_norm",
      "luna_decode_step: norm is updated in place and must not share memory with v; pass a tensor "
      "of its own.",

@@ -178,7 +178,7 @@ TEST(PackedGraph, ChecksOffsetsWhereItRuns) {
   c.shape.Nq = c.shape.N;
   ops::Inputs in = make_inputs(c);
   in.cu_seqlens = at::tensor({0, 18, 36}, at::kInt);
-  EXPECT_EQ(torch_error_of([&] { ops::call_forward(in, c.spec); }),
+  EXPECT_EQ(torch_error_of([&] { ops::call_forward(in, c.spec, at::kFloat); }),
             "fixed_attention: cu_seqlens must begin with 0 and end with N = 37, got 0 and 36.");
 }
 

@@ -23,7 +23,8 @@ float half_of(const std::byte* reg, int lane, int part, bool brain) {
 /// columns 2 t, 2 t + 1. Products are exact and summed in float64: the order of a tensor core's sum
 /// is not defined.
 void multiply_matrices(std::byte* file, const Instruction& in) {
-  float a[16][16], b[16][8], d[16][8];
+  double a[16][16], b[16][8];
+  float d[16][8];
   const auto& m = in.matrix;
   for (int lane = 0; lane < kLanes; lane++) {
     const int g = lane / 4, t = lane % 4;
@@ -37,10 +38,13 @@ void multiply_matrices(std::byte* file, const Instruction& in) {
     }
   }
   for (int row = 0; row < 16; row++) {
+    double sum[8];
+    for (int column = 0; column < 8; column++) sum[column] = d[row][column];
+    for (int k = 0; k < 16; k++) {
+      for (int column = 0; column < 8; column++) sum[column] += a[row][k] * b[k][column];
+    }
     for (int column = 0; column < 8; column++) {
-      double sum = d[row][column];
-      for (int k = 0; k < 16; k++) sum += double(a[row][k]) * b[k][column];
-      d[row][column] = canonical(static_cast<float>(sum));
+      d[row][column] = canonical(static_cast<float>(sum[column]));
     }
   }
   for (int lane = 0; lane < kLanes; lane++) {
