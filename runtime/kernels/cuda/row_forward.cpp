@@ -59,8 +59,8 @@ void causal_forward(const RowProblem& s, Forward& result) {
 Forward row_forward(const Backend& backend, const Problem& p) {
   const RowProblem problem(backend, p);
   Forward result;
-  result.o = empty_in_order_of(p.q, p.v.size(3));
-  result.den = at::empty({p.q.size(0), p.q.size(1), p.q.size(2)}, result.o.options());
+  result.o = empty_in_order_of(p.q, p.v.size(3), p.o_type);
+  result.den = at::empty(p.q.sizes().slice(0, 3), p.q.options().dtype(at::kFloat));
   p.causal ? causal_forward(problem, result) : forward_of_all(problem, result);
   return result;
 }
