@@ -9,7 +9,7 @@ namespace {
 
 constexpr uint64_t kSeed = 1;
 /// B and H of what is timed on a GPU, which 4 heads do not fill.
-constexpr int64_t kDeviceHeads = 16;
+constexpr int64_t kDeviceHeads = 8;
 
 kernels::Pipeline g_counted;  // what count_call stands before
 std::atomic<int> g_calls;

@@ -168,7 +168,7 @@ void check_out(const fs::path& file) {
   const nlohmann::json content = nlohmann::json::parse(stream, nullptr, /*allow_exceptions=*/false);
   if (content.is_object() && content.contains("environment")) return;
   throw UsageError(file.string() +
-                   " holds something else than a benchmark, which would be lost; name another "
+                   " is no benchmark (or a damaged one) and would be lost; name another "
                    "file with --out, or remove it");
 }
 

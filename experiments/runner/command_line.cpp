@@ -58,7 +58,9 @@ void add_list(
         const std::string wrong =
             entry.empty() ? fmt::format("'{}' has an empty entry", text) : check(entry);
         if (!wrong.empty()) throw CLI::ValidationError(name, wrong);
-        CLI::detail::lexical_cast(entry, list.emplace_back());
+        if (!CLI::detail::lexical_cast(entry, list.emplace_back())) {
+          throw CLI::ValidationError(name, fmt::format("'{}' cannot be read", entry));
+        }
       }
     }
   };

@@ -31,10 +31,10 @@ std::string check_real(const std::string& text, double least, double most) {
 }
 
 std::string check_whole(const std::string& text, int64_t least, int64_t most) {
-  char* end = nullptr;
   errno = 0;
-  const int64_t value = std::strtoll(text.c_str(), &end, 10);
-  const bool good = !text.empty() && *end == '\0' && errno == 0 && value >= least && value <= most;
+  const int64_t value = std::strtoll(text.c_str(), nullptr, 10);
+  // As it is written: no blanks, plus or leading zeros, which other readers take for octal.
+  const bool good = errno == 0 && std::to_string(value) == text && value >= least && value <= most;
   return good ? "" : fmt::format("'{}' is no whole number from {} to {}", text, least, most);
 }
 

@@ -46,16 +46,15 @@ fs::path target_of(const fs::path& path) {
   std::error_code unknown;
   if (fs::is_directory(path, unknown)) fail(path, EISDIR);
   const fs::file_status there = fs::status(path, unknown);
+  if (unknown.value() == ELOOP) fail(path, ELOOP);
   if (fs::exists(there) && !fs::is_regular_file(there)) {
     throw std::runtime_error(fmt::format(
         "cannot write {}: it is a device or a pipe, which would be replaced; name a file",
         path.string()));
   }
   if (!fs::is_symlink(fs::symlink_status(path, unknown))) return path;
-  const fs::path target = fs::exists(there) ? fs::canonical(path, unknown)
-                                            : path.parent_path() / fs::read_symlink(path, unknown);
-  if (unknown) fail(path, unknown.value());
-  return target;
+  if (fs::exists(there)) return fs::canonical(path);
+  return target_of(path.parent_path() / fs::read_symlink(path));
 }
 
 void make_folder(const fs::path& path) {

@@ -116,7 +116,7 @@ kernels::Forward polar_forward(const Inputs& inputs, const Spec& spec, const Pre
   const auto joined = [&](at::Tensor kernels::Forward::*x) {
     return at::cat({parts[0].*x, parts[1].*x}, -1);
   };
-  at::Tensor o = kernels::empty_in_order_of(inputs.q, inputs.v.sym_size(3));
+  at::Tensor o = kernels::empty_in_order_of(inputs.q, inputs.v.sym_size(3), spec.o_type);
   at::cat_out(o, {parts[0].o, parts[1].o}, -1);
   return {o, at::stack({parts[0].den, parts[1].den}), joined(&kernels::Forward::S), parts[0].z};
 }

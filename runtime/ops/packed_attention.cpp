@@ -58,7 +58,7 @@ kernels::Forward empty_forward(const Inputs& in, const Spec& spec) {
   const int64_t S = in.cu_seqlens->size(0) - 1;
   std::vector<int64_t> den = in.q.sizes().slice(0, 3).vec();
   if (by_polarity(spec)) den.insert(den.begin(), 2);
-  return {kernels::empty_in_order_of(in.q, dv), at::empty(den, sums),
+  return {kernels::empty_in_order_of(in.q, dv, spec.o_type), at::empty(den, sums),
           at::empty({S, Hk, D, dv}, sums), at::empty({S, Hk, D}, sums)};
 }
 

@@ -75,7 +75,7 @@ void SequenceGroup::put(const at::Tensor& x, const at::Tensor& row, int64_t dim)
     return;
   }
   const at::Tensor tokens = x.unsqueeze(dim).transpose(dim - 2, dim).flatten(dim, dim + 1);
-  row.index_copy_(dim, real_, tokens.index_select(dim, places_));
+  row.index_copy_(dim, real_, tokens.index_select(dim, places_).to(row.scalar_type()));
 }
 
 Inputs SequenceGroup::inputs(const Inputs& row) const {

@@ -39,10 +39,10 @@ class BatchApplyState : public BatchPass<BatchApplyState> {
       return sum_(k, n_ % tokens, n_ / tokens % kRowLanes * 4 + c, n_ / warp::kTokens, h_, b_);
     };
     const Expr c = e_ / 4 % 4, weighted = weight(n_, h_, b_) * part(own, c);
-    out(e_, n_, h_, b_) = Halide::select(e_ < int(size),
-                                         part(Halide::min(e_ / 16 * 4 + e_ % 4, own), c) *
-                                             (weight(n_, h_, b_) / floor_at(weighted + add, clamp)),
-                                         weighted);
+    const Expr w = weight(n_, h_, b_);  // 0 where nothing is added to the denominator: 0 / 0
+    const Expr factor = Halide::select(w == 0.0f, 0.0f, w / floor_at(weighted + add, clamp));
+    out(e_, n_, h_, b_) = Halide::select(
+        e_ < int(size), part(Halide::min(e_ / 16 * 4 + e_ % 4, own), c) * factor, weighted);
     bind_rows(out, int(size) + tiles::kDenColumns);
   }
 

@@ -37,7 +37,7 @@ struct ScanArguments {
   const float* states;
   float* before;
   double* total;
-  int32_t elements, chunks, reverse;
+  int32_t elements, chunks, reverse, across;  ///< across: blocks of a b
 };
 
 }  // namespace luna::tensor

@@ -102,7 +102,7 @@ struct MovedRows {
   }
 };
 
-/// w / max(raw, clamp) in which NaN stays.
+/// 1 / max(raw, clamp) in which NaN stays.
 __device__ inline float inverse_of(float raw, float clamp) {
   return __frcp_rn(floor_at(raw, clamp));
 }

@@ -9,7 +9,8 @@ namespace {
 constexpr int kAhead = 8;  ///< states under way
 
 __device__ void scan(const ScanArguments& a) {
-  const int i = blockIdx.x * kScanThreads + threadIdx.x, b = blockIdx.y;
+  const int b = blockIdx.x / a.across;
+  const int i = blockIdx.x % a.across * kScanThreads + threadIdx.x;
   if (i >= a.elements) return;
   const int64_t first = int64_t{b} * a.chunks * a.elements + i;
   const auto place = [&](int c) {

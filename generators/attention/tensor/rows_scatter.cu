@@ -13,7 +13,7 @@ __device__ void scatter(const ScatterArguments& a) {
     float factor = a.what == Scatter::plain ? 1 : weight;
     if (a.what == Scatter::quotient) {
       const float den = a.rows.data[from + a.out.columns] * weight;
-      factor = inverse_of(den + a.add, a.clamp) * weight;
+      factor = weight == 0 ? 0 : inverse_of(den + a.add, a.clamp) * weight;
       float* const dens = static_cast<float*>(const_cast<void*>(a.den.data));
       if (lane == 0) dens[token_place(a.den, at.b, at.h, n)] = den;
     }

@@ -115,7 +115,8 @@ void scatter_quotients(const Backend& backend, const Chunks& chunks, const at::T
   const at::Tensor tokens = chunks.tokens(rows), power = tokens.select(3, o.size(3));
   den.copy_(weight.defined() ? power * weight : power);
   const at::Tensor inverse = (den + rule.add).clamp_min(rule.clamp).reciprocal_();
-  const at::Tensor factor = weight.defined() ? inverse * weight : inverse;
+  const at::Tensor factor =
+      weight.defined() ? (inverse * weight).masked_fill_(weight == 0, 0.0) : inverse;
   o.copy_(tokens.narrow(3, 0, o.size(3)) * factor.unsqueeze(-1));
 }
 

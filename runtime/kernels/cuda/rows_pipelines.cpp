@@ -51,9 +51,10 @@ int scan(void** arguments, const char* module, const char* name) {
   a.total = in.data<double>();
   a.reverse = in.value<int32_t>();
   a.before = in.data<float>();
-  const auto across = static_cast<unsigned>(blocks_of(a.elements, kScanThreads));
-  const auto batches = static_cast<unsigned>(states.dim[2].extent);
-  return halide::launch(place, {module, name, across, batches, 1, kScanThreads, 0, &a});
+  a.across = static_cast<int32_t>(blocks_of(a.elements, kScanThreads));
+  const int64_t blocks = int64_t{a.across} * states.dim[2].extent;
+  return halide::launch(place,
+                        {module, name, static_cast<unsigned>(blocks), 1, 1, kScanThreads, 0, &a});
 }
 
 Tokens tokens_of(const halide_buffer_t& of, int after_token) {

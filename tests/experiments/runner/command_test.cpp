@@ -211,7 +211,7 @@ TEST(Command, BenchReplacesNothingButABenchmark) {
     const Outcome outcome = run_luna({"bench", kind, "--out", file.string()});
     EXPECT_EQ(outcome.code, 2);
     EXPECT_EQ(outcome.errors, "luna: " + file.string() +
-                                  " holds something else than a benchmark, which would be lost; "
+                                  " is no benchmark (or a damaged one) and would be lost; "
                                   "name another file with --out, or remove it\n");
     EXPECT_EQ(read_text(file), "precious");
   }

@@ -165,14 +165,17 @@ TEST_F(TensorCores, LetAKeysNanReachItsHeadAlone) {
 
 /// Of weight 0, a query's row is 0 also where nothing is added to the denominator.
 TEST_F(TensorCores, GiveZeroForAQueryThatIsNotThere) {
-  Case c = usual();
-  c.spec.envelope = "norm";
-  c.spec.eps = 0;
-  ops::Inputs in = make_inputs(c);
-  in.q.select(2, 3).zero_();
-  const at::Tensor o = ops::attention_forward(on_device(in, at::kBFloat16), c.spec).o.cpu();
-  EXPECT_TRUE((o.select(2, 3) == 0).all().item<bool>());
-  EXPECT_TRUE(o.isfinite().all().item<bool>());
+  for (const bool causal : {false, true}) {
+    Case c = usual();
+    c.spec.causal = causal;
+    c.spec.envelope = "norm";
+    c.spec.eps = 0;
+    ops::Inputs in = make_inputs(c);
+    in.q.select(2, 3).zero_();
+    const at::Tensor o = ops::attention_forward(on_device(in, at::kBFloat16), c.spec).o.cpu();
+    EXPECT_TRUE((o.select(2, 3) == 0).all().item<bool>());
+    EXPECT_TRUE(o.isfinite().all().item<bool>());
+  }
 }
 
 /// The operator's output lies in memory as the pass wrote it: no copy in float32 beside it.
@@ -184,6 +187,23 @@ TEST_F(TensorCores, WriteHalfPrecisionWhereNoGradientIsWanted) {
   const at::Tensor o = ops::attention_forward(in, half).o;
   EXPECT_EQ(o.scalar_type(), at::kBFloat16);
   EXPECT_TRUE(same_bits(o.cpu(), ops::attention_forward(in, c.spec).o.cpu().to(at::kBFloat16)));
+}
+
+/// Sequences of like length are a batch, whose o goes into the packed one.
+TEST_F(TensorCores, WriteHalfPrecisionOfPackedSequences) {
+  for (const char* map : {"luna", "elu", "polaformer"}) {
+    Case c = usual();
+    c.spec.feature_map = map;
+    c.spec.o_type = at::kBFloat16;
+    c.shape.B = 1;
+    c.begins = {0, 35, 70};
+    const ops::Inputs in = on_device(make_inputs(c), at::kBFloat16);
+    const at::Tensor o = ops::attention_forward(in, c.spec).o;
+    EXPECT_EQ(o.scalar_type(), at::kBFloat16) << map;
+    c.spec.o_type = at::kFloat;
+    const at::Tensor wide = ops::attention_forward(in, c.spec).o;
+    EXPECT_TRUE(same_bits(o.cpu(), wide.cpu().to(at::kBFloat16))) << map;
+  }
 }
 
 /// The tokens' gradients are the same where the parameters' are not asked for.
