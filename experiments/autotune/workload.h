@@ -18,7 +18,7 @@ struct Workload {
 };
 
 /// The fused operators of the table of `luna bench` on 1024 tokens of 4 heads (timed on a GPU: of
-/// 16 times 16), d 32, 48 and 64, causal and not, with gradients, on tensors of the device; those
+/// 8 times 8), d 32, 48 and 64, causal and not, with gradients, on tensors of the device; those
 /// that are not built for it are left out.
 std::vector<Workload> workloads(c10::Device device);
 

@@ -159,8 +159,9 @@ void check_out(const fs::path& file) {
   std::error_code unknown;
   const fs::file_status there = fs::status(file, unknown);
   if (!fs::exists(there)) return;
-  if (fs::is_directory(there))
+  if (fs::is_directory(there)) {
     throw UsageError(file.string() + " is a folder; name a file with --out");
+  }
   if (!fs::is_regular_file(there)) {
     throw UsageError(file.string() + " is a device or a pipe; name a file with --out");
   }

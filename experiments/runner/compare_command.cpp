@@ -28,8 +28,7 @@ int run(const CompareOptions& options) {
   if (comparison.rows.empty()) {
     throw UsageError(fmt::format(
         "{} (rows: {}) and {} (rows: {}) have no row in common, so there is nothing to compare; "
-        "time "
-        "the same operators, sizes and threads",
+        "time the same operators, sizes and threads",
         options.before.string(), before.rows.size(), options.after.string(), after.rows.size()));
   }
   fmt::print("{}", reports::comparison_text(comparison));

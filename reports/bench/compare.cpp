@@ -36,8 +36,7 @@ int64_t count(const Comparison& comparison, Change change) {
 std::string notes(const Comparison& comparison) {
   std::string text =
       "95 % interval: of one row by itself, not corrected for many rows as p is; it may leave out "
-      "1 "
-      "where no difference is found\n";
+      "1 where no difference is found\n";
   if (const int64_t rows = too_few_samples(comparison); rows > 0) {
     text += fmt::format(
         "{} rows have too few samples to be found different by themselves (smallest possible p "

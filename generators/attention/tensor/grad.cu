@@ -201,7 +201,7 @@ extern __shared__ __align__(16) unsigned char shared[];
 }  // namespace
 
 /// Of a multiprocessor: as many as keep every sum in registers.
-constexpr int kBlocks = kBrainParts<LUNA_STORAGE> > 1 ? 2 : LUNA_SUMS ? 3 : 4;
+constexpr int kBlocks = kBrainParts<LUNA_STORAGE> == 1 ? (LUNA_SUMS ? 3 : 4) : 2;
 
 extern "C" __global__ void __launch_bounds__(kGradWarps* kWarp, kBlocks)
     LUNA_KERNEL(const __grid_constant__ GradArguments arguments) {

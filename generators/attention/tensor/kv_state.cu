@@ -177,7 +177,7 @@ class State {
       }
       const float* const last = sum_[i / 2][kTiles - 1] + i % 2 * 2;
       float own = last[0] + last[1];
-      if (kParts<T> > 2) own += __shfl_down_sync(0xffffffffu, last[0], 1);
+      if (kParts<T> == 3) own += __shfl_down_sync(0xffffffffu, last[0], 1);
       if (t == 0) to[kSize] = own;
     }
   }

@@ -79,7 +79,8 @@ __device__ inline void write_four(const TokenRows& to, int64_t row, int column, 
   }
 }
 
-/// The block's rows: what z they are of, and body(row of the chunk, token, row's place) of each.
+/// The block's rows: what z they are of, and body(whether a row is of the chunk,
+/// whether it is a token's, the token, the row's place) of each.
 struct MovedRows {
   int b, h, chunk, first;
   __device__ explicit MovedRows(const ChunkRows& of)

@@ -7,6 +7,9 @@
 
 namespace luna::kernels::cuda {
 
+/// How many blocks of `step` cover an extent.
+constexpr int32_t blocks_of(int32_t extent, int32_t step) { return (extent + step - 1) / step; }
+
 /// In declaration order.
 class ArgumentReader {
  public:

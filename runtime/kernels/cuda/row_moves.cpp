@@ -11,16 +11,18 @@ using tensor::Scatter;
 
 bool lies_in_rows(const at::Tensor& x) { return x.size(3) == 1 || x.stride(3) == 1; }
 
-void add_rule(KernelCall& call, int what, const Denominator& rule) {
+/// weight and den of the tokens x, or a stand-in, which is not read, for what there is not; then
+/// what to make of them.
+template <typename What>
+void add_scalars(KernelCall& call, const at::Tensor& x, const at::Tensor& weight,
+                 const at::Tensor& den, What what, const Denominator& rule) {
+  const at::Tensor other = x.select(3, 0);
+  call.add(static_cast<int32_t>(weight.defined()));
+  call.add(weight.defined() ? weight : other);
+  call.add(den.defined() ? den : other);
   call.add(static_cast<int32_t>(what));
   call.add(rule.add);
   call.add(finite_floor(rule.clamp));
-}
-
-/// weight and den with a stand-in, which is not read, for what there is not.
-void add_scalars(KernelCall& call, const at::Tensor& weight, const at::Tensor& other) {
-  call.add(static_cast<int32_t>(weight.defined()));
-  call.add(weight.defined() ? weight : other);
 }
 
 at::Tensor gather(const Backend& backend, const Chunks& chunks, const at::Tensor& given,
@@ -29,13 +31,10 @@ at::Tensor gather(const Backend& backend, const Chunks& chunks, const at::Tensor
   const at::Tensor x = lies_in_rows(given) ? given : given.contiguous();
   const at::Tensor rows =
       at::empty({chunks.z(), chunks.chunk, width}, x.options().dtype(at::kFloat));
-  const at::Tensor scalars = x.select(3, 0);
   KernelCall call(backend, "rows_gather", x);
   call.add(x);
   call.add(o.defined() ? o : x);
-  add_scalars(call, weight, scalars);
-  call.add(den.defined() ? den : scalars);
-  add_rule(call, static_cast<int>(what), rule);
+  add_scalars(call, x, weight, den, what, rule);
   call.add(rows);
   call.run();
   return rows;
@@ -45,12 +44,9 @@ at::Tensor gather(const Backend& backend, const Chunks& chunks, const at::Tensor
 bool scatter(const Backend& backend, const at::Tensor& rows, const at::Tensor& weight,
              const Denominator& rule, Scatter what, const at::Tensor& den, const at::Tensor& to) {
   if (!is_built(backend, "rows_scatter", rows) || !lies_in_rows(to)) return false;
-  const at::Tensor scalars = to.select(3, 0);
   KernelCall call(backend, "rows_scatter", rows);
   call.add(rows);
-  add_scalars(call, weight, scalars);
-  call.add(den.defined() ? den : scalars);
-  add_rule(call, static_cast<int>(what), rule);
+  add_scalars(call, to, weight, den, what, rule);
   call.add(to);
   call.run();
   return true;

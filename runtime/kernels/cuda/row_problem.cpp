@@ -7,7 +7,8 @@
 namespace luna::kernels::cuda {
 namespace {
 
-/// Most tokens of a causal piece: states of chunks are added up in float32 within one.
+/// Most tokens of a causal piece: states of chunks are added up in float32 within one
+/// where Halide scans them.
 constexpr int64_t kMostCausalTokens = 8192;
 
 /// Columns of a state, dv values and the normaliser: whole steps of a product over them.

@@ -8,6 +8,7 @@
 namespace luna::tensor {
 namespace {
 
+using kernels::cuda::blocks_of;
 using Reader = kernels::cuda::ArgumentReader;
 
 Matrices read_matrices(Reader& in) {
@@ -15,8 +16,6 @@ Matrices read_matrices(Reader& in) {
   return {Reader::data_of<float>(of), of.dim[0].extent, of.dim[1].extent,
           of.dim[2].extent,           of.dim[1].stride, of.dim[2].stride};
 }
-
-constexpr int32_t blocks_of(int32_t extent, int32_t step) { return (extent + step - 1) / step; }
 
 int product(void** arguments, const char* module, const char* name) {
   Reader in(arguments);
@@ -51,7 +50,7 @@ int scan(void** arguments, const char* module, const char* name) {
   a.total = in.data<double>();
   a.reverse = in.value<int32_t>();
   a.before = in.data<float>();
-  a.across = static_cast<int32_t>(blocks_of(a.elements, kScanThreads));
+  a.across = blocks_of(a.elements, kScanThreads);
   const int64_t blocks = int64_t{a.across} * states.dim[2].extent;
   return halide::launch(place,
                         {module, name, static_cast<unsigned>(blocks), 1, 1, kScanThreads, 0, &a});
@@ -83,6 +82,16 @@ Tokens read_weight(Reader& in) {
   return given ? tokens_of(of, 0) : Tokens{};
 }
 
+/// What both moves are given of every token, and what to make of it.
+template <typename Arguments>
+void read_scalars(Reader& in, Arguments& a) {
+  a.weight = read_weight(in);
+  a.den = tokens_of(in.buffer(), 0);
+  a.what = static_cast<decltype(a.what)>(in.value<int32_t>());
+  a.add = in.value<float>();
+  a.clamp = in.value<float>();
+}
+
 int launch_moves(const halide::CudaPlace& place, const char* module, const char* name,
                  const ChunkRows& rows, void* arguments) {
   const auto parts = static_cast<unsigned>(blocks_of(rows.chunk, kMoveBlockRows));
@@ -104,11 +113,7 @@ int gather(void** arguments, const char* module, const char* name) {
   const halide_buffer_t& x = in.buffer();
   a.x = rows_of(x);
   a.o = rows_of(in.buffer());
-  a.weight = read_weight(in);
-  a.den = tokens_of(in.buffer(), 0);
-  a.what = static_cast<Gather>(in.value<int32_t>());
-  a.add = in.value<float>();
-  a.clamp = in.value<float>();
+  read_scalars(in, a);
   a.rows = chunk_rows(in.buffer(), x);
   return launch_moves(place, module, name, a.rows, &a);
 }
@@ -118,11 +123,7 @@ int scatter(void** arguments, const char* module, const char* name) {
   const halide::CudaPlace& place = in.place();
   ScatterArguments a{};
   const halide_buffer_t& rows = in.buffer();
-  a.weight = read_weight(in);
-  a.den = tokens_of(in.buffer(), 0);
-  a.what = static_cast<Scatter>(in.value<int32_t>());
-  a.add = in.value<float>();
-  a.clamp = in.value<float>();
+  read_scalars(in, a);
   const halide_buffer_t& out = in.buffer();
   a.out = rows_of(out);
   a.rows = chunk_rows(rows, out);

@@ -12,6 +12,8 @@ struct Kernel {
   Parts parts;
 };
 
+using kernels::cuda::blocks_of;
+
 class Reader : public kernels::cuda::ArgumentReader {
  public:
   using ArgumentReader::ArgumentReader;
@@ -68,8 +70,6 @@ int launch(const halide::CudaPlace& place, const Kernel& kernel, Arguments& a, i
   return launch(place, kernel, &a, blocks, x, warps,
                 shared + table_bytes(map.halvings, map.rows, map.copies));
 }
-
-int64_t blocks_of(int64_t tokens, int64_t step) { return (tokens + step - 1) / step; }
 
 int kv_state(void** arguments, const Kernel& kernel) {
   Reader in(arguments);
@@ -151,7 +151,7 @@ int grad(void** arguments, const Kernel& kernel) {
   a.carry = in.data<float>();
   float* const partial = in.data<float>();
   a.partial = in.value<int32_t>() ? partial : nullptr;
-  a.blocks = static_cast<int32_t>(blocks_of(a.side.tokens, kGradTokens));
+  a.blocks = blocks_of(a.side.tokens, kGradTokens);
   return launch(place, kernel, a, a.blocks, x, kGradWarps, grad_bytes(kernel.size, kernel.parts),
                 4);
 }
