@@ -127,9 +127,10 @@ constexpr int table_copies(int64_t others, int halvings, int64_t rows, int most)
              ? most
              : table_copies(others, halvings, rows, most / 2);
 }
+constexpr int kHeadBytes = 5 * 16;  ///< where the tokens of a head lie
 constexpr int state_bytes(int size, Parts parts) {
   return map_bytes(size, parts) + kStateWarps * kPairSites +
-         kStateTokens * (parts.value * row_bytes(size) + 4);
+         kStateTokens * (parts.value * row_bytes(size) + 4) + kHeadBytes;
 }
 constexpr int back_bytes(int size, Parts parts) { return 2 * parts.factor * kProjections * size; }
 constexpr int kGradWarpBytes = kPairSites + 4 * kProjections * 16;  ///< sites and dt of 16 tokens

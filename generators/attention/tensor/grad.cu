@@ -145,19 +145,18 @@ class Grad {
 #pragma unroll
       for (int eight = 0; eight < 2; eight++) {
         const float4 site = Map::sites_of(sites_, eight, projection);
-        const uint32_t offsets = __float_as_uint(site.w);
         const auto dpsi = [&](const float2& line, float at, int i) {
           const float dphi = fmaf(scale[eight][i], d[eight][2 * next + i], last[eight][i] * z);
           const float above = fmaf(line.x, at, line.y) <= map_.floor() ? 0 : dphi;
           w[next][eight][i] = line.x * above;
           return above;
         };
-        const float low = dpsi(map_.line(offsets & 0xffff), site.x, 0);
-        const float high = dpsi(map_.line(offsets >> 16), site.y, 1);
+        const float low = dpsi(map_.line(site.z), site.x, 0);
+        const float high = dpsi(map_.line(site.w), site.y, 1);
         if (kSums) {
           sums_.pack(values, 2 * eight, low, high);
           sums_.pack(values, 2 * eight + 1, low * site.x, high * site.y);
-          rows[eight] = __float_as_uint(site.z);
+          rows[eight] = map_.rows(site);
         }
       }
       if (kSums) sums_.add(values, rows);

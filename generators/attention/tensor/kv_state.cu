@@ -15,97 +15,110 @@ class State {
 
   __device__ State(const StateArguments& a, unsigned char* memory)
       : a_(a),
-        b_(blockIdx.z),
-        h_(blockIdx.y),
         warp_(threadIdx.x / kWarp),
         values_(memory + map_bytes(kSize, kPartsOf<T>)),
         sites_(values_ + kBrainParts<T> * kStateTokens * kPitch),
         scale_(reinterpret_cast<float*>(sites_ + kStateWarps * kPairSites)),
-        map_(memory, memory + state_bytes(kSize, kPartsOf<T>), a.side.map) {}
+        head_(reinterpret_cast<Head*>(scale_ + kStateTokens)),
+        map_(memory, memory + state_bytes(kSize, kPartsOf<T>), a.side.map) {
+    static_assert(sizeof(Head) == kHeadBytes);
+  }
 
   __device__ void run() {
+    const unsigned groups = a_.side.map.groups, slot = blockIdx.x / groups;
     map_.stage_table();
-    map_.stage_group(group());
-    int n = slot() * a_.slot_tokens;
-    for (int left = min(a_.slot_tokens, a_.side.tokens - n); left > 0; left -= kStateTokens) {
+    map_.stage_group(blockIdx.x - slot * groups);
+    if (threadIdx.x == 0) stage_head(blockIdx.z, blockIdx.y);
+    int n = slot * a_.slot_tokens;
+    for (const int end = min(n + a_.slot_tokens, a_.side.tokens); n < end; n += kStateTokens) {
       __syncthreads();
-      stage(Values(a_, b_, h_, n), n);
-      Rows<T, kSize> x(a_.side, a_.side.x, b_, h_, n + 16 * warp_ + threadIdx.x % kWarp / 4);
-      map_.locate(x, sites_ + warp_ * kPairSites);
+      stage(n + 16 * warp_);
       __syncthreads();
 #pragma unroll 1
       for (int step = 0; step < kStateTokens; step += 16) add(step);
-      n += kStateTokens;
     }
     write();
   }
 
  private:
-  static constexpr int kVectors = kSize / 8;  ///< of a row of v
-  static constexpr int kRowsAtOnce = kStateWarps * kWarp / kVectors;
+  static constexpr int kVectors = kSize / 8;            ///< of a row of v
+  static constexpr int kRowsAtOnce = kWarp / kVectors;  ///< of a warp
   /// Rows that a thread has under way: more than two of float32 are beyond the registers.
-  static constexpr int kBatch = sizeof(T) > 2 ? 2 : kStateTokens / kRowsAtOnce;
+  static constexpr int kBatch = sizeof(T) > 2 ? 2 : 16 / kRowsAtOnce;
 
-  /// What a thread stages of v: rows row() + k kRowsAtOnce of the tokens first ..
-  struct Values {
-    const T* v;
-    const float* weight;
-    const StateArguments& a;
-
-    __device__ static int row() { return threadIdx.x / kVectors; }
-    __device__ Values(const StateArguments& a, int b, int h, int first)
-        : v(from_token<T>(a.v, b, h, first + row()) + threadIdx.x % kVectors * 8),
-          weight(from_token<float>(a.side.weight, b, h, first + row())),
-          a(a) {}
-    __device__ void advance() {
-      v += int64_t{kStateTokens} * a.v.token;
-      weight += int64_t{kStateTokens} * a.side.weight.token;
-    }
-    __device__ Eight<T> load(int ahead, int left) const {
-      const bool exists = row() + ahead < left;  // else the last token's
-      Eight<T> values = Eight<T>::load(v + int64_t{min(ahead, left - 1 - row())} * a.v.token);
-      values.keep_if(exists && weight[int64_t{ahead} * a.side.weight.token] != 0);
-      return values;
-    }
+  /// Of this block's (b, h).
+  struct Head {
+    HeadTokens x, v, weight, columns[2];  ///< scale and last
   };
 
-  __device__ void store(const Eight<T>& values, int row) {
+  __device__ void stage_head(int b, int h) {
+    head_->x = HeadTokens::of<T>(a_.side.x, b, h);
+    head_->v = HeadTokens::of<T>(a_.v, b, h);
+    head_->weight = HeadTokens::of<float>(a_.side.weight, b, h);
+    head_->columns[0] = HeadTokens::of<float>(a_.scale, b, h);
+    head_->columns[1] = HeadTokens::of<float>(a_.last, b, h);
+  }
+
+  /// This warp's 16 tokens, n and on: [v, last / scale], scale and sites; zeros for those that are
+  /// not there.
+  __device__ void stage(int n) {
+    const uint32_t there = stage_columns(n);
+    stage_values(n, there);
+    const int g = threadIdx.x % kWarp / 4;
+    const Rows<T, kSize> x(head_->x, n + g, a_.side.tokens, there >> g);
+    map_.locate(x, sites_ + warp_ * kPairSites);
+  }
+
+  /// Lane i < 16 reads the scale of token n + i, lane 16 + i what it has last. Gives which tokens
+  /// are there, by bits.
+  __device__ uint32_t stage_columns(int n) {
+    const int lane = threadIdx.x % kWarp, row = lane % 16, left = a_.side.tokens - n;
+    const int token = n + min(row, left - 1);
+    const float weight = *head_->weight.template at<float>(token);
+    const float read = *head_->columns[lane / 16].template at<float>(token);
+    const bool there = row < left && weight != 0;
+    const float scale = there ? read : 0, last = __shfl_down_sync(0xffffffffu, scale, 16);
+    uint32_t ratio[kParts<T>];
+    split<__nv_bfloat16>(scale == 0 ? 0 : divide<T>(last, scale), 0, ratio);
+    if (lane < 16) {
+      scale_[16 * warp_ + lane] = scale;
+      const uint32_t third = kParts<T> > 2 ? ratio[kParts<T> - 1] : 0;
+      *reinterpret_cast<uint4*>(values_ + (16 * warp_ + lane) * kPitch + 2 * kSize) =
+          make_uint4(ratio[0] | ratio[1] << 16, third, 0, 0);
+    }
+    return __ballot_sync(0xffffffffu, there);
+  }
+
+  __device__ void stage_values(int n, uint32_t there) {
+    const int lane = threadIdx.x % kWarp, row = lane / kVectors, column = lane % kVectors;
+    const int last = a_.side.tokens - 1;
+    unsigned char* const to = values_ + (16 * warp_ + row) * kPitch + 16 * column;
+#pragma unroll
+    for (int first = 0; first < 16; first += kBatch * kRowsAtOnce) {
+      Eight<T> values[kBatch];
+#pragma unroll
+      for (int k = 0; k < kBatch; k++) {
+        const int token = min(n + row + first + k * kRowsAtOnce, last);
+        values[k] = Eight<T>::load(head_->v.template at<T>(token) + 8 * column);
+      }
+#pragma unroll
+      for (int k = 0; k < kBatch; k++) {
+        const int ahead = first + k * kRowsAtOnce;
+        values[k].keep_if((there >> row & 1 << ahead) != 0);
+        store(values[k], to + ahead * kPitch);
+      }
+    }
+  }
+
+  __device__ static void store(const Eight<T>& values, unsigned char* to) {
     uint32_t parts[4][kBrainParts<T>];
 #pragma unroll
     for (int i = 0; i < 4; i++) to_parts<__nv_bfloat16>(values, i, parts[i]);
 #pragma unroll
     for (int part = 0; part < kBrainParts<T>; part++) {
-      *reinterpret_cast<uint4*>(values_ + (part * kStateTokens + row) * kPitch +
-                                threadIdx.x % kVectors * 16) =
+      *reinterpret_cast<uint4*>(to + part * kStateTokens * kPitch) =
           make_uint4(parts[0][part], parts[1][part], parts[2][part], parts[3][part]);
     }
-  }
-
-  /// [v, last / scale] and scale of the tokens n ..; zeros for those that are not there.
-  __device__ void stage(const Values& from, int n) {
-    const int left = a_.side.tokens - n;
-#pragma unroll 1
-    for (int ahead = 0; ahead < kStateTokens; ahead += kBatch * kRowsAtOnce) {
-      Eight<T> values[kBatch];
-#pragma unroll
-      for (int k = 0; k < kBatch; k++) values[k] = from.load(ahead + k * kRowsAtOnce, left);
-#pragma unroll
-      for (int k = 0; k < kBatch; k++) {
-        store(values[k], ahead + k * kRowsAtOnce + Values::row());
-      }
-    }
-    if (threadIdx.x >= kStateTokens) return;
-    const auto own = [&](const Tokens& of) {
-      return *from_token<float>(of, b_, h_, n + static_cast<int>(threadIdx.x));
-    };
-    const bool there = static_cast<int>(threadIdx.x) < left && own(a_.side.weight) != 0;
-    const float scale = there ? own(a_.scale) : 0, last = there ? own(a_.last) : 0;
-    uint32_t ratio[kParts<T>];
-    split<__nv_bfloat16>(scale == 0 ? 0 : divide<T>(last, scale), 0, ratio);
-    scale_[threadIdx.x] = scale;
-    const uint32_t third = kParts<T> > 2 ? ratio[kParts<T> - 1] : 0;
-    *reinterpret_cast<uint4*>(values_ + threadIdx.x * kPitch + 2 * kSize) =
-        make_uint4(ratio[0] | ratio[1] << 16, third, 0, 0);
   }
 
   /// Features of tokens step .. (rows: channel g of projections p and p + 1).
@@ -117,8 +130,7 @@ class State {
 #pragma unroll
       for (int row = 0; row < 2; row++) {
         const float4 site = Map::sites_of(sites, eight, projection + row);
-        const uint32_t offsets = __float_as_uint(site.w);
-        const float2 first = map_.line(offsets & 0xffff), second = map_.line(offsets >> 16);
+        const float2 first = map_.line(site.z), second = map_.line(site.w);
         uint32_t parts[kParts<T>];
         split<__nv_bfloat16>(scale[eight].x * map_.feature(first.x, first.y, site.x),
                              scale[eight].y * map_.feature(second.x, second.y, site.y), parts);
@@ -153,23 +165,14 @@ class State {
     for (int p = 0; p < 2; p++) add_product<__nv_bfloat16>(sum_[p] + kTiles - 1, phi[p], last);
   }
 
-  /// blockIdx.x, read anew each time: no register keeps it through the loop.
-  __device__ static int block() {
-    int x;
-    asm volatile("mov.u32 %0, %%ctaid.x;" : "=r"(x));
-    return x;
-  }
-  __device__ int slot() const { return block() / a_.side.map.groups; }
-  __device__ int group() const { return block() % a_.side.map.groups; }
-
-  __device__ void write() {
+  __device__ void write() const {
     const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
-    const int64_t D = int64_t{kFeatures} * a_.side.map.groups;
-    const int64_t own_slot = (int64_t{b_} * a_.side.heads + h_) * a_.slots + slot();
+    // Of a head the groups of a slot lie beside each other, as blocks do.
+    const int64_t head = int64_t{blockIdx.z} * a_.side.heads + blockIdx.y;
+    const int64_t block = head * a_.slots * a_.side.map.groups + blockIdx.x;
+    float* to = a_.partial + (block * kFeatures + 4 * warp_ * kChannels + g) * a_.width;
 #pragma unroll
     for (int i = 0; i < 4; i++) {  // projection 4 warp + i: channel g of it
-      const int64_t feature = int64_t{kFeatures} * group() + (4 * warp_ + i) * kChannels + g;
-      float* const to = a_.partial + (own_slot * D + feature) * a_.width;
 #pragma unroll
       for (int tile = 0; tile + 1 < kTiles; tile++) {
         const float* const own = sum_[i / 2][tile] + i % 2 * 2;
@@ -179,14 +182,16 @@ class State {
       float own = last[0] + last[1];
       if (kParts<T> == 3) own += __shfl_down_sync(0xffffffffu, last[0], 1);
       if (t == 0) to[kSize] = own;
+      to += kChannels * a_.width;
     }
   }
 
   const StateArguments& a_;
-  const int b_, h_, warp_;
+  const int warp_;
   unsigned char* const values_;
   unsigned char* const sites_;
   float* const scale_;
+  Head* const head_;
   Map map_;
   float sum_[2][kTiles][4] = {};  ///< of two pairs of projections
 };

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "generators/attention/tensor/mma.cuh"
+#include "generators/attention/tensor/tokens.cuh"
 
 namespace luna::tensor {
 
@@ -44,58 +44,6 @@ __device__ inline void read_fragment(const uint4& words, uint32_t (&a)[4]) {
   a[3] = words.w;
 }
 
-/// One (b, h) of [B, H, N, ..] from token n on.
-template <typename T>
-__device__ inline const T* from_token(const Tokens& tokens, int b, int h, int n) {
-  return static_cast<const T*>(tokens.data) + int64_t{b} * tokens.batch + int64_t{h} * tokens.head +
-         int64_t{n} * tokens.token;
-}
-
-/// Rows of the tokens first + 8 i of a head (of this lane's quad): whether they are there, which is
-/// where they exist and their weight is not zero, and what they hold.
-template <typename T, int kSize>
-class Rows {
- public:
-  __device__ Rows(const Problem& side, const Tokens& rows, int b, int h, int first)
-      : left_(side.tokens - first),
-        some_(from_token<T>(rows, b, h, 0)),
-        row_(from_token<T>(rows, b, h, first) + 8 * (threadIdx.x % 4)),
-        stride_(rows.token),
-        weight_(from_token<float>(side.weight, b, h, first)),
-        weight_stride_(side.weight.token) {}
-
-  /// From here on `tokens` further.
-  __device__ void advance(int tokens) {
-    left_ -= tokens;
-    row_ += int64_t{tokens} * stride_;
-    weight_ += int64_t{tokens} * weight_stride_;
-  }
-  __device__ float weight(int row) const {
-    return 8 * row < left_ ? weight_[int64_t{8 * row} * weight_stride_] : 0.0f;
-  }
-  /// Rows 0 and 1: lane t of a quad has elements 8 t .. of every 32; zeros where they are not
-  /// there.
-  __device__ void load(int u, Eight<T> (&x)[2]) const {
-#pragma unroll
-    for (int row = 0; row < 2; row++) {
-      const T* const from = 8 * row < left_ ? row_ + int64_t{8 * row} * stride_ : some_;
-      x[row] = Eight<T>::load(from + 32 * u);
-    }
-#pragma unroll
-    for (int row = 0; row < 2; row++) {
-      x[row].keep_if(weight(row) != 0);
-    }
-  }
-
- private:
-  int left_;
-  const T* const some_;  ///< of a token that exists
-  const T* row_;
-  const int32_t stride_;
-  const float* weight_;
-  const int32_t weight_stride_;
-};
-
 /// What lane 4 g + t looks up: channel g of tokens 2 t and 2 t + 1 of every eight, or channels 2 t
 /// and 2 t + 1 of token g.
 enum class Lookup { channel, pair };
@@ -119,17 +67,23 @@ class SharedMap {
     for (int i = threadIdx.x; i < staged_knots(map_.halvings); i += blockDim.x) {
       knots_[i] = i < 1 << map_.halvings ? map_.knots[i] : INFINITY;
     }
-    for (int i = threadIdx.x; i < map_.rows * kChannels / 2; i += blockDim.x) {
-      const int row = i / (kChannels / 2), channel = i % (kChannels / 2) * 2;
-      const float2* const from =
-          reinterpret_cast<const float2*>(map_.table + row * 2 * kChannels + channel);
-      const float2 slopes = from[0], intercepts = from[kChannels / 2];
-      unsigned char* const to = table_ + row * kLineBytes * map_.copies +
-                                channel / kChunk * kChunkBytes * map_.copies + channel % kChunk * 8;
-      for (int copy = 0; copy < map_.copies; copy++) {
+    constexpr int kPairs = kChannels / 2;
+    const int pair = threadIdx.x % kPairs, line = kLineBytes * map_.copies;
+    int row = threadIdx.x / kPairs;
+    const float2* from = reinterpret_cast<const float2*>(map_.table) + row * kChannels + pair;
+    unsigned char* to =
+        table_ + row * line + 2 * pair / kChunk * kChunkBytes * map_.copies + 2 * pair % kChunk * 8;
+#pragma unroll 1
+    for (; row < map_.rows; row += blockDim.x / kPairs) {
+      const float2 slopes = from[0], intercepts = from[kPairs];
+#pragma unroll
+      for (int copy = 0; copy < kMostCopies; copy++) {
+        if (copy >= map_.copies) break;
         *reinterpret_cast<float4*>(to + copy * kChunkBytes) =
             make_float4(slopes.x, intercepts.x, slopes.y, intercepts.y);
       }
+      from += blockDim.x / kPairs * kChannels;
+      to += blockDim.x / kPairs * line;
     }
   }
   __device__ void stage_group(int group) {
@@ -148,26 +102,29 @@ class SharedMap {
     project(x, at);
 #pragma unroll
     for (int eight = 0; eight < 2; eight++) {
-      uint32_t row[4];
-      search(at[eight], row);
-#pragma unroll
-      for (int i = 0; i < 4; i++) row[i] += first_[g + i / 2 * 8];
+      uint32_t offset[4];
+      search(at[eight], offset);
 #pragma unroll
       for (int upper = 0; upper < 2; upper++) {
         const float t[2] = {at[eight][2 * upper], at[eight][2 * upper + 1]};
-        put(sites, eight, g + 8 * upper, t, row[2 * upper], row[2 * upper + 1]);
+        put(sites, eight, g + 8 * upper, t, offset[2 * upper], offset[2 * upper + 1]);
       }
     }
   }
 
-  /// Lookup::channel: of tokens 8 eight + 2 t and the next: t, then both rows in one word, then
-  /// their offsets in the table.
+  /// Lookup::channel: of tokens 8 eight + 2 t and the next: t of both, then their offsets in the
+  /// table.
   __device__ static float4 sites_of(const unsigned char* sites, int eight, int projection) {
     return reinterpret_cast<const float4*>(
         sites)[(eight * kProjections + projection) * 4 + threadIdx.x % 4];
   }
-  __device__ float2 line(uint32_t offset) const {
-    return *reinterpret_cast<const float2*>(lines_ + offset);
+  __device__ float2 line(float offset) const {
+    return *reinterpret_cast<const float2*>(lines_ + __float_as_int(offset));
+  }
+  /// Of a site's two offsets, which are 16 bits and whole rows, the rows: two numbers of 16 bits.
+  __device__ uint32_t rows(const float4& site) const {
+    const uint32_t offsets = __float_as_uint(site.z) | __float_as_uint(site.w) << 16;
+    return offsets / kLineBytes >> (map_.copies >> 1);
   }
   /// Lookup::pair: of token 8 eight + g and two projections: t and the offset in the table.
   __device__ static float4 two_sites(const unsigned char* sites, int eight, int projection) {
@@ -189,27 +146,30 @@ class SharedMap {
   static constexpr int kAhead = sizeof(T) > 2 ? 1 : kSize / 32;
   static constexpr int kChunk = kLookup == Lookup::channel ? 4 : 8;  ///< channels of a copy
   static constexpr int kChunkBytes = 8 * kChunk;
+  static constexpr int kMostCopies = kLookup == Lookup::channel ? 4 : 2;
 
   __device__ static int lane_offset(int copies) {
-    const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
+    int lane;  // read anew: a register less is kept for it
+    asm volatile("mov.u32 %0, %%laneid;" : "=r"(lane));
+    const int g = lane / 4, t = lane % 4;
     return kLookup == Lookup::channel
                ? g / 4 * kChunkBytes * copies + (t & (copies - 1)) * kChunkBytes + g % 4 * 8
                : (g & (copies - 1)) * kChunkBytes + t * 16;
   }
 
   /// The sites of tokens 2 t and 2 t + 1 of that eight.
-  __device__ void put(unsigned char* sites, int eight, int projection, const float (&t)[2],
-                      uint32_t row0, uint32_t row1) const {
-    const int pair = threadIdx.x % 4, line = kLineBytes * map_.copies;
+  __device__ static void put(unsigned char* sites, int eight, int projection, const float (&t)[2],
+                             uint32_t offset0, uint32_t offset1) {
+    const int pair = threadIdx.x % 4;
+    const float offsets[2] = {__uint_as_float(offset0), __uint_as_float(offset1)};
     if (kLookup == Lookup::channel) {
-      const uint32_t rows = row0 | row1 << 16;
       reinterpret_cast<float4*>(sites)[(eight * kProjections + projection) * 4 + pair] =
-          make_float4(t[0], t[1], __uint_as_float(rows), __uint_as_float(rows * line));
+          make_float4(t[0], t[1], offsets[0], offsets[1]);
       return;
     }
     unsigned char* const to = sites + (8 * eight + 2 * pair) * kSiteBytes + projection * 8;
-    *reinterpret_cast<float2*>(to) = make_float2(t[0], __uint_as_float(row0 * line));
-    *reinterpret_cast<float2*>(to + kSiteBytes) = make_float2(t[1], __uint_as_float(row1 * line));
+    *reinterpret_cast<float2*>(to) = make_float2(t[0], offsets[0]);
+    *reinterpret_cast<float2*>(to + kSiteBytes) = make_float2(t[1], offsets[1]);
   }
   /// Of tokens 2 t and 2 t + 1 of every eight: projections g, then g + 8.
   __device__ void project(const Rows<T, kSize>& x, float (&at)[2][4]) const {
@@ -250,8 +210,9 @@ class SharedMap {
       add_product<Type>(at, w, columns);
     }
   }
-  /// The segment of each; the last steps, which nearly every table does with, without a loop.
-  __device__ void search(const float (&at)[4], uint32_t (&segment)[4]) const {
+  /// The offsets in the table of projections g (0, 1) and g + 8; the last steps, which nearly every
+  /// table does with, without a loop.
+  __device__ void search(const float (&at)[4], uint32_t (&offset)[4]) const {
     const uint32_t before = shared_address(knots_) - 4;
     uint32_t last[4] = {before, before, before, before};
     const auto halve = [&](int bytes) {
@@ -261,9 +222,12 @@ class SharedMap {
     for (int step = 2 << map_.halvings; step > 4 * kLastStep; step >>= 1) halve(step);
 #pragma unroll
     for (int step = 4 * kLastStep; step >= 4; step >>= 1) halve(step);
+    // A knot is 4 bytes, a row of the table `line`.
+    const uint32_t line = kLineBytes * map_.copies, end = before + 4 * (map_.segments - 1);
 #pragma unroll
     for (int i = 0; i < 4; i++) {
-      segment[i] = min((last[i] - before) / 4, map_.segments - 1u);
+      const uint32_t first = first_[threadIdx.x % kWarp / 4 + i / 2 * 8];
+      offset[i] = min(last[i], end) * (line / 4) + (first * line - before * (line / 4));
     }
   }
 

@@ -1,5 +1,7 @@
 #include "runtime/kernels/cuda/pass.h"
 
+#include <limits>
+
 #include "generators/common/tiles.h"
 #include "runtime/kernels/cuda/pass_calls.h"
 #include "runtime/kernels/layout.h"
@@ -25,7 +27,9 @@ Tokens::Tokens(const Backend& backend, const DeviceMap& map, const at::Tensor& x
 
 at::Tensor padded_rows(const at::Tensor& given, int64_t size, at::ScalarType dtype) {
   const at::Tensor x = given.to(dtype);
+  // Kernels take 32 bits for the bytes from one token to the next.
   bool aligned = x.size(3) == size && x.stride(3) == 1 &&
+                 x.stride(2) * x.element_size() <= std::numeric_limits<int32_t>::max() &&
                  reinterpret_cast<uintptr_t>(x.const_data_ptr()) % 16 == 0;
   for (int64_t dim = 0; dim < 3; dim++) {
     aligned = aligned && x.stride(dim) * x.element_size() % 16 == 0;
