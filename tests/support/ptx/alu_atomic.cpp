@@ -96,6 +96,17 @@ Update sum(Type type) {
 
 Update counter(Type type, Update found) { return type == Type::kU32 ? found : nullptr; }
 
+/// body(Whole{}, elements) for a packed register and the number of its elements.
+template <class Body>
+void for_packing(const Instruction& in, Body body) {
+  if (in.elements == 4)
+    body(uint64_t{}, std::integral_constant<int, 4>{});
+  else if (in.bytes == 4)
+    body(uint64_t{}, std::integral_constant<int, 2>{});
+  else
+    body(uint32_t{}, std::integral_constant<int, 2>{});
+}
+
 }  // namespace
 
 Update find_update(const std::string& operation, Type type) {
@@ -113,31 +124,31 @@ Update find_update(const std::string& operation, Type type) {
 }
 
 void run_pack(std::byte* file, const Instruction& in, uint32_t mask) {
-  const int bits = 8 * in.bytes;
-  const uint64_t element = bits == 32 ? 0xffffffff : 0xffff;
-  const bool wide = in.bytes * in.elements == 8;
-  for_lanes(mask, [&](int lane) {
-    uint64_t packed = 0;
-    for (int i = 0; i < in.elements; i++) {
-      packed |= (read<uint32_t>(file + in.operand[1 + i], lane) & element) << (bits * i);
-    }
-    if (wide)
+  for_packing(in, [&](auto whole, auto elements) {
+    using Whole = decltype(whole);
+    constexpr int kElements = elements, kBits = 8 * sizeof(Whole) / kElements;
+    for_lanes(mask, [&](int lane) {
+      Whole packed = 0;
+      for (int i = 0; i < kElements; i++) {
+        const Whole element = read<uint32_t>(file + in.operand[1 + i], lane);
+        packed |= (kBits == 16 ? element & 0xffff : element) << (kBits * i);
+      }
       write(file + in.operand[0], lane, packed);
-    else
-      write(file + in.operand[0], lane, static_cast<uint32_t>(packed));
+    });
   });
 }
 
 void run_unpack(std::byte* file, const Instruction& in, uint32_t mask) {
-  const int bits = 8 * in.bytes;
-  const uint64_t element = bits == 32 ? 0xffffffff : 0xffff;
-  const std::byte* const source = file + in.operand[in.elements];
-  const bool wide = in.bytes * in.elements == 8;
-  for_lanes(mask, [&](int lane) {
-    const uint64_t packed = wide ? read<uint64_t>(source, lane) : read<uint32_t>(source, lane);
-    for (int i = 0; i < in.elements; i++) {
-      write(file + in.operand[i], lane, static_cast<uint32_t>((packed >> (bits * i)) & element));
-    }
+  for_packing(in, [&](auto whole, auto elements) {
+    using Whole = decltype(whole);
+    constexpr int kElements = elements, kBits = 8 * sizeof(Whole) / kElements;
+    for_lanes(mask, [&](int lane) {
+      const Whole packed = read<Whole>(file + in.operand[kElements], lane);
+      for (int i = 0; i < kElements; i++) {
+        const auto element = static_cast<uint32_t>(packed >> (kBits * i));
+        write(file + in.operand[i], lane, kBits == 16 ? element & 0xffff : element);
+      }
+    });
   });
 }
 

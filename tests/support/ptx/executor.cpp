@@ -1,10 +1,27 @@
 #include "tests/support/ptx/executor.h"
 
+#include <immintrin.h>
+
 #include <algorithm>
 
 #include "tests/support/ptx/lanes.h"
 
 namespace luna::test::ptx {
+
+namespace {
+
+/// Lanes whose predicate is 1.
+uint32_t lanes_of(const std::byte* predicate) {
+  uint32_t lanes = 0;
+  for (int eight = 0; eight < 4; eight++) {
+    const __m256i values = _mm256_load_si256(reinterpret_cast<const __m256i*>(predicate) + eight);
+    const __m256 signs = _mm256_castsi256_ps(_mm256_slli_epi32(values, 31));
+    lanes |= static_cast<uint32_t>(_mm256_movemask_ps(signs)) << 8 * eight;
+  }
+  return lanes;
+}
+
+}  // namespace
 
 Executor::Executor(const Launch& launch, Allocations& allocations, uint64_t limit, Counts& counts)
     : launch_(launch), limit_(limit), counts_(counts), memory_(launch, allocations) {
@@ -61,10 +78,7 @@ void Executor::advance(Warp& warp) {
     const Instruction& in = code[pc];
     uint32_t mask = active;
     if (in.guarded) {
-      uint32_t holds = 0;
-      for (int lane = 0; lane < kLanes; lane++) {
-        holds |= read<uint32_t>(file + in.guard, lane) << lane;
-      }
+      const uint32_t holds = lanes_of(file + in.guard);
       mask &= in.guard_negated ? ~holds : holds;
     }
     steps_++;

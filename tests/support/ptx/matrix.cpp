@@ -7,13 +7,32 @@
 namespace luna::test::ptx {
 namespace {
 
-float half_to_float(uint16_t bits, bool brain) {
-  return brain ? bit_cast<float>(uint32_t(bits) << 16) : _cvtsh_ss(bits);
+/// Elements of row g of a fragment: those of lanes 4 g to 4 g + 3, which lie beside each other.
+__m256 row_of(const std::byte* reg, int g, bool brain) {
+  const __m128i halves = _mm_load_si128(reinterpret_cast<const __m128i*>(reg) + g);
+  return brain ? _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16))
+               : _mm256_cvtph_ps(halves);
 }
 
-/// Element `part` (0: the lower half) of a register.
-float half_of(const std::byte* reg, int lane, int part, bool brain) {
-  return half_to_float(static_cast<uint16_t>(read<uint32_t>(reg, lane) >> (16 * part)), brain);
+/// Two halves of a row of d, of two registers, column by column.
+struct Row {
+  __m128 low, high;
+
+  static Row load(const std::byte* even, const std::byte* odd, int g) {
+    const __m128 a = _mm_load_ps(reinterpret_cast<const float*>(even) + 4 * g);
+    const __m128 b = _mm_load_ps(reinterpret_cast<const float*>(odd) + 4 * g);
+    return {_mm_unpacklo_ps(a, b), _mm_unpackhi_ps(a, b)};
+  }
+  void store(std::byte* even, std::byte* odd, int g) const {
+    _mm_store_ps(reinterpret_cast<float*>(even) + 4 * g, _mm_shuffle_ps(low, high, 0x88));
+    _mm_store_ps(reinterpret_cast<float*>(odd) + 4 * g, _mm_shuffle_ps(low, high, 0xdd));
+  }
+};
+
+__m128 rounded(__m256d x) {
+  const __m128 single = _mm256_cvtpd_ps(x);
+  const __m128 nan = _mm_castsi128_ps(_mm_set1_epi32(0x7fffffff));
+  return _mm_blendv_ps(single, nan, _mm_cmpunord_ps(single, single));
 }
 
 }  // namespace
@@ -23,34 +42,33 @@ float half_of(const std::byte* reg, int lane, int part, bool brain) {
 /// columns 2 t, 2 t + 1. Products are exact and summed in float64: the order of a tensor core's sum
 /// is not defined.
 void multiply_matrices(std::byte* file, const Instruction& in) {
-  double a[16][16], b[16][8];
-  float d[16][8];
   const auto& m = in.matrix;
-  for (int lane = 0; lane < kLanes; lane++) {
-    const int g = lane / 4, t = lane % 4;
-    for (int reg = 0; reg < 4; reg++) {
-      for (int part = 0; part < 2; part++) {
-        const int column = 2 * t + part;
-        a[g + reg % 2 * 8][column + reg / 2 * 8] = half_of(file + m[4 + reg], lane, part, in.brain);
-        if (reg < 2) b[column + reg * 8][g] = half_of(file + m[8 + reg], lane, part, in.brain);
-      }
-      d[g + reg / 2 * 8][2 * t + reg % 2] = read<float>(file + m[10 + reg], lane);
+  float columns[8][16];
+  for (int g = 0; g < 8; g++) {
+    _mm256_storeu_ps(columns[g], row_of(file + m[8], g, in.brain));
+    _mm256_storeu_ps(columns[g] + 8, row_of(file + m[9], g, in.brain));
+  }
+  double b[16][8];
+  for (int k = 0; k < 16; k++) {
+    for (int column = 0; column < 8; column++) b[k][column] = columns[column][k];
+  }
+  Row d[16];  // written at the end: its registers may be those of a
+  for (int row = 0; row < 16; row++) {
+    const int g = row % 8, lower = row / 8;
+    float a[16];
+    _mm256_storeu_ps(a, row_of(file + m[4 + lower], g, in.brain));
+    _mm256_storeu_ps(a + 8, row_of(file + m[6 + lower], g, in.brain));
+    const Row c = Row::load(file + m[10 + 2 * lower], file + m[11 + 2 * lower], g);
+    __m256d low = _mm256_cvtps_pd(c.low), high = _mm256_cvtps_pd(c.high);
+    for (int k = 0; k < 16; k++) {
+      const __m256d factor = _mm256_set1_pd(a[k]);
+      low = _mm256_fmadd_pd(factor, _mm256_loadu_pd(b[k]), low);
+      high = _mm256_fmadd_pd(factor, _mm256_loadu_pd(b[k] + 4), high);
     }
+    d[row] = {rounded(low), rounded(high)};
   }
   for (int row = 0; row < 16; row++) {
-    double sum[8];
-    for (int column = 0; column < 8; column++) sum[column] = d[row][column];
-    for (int k = 0; k < 16; k++) {
-      for (int column = 0; column < 8; column++) sum[column] += a[row][k] * b[k][column];
-    }
-    for (int column = 0; column < 8; column++) {
-      d[row][column] = canonical(static_cast<float>(sum[column]));
-    }
-  }
-  for (int lane = 0; lane < kLanes; lane++) {
-    for (int reg = 0; reg < 4; reg++) {
-      write(file + m[reg], lane, d[lane / 4 + reg / 2 * 8][2 * (lane % 4) + reg % 2]);
-    }
+    d[row].store(file + m[row / 8 * 2], file + m[1 + row / 8 * 2], row % 8);
   }
 }
 
@@ -73,20 +91,21 @@ void Memory::load_matrix(const Instruction& in, Warp& warp) {
   constexpr size_t kRowBytes = 16;
   const std::byte* const base = warp.file() + in.operand[0];
   for (int matrix = 0; matrix < in.elements; matrix++) {
+    uint64_t address[8];
     uint16_t rows[8][8];
     for (int row = 0; row < 8; row++) {
       const int owner = 8 * matrix + row;
-      const uint64_t address = in.wide_base
-                                   ? read<uint64_t>(base, owner) + static_cast<uint64_t>(in.offset)
-                                   : static_cast<uint32_t>(read<uint32_t>(base, owner) + in.offset);
-      if (address % kRowBytes) misaligned(owner, address, kRowBytes);
+      address[row] = in.wide_base ? read<uint64_t>(base, owner) + static_cast<uint64_t>(in.offset)
+                                  : static_cast<uint32_t>(read<uint32_t>(base, owner) + in.offset);
+      if (address[row] % kRowBytes) misaligned(owner, address[row], kRowBytes);
+      std::memcpy(rows[row], shared_place(address[row], kRowBytes, owner), kRowBytes);
+    }
+    for (int turn = 0; turn < (in.transposed ? 2 : 1); turn++) {  // a row that each lane gets of
+      SharedMemory::Addresses read;
       for (int lane = 0; lane < kLanes; lane++) {
-        const bool gets = in.transposed ? lane % 4 == row / 2 : lane / 4 == row;
-        if (!gets) continue;
-        const std::byte* const place =
-            shared_place(address, kRowBytes, Access::kRead, warp.thread(lane), lane);
-        std::memcpy(rows[row], place, kRowBytes);
+        read[lane] = address[in.transposed ? lane % 4 * 2 + turn : lane / 4];
       }
+      shared_.access(Access::kRead, read, kRowBytes, warp.thread(0), kAllLanes);
     }
     for (int lane = 0; lane < kLanes; lane++) {
       const int g = lane / 4, t = lane % 4;

@@ -126,29 +126,68 @@ void Memory::update(const Instruction& in, Warp& warp, uint32_t mask) {
   }
 }
 
+/// Lanes that are not in the mask count as the first one that is.
+Memory::Reach Memory::reach(const Instruction& in, const std::byte* file, uint32_t mask) {
+  Reach reach;
+  const std::byte* const base = file + in.operand[0];
+  for (int lane = 0; lane < kLanes; lane++) {
+    reach.address[lane] = in.wide_base
+                              ? read<uint64_t>(base, lane) + static_cast<uint64_t>(in.offset)
+                              : static_cast<uint32_t>(read<uint32_t>(base, lane) + in.offset);
+  }
+  const uint64_t first = reach.address[__builtin_ctz(mask)];
+  int64_t lowest = INT64_MAX, highest = INT64_MIN;
+  uint64_t bits = 0;
+  for (int lane = 0; lane < kLanes; lane++) {
+    const uint64_t address = mask >> lane & 1 ? reach.address[lane] : first;
+    lowest = std::min(lowest, static_cast<int64_t>(address));
+    highest = std::max(highest, static_cast<int64_t>(address));
+    bits |= address;
+  }
+  reach.lowest = static_cast<uint64_t>(lowest);
+  reach.bytes = static_cast<uint64_t>(highest) - reach.lowest + in.bytes * in.elements;
+  reach.aligned = (bits & (in.bytes * in.elements - 1)) == 0;
+  return reach;
+}
+
+/// All lanes at once where everything from the lowest to the highest address may be accessed, which
+/// is nearly always; else, to name the lane that may not, one by one.
 void Memory::locate(const Instruction& in, Warp& warp, uint32_t mask, Access access,
                     Places& places) {
-  const std::byte* const base = warp.file() + in.operand[0];
+  const Reach reach = Memory::reach(in, warp.file(), mask);
   const size_t bytes = in.bytes * in.elements;
+  std::byte* origin = nullptr;
+  bool inside = reach.aligned;
+  if (in.space == Space::kShared) {
+    origin = shared_.data();
+    inside = inside && within(reach.lowest, reach.bytes, shared_.size());
+  } else if (in.space == Space::kParam) {
+    origin = const_cast<std::byte*>(launch_.parameters);
+    inside = inside && access == Access::kRead &&
+             within(reach.lowest, reach.bytes, launch_.kernel.parameter_bytes());
+  } else {
+    const bool global = in.space == Space::kGlobal || in.space == Space::kGeneric;
+    inside = inside && global && allocations_.contains(reach.lowest, reach.bytes);
+  }
+  if (inside) {
+    for (int lane = 0; lane < kLanes; lane++) places[lane] = origin + reach.address[lane];
+    if (in.space == Space::kShared)
+      shared_.access(access, reach.address, bytes, warp.thread(0), mask);
+    return;
+  }
   for (; mask; mask &= mask - 1) {
     const int lane = __builtin_ctz(mask);
-    const uint64_t address = in.wide_base
-                                 ? read<uint64_t>(base, lane) + static_cast<uint64_t>(in.offset)
-                                 : static_cast<uint32_t>(read<uint32_t>(base, lane) + in.offset);
+    const uint64_t address = reach.address[lane];
     if (address & (bytes - 1)) misaligned(lane, address, bytes);
-    places[lane] = in.space == Space::kShared
-                       ? shared_place(address, bytes, access, warp.thread(lane), lane)
-                       : locate_one(in, warp, lane, access, address);
+    places[lane] = locate_one(in, warp, lane, access, address);
   }
 }
 
-std::byte* Memory::shared_place(uint64_t address, size_t bytes, Access access, uint32_t thread,
-                                int lane) {
+std::byte* Memory::shared_place(uint64_t address, size_t bytes, int lane) {
   if (!within(address, bytes, shared_.size())) {
     illegal(lane, "shared", address, bytes,
             fmt::format("the {} bytes of the block", shared_.size()));
   }
-  shared_.access(access, address, bytes, thread, lane);
   return shared_.data() + address;
 }
 
@@ -169,8 +208,13 @@ std::byte* Memory::locate_one(const Instruction& in, Warp& warp, int lane, Acces
   const uint32_t thread = warp.thread(lane);
   const Kernel& kernel = launch_.kernel;
   switch (space_of(in, thread, address)) {
-    case Space::kShared:
-      return shared_place(address, bytes, access, thread, lane);
+    case Space::kShared: {
+      std::byte* const place = shared_place(address, bytes, lane);
+      SharedMemory::Addresses own;
+      own[lane] = address;
+      shared_.access(access, own, bytes, warp.thread(0), 1u << lane);
+      return place;
+    }
     case Space::kLocal:
       if (!within(address, bytes, kernel.local_bytes)) {
         illegal(lane, "local", address, bytes,

@@ -27,10 +27,18 @@ class Memory {
  private:
   using Places = std::array<std::byte*, kLanes>;
 
+  /// The addresses of lanes, and what lies between the lowest and the highest of those in a mask.
+  struct Reach {
+    SharedMemory::Addresses address;
+    uint64_t lowest, bytes;
+    bool aligned;
+  };
+  static Reach reach(const Instruction& in, const std::byte* file, uint32_t mask);
+
   void locate(const Instruction& in, Warp& warp, uint32_t mask, Access access, Places& places);
   std::byte* locate_one(const Instruction& in, Warp& warp, int lane, Access access,
                         uint64_t address);
-  std::byte* shared_place(uint64_t address, size_t bytes, Access access, uint32_t thread, int lane);
+  std::byte* shared_place(uint64_t address, size_t bytes, int lane);
   Space space_of(const Instruction& in, uint32_t thread, uint64_t& address) const;
 
   const Launch& launch_;

@@ -43,19 +43,44 @@ bool SharedMemory::now(uint32_t tag, uint32_t thread) const {
   return who >= kAtomics || warp_of(who) != warp || epoch >= warp_epoch_[warp];
 }
 
-void SharedMemory::access(Access access, uint64_t address, size_t bytes, uint32_t thread,
-                          int lane) {
+/// What changes nothing, or can be no race, is decided here; the rest below.
+template <Access kAccess>
+inline void SharedMemory::note(uint64_t address, size_t bytes, uint32_t thread, int lane) {
   const uint64_t end = (address + bytes) >> granule_bits_;
+  const uint32_t own = tag(thread), warp = tag(kSeveralOfWarp + thread / kLanes);
   for (uint64_t granule = address >> granule_bits_; granule < end; granule++) {
     Shadow& shadow = shadow_[granule];
     const uint64_t here = granule << granule_bits_;
-    if (access == Access::kWrite) {
-      note_write(shadow, here, thread, thread, lane);
-    } else if (access == Access::kRead || !shadow.written) {
-      note_read(shadow, here, thread, lane);
+    if (kAccess == Access::kWrite) {
+      if (settled(shadow.written) && settled(shadow.read))
+        shadow.written = own;
+      else
+        note_write(shadow, here, thread, thread, lane);
+    } else if (kAccess == Access::kRead || !shadow.written) {
+      const bool kept = shadow.read == own || shadow.read == warp || shadow.read == tag(kSeveral);
+      if (!shadow.written || !settled(shadow.written) || !(kept || settled(shadow.read)))
+        note_read(shadow, here, thread, lane);
+      else if (!kept)
+        shadow.read = own;
     }
-    if (access == Access::kAtomic) note_write(shadow, here, thread, kAtomics, lane);
+    if (kAccess == Access::kAtomic) note_write(shadow, here, thread, kAtomics, lane);
   }
+}
+
+template <Access kAccess>
+void SharedMemory::note_lanes(const Addresses& address, size_t bytes, uint32_t first,
+                              uint32_t mask) {
+  for (; mask; mask &= mask - 1) {
+    const int lane = __builtin_ctz(mask);
+    note<kAccess>(address[lane], bytes, first + static_cast<uint32_t>(lane), lane);
+  }
+}
+
+void SharedMemory::access(Access access, const Addresses& address, size_t bytes, uint32_t first,
+                          uint32_t mask) {
+  if (access == Access::kRead) return note_lanes<Access::kRead>(address, bytes, first, mask);
+  if (access == Access::kWrite) return note_lanes<Access::kWrite>(address, bytes, first, mask);
+  note_lanes<Access::kAtomic>(address, bytes, first, mask);
 }
 
 inline void SharedMemory::note_read(Shadow& shadow, uint64_t address, uint32_t thread, int lane) {

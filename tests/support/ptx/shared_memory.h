@@ -27,9 +27,11 @@ class SharedMemory {
   /// The lanes of a warp have met.
   void warp_barrier(uint32_t warp);
 
-  /// Notes the access of a thread to bytes within the memory; throws Fault (with that lane) for an
-  /// unwritten read or a race.
-  void access(Access access, uint64_t address, size_t bytes, uint32_t thread, int lane);
+  using Addresses = std::array<uint64_t, kLanes>;  ///< of the lanes of a warp
+
+  /// Notes the accesses of the lanes in `mask`, of the warp whose first thread is `first`, to bytes
+  /// within the memory; throws Fault (with the lane) for an unwritten read or a race.
+  void access(Access access, const Addresses& address, size_t bytes, uint32_t first, uint32_t mask);
 
  private:
   /// Tags are (epoch << kThreadBits) + thread; 0 is never. Every barrier, of the block or of a
@@ -50,7 +52,13 @@ class SharedMemory {
   static uint32_t warp_of(uint32_t who) {
     return who < kSeveralOfWarp ? who / kLanes : who - kSeveralOfWarp;
   }
+  /// Nothing has met the granule since the last barrier of the block: all may.
+  bool settled(uint32_t tag) const { return tag < block_epoch_ << kThreadBits; }
   void next_epoch();
+  template <Access kAccess>
+  void note(uint64_t address, size_t bytes, uint32_t thread, int lane);
+  template <Access kAccess>
+  void note_lanes(const Addresses& address, size_t bytes, uint32_t first, uint32_t mask);
   void note_read(Shadow& shadow, uint64_t address, uint32_t thread, int lane);
   void note_write(Shadow& shadow, uint64_t address, uint32_t thread, uint32_t writer, int lane);
   [[noreturn]] void race(const char* does, const char* did, uint64_t address, uint32_t other,
