@@ -4,6 +4,7 @@
 # luna_tensor_kernel(TARGET NAME SOURCE STORAGE SIZE [-D...]): one on tensor cores, for one type of x and v and one head
 # size.
 find_program(LUNA_NVCC nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
+set(LUNA_NVCC_FLAGS -ptx -arch=compute_80 -std=c++17 -O3 --expt-relaxed-constexpr)
 set_property(GLOBAL PROPERTY LUNA_TENSOR_PTX "")
 if(LUNA_NVCC)
   message(STATUS "Kernels in CUDA C++: ${LUNA_NVCC}")
@@ -19,7 +20,7 @@ function(luna_cuda_kernel target name source)
                                       "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.h")
   add_custom_command(
     OUTPUT "${ptx}" "${embedded}"
-    COMMAND "${LUNA_NVCC}" -ptx -arch=compute_80 -std=c++17 -O3 --expt-relaxed-constexpr "-I${CMAKE_SOURCE_DIR}"
+    COMMAND "${LUNA_NVCC}" ${LUNA_NVCC_FLAGS} "-I${CMAKE_SOURCE_DIR}"
             -DLUNA_KERNEL=${name} ${ARGN}
             "${CMAKE_CURRENT_SOURCE_DIR}/${source}" -o "${ptx}"
     COMMAND "${CMAKE_COMMAND}" "-DPTX=${ptx}" "-DEMBEDDED=${embedded}" -DNAME=luna_ptx_${name}

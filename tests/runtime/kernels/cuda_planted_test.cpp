@@ -12,13 +12,12 @@
 #include "runtime/ops/reference.h"
 #include "tests/support/compare.h"
 #include "tests/support/decode.h"
-#include "tests/support/poison.h"
-#include "tests/support/ptx/driver.h"
+#include "tests/support/garden.h"
 
 namespace luna::test {
 namespace {
 
-using Lines = std::vector<std::string>;
+using Lines = std::vector<std::string>;  ///< of a module
 /// Lines by their number that are wrong in place of right ones, empty ones to remove them.
 using Plant = std::map<size_t, std::string>;
 
@@ -141,15 +140,6 @@ const Kind kKinds[] = {{"removed barrier", removed_barriers, {0.5, 0.5}, {1.0, 1
                        {"wrong lane", wrong_lane, {0.75, 0.6}, {0.0, 0.0}},
                        {"missing guard", missing_guards, {0.2, 0.2}, {0.5, 0.0}}};
 
-/// What is run, and what it should give: the float64 reference, or, where none is named (half
-/// precision, whose rounding would hide much), every bit of what it gives without a bug.
-struct Subject {
-  std::function<std::vector<at::Tensor>()> run;
-  std::vector<at::Tensor> exact, scale;
-  bool one_sum = false;  ///< lanes exchange terms of one sum alone: whose is which does not matter
-  bool on_tensor_cores() const { return exact.empty(); }
-};
-
 Case masked_case(const std::string& map, const Shape& shape) {
   Case c = small_case(map);
   c.shape = shape;
@@ -203,85 +193,33 @@ Subject decoding() {
     const at::Tensor given = decode_step(in, c.spec, 0, S, z);
     return std::vector<at::Tensor>{given, S.to(c10::kCPU), z.to(c10::kCPU)};
   };
-  return {step, exact, exact, /*one_sum=*/true};
+  return {step, exact, exact};
 }
-
-/// Every kernel of a subject.
-class Garden {
- public:
-  explicit Garden(Subject subject) : subject_(std::move(subject)) {
-    edit_ptx([&](const std::string& text) {
-      kernels_[entry_of(text)] = split(text);
-      return text;
-    });
-    right_ = subject_.run();
-    edit_ptx({});
-  }
-
-  const std::map<std::string, Lines>& kernels() const { return kernels_; }
-  bool matters(const Kind& kind) const { return kind.plants != &wrong_lane || !subject_.one_sum; }
-
-  enum class Outcome { survives, seen, reported };
-  Outcome run(const std::string& kernel, const Plant& plant) const {
-    const std::string wrong = planted(kernels_.at(kernel), plant);
-    edit_ptx([&](const std::string& text) { return entry_of(text) == kernel ? wrong : text; });
-    Outcome outcome = Outcome::survives;
-    try {
-      const std::vector<at::Tensor> given = subject_.run();
-      for (size_t i = 0; i < given.size(); i++) {
-        if (!is_right(given[i], i)) outcome = Outcome::seen;
-      }
-    } catch (const c10::Error&) {
-      outcome = take_ptx_error().empty() ? Outcome::seen : Outcome::reported;
-    }
-    edit_ptx({});
-    return outcome;
-  }
-
- private:
-  bool is_right(const at::Tensor& given, size_t i) const {
-    if (subject_.on_tensor_cores()) return bool(same_bits(given, right_[i]));
-    return error(given, subject_.exact[i], subject_.scale[i]).max <= kFloorParams;
-  }
-
-  static std::string entry_of(const std::string& text) {
-    static const std::regex entry("\\.entry (\\w+)");
-    std::smatch m;
-    return std::regex_search(text, m, entry) ? m.str(1) : "";
-  }
-
-  Subject subject_;
-  std::vector<at::Tensor> right_;
-  std::map<std::string, Lines> kernels_;
-};
 
 class PlantedBug : public ::testing::TestWithParam<std::string> {
  protected:
-  static void SetUpTestSuite() {
-    ASSERT_TRUE(fused_device().is_cuda()) << "set LUNA_TEST_DEVICE=cuda:0";
-    poison_fresh_memory();
-    limit_ptx_instructions(3'000'000);
-  }
-  static void TearDownTestSuite() { limit_ptx_instructions(10'000'000'000); }
+  static void SetUpTestSuite() { Garden::open(); }
+  static void TearDownTestSuite() { Garden::close(); }
 };
 
 TEST_P(PlantedBug, IsCaughtInEveryKernel) {
   const bool half = GetParam() == "tensor_cores";
   if (half && !kernels::find_pipeline("grad_pwl8_32_bf16_cuda")) GTEST_SKIP() << "no nvcc";
-  const Garden garden(half                       ? tensor_cores()
-                      : GetParam() == "decoding" ? decoding()
-                                                 : attention(GetParam()));
+  // A step's lanes exchange terms of one sum alone: whose is which does not matter.
+  const bool one_sum = GetParam() == "decoding";
+  const Garden garden(half ? tensor_cores() : one_sum ? decoding() : attention(GetParam()));
   ASSERT_GE(garden.kernels().size(), 3u);
-  for (const auto& [kernel, lines] : garden.kernels()) {
+  for (const auto& [kernel, text] : garden.kernels()) {
+    const Lines lines = split(text);
     // Halide's kernels are planted elsewhere; psi's need enough units to enter every loop.
     const bool psi = kernel.rfind("psi_", 0) == 0, bf16 = kernel.find("_bf16") != std::string::npos;
     if (half ? !psi && !bf16 : psi) continue;
     for (const Kind& kind : kKinds) {
-      if (!garden.matters(kind)) continue;
+      if (kind.plants == &wrong_lane && one_sum) continue;
       int caught = 0, reported = 0;
       const std::vector<Plant> plants = sample(kind.plants(lines));
       for (const Plant& plant : plants) {
-        const Garden::Outcome outcome = garden.run(kernel, plant);
+        const Garden::Outcome outcome = garden.run(kernel, planted(lines, plant));
         caught += outcome != Garden::Outcome::survives;
         reported += outcome == Garden::Outcome::reported;
       }

@@ -24,6 +24,8 @@ struct Driver {
   std::map<const Module*, std::unique_ptr<Module>> modules;
   std::map<const Module*, std::string> texts;
   std::function<std::string(const std::string&)> edit;
+  std::unique_ptr<Module> edited;  ///< what was last made of a module by editing
+  std::string edited_text;
   std::map<const Kernel*, Function> functions;
   Allocations allocations;
   uint64_t limit = 10'000'000'000;
