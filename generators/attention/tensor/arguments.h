@@ -1,5 +1,5 @@
-// What the tensor-core kernels (kv_state.cu, apply_state.cu, row_products.cu, grad.cu) are launched
-// with, and how they cut their work: shared with the launcher
+// What the tensor-core kernels (kv_state.cu, apply_state.cu, row_products.cu, grad.cu and
+// elementwise_*.cu) are launched with, and how they cut their work: shared with the launcher
 // (runtime/kernels/cuda/tensor_pipelines.cpp). Plain data.
 #pragma once
 
@@ -137,6 +137,17 @@ constexpr int kGradWarpBytes = kPairSites + 4 * kProjections * 16;  ///< sites a
 constexpr int grad_bytes(int size, Parts parts) {
   return map_bytes(size, parts) + back_bytes(size, parts) +
          kFeatures * (2 * parts.factor * size + 4) + kGradWarps * kGradWarpBytes;
+}
+/// Of maps of one coordinate (elementwise_*.cu).
+constexpr int elementwise_warps(int size) { return size / 16; }  ///< that sum a state
+constexpr int elementwise_state_bytes(int size, Parts parts) {
+  return size * ((1 + parts.value) * row_bytes(size) + 4) + kHeadBytes;
+}
+constexpr int elementwise_apply_bytes(int size, Parts parts) {
+  return parts.factor * size * row_bytes(size);
+}
+constexpr int elementwise_grad_bytes(int size, Parts parts) {
+  return size * (2 * parts.factor * size + 4);
 }
 constexpr int factors_bytes(int size, Parts parts) {
   return parts.factor * kFeatures * row_bytes(size);

@@ -1,129 +1,33 @@
-// kv_state on tensor cores: sum_n scale_n phi(x_n) (x) [v_n, last_n / scale_n] over the tokens of a
-// slot. Features are kParts numbers of bfloat16 each, v as many as hold it; so is the last column,
-// in columns beside each other. Sums are float32.
-#include "generators/attention/tensor/sites.cuh"
+// kv_state (state.cuh) of LUNA's features, psi as a table.
+#include "generators/attention/tensor/state.cuh"
 
 namespace luna::tensor {
 namespace {
 
 template <typename T, int kSize>
-class State {
+class TableFeatures {
  public:
-  static constexpr int kTiles = kSize / 8 + 1;  ///< of 8 columns: v, then the last one
-  static constexpr int kPitch = row_bytes(kSize);
-  using Map = SharedMap<T, kSize, Lookup::channel>;
+  static constexpr int kFeatures = tensor::kFeatures, kTall = 2;
+  static constexpr int kBytes = map_bytes(kSize, kPartsOf<T>) + kStateWarps * kPairSites;
 
-  __device__ State(const StateArguments& a, unsigned char* memory)
-      : a_(a),
-        warp_(threadIdx.x / kWarp),
-        values_(memory + map_bytes(kSize, kPartsOf<T>)),
-        sites_(values_ + kBrainParts<T> * kStateTokens * kPitch),
-        scale_(reinterpret_cast<float*>(sites_ + kStateWarps * kPairSites)),
-        head_(reinterpret_cast<Head*>(scale_ + kStateTokens)),
-        map_(memory, memory + state_bytes(kSize, kPartsOf<T>), a.side.map) {
-    static_assert(sizeof(Head) == kHeadBytes);
-  }
+  __device__ TableFeatures(const StateArguments& a, unsigned char* memory, unsigned char* table)
+      : sites_(memory + map_bytes(kSize, kPartsOf<T>)),
+        tokens_(a.side.tokens),
+        map_(memory, table, a.side.map) {}
 
-  __device__ void run() {
-    const unsigned groups = a_.side.map.groups, slot = blockIdx.x / groups;
+  __device__ void stage(int group) {
     map_.stage_table();
-    map_.stage_group(blockIdx.x - slot * groups);
-    if (threadIdx.x == 0) stage_head(blockIdx.z, blockIdx.y);
-    int n = slot * a_.slot_tokens;
-    for (const int end = min(n + a_.slot_tokens, a_.side.tokens); n < end; n += kStateTokens) {
-      __syncthreads();
-      stage(n + 16 * warp_);
-      __syncthreads();
-#pragma unroll 1
-      for (int step = 0; step < kStateTokens; step += 16) add(step);
-    }
-    write();
+    map_.stage_group(group);
   }
-
- private:
-  static constexpr int kVectors = kSize / 8;            ///< of a row of v
-  static constexpr int kRowsAtOnce = kWarp / kVectors;  ///< of a warp
-  /// Rows that a thread has under way: more than two of float32 are beyond the registers.
-  static constexpr int kBatch = sizeof(T) > 2 ? 2 : 16 / kRowsAtOnce;
-
-  /// Of this block's (b, h).
-  struct Head {
-    HeadTokens x, v, weight, columns[2];  ///< scale and last
-  };
-
-  __device__ void stage_head(int b, int h) {
-    head_->x = HeadTokens::of<T>(a_.side.x, b, h);
-    head_->v = HeadTokens::of<T>(a_.v, b, h);
-    head_->weight = HeadTokens::of<float>(a_.side.weight, b, h);
-    head_->columns[0] = HeadTokens::of<float>(a_.scale, b, h);
-    head_->columns[1] = HeadTokens::of<float>(a_.last, b, h);
-  }
-
-  /// This warp's 16 tokens, n and on: [v, last / scale], scale and sites; zeros for those that are
-  /// not there.
-  __device__ void stage(int n) {
-    const uint32_t there = stage_columns(n);
-    stage_values(n, there);
+  __device__ void stage_tokens(const HeadTokens& x, int n, uint32_t there) {
     const int g = threadIdx.x % kWarp / 4;
-    const Rows<T, kSize> x(head_->x, n + g, a_.side.tokens, there >> g);
-    map_.locate(x, sites_ + warp_ * kPairSites);
+    map_.locate(Rows<T, kSize>(x, n + g, tokens_, there >> g),
+                sites_ + threadIdx.x / kWarp * kPairSites);
   }
-
-  /// Lane i < 16 reads the scale of token n + i, lane 16 + i what it has last. Gives which tokens
-  /// are there, by bits.
-  __device__ uint32_t stage_columns(int n) {
-    const int lane = threadIdx.x % kWarp, row = lane % 16, left = a_.side.tokens - n;
-    const int token = n + min(row, left - 1);
-    const float weight = *head_->weight.template at<float>(token);
-    const float read = *head_->columns[lane / 16].template at<float>(token);
-    const bool there = row < left && weight != 0;
-    const float scale = there ? read : 0, last = __shfl_down_sync(0xffffffffu, scale, 16);
-    uint32_t ratio[kParts<T>];
-    split<__nv_bfloat16>(scale == 0 ? 0 : divide<T>(last, scale), 0, ratio);
-    if (lane < 16) {
-      scale_[16 * warp_ + lane] = scale;
-      const uint32_t third = kParts<T> > 2 ? ratio[kParts<T> - 1] : 0;
-      *reinterpret_cast<uint4*>(values_ + (16 * warp_ + lane) * kPitch + 2 * kSize) =
-          make_uint4(ratio[0] | ratio[1] << 16, third, 0, 0);
-    }
-    return __ballot_sync(0xffffffffu, there);
-  }
-
-  __device__ void stage_values(int n, uint32_t there) {
-    const int lane = threadIdx.x % kWarp, row = lane / kVectors, column = lane % kVectors;
-    const int last = a_.side.tokens - 1;
-    unsigned char* const to = values_ + (16 * warp_ + row) * kPitch + 16 * column;
-#pragma unroll
-    for (int first = 0; first < 16; first += kBatch * kRowsAtOnce) {
-      Eight<T> values[kBatch];
-#pragma unroll
-      for (int k = 0; k < kBatch; k++) {
-        const int token = min(n + row + first + k * kRowsAtOnce, last);
-        values[k] = Eight<T>::load(head_->v.template at<T>(token) + 8 * column);
-      }
-#pragma unroll
-      for (int k = 0; k < kBatch; k++) {
-        const int ahead = first + k * kRowsAtOnce;
-        values[k].keep_if((there >> row & 1 << ahead) != 0);
-        store(values[k], to + ahead * kPitch);
-      }
-    }
-  }
-
-  __device__ static void store(const Eight<T>& values, unsigned char* to) {
-    uint32_t parts[4][kBrainParts<T>];
-#pragma unroll
-    for (int i = 0; i < 4; i++) to_parts<__nv_bfloat16>(values, i, parts[i]);
-#pragma unroll
-    for (int part = 0; part < kBrainParts<T>; part++) {
-      *reinterpret_cast<uint4*>(to + part * kStateTokens * kPitch) =
-          make_uint4(parts[0][part], parts[1][part], parts[2][part], parts[3][part]);
-    }
-  }
-
-  /// Features of tokens step .. (rows: channel g of projections p and p + 1).
-  __device__ void features(uint32_t (&phi)[kParts<T>][4], int projection, int step,
-                           const float2 (&scale)[2]) {
+  /// Of tokens step .. (rows: channel g of projections 4 warp + 2 pair and the next).
+  __device__ void features(uint32_t (&phi)[kParts<T>][4], int pair, int step,
+                           const float2 (&scale)[2]) const {
+    const int projection = 4 * (threadIdx.x / kWarp) + 2 * pair;
     const unsigned char* const sites = sites_ + step / 16 * kPairSites;
 #pragma unroll
     for (int eight = 0; eight < 2; eight++) {
@@ -140,60 +44,12 @@ class State {
     }
   }
 
-  /// Sums 16 of the staged tokens.
-  __device__ void add(int step) {
-    const int t = threadIdx.x % 4;
-    const float2 scale[2] = {*reinterpret_cast<const float2*>(scale_ + step + 2 * t),
-                             *reinterpret_cast<const float2*>(scale_ + step + 8 + 2 * t)};
-    uint32_t phi[2][kParts<T>][4];
-#pragma unroll
-    for (int p = 0; p < 2; p++) features(phi[p], 4 * warp_ + 2 * p, step, scale);
-    const uint32_t address = column_address(values_, kPitch, step);
-#pragma unroll
-    for (int tile = 0; tile + 1 < kTiles; tile += 2) {
-      uint32_t v[kBrainParts<T>][2][2];
-#pragma unroll
-      for (int part = 0; part < kBrainParts<T>; part++) {
-        load_columns(v[part], address + part * kStateTokens * kPitch + 16 * tile);
-      }
-#pragma unroll
-      for (int p = 0; p < 2; p++) add_product<__nv_bfloat16>(sum_[p] + tile, phi[p], v);
-    }
-    uint32_t last[1][1][2];
-    load_columns(last[0], address + 2 * kSize - threadIdx.x % kWarp / 16 * 16);
-#pragma unroll
-    for (int p = 0; p < 2; p++) add_product<__nv_bfloat16>(sum_[p] + kTiles - 1, phi[p], last);
-  }
+ private:
+  using Map = SharedMap<T, kSize, Lookup::channel>;
 
-  __device__ void write() const {
-    const int lane = threadIdx.x % kWarp, g = lane / 4, t = lane % 4;
-    // Of a head the groups of a slot lie beside each other, as blocks do.
-    const int64_t head = int64_t{blockIdx.z} * a_.side.heads + blockIdx.y;
-    const int64_t block = head * a_.slots * a_.side.map.groups + blockIdx.x;
-    float* to = a_.partial + (block * kFeatures + 4 * warp_ * kChannels + g) * a_.width;
-#pragma unroll
-    for (int i = 0; i < 4; i++) {  // projection 4 warp + i: channel g of it
-#pragma unroll
-      for (int tile = 0; tile + 1 < kTiles; tile++) {
-        const float* const own = sum_[i / 2][tile] + i % 2 * 2;
-        *reinterpret_cast<float2*>(to + 8 * tile + 2 * t) = make_float2(own[0], own[1]);
-      }
-      const float* const last = sum_[i / 2][kTiles - 1] + i % 2 * 2;
-      float own = last[0] + last[1];
-      if (kParts<T> == 3) own += __shfl_down_sync(0xffffffffu, last[0], 1);
-      if (t == 0) to[kSize] = own;
-      to += kChannels * a_.width;
-    }
-  }
-
-  const StateArguments& a_;
-  const int warp_;
-  unsigned char* const values_;
   unsigned char* const sites_;
-  float* const scale_;
-  Head* const head_;
+  const int& tokens_;
   Map map_;
-  float sum_[2][kTiles][4] = {};  ///< of two pairs of projections
 };
 
 extern __shared__ __align__(16) unsigned char shared[];
@@ -203,7 +59,7 @@ extern __shared__ __align__(16) unsigned char shared[];
 extern "C" __global__ void __launch_bounds__(kStateWarps* kWarp,
                                              kBrainParts<LUNA_STORAGE> == 1 ? 4 : 3)
     LUNA_KERNEL(const __grid_constant__ StateArguments arguments) {
-  State<LUNA_STORAGE, LUNA_SIZE>(arguments, shared).run();
+  State<LUNA_STORAGE, LUNA_SIZE, TableFeatures<LUNA_STORAGE, LUNA_SIZE>>(arguments, shared).run();
 }
 
 }  // namespace luna::tensor

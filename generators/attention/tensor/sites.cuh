@@ -240,10 +240,4 @@ class SharedMap {
   const Map& map_;
 };
 
-/// The address that a lane gives load_columns for rows `first` .. and columns 0 .. of a matrix.
-__device__ inline uint32_t column_address(const unsigned char* matrix, int pitch, int first) {
-  const int lane = threadIdx.x % kWarp;
-  return shared_address(matrix + (first + lane % 16) * pitch + lane / 16 * 16);
-}
-
 }  // namespace luna::tensor

@@ -5,6 +5,12 @@
 
 namespace luna::tensor {
 
+/// The address that a lane gives load_columns for rows `first` .. and columns 0 .. of a matrix.
+__device__ inline uint32_t column_address(const unsigned char* matrix, int pitch, int first) {
+  const int lane = threadIdx.x % kWarp;
+  return shared_address(matrix + (first + lane % 16) * pitch + lane / 16 * 16);
+}
+
 /// One (b, h) of [B, H, N, ..] from token n on.
 template <typename T>
 __device__ inline const T* from_token(const Tokens& tokens, int b, int h, int n) {
@@ -65,5 +71,29 @@ class Rows {
   const T* row_[2];  ///< of a token that exists
   bool there_[2];
 };
+
+/// The rows of a warp's 16 tokens, n and on, of `tokens` in all, kBatch of a thread under way:
+/// store(eight, row, vector) of each eight numbers; zeros where bit i of `there` is not set.
+template <typename T, int kSize, int kBatch, typename Store>
+__device__ inline void stage_rows(const HeadTokens& rows, int n, int tokens, uint32_t there,
+                                  const Store& store) {
+  constexpr int kVectors = kSize / 8, kRowsAtOnce = kWarp / kVectors;
+  const int lane = threadIdx.x % kWarp, row = lane / kVectors, vector = lane % kVectors;
+#pragma unroll
+  for (int first = 0; first < 16; first += kBatch * kRowsAtOnce) {
+    Eight<T> own[kBatch];
+#pragma unroll
+    for (int k = 0; k < kBatch; k++) {
+      const int token = min(n + row + first + k * kRowsAtOnce, tokens - 1);
+      own[k] = Eight<T>::load(rows.at<T>(token) + 8 * vector);
+    }
+#pragma unroll
+    for (int k = 0; k < kBatch; k++) {
+      const int ahead = first + k * kRowsAtOnce;
+      own[k].keep_if((there >> row & 1 << ahead) != 0);
+      store(own[k], row + ahead, vector);
+    }
+  }
+}
 
 }  // namespace luna::tensor

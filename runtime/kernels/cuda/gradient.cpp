@@ -131,6 +131,18 @@ at::Tensor tensor_core_gradient(const Tokens& tokens, const Columns& columns,
   return dx;
 }
 
+/// The same of a map of one coordinate, without parameters.
+at::Tensor elementwise_gradient(const Tokens& tokens, const Columns& columns,
+                                const at::Tensor& state) {
+  const at::Tensor dx = at::empty_like(tokens.x);
+  if (tokens.empty()) return dx;
+  KernelCall call = call_of(tokens, "grad");
+  add_tokens(call, tokens, columns).add(state);
+  call.add(dx);
+  call.run();
+  return dx;
+}
+
 }  // namespace
 
 std::pair<at::Tensor, at::Tensor> row_products(const Tokens& tokens, const at::Tensor& o,
@@ -143,7 +155,9 @@ std::pair<at::Tensor, at::Tensor> row_products(const Tokens& tokens, const at::T
   }
   const at::Tensor inverse = at::empty_like(den), minus_s = at::empty_like(den);
   if (!tokens.empty()) {
-    KernelCall call = call_of(tokens, "row_products");
+    KernelCall call(tokens.backend,
+                    "row_products_" + std::to_string(tokens.map.size()) + tokens.storage.suffix(),
+                    tokens.x);
     call.add(tokens.weight);
     call.add(padded_rows(o, tokens.map.size()));
     call.add(grad);
@@ -159,10 +173,12 @@ std::pair<at::Tensor, at::Tensor> row_products(const Tokens& tokens, const at::T
 
 at::Tensor gradient(const Tokens& tokens, const Columns& columns, const at::Tensor& state,
                     const at::Tensor& coefficient, bool params, MapGrads& grads) {
-  if (tokens.storage.tensor_cores) {
-    return tensor_core_gradient(tokens, columns, state, coefficient, params, grads);
-  }
   const DeviceMap& map = tokens.map;
+  if (tokens.storage.tensor_cores) {
+    return map.elementwise()
+               ? elementwise_gradient(tokens, columns, state)
+               : tensor_core_gradient(tokens, columns, state, coefficient, params, grads);
+  }
   const at::Tensor dt =
       at::empty(shape(tokens.x, {tokens.x.size(2), map.projections()}), tokens.floats());
   if (!tokens.empty()) halide_gradient(tokens, columns, state, coefficient, dt);

@@ -21,8 +21,12 @@ bool is_inlined(const MapArgs& map, int64_t d, int64_t dv) {
          (map.map == "performer" && map.stabilised_by == Stabiliser::projection);
 }
 
-bool is_inlined(const Problem& p) {
-  return !p.causal && is_inlined(p.k_map, p.q.size(3), p.v.size(3));
+/// ... or, for the map and dtype of a problem, their siblings on tensor cores.
+bool is_inlined(const Backend& backend, const Problem& p) {
+  if (p.causal) return false;
+  if (is_inlined(p.k_map, p.q.size(3), p.v.size(3))) return true;
+  return std::max(p.q.size(3), p.v.size(3)) <= kLargestSize && !p.k_map.per_head() &&
+         on_tensor_cores(backend, p);
 }
 
 bool is_same(const MapArgs& a, const MapArgs& b) {
@@ -61,7 +65,8 @@ struct Sides {
 
 /// Undefined where no pass reads it.
 at::Tensor no_coefficient(const DeviceMap& map, const Tokens& like) {
-  if (like.storage.tensor_cores && tensor_core_sums_fit(map.args())) return {};
+  if (like.storage.tensor_cores && (map.elementwise() || tensor_core_sums_fit(map.args())))
+    return {};
   return at::zeros({map.features()}, like.floats());
 }
 
@@ -85,7 +90,7 @@ at::Tensor output_of(const Problem& p, const at::Tensor& out) {
 }  // namespace
 
 Forward forward(const Backend& backend, const Problem& p) {
-  if (!is_inlined(p)) return row_forward(backend, p);
+  if (!is_inlined(backend, p)) return row_forward(backend, p);
   const Sides sides(backend, p);
   const at::Tensor& w = sides.k.weight;
   const at::Tensor state = kv_state(sides.k, {sides.v, w, w}, 1);
@@ -102,7 +107,7 @@ Forward forward(const Backend& backend, const Problem& p) {
 
 Backward backward(const Backend& backend, const Problem& p, const Forward& saved,
                   const at::Tensor& grad, const Wanted& wanted) {
-  if (!is_inlined(p)) return row_backward(backend, p, saved, grad, wanted);
+  if (!is_inlined(backend, p)) return row_backward(backend, p, saved, grad, wanted);
   const Sides sides(backend, p);
   Backward result;
   if (wanted.q_weight) {

@@ -37,18 +37,22 @@ bool fits(const MapArgs& map, int64_t size, tensor::Parts parts) {
 std::string obstacle(const Backend& backend, const Problem& p) {
   const at::ScalarType type = p.q.scalar_type();
   if (p.k.scalar_type() != type || p.v.scalar_type() != type) return "q, k and v differ in dtype";
-  if (!is_pwl(p.k_map.map)) return "psi is not piecewise linear";
+  const std::string& map = p.k_map.map;
   const int64_t size = built_size(p.q.size(3), p.v.size(3));
-  for (const MapArgs* map : {&p.q_map, &p.k_map}) {
-    if (!fits(*map, size, parts_of(type))) {
-      return fmt::format("a table of {} knots is beyond shared memory", map->knots.numel());
+  if (is_pwl(map)) {
+    for (const MapArgs* own : {&p.q_map, &p.k_map}) {
+      if (fits(*own, size, parts_of(type))) continue;
+      return fmt::format("a table of {} knots is beyond shared memory", own->knots.numel());
     }
   }
   if (p.q.size(0) > kMostBatches) return "the batch is beyond the launch grid's z";
-  for (const char* pass : {"kv_state", "apply_state", "row_products", "grad", "grad_params"}) {
-    const std::string name =
-        fmt::format("{}_pwl8_{}{}{}", pass, size, Storage{type, true}.suffix(), backend.suffix);
-    if (!backend.find(name, p.q.device())) return name + " is not built";
+  const std::string of_map = "_" + map + (is_pwl(map) ? std::to_string(kPsiChannels) : "");
+  const std::string end = fmt::format("_{}{}", size, Storage{type, true}.suffix());
+  std::vector<std::string> names = {"row_products" + end};
+  for (const char* pass : {"kv_state", "apply_state", "grad"}) names.push_back(pass + of_map + end);
+  if (is_pwl(map)) names.push_back("grad_params" + of_map + end);
+  for (const std::string& name : names) {
+    if (!is_built(backend, name, p.q)) return name + backend.suffix + " is not built";
   }
   return "";
 }
@@ -62,6 +66,10 @@ void say_once(const std::string& text) {
   static std::set<std::string> said;
   const std::lock_guard lock(mutex);
   if (said.insert(text).second) std::fprintf(stderr, "luna: %s\n", text.c_str());
+}
+
+bool on_tensor_cores(const Backend& backend, const Problem& p) {
+  return obstacle(backend, p).empty();
 }
 
 bool tensor_core_sums_fit(const MapArgs& map) { return table_rows(map) <= tensor::kMostSumRows; }

@@ -1,4 +1,4 @@
-// Whether a problem goes to tensor cores: siblings of the batched pwl pipelines
+// Whether a problem goes to tensor cores: siblings of the batched pipelines
 // (generators/attention/tensor), which read x and v in the storage of q, k and v: 16 bits, or
 // float32, whose products they keep 24 bits of. What they compute is what Halide's pipelines
 // define; where one is missing those run, half precision on widened copies.
@@ -18,10 +18,14 @@ struct Storage {
   const char* suffix() const;
 };
 
-/// Tensor cores where siblings are built for the dtype of q, k and v (a pwl map whose table fits
-/// beside the rest in shared memory, heads of up to 64), else Halide's pipelines. With
-/// LUNA_VERBOSE=1 in the environment it says on stderr which, once for each answer.
+/// Tensor cores where siblings are built for the map and the dtype of q, k and v (heads of up to
+/// 64; a pwl map whose table fits beside the rest in shared memory; a map of one coordinate in half
+/// precision), else Halide's pipelines. With LUNA_VERBOSE=1 in the environment it says on stderr
+/// which, once for each answer.
 Storage storage_of(const Backend& backend, const Problem& problem);
+
+/// Whether they take a problem, without saying it.
+bool on_tensor_cores(const Backend& backend, const Problem& problem);
 
 /// Whether the sums over a table's segments fit in registers; those that do not are Halide's.
 bool tensor_core_sums_fit(const MapArgs& map);

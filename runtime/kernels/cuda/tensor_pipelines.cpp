@@ -1,5 +1,5 @@
 // The tensor-core kernels of generators/attention/tensor as pipelines: the arguments of the batched
-// pwl passes (generators/attention/batch), with x and v in the storage of the name.
+// passes (generators/attention/batch), with x and v in the storage of the name.
 #include "generators/attention/tensor/arguments.h"
 #include "runtime/kernels/cuda/argument_reader.h"
 
@@ -10,6 +10,7 @@ struct Kernel {
   const char *module, *name;
   int size;  ///< of heads
   Parts parts;
+  bool elementwise;  ///< its map; else psi as a table
 };
 
 using kernels::cuda::blocks_of;
@@ -27,8 +28,10 @@ class Reader : public kernels::cuda::ArgumentReader {
 };
 
 /// What the map of a problem reads, as PsiInputs and DeviceMap add it.
-Map read_map(Reader& in) {
+Map read_map(Reader& in, const Kernel& kernel) {
   Map map{};
+  map.groups = 1;
+  if (kernel.elementwise) return map;
   map.projections = in.data<const float>();
   const halide_buffer_t& bias = in.buffer();
   map.bias = Reader::data_of<const float>(bias);
@@ -82,11 +85,15 @@ int kv_state(void** arguments, const Kernel& kernel) {
   a.scale = in.tokens();
   a.last = in.tokens();
   a.slot_tokens = in.value<int32_t>();
-  a.side.map = read_map(in);
+  a.side.map = read_map(in, kernel);
   const halide_buffer_t& partial = in.buffer();
   a.partial = Reader::data_of<float>(partial);
   a.width = partial.dim[0].extent;
   a.slots = partial.dim[2].extent;
+  if (kernel.elementwise) {
+    return launch(place, kernel, &a, a.slots, x, elementwise_warps(kernel.size),
+                  elementwise_state_bytes(kernel.size, kernel.parts));
+  }
   return launch(place, kernel, a, a.side.map.groups * a.slots, x, kStateWarps,
                 state_bytes(kernel.size, kernel.parts), 4);
 }
@@ -105,13 +112,18 @@ int apply_state(void** arguments, const Kernel& kernel) {
   a.group = a.side.heads / a.key_heads;
   a.add = in.value<float>();
   a.clamp = in.value<float>();
-  a.side.map = read_map(in);
+  a.side.map = read_map(in, kernel);
   const halide_buffer_t& out = in.buffer();
   a.out = Reader::tokens_of(out);
   a.wide = out.type.bits == 32;
   a.den = in.tokens();
-  return launch(place, kernel, a, blocks_of(a.side.tokens, block_tokens(kernel.parts.factor)), x,
-                kTokenWarps, apply_bytes(kernel.size, kernel.parts), 2);
+  const int64_t blocks = blocks_of(a.side.tokens, block_tokens(kernel.parts.factor));
+  if (kernel.elementwise) {
+    return launch(place, kernel, &a, blocks, x, kTokenWarps,
+                  elementwise_apply_bytes(kernel.size, kernel.parts));
+  }
+  return launch(place, kernel, a, blocks, x, kTokenWarps, apply_bytes(kernel.size, kernel.parts),
+                2);
 }
 
 int row_products(void** arguments, const Kernel& kernel) {
@@ -146,12 +158,16 @@ int grad(void** arguments, const Kernel& kernel) {
   a.width = state.dim[0].extent;
   a.key_heads = state.dim[2].extent;
   a.group = a.side.heads / a.key_heads;
-  a.side.map = read_map(in);
+  a.side.map = read_map(in, kernel);
   a.dx = in.tokens();
+  a.blocks = blocks_of(a.side.tokens, kGradTokens);
+  if (kernel.elementwise) {
+    return launch(place, kernel, &a, a.blocks, x, kGradWarps,
+                  elementwise_grad_bytes(kernel.size, kernel.parts));
+  }
   a.carry = in.data<float>();
   float* const partial = in.data<float>();
   a.partial = in.value<int32_t>() ? partial : nullptr;
-  a.blocks = blocks_of(a.side.tokens, kGradTokens);
   return launch(place, kernel, a, a.blocks, x, kGradWarps, grad_bytes(kernel.size, kernel.parts),
                 4);
 }
@@ -161,22 +177,32 @@ int grad_params(void** arguments, const Kernel& kernel) { return grad(arguments,
 }  // namespace
 }  // namespace luna::tensor
 
-#define LUNA_TENSOR(pass, size, storage, parts)                                                   \
-  extern const char luna_ptx_##pass##_pwl8_##size##_##storage[];                                  \
-  extern "C" int pass##_pwl8_##size##_##storage##_cuda_argv(void** arguments) {                   \
-    return luna::tensor::pass(                                                                    \
-        arguments, {luna_ptx_##pass##_pwl8_##size##_##storage, #pass "_pwl8_" #size "_" #storage, \
-                    size, luna::tensor::parts});                                                  \
+#define LUNA_TENSOR(pass, map, size, storage, parts, elementwise)                                \
+  extern const char luna_ptx_##pass##map##size##_##storage[];                                    \
+  extern "C" int pass##map##size##_##storage##_cuda_argv(void** arguments) {                     \
+    return luna::tensor::pass(                                                                   \
+        arguments, {luna_ptx_##pass##map##size##_##storage, #pass #map #size "_" #storage, size, \
+                    luna::tensor::parts, elementwise});                                          \
   }
-#define LUNA_TENSOR_PASS(pass)               \
-  LUNA_TENSOR(pass, 32, bf16, kBrainStorage) \
-  LUNA_TENSOR(pass, 64, bf16, kBrainStorage) \
-  LUNA_TENSOR(pass, 32, f16, kHalfStorage)   \
-  LUNA_TENSOR(pass, 64, f16, kHalfStorage)   \
-  LUNA_TENSOR(pass, 32, f32, kFloatStorage)  \
-  LUNA_TENSOR(pass, 64, f32, kFloatStorage)
-LUNA_TENSOR_PASS(kv_state)
-LUNA_TENSOR_PASS(apply_state)
-LUNA_TENSOR_PASS(row_products)
-LUNA_TENSOR_PASS(grad)
-LUNA_TENSOR_PASS(grad_params)
+#define LUNA_TENSOR_HALVES(pass, map, elementwise)             \
+  LUNA_TENSOR(pass, map, 32, bf16, kBrainStorage, elementwise) \
+  LUNA_TENSOR(pass, map, 64, bf16, kBrainStorage, elementwise) \
+  LUNA_TENSOR(pass, map, 32, f16, kHalfStorage, elementwise)   \
+  LUNA_TENSOR(pass, map, 64, f16, kHalfStorage, elementwise)
+#define LUNA_TENSOR_PASS(pass, map)                     \
+  LUNA_TENSOR_HALVES(pass, map, false)                  \
+  LUNA_TENSOR(pass, map, 32, f32, kFloatStorage, false) \
+  LUNA_TENSOR(pass, map, 64, f32, kFloatStorage, false)
+#define LUNA_TENSOR_MAP(map)                 \
+  LUNA_TENSOR_HALVES(kv_state, map, true)    \
+  LUNA_TENSOR_HALVES(apply_state, map, true) \
+  LUNA_TENSOR_HALVES(grad, map, true)
+LUNA_TENSOR_PASS(row_products, _)
+LUNA_TENSOR_PASS(kv_state, _pwl8_)
+LUNA_TENSOR_PASS(apply_state, _pwl8_)
+LUNA_TENSOR_PASS(grad, _pwl8_)
+LUNA_TENSOR_PASS(grad_params, _pwl8_)
+LUNA_TENSOR_MAP(_elu_)
+LUNA_TENSOR_MAP(_relu_)
+LUNA_TENSOR_MAP(_relu2_)
+LUNA_TENSOR_MAP(_identity_)

@@ -159,9 +159,9 @@ Subject attention(const std::string& map) {
           right.scale.tensors};
 }
 
-/// LUNA in bfloat16: output and gradients, and the sums behind them before they are rounded.
-Subject tensor_cores() {
-  const Case c = masked_case("luna", {1, 1, 1, 270, 70, 32, 32, 16, 8, 99});
+/// A map in bfloat16: output and gradients, and the sums behind them before they are rounded.
+Subject tensor_cores(const std::string& map) {
+  const Case c = masked_case(map, {1, 1, 1, 270, 70, 32, 32, 16, 8, 99});
   const ops::Inputs in = make_inputs(c);
   const at::Tensor grad = make_grad(c);
   const auto all = [=] {
@@ -203,11 +203,13 @@ class PlantedBug : public ::testing::TestWithParam<std::string> {
 };
 
 TEST_P(PlantedBug, IsCaughtInEveryKernel) {
-  const bool half = GetParam() == "tensor_cores";
+  const bool half = GetParam().find("_bf16") != std::string::npos;
   if (half && !kernels::find_pipeline("grad_pwl8_32_bf16_cuda")) GTEST_SKIP() << "no nvcc";
   // A step's lanes exchange terms of one sum alone: whose is which does not matter.
   const bool one_sum = GetParam() == "decoding";
-  const Garden garden(half ? tensor_cores() : one_sum ? decoding() : attention(GetParam()));
+  const Garden garden(half      ? tensor_cores(GetParam().substr(0, GetParam().find('_')))
+                      : one_sum ? decoding()
+                                : attention(GetParam()));
   ASSERT_GE(garden.kernels().size(), 3u);
   for (const auto& [kernel, text] : garden.kernels()) {
     const Lines lines = split(text);
@@ -233,7 +235,8 @@ TEST_P(PlantedBug, IsCaughtInEveryKernel) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Subjects, PlantedBug,
-                         ::testing::Values("luna", "elu", "performer", "decoding", "tensor_cores"),
+                         ::testing::Values("luna", "elu", "performer", "decoding", "luna_bf16",
+                                           "elu_bf16"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The tensor-core siblings of the pwl passes (stand-in device, PTX interpreter): they take what
+// The tensor-core siblings of the batched passes (stand-in device, PTX interpreter): they take what
 // they are built for, and give what the float64 reference gives of the rounded inputs.
 #include <algorithm>
 
@@ -122,6 +122,28 @@ std::vector<CaseOfDtype> cases() {
 }
 INSTANTIATE_TEST_SUITE_P(Shapes, TensorAccuracy, ::testing::ValuesIn(cases()));
 
+/// Maps of one coordinate, in half precision.
+std::vector<CaseOfDtype> elementwise_cases() {
+  std::vector<CaseOfDtype> all;
+  for (const char* map : {"elu", "relu", "relu2"}) {
+    for (const Shape& shape :
+         {Shape{2, 2, 1, 33, 65, 17, 40, 1, 1, 1}, Shape{1, 4, 2, 257, 130, 32, 32, 1, 1, 1},
+          Shape{1, 1, 1, 64, 330, 64, 64, 1, 1, 1}, Shape{1, 2, 2, 1, 1, 8, 1, 1, 1, 1}}) {
+      for (const at::ScalarType dtype : {at::kBFloat16, at::kHalf}) {
+        Case c = small_case(map);
+        c.shape = shape;
+        c.mask = all.size() / 2 % 2 ? MaskKind::random : MaskKind::none;
+        c.seed = 3 + all.size();
+        c.spec.eps = 0.5;
+        c.layout = all.size() % 2 ? Layout::tokens_first : Layout::contiguous;
+        all.emplace_back(c, dtype);
+      }
+    }
+  }
+  return all;
+}
+INSTANTIATE_TEST_SUITE_P(Elementwise, TensorAccuracy, ::testing::ValuesIn(elementwise_cases()));
+
 class TensorCores : public Tensor {
  protected:
   static Case usual() {
@@ -139,7 +161,17 @@ TEST_F(TensorCores, GiveTheSameBitsAgain) {
   EXPECT_TRUE(same_bits(one.o.cpu(), ops::attention_forward(in, c.spec).o.cpu()));
 }
 
-TEST_F(TensorCores, KeepAMaskedTokensNanOut) {
+class TensorCoresNan : public TensorCores, public ::testing::WithParamInterface<const char*> {
+ protected:
+  static Case usual() {
+    Case c = TensorCores::usual();
+    c.spec.feature_map = GetParam();
+    return c;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Maps, TensorCoresNan, ::testing::Values("luna", "elu", "identity"));
+
+TEST_P(TensorCoresNan, OfAMaskedTokenStaysOut) {
   Case c = usual();
   c.mask = MaskKind::random;
   ops::Inputs in = on_device(make_inputs(c), at::kBFloat16);
@@ -149,7 +181,7 @@ TEST_F(TensorCores, KeepAMaskedTokensNanOut) {
   EXPECT_TRUE(same_bits(ops::attention_forward(in, c.spec).o.cpu(), right.o.cpu()));
 }
 
-TEST_F(TensorCores, LetAKeysNanReachItsHeadAlone) {
+TEST_P(TensorCoresNan, OfAKeyReachesItsHeadAlone) {
   const Case c = usual();
   ops::Inputs in = make_inputs(c);
   in.k.select(0, 1).select(0, 0).select(0, 3).fill_(

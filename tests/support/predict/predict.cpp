@@ -145,7 +145,8 @@ std::vector<Prediction> predict_all(const bench::Size& size) {
   std::vector<Prediction> all;
   const auto add_all = [&](const bench::Operator& op, const bench::Size& at) {
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-      if (dtype != at::kFloat && (op.map != "luna" || at.N == 1)) continue;
+      const bool sibling = op.map == "luna" || op.map == "elu" || op.map == "relu";
+      if (dtype != at::kFloat && (!sibling || at.N == 1)) continue;
       for (const bench::Pass pass : bench::passes_of(op)) {
         for (const Prediction& one : predict(op, at, pass, dtype)) all.push_back(one);
       }

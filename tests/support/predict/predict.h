@@ -39,8 +39,9 @@ std::vector<Prediction> predict(const bench::Operator& op, const bench::Size& si
 /// std::runtime_error where none does.
 double pipeline_cost(const std::string& pipeline);
 
-/// Every fused operator that is built for CUDA, both passes, LUNA in bfloat16 too, where it has
-/// kernels of its own; then steps of decode_operators(), one token of 64 sequences.
+/// Every fused operator that is built for CUDA, both passes, LUNA, elu and relu in bfloat16 too,
+/// where they have kernels of their own; then steps of decode_operators(), one token of 64
+/// sequences.
 std::vector<Prediction> predict_all(const bench::Size& size);
 
 /// As a table under a heading that says what it is.
