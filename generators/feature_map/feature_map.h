@@ -107,6 +107,9 @@ class FeatureMap {
   };
   virtual Gradient gradient(const Arguments& arguments, const Func& dphi) = 0;
 
+  /// CPU: outputs (n) of the pipeline beside the features, by name; features() defines them.
+  virtual std::vector<std::pair<std::string, Func>> token_outputs() const { return {}; }
+
   /// CPU: out(D, n) is what features() returned times a weight, the pipeline's output.
   virtual void schedule_features(const Halide::Target& target, Func out) = 0;
   /// CPU: of the gradient alone.
