@@ -151,6 +151,11 @@ class FeatureMap {
     return found == arguments.buffers.end() ? computed : found->second;
   }
 
+  /// What phi is where no update writes it: the CPU's pipeline replaces what only pads.
+  Expr unwritten() const {
+    return options_.form == Form::tile ? Halide::undef<float>() : Expr(0.0f);
+  }
+
   MapOptions options_;
   TokenTile tile_;
 };
