@@ -16,7 +16,7 @@ class CosFormer : public Blocks {
   Func features(const Arguments& arguments, const TokenTile& tile) override {
     tile_ = tile;
     const Func angles = arguments.buffers.at("angles");
-    phi_(D_, n_) = 0.0f;
+    phi_(D_, n_) = unwritten();
     for (int half = 0; half < 2; half++) {
       const RDom over_d(0, tile.d, "over_half");
       phi_(over_d + half * pitch(tile.d), n_) =

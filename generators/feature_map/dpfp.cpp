@@ -21,7 +21,7 @@ class Dpfp : public Blocks {
     const Expr d = tile.d;
     const RDom over(0, 2 * d, 0, nu_, "over_pairs");
     runs_ = {over};
-    phi_(D_, n_) = 0.0f;
+    phi_(D_, n_) = unwritten();
     const Expr D = over.y * pitch(2 * d) + over.x, partner = over.x + over.y + 1;
     if (options_.form == Form::rows) {
       phi_(D, n_) = rectified(over.x) * rectified(partner % (2 * d));

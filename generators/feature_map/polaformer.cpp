@@ -21,7 +21,7 @@ class PolaFormer : public Blocks {
     tile_ = tile;
     p_ = arguments.buffers.at("p");
     first_ = arguments.scalars.at("exchanged") * pitch(tile.d);
-    phi_(D_, n_) = 0.0f;
+    phi_(D_, n_) = unwritten();
     for (const bool positive : {true, false}) {
       const RDom over_d(0, tile.d, "over_half");
       const Expr x = tile.x(over_d, n_);
