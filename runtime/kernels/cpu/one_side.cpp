@@ -5,8 +5,6 @@
 namespace luna::kernels::cpu {
 namespace {
 
-Tasks tasks_of(const at::Tensor& x) { return {x.size(0), x.size(1), x.size(2)}; }
-
 /// A task's float32 sums, moved to float64 after every tile: a channel that hardly varies adds one
 /// number over and over, and float32 sums of equal terms are off by far more than random ones.
 class FlushedSums {
