@@ -76,12 +76,13 @@ data: build ## make and verify the data sets of TIER
 learning-rates: build ## choose the quick tier's learning rates on validation again (half an hour)
 	@$(LUNA) tune --tier $(TIER) $(CELLS)
 
-# clang-tidy cannot read gcc's precompiled header, so it gets compile commands without it.
+# clang-tidy reads file by file and not gcc's precompiled header: compile commands of their own, over what was built.
 tidy: build ## run clang-tidy (apt: clang-tidy) over every source file (half an hour)
 	@command -v clang-tidy >/dev/null || { echo "install it: apt-get install clang-tidy"; exit 1; }
 	@mkdir -p $(BUILD)/tidy; \
-	sed -E 's/ -include [^ ]*cmake_pch\.hxx| -fpch-preprocess| -Winvalid-pch//g' \
-	  $(BUILD)/compile_commands.json >$(BUILD)/tidy/compile_commands.json
+	$(CMAKE) -S . -B $(BUILD)/tidy -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/.venv/bin/ninja -DCMAKE_UNITY_BUILD=OFF \
+	  -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON >$(BUILD)/tidy/configure.log 2>&1 || { cat $(BUILD)/tidy/configure.log; exit 1; }; \
+	sed -i 's,$(CURDIR)/$(BUILD)/tidy/,$(CURDIR)/$(BUILD)/,g' $(BUILD)/tidy/compile_commands.json
 	@git ls-files '*.cpp' | xargs -P $(JOBS) -n 1 \
 	  clang-tidy -p $(BUILD)/tidy --quiet --warnings-as-errors='*' \
 	  2> >(grep -vE '^[0-9]+ warnings? generated\.$$' >&2)

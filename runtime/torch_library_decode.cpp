@@ -70,7 +70,7 @@ const std::string kPsi =
 const std::string kRule = "str denominator=\"add_eps\", float eps=1e-6";
 const std::string kPrefilled = ") -> (Tensor out, Tensor state, Tensor norm)";
 
-void register_autocast(torch::Library& library) {
+void register_decode_autocast(torch::Library& library) {
   library.impl("luna_prefill", autocast<&luna_prefill>);
   library.impl("fixed_prefill", autocast<&fixed_prefill>);
   library.impl("luna_decode_step", autocast<&luna_decode_step>);
@@ -110,8 +110,8 @@ TORCH_LIBRARY_IMPL(luna, Meta, library) { library.impl("_decode_step", &decode_s
 
 TORCH_LIBRARY_IMPL(luna, Autograd, library) { library.impl("_decode_step", &decode_autograd); }
 
-TORCH_LIBRARY_IMPL(luna, AutocastCPU, library) { register_autocast(library); }
+TORCH_LIBRARY_IMPL(luna, AutocastCPU, library) { register_decode_autocast(library); }
 
-TORCH_LIBRARY_IMPL(luna, AutocastCUDA, library) { register_autocast(library); }
+TORCH_LIBRARY_IMPL(luna, AutocastCUDA, library) { register_decode_autocast(library); }
 
 }  // namespace luna::ops

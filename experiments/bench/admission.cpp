@@ -13,7 +13,7 @@
 namespace luna::bench {
 namespace {
 
-constexpr uint64_t kSeed = 5;
+constexpr uint64_t kAdmissionSeed = 5;
 constexpr int64_t kProbeTokens = 1024;
 constexpr double kGib = 1 << 30;
 
@@ -23,7 +23,7 @@ std::string error_on_few_tokens(const Operator& op, Size size, bool causal) {
   size.N = std::min<int64_t>(size.N, 8);
   const at::NoGradGuard no_grad;
   try {
-    Inputs in = draw_inputs(op, size, kSeed);
+    Inputs in = draw_inputs(op, size, kAdmissionSeed);
     in.causal = causal;
     op.apply(in);
     return "";
@@ -77,7 +77,7 @@ Demand Admission::demand(const SweepRow& row, const Group& group) {
   if (group.size.N <= kProbeTokens) return {};
   Size small = group.size;
   small.N = kProbeTokens;
-  Inputs leaves = draw_inputs(*row.op, small, kSeed).want_gradients();
+  Inputs leaves = draw_inputs(*row.op, small, kAdmissionSeed).want_gradients();
   leaves.causal = group.causal;
   reports::BenchRow facts = row.facts;
   facts.N = small.N;

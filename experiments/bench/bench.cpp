@@ -17,8 +17,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr uint64_t kSeed = 1;
-constexpr const char* kMethod =
+constexpr uint64_t kBenchSeed = 1;
+constexpr const char* kOperatorMethod =
     "All operators run in one process and one run, float32. They are visited in turn, round after "
     "round, so that "
     "noise meets all alike; a visit calls an operator until 20 ms have passed, and every call is a "
@@ -73,7 +73,7 @@ json time_size(const Size& size, int threads, double budget_s) {
   std::vector<std::function<void()>> tasks;
   const at::Tensor upstream = at::randn({size.B, size.H, size.N, size.d});
   for (const Operator& op : operators()) {
-    const Inputs leaves = draw_inputs(op, size, kSeed).want_gradients();
+    const Inputs leaves = draw_inputs(op, size, kBenchSeed).want_gradients();
     for (const Pass pass : {Pass::kForward, Pass::kForwardBackward}) {
       tasks.push_back(pass_task(op, leaves, upstream, pass));
     }
@@ -127,7 +127,7 @@ bool is_current(const json& result, const BenchOptions& options) {
 json run_bench(const BenchOptions& options, const std::function<void(const std::string&)>& say) {
   const double end = seconds_now() + options.seconds;
   say(least_of(options));
-  json result = {{"schema", 1}, {"method", kMethod}, {"environment", bench_environment()}};
+  json result = {{"schema", 1}, {"method", kOperatorMethod}, {"environment", bench_environment()}};
   for (const Size& size : options.sizes) {
     for (const GateResult& gate : pass_gate(size)) {
       result["gate"].push_back({{"operator", gate.name},

@@ -24,8 +24,8 @@ namespace {
 using nlohmann::json;
 using Say = std::function<void(const std::string&)>;
 
-constexpr uint64_t kSeed = 1;
-constexpr const char* kMethod =
+constexpr uint64_t kCudaSeed = 1;
+constexpr const char* kCudaMethod =
     "One process, all operators of a size, causal or not, in one random order, anew in every "
     "round, float32 and bfloat16 (states of decoding in float32), on the same q, k, v. A sample is "
     "one call between two CUDA events on its stream; 256 MiB are written before it, so that "
@@ -67,7 +67,7 @@ class CudaRun {
     refuse(busy_gpu(before));
     file_ = {{"schema", 1},
              {"kind", "rows"},
-             {"method", kMethod},
+             {"method", kCudaMethod},
              {"environment", bench_environment()},
              {"options", {{"seconds", options_.seconds}, {"call_seconds", options_.call_seconds}}},
              {"ceilings", json::array()},
@@ -197,7 +197,7 @@ class CudaRun {
 
   /// None where a call is too much.
   std::optional<Task> prepare(SweepRow row, const Group& group, const Tokens& tokens) {
-    const Inputs leaves = with_params(tokens.inputs, *row.op, group.size, kSeed)
+    const Inputs leaves = with_params(tokens.inputs, *row.op, group.size, kCudaSeed)
                               .want_gradients()
                               .on(on_.device, row.dtype);
     const Work work = work_of(*row.op, group.size, leaves, row.pass);
@@ -220,7 +220,7 @@ class CudaRun {
   size_t time(const Group& group, double seconds) {
     double round_s = 0;
     std::vector<Task> tasks = admitted(group, round_s);
-    std::mt19937 random(kSeed);
+    std::mt19937 random(kCudaSeed);
     const int64_t rounds = repetitions_for(seconds, round_s);
     for (int64_t round = 0; round < rounds; ++round) {
       std::vector<Task*> order;

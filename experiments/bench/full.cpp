@@ -21,11 +21,11 @@ namespace {
 
 using nlohmann::json;
 
-constexpr uint64_t kSeed = 1;
+constexpr uint64_t kSweepSeed = 1;
 constexpr double kSampleSeconds = 0.01;  // a sample is the mean of calls of this long
 constexpr double kCeilingSeconds = 1.5;  // for either ceiling
 constexpr double kGib = 1 << 30, kMib = 1 << 20;
-constexpr const char* kMethod =
+constexpr const char* kSweepMethod =
     "All operators of one size, number of threads and causal or not run in one process, float32, "
     "on "
     "the same q, k, v; Google Benchmark runs their repetitions in one random order. A sample is "
@@ -83,7 +83,7 @@ class FullRun {
   }
 
   json head() const {
-    return {{"method", kMethod},
+    return {{"method", kSweepMethod},
             {"environment", bench_environment()},
             {"options",
              {{"minutes", options_.minutes},
@@ -181,7 +181,7 @@ class FullRun {
   /// round_s.
   TimedTask prepare(SweepRow& row, const Group& group, const Inputs& tokens,
                     const at::Tensor& upstream, double& round_s) {
-    const Inputs leaves = with_params(tokens, *row.op, group.size, kSeed + 1).want_gradients();
+    const Inputs leaves = with_params(tokens, *row.op, group.size, kSweepSeed + 1).want_gradients();
     const Work work = work_of(*row.op, group.size, leaves, row.pass);
     const Ceilings& ceilings = *store_.ceilings(group.threads);
     row.facts.D = features_of(*row.op, leaves);
@@ -213,7 +213,7 @@ class FullRun {
   void time(Group& group, double seconds) {
     const double end = seconds_now() + seconds;
     at::set_num_threads(group.threads);
-    Inputs tokens = draw_tokens(group.size, kSeed);
+    Inputs tokens = draw_tokens(group.size, kSweepSeed);
     tokens.causal = group.causal;
     const at::Tensor upstream = at::randn_like(tokens.q);
     tokens.want_gradients();

@@ -12,7 +12,7 @@ namespace {
 
 using Function = std::function<at::Tensor(const Inputs&)>;
 
-constexpr uint64_t kSeed = 11;
+constexpr uint64_t kGateSeed = 11;
 constexpr double kAccepted = 3e-6, kAcceptedParams = 3e-4;  // as tests/support/compare.h
 /// A scan adds one token after the other, eager torch in blocks: its sums round more often.
 constexpr double kFactor = 3, kCausalFactor = 8;
@@ -32,7 +32,7 @@ std::vector<at::Tensor> results(const Function& function, const Inputs& drawn, a
   if (drawn.state.defined()) return stepped(function, drawn.copy(dtype, /*gradients=*/false));
   const Inputs in = drawn.copy(dtype, /*gradients=*/true);
   const at::Tensor out = function(in);
-  const at::Tensor upstream = at::randn(out.sizes(), at::detail::createCPUGenerator(kSeed + 1),
+  const at::Tensor upstream = at::randn(out.sizes(), at::detail::createCPUGenerator(kGateSeed + 1),
                                         at::TensorOptions(at::kDouble));
   std::vector<at::Tensor> all =
       torch::autograd::grad({out}, in.leaves(), {upstream.to(storage).to(dtype)});
@@ -61,7 +61,7 @@ GateResult check(const Operator& op, const Size& size, bool causal) {
   small.B = 1;
   small.H = 2;
   small.N = std::min(size.N, kTokens);
-  Inputs drawn = draw_inputs(op, small, kSeed);
+  Inputs drawn = draw_inputs(op, small, kGateSeed);
   drawn.causal = causal;
   return check(op, drawn);
 }

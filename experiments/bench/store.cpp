@@ -42,10 +42,7 @@ void Store::empty_lists() {
 
 void Store::keep(const json& there) {
   try {
-    for (const reports::BenchRow& row : there.at("rows").get<std::vector<reports::BenchRow>>()) {
-      if (has(row.key())) throw std::runtime_error(row.key() + " stands twice");
-      add(row);
-    }
+    for (const reports::BenchRow& row : reports::bench_rows(there)) add(row);
     for (const json& entry : there.at("left_out")) leave_out(entry.at("row"), entry.at("reason"));
     for (const json& entry : there.at("gate")) add_gate(entry);
     for (const json& entry : there.at("ceilings")) {

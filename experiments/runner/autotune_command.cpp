@@ -11,6 +11,7 @@
 #include "experiments/bench/event_timer.h"
 #include "experiments/config/options.h"
 #include "experiments/runner/commands.h"
+#include "experiments/runner/progress.h"
 #include "experiments/train/environment.h"
 #include "experiments/train/lock.h"
 #include "runtime/halide/cuda_driver.h"
@@ -25,11 +26,6 @@ using autotune::Tunable;
 using nlohmann::json;
 
 constexpr const char* kArchitecture = "sm_90";  // of the H100 that predictions are for
-
-void say(const std::string& line) {
-  fmt::print("{}\n", line);
-  std::fflush(stdout);
-}
 
 double seconds_of(const std::function<void()>& run) {
   const double begin = bench::seconds_now();

@@ -11,6 +11,7 @@
 #include "experiments/bench/full.h"
 #include "experiments/config/options.h"
 #include "experiments/runner/commands.h"
+#include "experiments/runner/progress.h"
 #include "experiments/train/cell_folder.h"
 #include "experiments/train/lock.h"
 #include "reports/bench/table.h"
@@ -77,11 +78,6 @@ std::vector<int> usual_threads() {
 struct ClaimedFile : FileLock {
   explicit ClaimedFile(const fs::path& file) : FileLock(file, "choose another file with --out") {}
 };
-
-void say(const std::string& line) {
-  fmt::print("{}\n", line);
-  std::fflush(stdout);
-}
 
 int run_quick(const BenchCommandOptions& options, const fs::path& file) {
   bench::BenchOptions wanted;

@@ -1,10 +1,8 @@
-// Commands and options with their help. The one file that includes CLI11: nothing else takes as
-// long to compile.
+// Commands and options with their help.
 #include "experiments/runner/command_line.h"
 
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <functional>
 #include <memory>
@@ -12,9 +10,7 @@
 
 #include "experiments/config/options.h"
 #include "experiments/runner/commands.h"
-#include "experiments/runner/option_checks.h"
-#include "experiments/runner/plan.h"
-#include "experiments/runner/schedule.h"
+#include "experiments/runner/common_options.h"
 
 namespace luna::experiments {
 namespace {
@@ -27,83 +23,6 @@ struct Command {
 template <class Options>
 Command command(CLI::App* app, const std::shared_ptr<Options>& options) {
   return {app, [options] { return run(*options); }};
-}
-
-CLI::Validator in_range(double least, double most) {
-  return {[=](const std::string& text) { return check_real(text, least, most); },
-          fmt::format("from {:g} to {:g}", least, most)};
-}
-
-using Check = std::function<std::string(const std::string&)>;
-
-Check whole(int64_t least, int64_t most) {
-  return [=](const std::string& text) { return check_whole(text, least, most); };
-}
-
-/// --jobs, cells or compilations side by side.
-void add_jobs(CLI::App& app, int& jobs, const std::string& help) {
-  app.add_option("--jobs", jobs, help)
-      ->capture_default_str()
-      ->check(CLI::Validator(whole(1, 1024), "from 1 to 1024"));
-}
-
-/// Entries by comma, each accepted by `check`, none of them empty.
-template <typename T>
-void add_list(
-    CLI::App& app, const std::string& name, std::vector<T>& list, const std::string& help,
-    const Check& check = [](const std::string&) { return ""; }) {
-  const auto read = [&list, name, check](const std::vector<std::string>& texts) {
-    for (const std::string& text : texts) {
-      for (const std::string& entry : entries_of(text)) {
-        const std::string wrong =
-            entry.empty() ? fmt::format("'{}' has an empty entry", text) : check(entry);
-        if (!wrong.empty()) throw CLI::ValidationError(name, wrong);
-        if (!CLI::detail::lexical_cast(entry, list.emplace_back())) {
-          throw CLI::ValidationError(name, fmt::format("'{}' cannot be read", entry));
-        }
-      }
-    }
-  };
-  app.add_option_function<std::vector<std::string>>(name, read, help)
-      ->type_name(CLI::detail::type_name<T>());
-}
-
-CLI::Option* add_path(CLI::App& app, const std::string& name, std::filesystem::path& path,
-                      const std::string& help) {
-  return app.add_option(name, path, help)->check(CLI::Validator(check_path, ""));
-}
-
-void add_results(CLI::App& app, Places& places) {
-  add_path(app, "--results", places.results, "folder of results")->capture_default_str();
-}
-
-void add_data(CLI::App& app, Places& places) {
-  add_path(app, "--data", places.data, "folder of data sets")->capture_default_str();
-}
-
-/// The checkout's own configurations, whatever the working directory.
-void add_config(CLI::App& app, Places& places) {
-  places.config = LUNA_TIERS_FILE;
-  app.add_option("--config", places.config, "tiers file; default: experiments/lra/tiers.toml")
-      ->check(CLI::Validator(check_file, ""));
-}
-
-/// --tier and --config. A tier that the file lacks is refused before the command does anything.
-void add_tier(CLI::App& app, Places& places) {
-  app.add_option("--tier", places.tier, "quick, cpu, paper or paper-skyformer")
-      ->capture_default_str()
-      ->check(CLI::Validator(check_tier_name, ""));
-  add_config(app, places);
-  app.callback([&places] { check_tier(places.config, places.tier); });
-}
-
-void add_cells(CLI::App& app, CellsOptions& options) {
-  add_tier(app, options.places);
-  add_results(app, options.places);
-  add_data(app, options.places);
-  add_list(app, "--only", options.only, "experiment or experiment/attention, several by comma");
-  options.jobs = usual_jobs();
-  add_jobs(app, options.jobs, "cells side by side, one thread each");
 }
 
 Command run_command(CLI::App& root) {
@@ -132,12 +51,6 @@ Command cell_command(CLI::App& root) {
                   "configuration; default: config.resolved.toml in the folder");
   add_data(*app, options->places);
   return command(app, options);
-}
-
-void add_device(CLI::App& app, std::string& device) {
-  app.add_option("--device", device, "cpu or cuda")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"cpu", "cuda"}));
 }
 
 Command bench_command(CLI::App& root) {

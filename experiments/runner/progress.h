@@ -8,6 +8,9 @@
 
 namespace luna::experiments {
 
+/// Prints a line at once, whatever standard output is.
+void say(const std::string& line);
+
 /// A cell in training.
 struct Running {
   std::string name;

@@ -37,10 +37,6 @@ class Blocks : public FeatureMap {
   }
 
  protected:
-  /// What phi is where no run writes it: the CPU's pipeline replaces what only pads.
-  Expr unwritten() const {
-    return options_.form == Form::tile ? Halide::undef<float>() : Expr(0.0f);
-  }
   /// Distance between blocks of `width` features.
   static Expr pitch(const Expr& width) { return round_up(width, tiles::kRowColumns); }
 

@@ -11,6 +11,9 @@ class Favor : public Projected {
  public:
   using Projected::Projected;
   std::vector<Argument> inputs() const override;
+  std::vector<std::pair<std::string, Func>> token_outputs() const override {
+    return {{"largest", maximum_}};  // t of the token, where M is its own
+  }
   Func features(const Arguments& arguments, const TokenTile& tile) override;
   Gradient gradient(const Arguments& arguments, const Func& dphi) override;
   void schedule_features(const Halide::Target& target, Func out) override;

@@ -107,6 +107,9 @@ class FeatureMap {
   };
   virtual Gradient gradient(const Arguments& arguments, const Func& dphi) = 0;
 
+  /// CPU: outputs (n) of the pipeline beside the features, by name; features() defines them.
+  virtual std::vector<std::pair<std::string, Func>> token_outputs() const { return {}; }
+
   /// CPU: out(D, n) is what features() returned times a weight, the pipeline's output.
   virtual void schedule_features(const Halide::Target& target, Func out) = 0;
   /// CPU: of the gradient alone.
@@ -146,6 +149,11 @@ class FeatureMap {
   static Func given_features(const Arguments& arguments, const Func& computed) {
     const auto found = arguments.buffers.find("phi");
     return found == arguments.buffers.end() ? computed : found->second;
+  }
+
+  /// What phi is where no update writes it: the CPU's pipeline replaces what only pads.
+  Expr unwritten() const {
+    return options_.form == Form::tile ? Halide::undef<float>() : Expr(0.0f);
   }
 
   MapOptions options_;

@@ -40,7 +40,7 @@ class SoftmaxHalves : public Projected {
       return phi_;
     }
     own_projections_ = round_up(half_, tiles::kRowColumns);
-    phi_(D_, n_) = 0.0f;
+    phi_(D_, n_) = unwritten();
     for (int h = 0; h < 2; h++) {
       runs_.emplace_back(0, half_, "over_run");
       phi_(runs_[h] + h * half_, n_) = power_(runs_[h], h, n_) * inverse_(h, n_);

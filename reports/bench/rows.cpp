@@ -89,12 +89,7 @@ BenchFile file_of(const json& content) {
   BenchFile result{member(content, "environment"), {}, {}, member(content, "ceilings")};
   if (!result.environment.is_object()) refuse("environment", content, "an object");
   if (result.environment.contains("cpu")) text(result.environment, "cpu");
-  std::set<std::string> keys;
-  each(content, "rows", [&](const json& row) {
-    result.rows.push_back(row.get<BenchRow>());
-    const std::string key = result.rows.back().key();
-    if (!keys.insert(key).second) throw std::runtime_error(key + " stands twice");
-  });
+  result.rows = bench_rows(content);
   if (!content.contains("left_out")) return result;
   each(content, "left_out", [&](const json& entry) {
     result.left_out.push_back(text(entry, "row") + ": " + text(entry, "reason"));
@@ -161,6 +156,17 @@ void from_json(const json& object, BenchRow& row) {
   row.bytes = size(object, "bytes");
   row.roofline_s = size(object, "roofline_s");
   row.peak_bytes = size(object, "peak_bytes");
+}
+
+std::vector<BenchRow> bench_rows(const json& content) {
+  std::vector<BenchRow> rows;
+  std::set<std::string> keys;
+  each(content, "rows", [&](const json& row) {
+    rows.push_back(row.get<BenchRow>());
+    const std::string key = rows.back().key();
+    if (!keys.insert(key).second) throw std::runtime_error(key + " stands twice");
+  });
+  return rows;
 }
 
 BenchFile read_bench_file(const std::filesystem::path& path) {

@@ -47,6 +47,9 @@ void to_json(nlohmann::json& object, const BenchRow& row);
 /// Throws std::runtime_error that names the field, what it must be and what it is.
 void from_json(const nlohmann::json& object, BenchRow& row);
 
+/// content["rows"]. Throws std::runtime_error that names the row that is damaged or stands twice.
+std::vector<BenchRow> bench_rows(const nlohmann::json& content);
+
 struct BenchFile {
   nlohmann::json environment;
   std::vector<BenchRow> rows;

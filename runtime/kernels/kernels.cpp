@@ -14,16 +14,29 @@ bool on_cuda(const at::Tensor& x) {
   return x.is_cuda();
 }
 
+/// With the keys' M.
+Problem stabilised(const Problem& problem) {
+  Problem result = problem;
+  if (lacks_stabiliser(problem)) {
+    const at::Tensor largest = key_maximum(problem.k, problem.k_map, problem.k_weight);
+    result.k_map.stabiliser =
+        largest.masked_fill(largest == -std::numeric_limits<double>::infinity(), 0.0);
+  }
+  return result;
+}
+
 }  // namespace
 
 Forward forward(const Problem& problem) {
-  return on_cuda(problem.q) ? cuda::forward(cuda::kDevice, problem) : cpu::forward(problem);
+  return on_cuda(problem.q) ? cuda::forward(cuda::kDevice, stabilised(problem))
+                            : cpu::forward(problem);
 }
 
 Backward backward(const Problem& problem, const Forward& saved, const at::Tensor& grad,
                   const Wanted& wanted) {
-  return on_cuda(problem.q) ? cuda::backward(cuda::kDevice, problem, saved, grad, wanted)
-                            : cpu::backward(problem, saved, grad, wanted);
+  const Problem full = stabilised(problem);
+  return on_cuda(problem.q) ? cuda::backward(cuda::kDevice, full, saved, grad, wanted)
+                            : cpu::backward(full, saved, grad, wanted);
 }
 
 void decode_step(const Problem& problem, const at::Tensor& state, const at::Tensor& norm,

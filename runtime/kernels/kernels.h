@@ -48,7 +48,7 @@ struct MapArgs {
   float floor = -std::numeric_limits<float>::infinity();
   Stabiliser stabilised_by = Stabiliser::absent;
   double stabiliser_scale = 0.0;
-  at::Tensor stabiliser;     ///< M [B, heads], key side; undefined: 0
+  at::Tensor stabiliser;     ///< M [B, heads], key side; undefined: 0, or found by the passes
   float feature_eps = 0.0f;  ///< performer: added to every exponential
 
   bool per_head() const { return proj.defined() && proj.dim() == 3; }
@@ -69,6 +69,9 @@ struct Denominator {
   float clamp = -std::numeric_limits<float>::infinity();
 };
 
+/// Where "performer" has its scalars.
+constexpr size_t kPerformerHalfScale = 0, kPerformerEpsilon = 2, kPerformerOwnMaximum = 3;
+
 /// What both directions are given. Weights are float32 [B, heads, tokens] or undefined (= 1): phi
 /// is multiplied by them; a zero selects the token (phi and v) out, so that NaN in it cannot leak.
 struct Problem {
@@ -79,6 +82,12 @@ struct Problem {
   at::ScalarType o_type = at::kFloat;  ///< of forward's o, on CUDA
   bool causal = false;  ///< query t sees keys 0 .. t; Nq = N. performer: keys' M is 0
 };
+
+/// Whether the passes have to find the keys' M, the largest projection of all of them.
+inline bool lacks_stabiliser(const Problem& p) {
+  return p.k_map.stabilised_by == Stabiliser::projection && !p.causal &&
+         !p.k_map.stabiliser.defined() && p.k.numel() > 0;
+}
 
 struct Forward {
   at::Tensor o;    ///< [B, H, Nq, dv] in q's memory order; backward needs float32's digits

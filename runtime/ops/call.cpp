@@ -14,20 +14,15 @@ kernels::Denominator denominator(const Spec& spec) {
   return rule;
 }
 
-/// M of the keys, [B, Hk]; 0 where every key is masked.
+/// M of the keys by their size, [B, Hk]; 0 where every key is masked.
 at::Tensor key_stabiliser(const kernels::Problem& problem) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   const at::Tensor& k = problem.k;
   const kernels::MapArgs& map = problem.k_map;
   if (k.numel() == 0) return at::zeros({k.size(0), k.size(1)}, k.options().dtype(at::kFloat));
-  at::Tensor largest;
-  if (map.stabilised_by == kernels::Stabiliser::projection) {
-    largest = kernels::key_maximum(k, map, problem.k_weight);
-  } else {
-    at::Tensor squares = k.to(at::kFloat).square().sum(-1).mul_(map.stabiliser_scale);
-    if (problem.k_weight.defined()) squares.masked_fill_(problem.k_weight == 0, -kInfinity);
-    largest = squares.amax(2);
-  }
+  at::Tensor squares = k.to(at::kFloat).square().sum(-1).mul_(map.stabiliser_scale);
+  if (problem.k_weight.defined()) squares.masked_fill_(problem.k_weight == 0, -kInfinity);
+  at::Tensor largest = squares.amax(2);
   return largest.masked_fill_(largest == -kInfinity, 0.0);
 }
 
@@ -90,9 +85,8 @@ void Call::fold_fixed(const Inputs& in, const Spec& spec, const PreparedMap& map
   }
   problem.q_map = fixed->table ? map.folded : fixed->fold(in.q.size(3), q_context);
   problem.k_map = fixed->table ? map.folded : fixed->fold(in.k.size(3), k_context);
-  const bool reduced = problem.k_map.stabilised_by == kernels::Stabiliser::projection ||
-                       problem.k_map.stabilised_by == kernels::Stabiliser::square;
-  if (reduced && !spec.causal) problem.k_map.stabiliser = key_stabiliser(problem);
+  const bool by_size = problem.k_map.stabilised_by == kernels::Stabiliser::square;
+  if (by_size && !spec.causal) problem.k_map.stabiliser = key_stabiliser(problem);
 }
 
 }  // namespace luna::ops

@@ -24,4 +24,8 @@ std::vector<int64_t> check_values(const char* op, const Inputs& inputs, const Sp
 /// check_psi_built takes; and more elements than they can count. The reference does all of it.
 void check_built(const char* op, const Inputs& inputs, const Spec& spec);
 
+/// On CUDA, where one launch indexes the state of all its sequences by 32 bits: those of the batch,
+/// or of a group of packed ones. On the CPU no index spans more than one head's.
+void check_state_elements(const char* op, const Inputs& inputs, const Spec& spec);
+
 }  // namespace luna::ops

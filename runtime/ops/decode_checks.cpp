@@ -1,11 +1,10 @@
 #include <ATen/MemoryOverlap.h>
 #include <ATen/core/grad_mode.h>
 
-#include <algorithm>
-
 #include "runtime/ops/checks.h"
 #include "runtime/ops/decode.h"
 #include "runtime/ops/fixed_maps.h"
+#include "runtime/ops/overlap.h"
 #include "runtime/ops/packed.h"
 #include "runtime/ops/param_checks.h"
 
@@ -53,34 +52,11 @@ void check_positions(const char* op, const Inputs& in, const Spec& spec) {
                     in.q.device(), ", got ", x.device(), ".");
 }
 
-/// The elements of what is updated in place lie apart: in the order of their strides, every
-/// dimension steps over all that those below it reach.
 void check_no_overlap(const char* op, const char* name, const at::Tensor& x) {
   if (!readable(x) || x.numel() == 0) return;
-  std::vector<std::pair<int64_t, int64_t>> dims;  // stride, size
-  for (int64_t i = 0; i < x.dim(); ++i) {
-    if (x.size(i) > 1) dims.emplace_back(x.stride(i), x.size(i));
-  }
-  std::sort(dims.begin(), dims.end());
-  int64_t reach = 0;
-  for (const auto& [stride, size] : dims) {
-    TORCH_CHECK_VALUE(stride > reach, op, ": ", name,
-                      " is updated in place and its rows must not overlap, got shape ", x.sizes(),
-                      " with strides ", x.strides(), "; pass a contiguous tensor and keep it.");
-    reach += stride * (size - 1);
-  }
-}
-
-/// Whether two views of one storage have an element in common, by marking those of the first.
-bool share_elements(const at::Tensor& x, const at::Tensor& other) {
-  if (!x.is_alias_of(other) || x.dtype() != other.dtype()) return false;
-  const auto elements = static_cast<int64_t>(x.storage().nbytes()) / x.element_size();
-  const at::Tensor marks = at::zeros({elements}, x.options().dtype(at::kBool));
-  const auto view = [&](const at::Tensor& own) {
-    return marks.as_strided(own.sizes(), own.strides(), own.storage_offset());
-  };
-  view(x).fill_(true);
-  return view(other).any().item<bool>();
+  TORCH_CHECK_VALUE(!may_overlap_itself(x), op, ": ", name,
+                    " is updated in place and its rows must not overlap, got shape ", x.sizes(),
+                    " with strides ", x.strides(), "; pass a contiguous tensor and keep it.");
 }
 
 /// What is updated in place shares memory with nothing else. Where torch cannot tell, elements are

@@ -78,7 +78,9 @@ kernels::Forward packed_forward(const Inputs& given, const Spec& spec, const Pre
   const std::vector<int64_t> begins = check_values(op, in, spec);
   const kernels::Forward all = empty_forward(in, spec);
   for_each_group(in, begins, spec, [&](int64_t, const SequenceGroup& group) {
-    const kernels::Forward part = sequence_forward(group.inputs(in), spec, map);
+    const Inputs own = group.inputs(in);
+    check_state_elements(op, own, spec);
+    const kernels::Forward part = sequence_forward(own, spec, map);
     group.put(part.o, all.o, 2);
     group.put(part.den, all.den, all.den.dim() - 1);
     group.put_sequences(part.S, all.S);

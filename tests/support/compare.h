@@ -8,9 +8,13 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "tests/support/inputs.h"
 
 namespace luna::test {
+
+inline constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 inline constexpr double kEagerFactor = 3.0;
 inline constexpr double kFloorTensors = 3e-6;  ///< out, dq, dk, dv

@@ -46,7 +46,12 @@ class Features : public FeaturesPass<Features> {
   Input<Buffer1> real{"real"};
   Output<Buffer2> phi{"phi"};
 
-  void configure() { add_map_inputs(false); }
+  void configure() {
+    add_map_inputs(false);
+    for (const auto& [name, of_token] : feature_map_->token_outputs()) {
+      of_tokens_.push_back(add_output<Buffer1>(name));
+    }
+  }
 
   void generate() {
     const Func bare = features(arguments());
@@ -54,8 +59,16 @@ class Features : public FeaturesPass<Features> {
     align(real);
     align(phi);
     phi.dim(0).set_bounds(0, features_).set_stride(1);
+    const auto outputs = feature_map_->token_outputs();
+    for (size_t k = 0; k < outputs.size(); k++) {
+      (*of_tokens_[k])(n_) = outputs[k].second(n_);
+      align(*of_tokens_[k]);
+    }
     feature_map_->schedule_features(get_target(), phi);
   }
+
+ private:
+  std::vector<Output<Buffer1>*> of_tokens_;
 };
 
 /// dx(j, n) and the map's parameter sums (added in place) from the gradient at phi(D, n).

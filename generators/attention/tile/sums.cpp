@@ -102,30 +102,9 @@ class TileColumn : public TilePipeline<TileColumn> {
   }
 };
 
-/// largest(i) = max(largest(i), max_n t(i, n)) over tokens of nonzero weight, in place.
-class TileMaximum : public TilePipeline<TileMaximum> {
- public:
-  Input<Buffer2> t{"t"};
-  Input<Buffer1> weight{"weight"};
-  Output<Buffer1> largest{"largest"};
-
-  void generate() {
-    const RDom over_n(0, weight.dim(0).extent(), "over_n");
-    Func result("result");
-    result(j_) = Halide::undef<float>();
-    result(j_) =
-        Halide::select(is_kept(weight(over_n)), Halide::max(result(j_), t(j_, over_n)), result(j_));
-    largest = result;
-    bind_tile(t);
-    bind_scalars(weight);
-    result.update().reorder(j_, over_n).vectorize(j_, lanes(), kRoundUp);
-  }
-};
-
 }  // namespace luna
 
 HALIDE_REGISTER_GENERATOR(luna::TileColumn, tile_column)
 HALIDE_REGISTER_GENERATOR(luna::TileDot, tile_dot)
-HALIDE_REGISTER_GENERATOR(luna::TileMaximum, tile_maximum)
 HALIDE_REGISTER_GENERATOR(luna::TileSquares, tile_squares)
 HALIDE_REGISTER_GENERATOR(luna::TileWeigh, tile_weigh)

@@ -22,7 +22,7 @@ at::Tensor arrange_weights(const HeadOrder& order, const at::Tensor& weight) {
   return order.arrange(weight.unsqueeze(-1)).squeeze(-1).contiguous();
 }
 
-Tasks tasks_of(const HeadOrder& order) {
+Tasks head_tasks(const HeadOrder& order) {
   const int64_t heads =
       tiles::round_up(order.batch * order.key_heads / kTasksWanted, tiles::kTokenBlock);
   return {1, order.maps(), order.tokens(),
@@ -109,7 +109,7 @@ void decode_step(const Problem& p, const at::Tensor& state, const at::Tensor& no
   const at::Tensor k_weight = arrange_weights(order, p.k_weight);
   const TokenRows value_rows(v),
       outputs(out.squeeze(2).unflatten(1, {order.key_heads, order.group}));
-  const Tasks tasks = tasks_of(order);
+  const Tasks tasks = head_tasks(order);
   tasks.run([&](int64_t begin, int64_t end) {
     FeatureTiles keys(k_map, k, k_weight, kMostHeads), queries(q_map, q, q_weight, kMostHeads);
     const Tile phi_k(D, kMostHeads), phi_q(D, kMostHeads * order.group), values(dv, kMostHeads);

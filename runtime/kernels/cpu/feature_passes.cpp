@@ -14,8 +14,6 @@ Matrix of_head(const at::Tensor& t, int64_t head) {
   return {t.data_ptr<float>() + head * outer * inner, inner, 1, outer, inner};
 }
 
-Tasks tasks_of(const at::Tensor& x) { return {x.size(0), x.size(1), x.size(2)}; }
-
 /// Totals [map.heads(), count] of every task's sums, queries' tasks by their key heads.
 at::Tensor parameter_sums(const at::Tensor& sums, const PackedMap& map, const at::Tensor& k) {
   return map.heads() > 1 ? sum_tasks(sums, k.size(0), k.size(1)) : sum_tasks(sums, 1, 1);

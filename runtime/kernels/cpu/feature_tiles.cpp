@@ -21,7 +21,8 @@ FeatureTiles::FeatureTiles(const PackedMap& map, const at::Tensor& x, const at::
       phi_(map.layout().padded, tokens),
       dx_(x.size(3), tokens),
       t_(tokens, map.located() ? map.projections() : 0),
-      segment_(tokens, map.located() ? map.projections() : 0) {}
+      segment_(tokens, map.located() ? map.projections() : 0),
+      largest_(1, tokens) {}
 
 Sites FeatureTiles::sites() const {
   return {t_.data(), reinterpret_cast<int32_t*>(segment_.data()), t_.width()};
@@ -47,6 +48,7 @@ void FeatureTiles::start(const Task& task, int64_t key_head) {
   features_->add(map_.real_features().const_data_ptr<float>(), {{phi_.width(), 1}});
   values_at_ = map_.add_inputs(*features_, false, key_head, stabiliser(task), sites());
   phi_at_ = add_tile(*features_, phi_, phi_.width());
+  if (map_.reports_largest()) largest_at_ = features_->add(largest_.data(), {{0, 1}});
 }
 
 void FeatureTiles::start_gradient(const Task& task, int64_t key_head, float* sums) {
@@ -76,6 +78,7 @@ void FeatureTiles::compute(int64_t n, int64_t tokens) {
   features_->point(kX, x_rows_.data, padded_, x_rows_.stride1);
   features_->point(kWeight, weight, padded_);
   features_->point(phi_at_, phi_.data(), padded_);
+  if (map_.reports_largest()) features_->point(largest_at_, largest_.data(), padded_);
   first_ = n;
   tokens_ = tokens;
   point_values(*features_, values_at_);

@@ -29,6 +29,8 @@ class FeatureTiles {
   /// weight(), or nullptr where every weight is 1.
   const float* selection() const { return weight_is_one() ? nullptr : weight(); }
   int64_t padded() const { return padded_; }
+  /// performer, where queries' M is asked for: the largest t of every token.
+  const float* largest() const { return largest_.data(); }
 
   /// The last compute()'s tokens of dx (undefined: of none) from the gradient at phi, and the
   /// parameters' sums.
@@ -49,10 +51,11 @@ class FeatureTiles {
   Matrix x_rows_{};  ///< of the last compute(): in x_, or where the tokens lie
   Tile x_, phi_, dx_;
   Tile t_, segment_;  ///< sites of maps that are located first
+  Tile largest_;
   std::optional<TileCall> features_, grad_;
   float stabiliser(const Task& task) const;
-  size_t phi_at_ = 0, dx_at_ = 0;             ///< arguments that are written
-  int values_at_ = -1, grad_values_at_ = -1;  ///< MapArgs::token_values, where there are some
+  size_t phi_at_ = 0, largest_at_ = 0, dx_at_ = 0;  ///< arguments that are written
+  int values_at_ = -1, grad_values_at_ = -1;        ///< MapArgs::token_values, where there are some
 };
 
 }  // namespace luna::kernels

@@ -1,12 +1,9 @@
-// Passes over one side alone: power_sum and power_grad serve ch_rms (the second moment of every
-// channel and its gradient), key_maximum is FAVOR+'s stabiliser.
+// Passes over one side alone, for ch_rms: the second moment of every channel and its gradient.
 #include "runtime/kernels/cpu/feature_tiles.h"
 #include "runtime/kernels/cpu/passes.h"
 
 namespace luna::kernels::cpu {
 namespace {
-
-Tasks tasks_of(const at::Tensor& x) { return {x.size(0), x.size(1), x.size(2)}; }
 
 /// A task's float32 sums, moved to float64 after every tile: a channel that hardly varies adds one
 /// number over and over, and float32 sums of equal terms are off by far more than random ones.
@@ -90,32 +87,6 @@ std::pair<at::Tensor, MapGrads> power_grad(const at::Tensor& x, const MapArgs& a
     }
   });
   return {result, map.unpack(sums.total().unsqueeze(0))};
-}
-
-at::Tensor key_maximum(const at::Tensor& x, const MapArgs& args, const at::Tensor& weight) {
-  const PackedMap map(args, x.size(3));
-  const Matrix projection = map.projection();
-  const int64_t padded = projection.extent0, m = map.layout().m;
-  const int64_t tile = tile_tokens(padded);
-  const Tasks tasks = tasks_of(x);
-  const at::Tensor partial =
-      at::full({tasks.count(), padded}, -std::numeric_limits<float>::infinity(), at::kFloat);
-  tasks.run([&](int64_t begin, int64_t end) {
-    const TokenRows rows(x);
-    TokenWeights weights(weight, tile);
-    const Tile tokens_of(x.size(3), tile), t(padded, tile);
-    for (int64_t index = begin; index < end; index++) {
-      const Task task = tasks[index];
-      for_each_tile(task, tile, [&](int64_t n, int64_t tokens) {
-        const float* w = weights.of(task, n, tokens);
-        const int64_t count = padded_tokens(tokens);
-        rows.load(task.b, task.h, n, tokens, w, 0.0f, tokens_of);
-        product(projection, tokens_of.matrix(count), t.matrix(count));
-        update_maximum(t.matrix(count), w, partial.data_ptr<float>() + index * padded);
-      });
-    }
-  });
-  return partial.view({x.size(0), x.size(1), -1, padded}).narrow(3, 0, m).amax({2, 3});
 }
 
 }  // namespace luna::kernels::cpu

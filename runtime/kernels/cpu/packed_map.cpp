@@ -76,10 +76,6 @@ void PackedMap::pack_projection(const at::Tensor& proj, const at::Tensor& bias) 
   add_sum(projections_, 0);
 }
 
-Matrix PackedMap::projection() const {
-  return {proj_.data_ptr<float>(), projections_, 1, padded_d_, projections_};
-}
-
 void PackedMap::pack_pwl() {
   const int64_t knots = args_.knots.numel(), rows = knots + 1;
   plant_search();

@@ -32,10 +32,10 @@ class PackedMap {
   /// Whether the pipelines take sites, filled by locate(), in place of projection and knots.
   bool located() const { return levels_.defined(); }
   int64_t projections() const { return projections_; }
+  /// Whether the pipeline of features also gives the largest t of every token.
+  bool reports_largest() const { return args_.map == "performer"; }
   /// Fills the sites of the tokens x (j, n).
   void locate(const Matrix& x, const Sites& sites) const;
-  /// Projections of the first head as the pipelines take them, (i, j): t = x proj.
-  Matrix projection() const;
   /// Where the D features lie after padding; layout().padded is every state's D extent.
   const FeatureLayout& layout() const { return layout_; }
   /// [layout().padded]: 1 for a feature of the map, 0 where it only pads.

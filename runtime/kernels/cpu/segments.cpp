@@ -13,7 +13,7 @@ constexpr int64_t kTaskTokens = 2048;
 /// max(den + add, clamp) = 1.
 constexpr Denominator kNoDenominator{kLowest, 1.0f};
 
-Tasks tasks_of(const at::Tensor& x) { return {x.size(0), x.size(1), x.size(2), kTaskTokens}; }
+Tasks segment_tasks(const at::Tensor& x) { return {x.size(0), x.size(1), x.size(2), kTaskTokens}; }
 
 template <typename Body>
 void for_each_strip(const Task& task, const Body& body) {
@@ -119,7 +119,7 @@ class HeadTable {
 
 void segment_state(const Problem& p, const SegmentMap& map, at::Tensor& S, at::Tensor& z) {
   const int64_t dv = p.v.size(3);
-  const Tasks tasks = tasks_of(p.k);
+  const Tasks tasks = segment_tasks(p.k);
   const TaskStates states(tasks.count(), map.m() * map.L(), dv);
   float one = 1.0f;
   const Rows k(p.k), v(p.v), weight(p.k_weight, &one);
@@ -145,7 +145,7 @@ void segment_apply(const Problem& p, const SegmentMap& map, Forward& result) {
   const at::Tensor S = padded(result.S);
   float one = 1.0f;
   const Rows q(p.q), weight(p.q_weight, &one), o(result.o), den(result.den);
-  const Tasks tasks = tasks_of(p.q);
+  const Tasks tasks = segment_tasks(p.q);
   tasks.run([&](int64_t begin, int64_t end) {
     Strip sites(map, dv);
     HeadTable tables(map, S, result.z, dv);
@@ -179,7 +179,7 @@ void segment_query_gradients(const Problem& p, const SegmentMap& map, const Forw
                              const at::Tensor& grad, bool wants_params, Backward& result,
                              StateGradient& state_gradient) {
   const int64_t H = p.q.size(1), Hk = p.k.size(1), dv = p.v.size(3);
-  const Tasks tasks = tasks_of(p.q);
+  const Tasks tasks = segment_tasks(p.q);
   const at::Tensor& center = state_gradient.center;
   const at::Tensor S = padded(saved.S - center.unsqueeze(2) * saved.z.unsqueeze(-1));
   const TaskStates states(tasks.count(), map.m() * map.L(), dv);
@@ -221,7 +221,7 @@ void segment_key_gradients(const Problem& p, const SegmentMap& map,
                            const StateGradient& state_gradient, bool wants_params,
                            const at::Tensor& power, Backward& result) {
   const int64_t Hk = p.k.size(1), dv = p.v.size(3);
-  const Tasks tasks = tasks_of(p.k);
+  const Tasks tasks = segment_tasks(p.k);
   const at::Tensor R = padded(state_gradient.R);
   const TaskSums params(map, tasks.count(), wants_params);
   float one = 1.0f;

@@ -50,6 +50,9 @@ class Tasks {
   int64_t H_, N_, slot_tokens_, slots_, count_;
 };
 
+/// Of x [B, H, N, ...].
+inline Tasks tasks_of(const at::Tensor& x) { return {x.size(0), x.size(1), x.size(2)}; }
+
 /// Calls body(first, tokens) for each tile of the task.
 template <typename Body>
 void for_each_tile(const Task& task, int64_t tile, const Body& body) {

@@ -10,7 +10,6 @@
 #include "tile_load_bf16.h"
 #include "tile_load_f16.h"
 #include "tile_load_f32.h"
-#include "tile_maximum.h"
 #include "tile_squares.h"
 #include "tile_store_bf16.h"
 #include "tile_store_f16.h"
@@ -213,10 +212,6 @@ void weigh(const Matrix& phi, const float* c, const Matrix& out) {
 
 void add_squares(const Matrix& phi, float* sum) {
   check(tile_squares(View(phi), View(sum, phi.extent0)), "tile_squares");
-}
-
-void update_maximum(const Matrix& t, const float* weight, float* largest) {
-  check(tile_maximum(View(t), View(weight, t.extent1), View(largest, t.extent0)), "tile_maximum");
 }
 
 }  // namespace luna::kernels

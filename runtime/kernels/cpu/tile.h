@@ -133,7 +133,5 @@ void dot(const Matrix& a, const Matrix& b, float* sum);
 void weigh(const Matrix& phi, const float* c, const Matrix& out);
 /// sum[D] += sum_n phi(D, n)^2.
 void add_squares(const Matrix& phi, float* sum);
-/// largest[i] = max(largest[i], max_n t(i, n)) over the tokens of nonzero weight.
-void update_maximum(const Matrix& t, const float* weight, float* largest);
 
 }  // namespace luna::kernels

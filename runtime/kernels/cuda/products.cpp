@@ -55,9 +55,11 @@ at::Tensor product(const Backend& backend, const char* pipeline, const at::Tenso
   const at::Tensor out = at::empty(shape, c.options());
   const std::string sibling = std::string(pipeline) + "_f32";
   const bool built = is_built(backend, sibling, c);
-  say_once(built ? "tensor cores take products of features in memory"
+  say_once([&] {
+    return built ? "tensor cores take products of features in memory"
                  : "products of features in memory by float32 pipelines: no tensor-core sibling "
-                   "is built");
+                   "is built";
+  });
   if (built) {
     on_tensor_cores(backend, sibling, rows, c, map, chunk, out);
   } else {

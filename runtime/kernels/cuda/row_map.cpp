@@ -9,7 +9,6 @@ namespace {
 
 /// FAVOR+'s arguments (runtime/ops/maps/random_features.cpp): the last is the number of projections
 /// of which a query's stabiliser is the largest, 0 for keys; the pipelines take every token's.
-constexpr size_t kHalfScale = 0, kOwnMaximum = 3;
 /// Fourier's: g of the gradient.
 constexpr size_t kGrowth = 3;
 
@@ -76,7 +75,7 @@ at::Tensor RowMap::project(const at::Tensor& x) const {
 }
 
 at::Tensor RowMap::stabilisers(const RowFeatures& row, const at::Tensor& given) const {
-  if (args_.map == "performer" && std::get<int32_t>(args_.scalars[kOwnMaximum]) > 0) {
+  if (args_.map == "performer" && std::get<int32_t>(args_.scalars[kPerformerOwnMaximum]) > 0) {
     return row.t.narrow(2, 0, layout_.m).amax(2).view(-1);
   }
   const Chunks& c = row.chunks;
@@ -123,7 +122,7 @@ void RowMap::add_inputs(KernelCall& call, const RowFeatures& row) const {
   if (coordinates_.defined()) call.add(coordinates_);
   if (row.token_values.defined()) call.add(row.token_values);
   for (size_t k = 0; k < args_.scalars.size(); k++) {
-    if (args_.map == "performer" && k == kOwnMaximum) continue;
+    if (args_.map == "performer" && k == kPerformerOwnMaximum) continue;
     std::visit([&](auto value) { call.add(value); }, args_.scalars[k]);
   }
   if (row.stabiliser.defined()) {
@@ -154,7 +153,7 @@ at::Tensor RowMap::gradient(const RowFeatures& row, const at::Tensor& dphi, MapS
   if (sums && psi_inputs_) add_psi_sums(row, dphi, *sums);
   at::Tensor dx = combine(backend_, to, rows_, parameters());
   if (args_.map == "performer") {
-    const float scale = 2.0f * std::get<float>(args_.scalars[kHalfScale]);
+    const float scale = 2.0f * std::get<float>(args_.scalars[kPerformerHalfScale]);
     if (scale != 0.0f) dx.sub_(row.x * to.sum(2, true).mul_(scale));
   }
   if (args_.map == "fourier" && std::get<float>(args_.scalars[kGrowth]) != 0.0f) {

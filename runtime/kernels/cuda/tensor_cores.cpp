@@ -59,9 +59,15 @@ std::string obstacle(const Backend& backend, const Problem& p) {
 
 }  // namespace
 
-void say_once(const std::string& text) {
-  static const char* const verbose = std::getenv("LUNA_VERBOSE");
-  if (!verbose || !*verbose || std::string(verbose) == "0") return;
+bool verbose() {
+  static const bool asked = [] {
+    const char* const value = std::getenv("LUNA_VERBOSE");
+    return value && *value && std::string(value) != "0";
+  }();
+  return asked;
+}
+
+void print_once(const std::string& text) {
   static std::mutex mutex;
   static std::set<std::string> said;
   const std::lock_guard lock(mutex);
@@ -82,11 +88,13 @@ const char* Storage::suffix() const {
 Storage storage_of(const Backend& backend, const Problem& p) {
   const std::string why_not = obstacle(backend, p);
   if (why_not.empty()) {
-    say_once(fmt::format("tensor cores take {}, heads of {} and {}", toString(p.q.scalar_type()),
-                         p.q.size(3), p.v.size(3)));
+    say_once([&] {
+      return fmt::format("tensor cores take {}, heads of {} and {}", toString(p.q.scalar_type()),
+                         p.q.size(3), p.v.size(3));
+    });
     return {p.q.scalar_type(), true};
   }
-  say_once(fmt::format("float32 pipelines, no tensor cores: {}", why_not));
+  say_once([&] { return "float32 pipelines, no tensor cores: " + why_not; });
   return {};
 }
 

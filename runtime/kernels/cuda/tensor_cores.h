@@ -30,7 +30,15 @@ bool on_tensor_cores(const Backend& backend, const Problem& problem);
 /// Whether the sums over a table's segments fit in registers; those that do not are Halide's.
 bool tensor_core_sums_fit(const MapArgs& map);
 
-/// On stderr, once for each text, with LUNA_VERBOSE=1 in the environment.
-void say_once(const std::string& text);
+/// Whether the environment has LUNA_VERBOSE=1.
+bool verbose();
+/// On stderr, once for each text.
+void print_once(const std::string& text);
+
+/// The text that text() makes, once, with LUNA_VERBOSE=1; without, nothing is made of it.
+template <typename Text>
+void say_once(const Text& text) {
+  if (verbose()) print_once(text());
+}
 
 }  // namespace luna::kernels::cuda

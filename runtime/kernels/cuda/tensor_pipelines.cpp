@@ -15,7 +15,7 @@ struct Kernel {
 
 using kernels::cuda::blocks_of;
 
-class Reader : public kernels::cuda::ArgumentReader {
+class TokenReader : public kernels::cuda::ArgumentReader {
  public:
   using ArgumentReader::ArgumentReader;
 
@@ -28,19 +28,19 @@ class Reader : public kernels::cuda::ArgumentReader {
 };
 
 /// What the map of a problem reads, as PsiInputs and DeviceMap add it.
-Map read_map(Reader& in, const Kernel& kernel) {
+Map read_map(TokenReader& in, const Kernel& kernel) {
   Map map{};
   map.groups = 1;
   if (kernel.elementwise) return map;
   map.projections = in.data<const float>();
   const halide_buffer_t& bias = in.buffer();
-  map.bias = Reader::data_of<const float>(bias);
+  map.bias = TokenReader::data_of<const float>(bias);
   map.groups = bias.dim[0].extent / kProjections;
   map.first_row = in.data<const int32_t>();
   map.knots = in.data<const float>();
   map.halvings = in.value<int32_t>();
   const halide_buffer_t& table = in.buffer();
-  map.table = Reader::data_of<const float>(table);
+  map.table = TokenReader::data_of<const float>(table);
   map.rows = table.dim[1].extent;
   map.segments = in.value<int32_t>();
   map.floor = in.value<float>();
@@ -50,7 +50,7 @@ Map read_map(Reader& in, const Kernel& kernel) {
 /// x (j, n, h, b); the weight and the map are read later.
 Problem problem_of(const halide_buffer_t& x) {
   Problem side{};
-  side.x = Reader::tokens_of(x);
+  side.x = TokenReader::tokens_of(x);
   side.tokens = x.dim[1].extent;
   side.heads = x.dim[2].extent;
   return side;
@@ -75,7 +75,7 @@ int launch(const halide::CudaPlace& place, const Kernel& kernel, Arguments& a, i
 }
 
 int kv_state(void** arguments, const Kernel& kernel) {
-  Reader in(arguments);
+  TokenReader in(arguments);
   const halide::CudaPlace& place = in.place();
   const halide_buffer_t& x = in.buffer();
   StateArguments a{};
@@ -87,7 +87,7 @@ int kv_state(void** arguments, const Kernel& kernel) {
   a.slot_tokens = in.value<int32_t>();
   a.side.map = read_map(in, kernel);
   const halide_buffer_t& partial = in.buffer();
-  a.partial = Reader::data_of<float>(partial);
+  a.partial = TokenReader::data_of<float>(partial);
   a.width = partial.dim[0].extent;
   a.slots = partial.dim[2].extent;
   if (kernel.elementwise) {
@@ -99,14 +99,14 @@ int kv_state(void** arguments, const Kernel& kernel) {
 }
 
 int apply_state(void** arguments, const Kernel& kernel) {
-  Reader in(arguments);
+  TokenReader in(arguments);
   const halide::CudaPlace& place = in.place();
   const halide_buffer_t& x = in.buffer();
   ApplyArguments a{};
   a.side = problem_of(x);
   a.side.weight = in.tokens();
   const halide_buffer_t& state = in.buffer();
-  a.state = Reader::data_of<const float>(state);
+  a.state = TokenReader::data_of<const float>(state);
   a.width = state.dim[0].extent;
   a.key_heads = state.dim[2].extent;
   a.group = a.side.heads / a.key_heads;
@@ -114,7 +114,7 @@ int apply_state(void** arguments, const Kernel& kernel) {
   a.clamp = in.value<float>();
   a.side.map = read_map(in, kernel);
   const halide_buffer_t& out = in.buffer();
-  a.out = Reader::tokens_of(out);
+  a.out = TokenReader::tokens_of(out);
   a.wide = out.type.bits == 32;
   a.den = in.tokens();
   const int64_t blocks = blocks_of(a.side.tokens, block_tokens(kernel.parts.factor));
@@ -127,12 +127,12 @@ int apply_state(void** arguments, const Kernel& kernel) {
 }
 
 int row_products(void** arguments, const Kernel& kernel) {
-  Reader in(arguments);
+  TokenReader in(arguments);
   const halide::CudaPlace& place = in.place();
   RowArguments a{};
   a.weight = in.tokens();
   const halide_buffer_t& o = in.buffer();
-  a.o = Reader::tokens_of(o);
+  a.o = TokenReader::tokens_of(o);
   a.tokens = o.dim[1].extent;
   a.grad = in.tokens();
   a.den = in.tokens();
@@ -144,7 +144,7 @@ int row_products(void** arguments, const Kernel& kernel) {
 }
 
 int grad(void** arguments, const Kernel& kernel) {
-  Reader in(arguments);
+  TokenReader in(arguments);
   const halide::CudaPlace& place = in.place();
   const halide_buffer_t& x = in.buffer();
   GradArguments a{};
@@ -154,7 +154,7 @@ int grad(void** arguments, const Kernel& kernel) {
   a.scale = in.tokens();
   a.last = in.tokens();
   const halide_buffer_t& state = in.buffer();
-  a.state = Reader::data_of<const float>(state);
+  a.state = TokenReader::data_of<const float>(state);
   a.width = state.dim[0].extent;
   a.key_heads = state.dim[2].extent;
   a.group = a.side.heads / a.key_heads;

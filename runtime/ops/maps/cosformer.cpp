@@ -28,7 +28,7 @@ at::Tensor cosformer(const at::Tensor& x, const MapContext& context) {
   return at::cat({y * theta.sin().to(x.scalar_type()), y * theta.cos().to(x.scalar_type())}, -1);
 }
 
-std::string refusal(const Inputs& in, const Spec& spec, int64_t option) {
+std::string cosformer_refusal(const Inputs& in, const Spec& spec, int64_t option) {
   if (option == 0) {
     return spec.causal
                ? "causal with feature_map \"cosformer\" is refused: its angles would change with "
@@ -63,7 +63,7 @@ FixedMap cosformer_map() {
     args.token_values = at::cat({theta.sin(), theta.cos()}, 1).to(at::kFloat);
     return args;
   };
-  map.refusal = refusal;
+  map.refusal = cosformer_refusal;
   map.positional = true;
   return map;
 }

@@ -21,7 +21,7 @@ at::Tensor polaformer(const at::Tensor& x, const MapContext& context) {
   return at::cat({power_of_positive(x, p), power_of_positive(-x, p)}, -1);
 }
 
-std::string refusal(const Inputs& in, const Spec&, int64_t) {
+std::string polaformer_refusal(const Inputs& in, const Spec&, int64_t) {
   const c10::SymInt dv = in.v.sym_size(3);
   if (dv % 2 == 0) return "";
   return c10::str(
@@ -55,7 +55,7 @@ FixedMap polaformer_map() {
   map.draw = [](int64_t, int64_t d, int64_t, const std::optional<at::Generator>&) {
     return std::vector<at::Tensor>{at::zeros({d}, at::kFloat)};
   };
-  map.refusal = refusal;
+  map.refusal = polaformer_refusal;
   return map;
 }
 

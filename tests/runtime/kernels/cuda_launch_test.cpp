@@ -230,19 +230,6 @@ TEST(CudaMemory, OfOtherTensorsIsNotRead) {
   EXPECT_NE(take_ptx_error().find("is outside every registered allocation"), std::string::npos);
 }
 
-TEST(CudaDecode, NamesTheSequencesThatAreTooMany) {
-  const auto some = [](at::IntArrayRef shape) {
-    return at::zeros(shape, at::TensorOptions(kDevice));
-  };
-  const int64_t B = 65536;
-  EXPECT_EQ(torch_error_of([&] {
-              fixed_decode_step(some({B, 1, 1}), some({B, 1, 1}), some({B, 1, 1}),
-                                some({B, 1, 1, 1}), some({B, 1, 1}), "elu", {});
-            }),
-            "luna: CUDA decodes at most 65535 sequences and key heads a call, got 65536 and 1; "
-            "split the batch or the heads");
-}
-
 /// A position out of range is not looked at, which would be to wait, and shows.
 TEST(CudaDecode, MakesNanOfAPositionOutOfRange) {
   const auto some = [](at::IntArrayRef shape) {

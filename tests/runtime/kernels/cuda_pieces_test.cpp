@@ -9,7 +9,7 @@ namespace {
 using kernels::MapArgs;
 using kernels::Problem;
 
-constexpr double kTolerance = 2e-6;
+constexpr double kPiecesTolerance = 2e-6;
 
 class CudaPieces : public ::testing::TestWithParam<std::tuple<const char*, bool>> {
  protected:
@@ -60,7 +60,7 @@ class CudaPieces : public ::testing::TestWithParam<std::tuple<const char*, bool>
 TEST_P(CudaPieces, GiveWhatASingleOneGives) {
   const std::vector<at::Tensor> whole = run(kernels::cuda::kDevice.piece_bytes), parts = run(1);
   for (size_t i = 0; i < whole.size(); ++i) {
-    EXPECT_LE(error(parts[i].cpu(), whole[i].cpu()).rms, kTolerance) << i;
+    EXPECT_LE(error(parts[i].cpu(), whole[i].cpu()).rms, kPiecesTolerance) << i;
     EXPECT_FALSE(whole[i].isnan().any().item<bool>()) << i;
   }
 }

@@ -11,8 +11,7 @@ namespace {
 
 using namespace kernels::cuda;
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr double kTolerance = 1e-6;
+constexpr double kRowsTolerance = 1e-6;
 constexpr int64_t kChunk = 64;
 constexpr int64_t kMatrices = 4;  ///< of the left operand
 
@@ -64,7 +63,7 @@ TEST_P(CudaRows, OuterProductsAreThoseOfFloat64) {
     const at::Tensor a = draw({3, tokens, D}), columns = draw({3, tokens, e});
     const at::Tensor given = outer_product(backend_, a, columns);
     EXPECT_LE(error(given.cpu(), at::matmul(wide(a).transpose(1, 2), wide(columns))).rms,
-              kTolerance)
+              kRowsTolerance)
         << tokens << " " << D << " " << e;
   }
 }
@@ -80,12 +79,12 @@ TEST_P(CudaRows, ProductsAreThoseOfFloat64) {
       EXPECT_LE(
           error(combine(backend_, c, apply, map).cpu(), at::matmul(wide(c), chosen(apply, map)))
               .rms,
-          kTolerance)
+          kRowsTolerance)
           << n << " " << k << " " << i;
       EXPECT_LE(error(dots(backend_, c, by_k, map).cpu(),
                       at::matmul(wide(c), chosen(by_k, map).transpose(1, 2)))
                     .rms,
-                kTolerance)
+                kRowsTolerance)
           << n << " " << k << " " << i;
     }
   }
@@ -117,9 +116,10 @@ TEST_P(CudaRows, ChunksAreThoseOfFloat64) {
           mask_of(c.seen, c.tokens);
       const at::Tensor within = at::matmul(scores, chosen(chunk.values, c.map));
       const at::Tensor exact = at::matmul(wide(own), chosen(by_i, c.map)) + within;
-      EXPECT_LE(error(combine(backend_, own, by_i, c.map, &chunk).cpu(), exact).rms, kTolerance);
+      EXPECT_LE(error(combine(backend_, own, by_i, c.map, &chunk).cpu(), exact).rms,
+                kRowsTolerance);
       const at::Tensor by_k = by_i.transpose(1, 2).contiguous();
-      EXPECT_LE(error(dots(backend_, own, by_k, c.map, &chunk).cpu(), exact).rms, kTolerance);
+      EXPECT_LE(error(dots(backend_, own, by_k, c.map, &chunk).cpu(), exact).rms, kRowsTolerance);
     }
   }
 }
@@ -156,7 +156,7 @@ TEST_P(CudaRows, ScansAddUpWhatIsBefore) {
       const at::Tensor order = reverse ? wide(states).flip(1) : wide(states);
       const at::Tensor sums = wide(total).unsqueeze(1) + order.cumsum(1), before = sums - order;
       const at::Tensor given = scan(backend_, states, total, reverse).cpu();
-      EXPECT_LE(error(given, reverse ? before.flip(1) : before).rms, kTolerance) << chunks;
+      EXPECT_LE(error(given, reverse ? before.flip(1) : before).rms, kRowsTolerance) << chunks;
       EXPECT_LE(error(total.cpu(), sums.select(1, chunks - 1)).rms, 1e-12) << chunks;
     }
   }
@@ -210,7 +210,7 @@ TEST_P(CudaMoves, GatherWhatAtenDoes) {
                           gather_keys(atens, chunks_, x, weight, width).cpu()));
     const at::Tensor given = gather_queries(ours, chunks_, x, o, den, weight, rule, width).cpu();
     const at::Tensor exact = gather_queries(atens, chunks_, x, o, den, weight, rule, width).cpu();
-    EXPECT_LE(error(given, exact.to(at::kDouble)).rms, kTolerance);
+    EXPECT_LE(error(given, exact.to(at::kDouble)).rms, kRowsTolerance);
   }
 }
 

@@ -7,11 +7,11 @@
 namespace luna::nn {
 namespace {
 
-constexpr int64_t kD = 8, kRows = 12;
+constexpr int64_t kHead = 8, kRows = 12;
 
-AttentionConfig small_config() {
+AttentionConfig fixed_config() {
   AttentionConfig config;
-  config.head_size = kD;
+  config.head_size = kHead;
   config.features = config.m = kRows;
   return config;
 }
@@ -19,9 +19,9 @@ AttentionConfig small_config() {
 TEST(FixedAttention, HoldsItsParamsByTheirKind) {
   for (const std::string& name : ops::fixed_map_variants()) {
     at::manual_seed(4);
-    const auto module = find_attention(name)->make(small_config());
+    const auto module = find_attention(name)->make(fixed_config());
     at::manual_seed(4);
-    const std::vector<at::Tensor> initial = draw_feature_map(name, kRows, kD);
+    const std::vector<at::Tensor> initial = draw_feature_map(name, kRows, kHead);
     const auto& rows = ops::find_fixed_map(name).params();
     size_t trained = 0;
     for (size_t i = 0; i < rows.size(); ++i) {
@@ -41,8 +41,8 @@ TEST(FixedAttention, HoldsItsParamsByTheirKind) {
 TEST(FixedAttention, TrainsItsTrainedParams) {
   for (const std::string& name : test::fused_map_names()) {
     at::manual_seed(4);
-    const auto module = find_attention(name)->make(small_config());
-    const auto tokens = [] { return at::randn({2, 2, 40, kD}); };
+    const auto module = find_attention(name)->make(fixed_config());
+    const auto tokens = [] { return at::randn({2, 2, 40, kHead}); };
     const at::Tensor q = tokens(), k = tokens(), v = tokens(), target = tokens();
     const auto loss = [&] { return (module->forward(q, k, v, {}) - target).square().mean(); };
     const at::Tensor before = loss();
@@ -75,13 +75,13 @@ class Redraw : public ::testing::TestWithParam<std::string> {
   static constexpr int64_t kEvery = 3;
   static std::shared_ptr<Attention> make(uint64_t seed) {
     at::manual_seed(seed);
-    AttentionConfig config = small_config();
+    AttentionConfig config = fixed_config();
     config.redraw = kEvery;
     return find_attention(GetParam())->make(config);
   }
   /// W behind each of so many passes.
   static std::vector<at::Tensor> pass(Attention& module, int64_t passes) {
-    const at::Tensor x = at::ones({1, 1, 2, kD});
+    const at::Tensor x = at::ones({1, 1, 2, kHead});
     std::vector<at::Tensor> drawn;
     for (int64_t i = 0; i < passes; ++i) {
       module.forward(x, x, x, {});

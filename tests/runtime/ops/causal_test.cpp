@@ -7,8 +7,6 @@
 namespace luna::test {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
 class Causal : public ::testing::TestWithParam<std::string> {
  protected:
   Causal() : case_(small_case(GetParam())) {
@@ -84,14 +82,14 @@ TEST_P(Causal, SameBitsForAnyNumberOfThreads) {
   }
 }
 
-std::vector<std::string> maps() {
+std::vector<std::string> causal_maps() {
   // On CUDA all maps share what comes after their features.
   std::vector<std::string> names{"elu"};
   if (fused_device().is_cpu()) names = causal_map_names();
   names.insert(names.begin(), "luna");
   return names;
 }
-INSTANTIATE_TEST_SUITE_P(Maps, Causal, ::testing::ValuesIn(maps()));
+INSTANTIATE_TEST_SUITE_P(Maps, Causal, ::testing::ValuesIn(causal_maps()));
 
 }  // namespace
 }  // namespace luna::test

@@ -10,8 +10,6 @@
 namespace luna::test {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
 class Decode : public ::testing::TestWithParam<std::string> {
  protected:
   static void SetUpTestSuite() { poison_fresh_memory(); }
@@ -148,7 +146,7 @@ TEST_P(Decode, NanStaysInItsHeads) {
   }
 }
 
-std::vector<std::string> maps() {
+std::vector<std::string> decode_maps() {
   std::vector<std::string> names = causal_map_names();
   for (const char* more : {"luna", "luna dense", "luna gelu", "luna signed", "luna exp",
                            "luna norm", "luna clamp", "luna separate", "luna eps", "luna many",
@@ -158,7 +156,7 @@ std::vector<std::string> maps() {
   return names;
 }
 
-INSTANTIATE_TEST_SUITE_P(Maps, Decode, ::testing::ValuesIn(maps()));
+INSTANTIATE_TEST_SUITE_P(Maps, Decode, ::testing::ValuesIn(decode_maps()));
 
 /// Two sequences of one batch, the second 5 tokens longer.
 TEST(DecodeLengths, MayDiffer) {

@@ -193,5 +193,30 @@ TEST(RandomFeatures, ApproximateTheirKernels) {
   EXPECT_LE(error(rows(kernel("performer:hyperbolic")), rows(softmax)).max, 0.1);
 }
 
+/// FAVOR+'s keys are summed while their M is still unknown: where it grows from token to token, by
+/// far more than float32's range, falls, or is that of tokens that are masked.
+TEST(Performer, StateIsThatOfTheLargestProjectionWhereverItIs) {
+  at::manual_seed(4);
+  const int64_t N = 2500, d = 8;
+  const std::vector<at::Tensor> params = draw_feature_map("performer", 16, d);
+  const at::Tensor ramp = at::linspace(0.0, 1.0, N).unsqueeze(1);
+  const at::Tensor q = at::randn({1, 2, 40, d}), v = at::randn({1, 2, N, 6});
+  for (const double size : {0.1, 4.0, 60.0}) {
+    for (const bool grows : {true, false}) {
+      for (const int64_t first : {0, 130, 2499}) {
+        const at::Tensor k = at::randn({1, 2, N, d}) * size * (grows ? ramp : 1 - ramp);
+        AttentionOptions options;
+        options.key_mask = at::arange(N).ge(first).unsqueeze(0);
+        ops::Inputs in{q, k, v, params, options.key_mask};
+        const at::Tensor given = fixed_attention(q, k, v, "performer", params, options);
+        ops::Spec spec;
+        spec.feature_map = "performer";
+        const at::Tensor expected = ops::reference_attention(in_double(in), spec);
+        EXPECT_LE(error(given, expected).max, 1e-5) << size << grows << first;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace luna::test

@@ -43,7 +43,7 @@ TEST_P(Half, IsTheReferenceOfTheRoundedInputs) {
   }
 }
 
-std::vector<std::string> maps() {
+std::vector<std::string> half_maps() {
   std::vector<std::string> names = fused_map_names();
   names.insert(names.begin(), "luna");
   return names;
@@ -55,7 +55,7 @@ std::vector<int64_t> token_counts() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Maps, Half,
-                         ::testing::Combine(::testing::ValuesIn(maps()),
+                         ::testing::Combine(::testing::ValuesIn(half_maps()),
                                             ::testing::Values(at::kBFloat16, at::kHalf),
                                             ::testing::Bool(),
                                             ::testing::ValuesIn(token_counts())));

@@ -127,15 +127,6 @@ const std::vector<Refusal> kUnbuilt{
        in.q = at::zeros({1}).expand({2, 4, int64_t{1} << 20, 16});
        in.v = at::zeros({1}).expand({2, 2, 37, 256});
      }},
-    {"state_elements",
-     "fixed_attention: the state [B, Hk, D, dv] may have at most 2147483647 elements, got "
-     "5036851800; split the batch or the heads.",
-     [](In in, Options) {
-       in.q = at::zeros({1}).expand({1, 1, 3, 4096});
-       in.k = at::zeros({1}).expand({1, 1, 3, 4096});
-       in.v = at::zeros({1}).expand({1, 1, 3, 600});
-     },
-     "taylor2"},
 };
 
 void pack(In in, const std::vector<int64_t>& begins) {

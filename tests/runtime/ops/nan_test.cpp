@@ -5,8 +5,6 @@
 namespace luna::test {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
 class Nan : public ::testing::TestWithParam<std::string> {
  protected:
   Nan() : case_(small_case(GetParam().substr(0, GetParam().find(' ')))) {

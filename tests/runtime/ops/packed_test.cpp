@@ -12,8 +12,6 @@
 namespace luna::test {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
 class Packed : public ::testing::TestWithParam<std::tuple<std::string, bool>> {
  protected:
   Packed() {

@@ -12,10 +12,10 @@
 namespace luna::kernels {
 namespace {
 
-constexpr int64_t kLanesHere = 64, kCount = 21, kTokens = 19;
+constexpr int64_t kLanesHere = 64, kCount = 21, kRunTokens = 19;
 
 struct Memory {
-  Memory() : a(kTokens * kLanesHere), b(kTokens * kCount), c(b.size()), y(a.size()) {
+  Memory() : a(kRunTokens * kLanesHere), b(kRunTokens * kCount), c(b.size()), y(a.size()) {
     T.resize(kCount * kLanesHere);
     std::mt19937 random(7);
     std::normal_distribution<float> normal;
@@ -25,29 +25,23 @@ struct Memory {
   }
 
   Scan scan(bool reverse, bool adds, bool keeps) {
-    const int64_t first = reverse ? kTokens - 1 : 0, sign = reverse ? -1 : 1;
+    const int64_t first = reverse ? kRunTokens - 1 : 0, sign = reverse ? -1 : 1;
     const auto rows = [&](const std::vector<float>& x, int64_t width) {
       return ScanRows{x.data() + first * width, sign * width};
     };
-    return {rows(a, kLanesHere),
-            rows(b, kCount),
-            rows(c, kCount),
-            y.data() + first * kLanesHere,
-            sign * kLanesHere,
-            adds,
-            kLanesHere,
-            kCount,
-            kTokens,
-            T.data(),
-            kLanesHere,
-            keeps};
+    return {rows(a, kLanesHere), rows(b, kCount),
+            rows(c, kCount),     y.data() + first * kLanesHere,
+            sign * kLanesHere,   adds,
+            kLanesHere,          kCount,
+            kRunTokens,          T.data(),
+            kLanesHere,          keeps};
   }
 
   /// The same in double, token by token.
   void expect(bool reverse, bool adds, const Memory& before, bool keeps) const {
     std::vector<double> state(before.T.begin(), before.T.end());
-    for (int64_t k = 0; k < kTokens; k++) {
-      const int64_t n = reverse ? kTokens - 1 - k : k;
+    for (int64_t k = 0; k < kRunTokens; k++) {
+      const int64_t n = reverse ? kRunTokens - 1 - k : k;
       for (int64_t i = 0; i < kLanesHere; i++) {
         double sum = adds ? before.y[n * kLanesHere + i] : 0.0;
         for (int64_t j = 0; j < kCount; j++) {
@@ -91,7 +85,7 @@ TEST(Scan, IsCausal) {
   Memory memory;
   memory.a[5 * kLanesHere] = NAN;
   scan(memory.scan(false, false, true));
-  for (int64_t n = 0; n < kTokens; n++) {
+  for (int64_t n = 0; n < kRunTokens; n++) {
     EXPECT_EQ(std::isnan(memory.y[n * kLanesHere]), n >= 5) << "token " << n;
   }
 }

@@ -1,0 +1,50 @@
+#include "runtime/kernels/cpu/causal_chunks.h"
+
+#include "runtime/kernels/cpu/feature_passes.h"
+#include "runtime/kernels/cpu/scan.h"
+
+namespace luna::kernels::cpu {
+namespace {
+
+/// A head's tokens are cut into strips only where there are fewer heads than this: every strip
+/// costs its state once more.
+constexpr int64_t kEnoughHeads = 8;
+/// Bounds of a strip; a running state is a float32 sum over it.
+constexpr int64_t kMinStrip = 1024, kMaxStrip = 8192;
+
+/// The tokens of m in that order, as scan() takes them.
+ScanRows in_order(const Matrix& m, Order order) {
+  if (order == Order::forward) return {m.data, m.stride1};
+  return {m.data + (m.extent1 - 1) * m.stride1, -m.stride1};
+}
+
+}  // namespace
+
+Tasks strips_of(const at::Tensor& k) {
+  const int64_t heads = std::max<int64_t>(1, k.size(0) * k.size(1)), N = k.size(2);
+  const int64_t wanted = (kEnoughHeads + heads - 1) / heads;
+  const int64_t strip = std::clamp(N / wanted, kMinStrip, kMaxStrip);
+  return {k.size(0), k.size(1), N, tiles::round_up(strip, kChunk)};
+}
+
+void CausalProduct::run(Order order) const {
+  const ScanRows out = in_order(y, order);
+  scan({in_order(a, order), in_order(b, order), in_order(c, order), const_cast<float*>(out.first),
+        out.stride, adds, T.extent0, T.extent1, y.extent1, T.data, T.stride1, keeps});
+}
+
+std::deque<FeatureTiles> query_tiles(const Problem& p, const PackedMap& map) {
+  std::deque<FeatureTiles> tiles;
+  for (int64_t g = 0; g < group_of(p); g++) tiles.emplace_back(map, p.q, p.q_weight, kChunk);
+  return tiles;
+}
+
+TaskStates states_before(const Problem& p, const PackedMap& map, const Tasks& strips) {
+  TaskStates states(strips.count(), map.layout(), p.v.size(3));
+  if (strips.slots() == 1) return states;
+  add_states(p, map, strips, kChunk, strips.slots() - 1, states);  // none comes after the last
+  states.sum_before(strips.slots());
+  return states;
+}
+
+}  // namespace luna::kernels::cpu

@@ -1,0 +1,85 @@
+// What causal passes share: chunks of tokens, a scan's product over a chunk, strips and the states
+// they start from.
+#pragma once
+
+#include <algorithm>
+#include <deque>
+
+#include "runtime/kernels/cpu/feature_tiles.h"
+#include "runtime/kernels/cpu/running_state.h"
+
+namespace luna::kernels::cpu {
+
+/// Tokens of a chunk: their features stay in the nearest caches, and blocks of the state in
+/// registers from its first token to its last.
+inline constexpr int64_t kChunk = 64;
+
+/// The tasks of a causal pass: strips of a key head's tokens.
+Tasks strips_of(const at::Tensor& k);
+
+enum class Order { forward, reverse };
+
+/// scan() of matrices: y(i, n) = sum_j T(i, j) c(j, n) with T += a(i, n) b(j, n) before it, token
+/// after token. adds: y += instead; keeps: T goes on with the sum.
+struct CausalProduct {
+  Matrix a, b, c, y, T;
+  bool adds = false, keeps = true;
+
+  void run(Order order) const;
+};
+
+/// The keys and values of a chunk.
+class KeyTiles {
+ public:
+  KeyTiles(const Problem& p, const PackedMap& map)
+      : features(map, p.k, p.k_weight, kChunk), tile_(p.v.size(3), kChunk), v_(p.v) {}
+  void compute(const Task& task, int64_t n, int64_t tokens) {
+    features.compute(n, tokens);
+    values_ = v_.rows(task.b, task.h, n, tokens, features.weight(), features.weight_is_one(), 0.0f,
+                      tile_);
+  }
+  /// (e, n), dv columns.
+  Matrix values() const { return values_.first0(v_.width()); }
+
+  FeatureTiles features;
+
+ private:
+  Tile tile_;
+  TokenRows v_;
+  Matrix values_{};
+};
+
+/// Query heads of a key head.
+inline int64_t group_of(const Problem& p) { return p.q.size(1) / p.k.size(1); }
+
+/// body(g, its task) for the query heads of a key head's task.
+template <typename Body>
+void for_each_query_head(const Problem& p, const Task& task, const Body& body) {
+  const int64_t group = group_of(p);
+  for (int64_t g = 0; g < group; g++) {
+    Task queries = task;
+    queries.h = task.h * group + g;
+    body(g, queries);
+  }
+}
+
+/// Features of the queries, one object a query head of a key head: their calls are set up once a
+/// task.
+std::deque<FeatureTiles> query_tiles(const Problem& p, const PackedMap& map);
+
+template <typename Body>
+void for_each_chunk(const Task& task, const Body& body) {
+  for_each_tile(task, kChunk, body);
+}
+
+template <typename Body>
+void for_each_chunk_reversed(const Task& task, const Body& body) {
+  for (int64_t n = (task.tokens - 1) / kChunk * kChunk; n >= 0 && task.tokens > 0; n -= kChunk) {
+    body(task.first + n, std::min(kChunk, task.tokens - n));
+  }
+}
+
+/// Every strip's state of the keys before it.
+TaskStates states_before(const Problem& p, const PackedMap& map, const Tasks& strips);
+
+}  // namespace luna::kernels::cpu
