@@ -14,14 +14,15 @@ bool on_cuda(const at::Tensor& x) {
   return x.is_cuda();
 }
 
-/// With the keys' M.
+/// With the keys' M: 0 where none is kept.
 Problem stabilised(const Problem& problem) {
   Problem result = problem;
-  if (lacks_stabiliser(problem)) {
-    const at::Tensor largest = key_maximum(problem.k, problem.k_map, problem.k_weight);
-    result.k_map.stabiliser =
-        largest.masked_fill(largest == -std::numeric_limits<double>::infinity(), 0.0);
-  }
+  if (!lacks_stabiliser(problem)) return result;
+  const at::Tensor& k = problem.k;
+  at::Tensor& M = result.k_map.stabiliser;
+  M = k.numel() ? key_maximum(k, problem.k_map, problem.k_weight)
+                : at::zeros({k.size(0), k.size(1)}, k.options().dtype(at::kFloat));
+  M.masked_fill_(M == -std::numeric_limits<double>::infinity(), 0.0);
   return result;
 }
 

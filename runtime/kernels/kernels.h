@@ -86,7 +86,7 @@ struct Problem {
 /// Whether the passes have to find the keys' M, the largest projection of all of them.
 inline bool lacks_stabiliser(const Problem& p) {
   return p.k_map.stabilised_by == Stabiliser::projection && !p.causal &&
-         !p.k_map.stabiliser.defined() && p.k.numel() > 0;
+         !p.k_map.stabiliser.defined();
 }
 
 struct Forward {
