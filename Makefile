@@ -82,7 +82,7 @@ tidy: build ## run clang-tidy (apt: clang-tidy) over every source file (half an 
 	@mkdir -p $(BUILD)/tidy; \
 	$(CMAKE) -S . -B $(BUILD)/tidy -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/.venv/bin/ninja -DCMAKE_UNITY_BUILD=OFF \
 	  -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON >$(BUILD)/tidy/configure.log 2>&1 || { cat $(BUILD)/tidy/configure.log; exit 1; }; \
-	sed -i 's,$(CURDIR)/$(BUILD)/tidy/,$(CURDIR)/$(BUILD)/,g' $(BUILD)/tidy/compile_commands.json
+	sed -i 's,$(abspath $(BUILD))/tidy/,$(abspath $(BUILD))/,g' $(BUILD)/tidy/compile_commands.json
 	@git ls-files '*.cpp' | xargs -P $(JOBS) -n 1 \
 	  clang-tidy -p $(BUILD)/tidy --quiet --warnings-as-errors='*' \
 	  2> >(grep -vE '^[0-9]+ warnings? generated\.$$' >&2)

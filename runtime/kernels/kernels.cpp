@@ -14,6 +14,12 @@ bool on_cuda(const at::Tensor& x) {
   return x.is_cuda();
 }
 
+/// The largest t over features and tokens of nonzero weight, [B, heads]; -inf where there is none.
+at::Tensor key_maximum(const at::Tensor& x, const MapArgs& map, const at::Tensor& weight) {
+  return on_cuda(x) ? cuda::key_maximum(cuda::kDevice, x, map, weight)
+                    : cpu::key_maximum(x, map, weight);
+}
+
 /// With the keys' M: 0 where none is kept.
 Problem stabilised(const Problem& problem) {
   Problem result = problem;
@@ -54,11 +60,6 @@ std::pair<at::Tensor, MapGrads> power_grad(const at::Tensor& x, const MapArgs& m
                                            const at::Tensor& coefficient) {
   return on_cuda(x) ? cuda::power_grad(cuda::kDevice, x, map, coefficient)
                     : cpu::power_grad(x, map, coefficient);
-}
-
-at::Tensor key_maximum(const at::Tensor& x, const MapArgs& map, const at::Tensor& weight) {
-  return on_cuda(x) ? cuda::key_maximum(cuda::kDevice, x, map, weight)
-                    : cpu::key_maximum(x, map, weight);
 }
 
 }  // namespace luna::kernels

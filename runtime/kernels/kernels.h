@@ -69,7 +69,8 @@ struct Denominator {
   float clamp = -std::numeric_limits<float>::infinity();
 };
 
-/// Where "performer" has its scalars.
+/// Where "performer" has its scalars (runtime/ops/maps/random_features.cpp); the last is the number
+/// of projections of which a token's own M is the largest, 0: M is the stabiliser.
 constexpr size_t kPerformerHalfScale = 0, kPerformerEpsilon = 2, kPerformerOwnMaximum = 3;
 
 /// What both directions are given. Weights are float32 [B, heads, tokens] or undefined (= 1): phi
@@ -127,9 +128,5 @@ at::Tensor power_sum(const at::Tensor& x, const MapArgs& map);
 /// and parameters.
 std::pair<at::Tensor, MapGrads> power_grad(const at::Tensor& x, const MapArgs& map,
                                            const at::Tensor& coefficient);
-
-/// performer: the largest t over features and tokens of nonzero weight, [B, heads]; -inf where
-/// there is none.
-at::Tensor key_maximum(const at::Tensor& x, const MapArgs& map, const at::Tensor& weight);
 
 }  // namespace luna::kernels

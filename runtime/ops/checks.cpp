@@ -199,10 +199,14 @@ void check_built(const char* op, const Inputs& inputs, const Spec& spec) {
 }
 
 void check_state_elements(const char* op, const Inputs& inputs, const Spec& spec) {
-  if (!inputs.q.is_cuda()) return;
   const at::Tensor& v = inputs.v;
-  check_elements(op, "the state [B, Hk, D, dv] of a call on CUDA",
-                 v.sym_size(0) * v.sym_size(1) * feature_count(inputs, spec) * v.sym_size(3));
+  const c10::SymInt of_head = feature_count(inputs, spec) * v.sym_size(3);
+  if (inputs.q.is_cuda()) {
+    check_elements(op, "the state [B, Hk, D, dv] of a call on CUDA",
+                   v.sym_size(0) * v.sym_size(1) * of_head);
+  } else {
+    check_elements(op, "a head's state [D, dv]", of_head);
+  }
 }
 
 }  // namespace luna::ops

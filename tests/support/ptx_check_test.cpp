@@ -72,6 +72,11 @@ const Case kCases[] = {
      "kernel k: illegal address: global address @address (4 bytes) is outside every registered "
      "allocation [line 14: ld.global.u32 %r2, [%d1+-4]; block (0, 0, 0), thread (0, 0, 0)]",
      size_t(-4)},
+    {"OneLaneBelowZero", kOwnWord + "setp.eq.u32 %p1, %r1, 5;", "", "@%p1 mov.u64 %d2, -16;",
+     "ld.global.u32 %r2, [%d2];", 700,
+     "kernel k: illegal address: global address 0xfffffffffffffff0 (4 bytes) is outside every "
+     "registered allocation [line 14: ld.global.u32 %r2, [%d2]; block (0, 0, 0), thread (5, 0, "
+     "0)]"},
     {"MisalignedVector", "", "ld.global.v4.u32 {%r2, %r3, %r4, %r5}, [%d1+16];",
      "ld.global.v4.u32 {%r2, %r3, %r4, %r5}, [%d1+8];", "", 716,
      "kernel k: misaligned address: @address is not a multiple of 16 [line 14: ld.global.v4.u32 "

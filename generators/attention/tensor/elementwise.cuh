@@ -41,7 +41,7 @@ __device__ inline float2 two_of<__half>(uint32_t pair) {
   return __half22float2(*reinterpret_cast<const __half2*>(&pair));
 }
 
-/// They in parts of bfloat16.
+/// The same in parts of bfloat16.
 template <typename T>
 __device__ inline void brain_parts(uint32_t pair, uint32_t (&parts)[kBrainParts<T>]) {
   if constexpr (std::is_same_v<T, __nv_bfloat16>) {

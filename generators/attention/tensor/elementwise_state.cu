@@ -53,7 +53,9 @@ extern __shared__ __align__(16) unsigned char shared[];
 extern "C" __global__ void __launch_bounds__(2 * LUNA_SIZE)
     LUNA_KERNEL(const __grid_constant__ StateArguments arguments) {
   using Source = RowFeatures<LUNA_STORAGE, LUNA_SIZE, LUNA_MAP>;
-  State<LUNA_STORAGE, LUNA_SIZE, Source>(arguments, shared).run();
+  using Passes = State<LUNA_STORAGE, LUNA_SIZE, Source>;
+  static_assert(Passes::kWarps == elementwise_warps(LUNA_SIZE));
+  Passes(arguments, shared).run();
 }
 
 }  // namespace luna::tensor

@@ -59,7 +59,9 @@ extern __shared__ __align__(16) unsigned char shared[];
 extern "C" __global__ void __launch_bounds__(kStateWarps* kWarp,
                                              kBrainParts<LUNA_STORAGE> == 1 ? 4 : 3)
     LUNA_KERNEL(const __grid_constant__ StateArguments arguments) {
-  State<LUNA_STORAGE, LUNA_SIZE, TableFeatures<LUNA_STORAGE, LUNA_SIZE>>(arguments, shared).run();
+  using Passes = State<LUNA_STORAGE, LUNA_SIZE, TableFeatures<LUNA_STORAGE, LUNA_SIZE>>;
+  static_assert(Passes::kWarps == kStateWarps && Passes::kTokens == kStateTokens);
+  Passes(arguments, shared).run();
 }
 
 }  // namespace luna::tensor

@@ -17,11 +17,16 @@ namespace luna::kernels::cpu {
 namespace {
 
 constexpr float kNone = -std::numeric_limits<float>::infinity();
+/// Least of a feature and of a factor: times an infinite value they give that, as eps would.
+constexpr float kLeast = std::numeric_limits<float>::min();
+
+/// exp(x), x <= 0.
+float decay(float x) { return std::max(std::exp(x), kLeast); }
 
 /// The map with M a token's own, as queries have it, and no eps.
 MapArgs by_own_maximum(const MapArgs& map) {
   MapArgs own = map;
-  own.scalars[kPerformerEpsilon] = 0.0f;
+  own.scalars[kPerformerEpsilon] = kLeast;
   own.scalars[kPerformerOwnMaximum] = static_cast<int32_t>(map.proj.size(-2));
   return own;
 }
@@ -97,9 +102,9 @@ void stabilised_state(const Problem& p, at::Tensor& S, at::Tensor& z) {
                    weight, tokens, dv, sums.data_ptr<double>() + index * (dv + 1));
         const float before = r;
         r = largest_of(keys, tokens, before);
-        if (before != kNone) scale(states.of(index), std::exp(before - r));
+        if (before != kNone) scale(states.of(index), decay(before - r));
         for (int64_t k = 0; k < keys.padded(); k++) {
-          factor[k] = k < tokens && weight[k] != 0 ? std::exp(keys.largest()[k] - r) : 0.0f;
+          factor[k] = k < tokens && weight[k] != 0 ? decay(keys.largest()[k] - r) : 0.0f;
         }
         v.load(task.b, task.h, n, tokens, weight, 0.0f, values, factor);
         for (int64_t k = 0; k < tokens; k++) values.row(k)[dv] = factor[k];
@@ -111,7 +116,7 @@ void stabilised_state(const Problem& p, at::Tensor& S, at::Tensor& z) {
   const at::Tensor of_slots = maxima.view({-1, tasks.slots()});
   const at::Tensor largest = of_slots.amax(1, true);
   const at::Tensor factors =
-      (of_slots - largest).exp().masked_fill_(of_slots == kNone, 0.0).flatten();
+      (of_slots - largest).exp_().clamp_min_(kLeast).masked_fill_(of_slots == kNone, 0.0).flatten();
   for (int64_t index = 0; index < tasks.count(); index++) {
     scale(states.of(index), factors.const_data_ptr<float>()[index]);
   }

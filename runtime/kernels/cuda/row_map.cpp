@@ -7,9 +7,7 @@
 namespace luna::kernels::cuda {
 namespace {
 
-/// FAVOR+'s arguments (runtime/ops/maps/random_features.cpp): the last is the number of projections
-/// of which a query's stabiliser is the largest, 0 for keys; the pipelines take every token's.
-/// Fourier's: g of the gradient.
+/// Fourier's g of the gradient among its arguments.
 constexpr size_t kGrowth = 3;
 
 constexpr int64_t kVector = 4;  ///< rows are whole vectors

@@ -144,3 +144,4 @@ LUNA_ROWS(product, rows_gradient_f32)
 LUNA_ROWS(scan, rows_scan_f64)
 LUNA_ROWS(gather, rows_gather)
 LUNA_ROWS(scatter, rows_scatter)
+#undef LUNA_ROWS

@@ -45,6 +45,7 @@ std::string obstacle(const Backend& backend, const Problem& p) {
       return fmt::format("a table of {} knots is beyond shared memory", own->knots.numel());
     }
   }
+  if (!is_pwl(map) && type == at::kFloat) return "in float32 only psi as a table has them";
   if (p.q.size(0) > kMostBatches) return "the batch is beyond the launch grid's z";
   const std::string of_map = "_" + map + (is_pwl(map) ? std::to_string(kPsiChannels) : "");
   const std::string end = fmt::format("_{}{}", size, Storage{type, true}.suffix());

@@ -41,7 +41,10 @@ TEST(CudaState, OfMoreThan31BitsIsRefusedThereAlone) {
   EXPECT_EQ(error_of(inputs_of(1, 4096, 600, kThere)), refused);
   EXPECT_EQ(error_of(inputs_of(3, 4096, 200, kThere)), refused);
   EXPECT_EQ(error_of(inputs_of(1, 4096, 200, kThere)), "no error");
-  EXPECT_EQ(error_of(inputs_of(1, 4096, 600, at::kCPU)), "no error");
+  EXPECT_EQ(error_of(inputs_of(3, 4096, 200, at::kCPU)), "no error");
+  EXPECT_EQ(error_of(inputs_of(1, 4096, 600, at::kCPU)),
+            "fixed_attention: a head's state [D, dv] may have at most 2147483647 elements, got "
+            "5036851800; split the batch or the heads.");
 
   ops::Inputs packed = inputs_of(1, 4096, 600, kThere);
   packed.cu_seqlens = at::tensor({0, 3}, at::kInt);

@@ -6,7 +6,7 @@
 #include "tests/support/poison.h"
 #include "tests/support/ptx/driver.h"
 
-namespace luna::test {
+namespace luna::test::rows {  // where the directive ends
 namespace {
 
 using namespace kernels::cuda;
@@ -239,4 +239,4 @@ INSTANTIATE_TEST_SUITE_P(Tensors, CudaMoves,
                                             ::testing::Values(1, 7, 36, 64), ::testing::Bool()));
 
 }  // namespace
-}  // namespace luna::test
+}  // namespace luna::test::rows

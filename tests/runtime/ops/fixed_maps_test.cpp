@@ -218,5 +218,35 @@ TEST(Performer, StateIsThatOfTheLargestProjectionWhereverItIs) {
   }
 }
 
+/// The backward pass finds M once more; another one by a rounding would show in dk and dv.
+TEST(Performer, GradientsAreThoseOfTheSameMaximum) {
+  for (const bool grows : {true, false}) {
+    Case c = small_case("performer");
+    c.shape = {1, 2, 1, 40, 2500, 64, 8, 24, 1, 1};
+    ops::Inputs in = make_inputs(c);
+    const at::Tensor ramp = at::linspace(grows ? 0.0 : 1.0, grows ? 1.0 : 0.0, 2500).unsqueeze(1);
+    in.k = in.k * ramp;
+    expect_within_bounds(run_all(in, c.spec, make_grad(c)), grows ? "growing" : "falling");
+  }
+}
+
+/// As in the formula, whose features are eps at least: a NaN key spoils everything, an infinite
+/// value its own column, however small the token's features are beside later ones.
+TEST(Performer, NanAndInfinityOfAnEarlyTokenStay) {
+  at::manual_seed(5);
+  const std::vector<at::Tensor> params = draw_feature_map("performer", 16, 8);
+  const at::Tensor q = at::randn({1, 1, 4, 8}), v = at::randn({1, 1, 2500, 6});
+  at::Tensor k = at::randn({1, 1, 2500, 8});
+  k.select(2, 3).zero_();
+  for (const int later : {500, 2000}) k.select(2, later).fill_(0.2 * later);  // own slot, next
+  at::Tensor infinite = v.clone();
+  infinite.select(2, 3).select(2, 1).fill_(INFINITY);
+  const at::Tensor out = fixed_attention(q, k, infinite, "performer", params);
+  EXPECT_TRUE(out.select(3, 1).isposinf().all().item<bool>()) << out;
+  EXPECT_EQ(out.isfinite().sum().item<int64_t>(), 4 * 5);
+  k.select(2, 3).select(2, 0).fill_(NAN);
+  EXPECT_TRUE(fixed_attention(q, k, v, "performer", params).isnan().all().item<bool>());
+}
+
 }  // namespace
 }  // namespace luna::test

@@ -53,7 +53,7 @@ TEST(Overlap, ColumnOfTheStateIsNotApart) {
   }
 }
 
-/// A view of up to three dimensions into the first half of the memory or a little beyond.
+/// A view of up to three dimensions whose elements all lie in the memory.
 at::Tensor random_view(const at::Tensor& memory, std::mt19937& random) {
   const auto draw = [&](int64_t least, int64_t most) {
     return std::uniform_int_distribution<int64_t>(least, most)(random);

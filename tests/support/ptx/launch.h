@@ -72,15 +72,20 @@ class Allocations {
   bool empty() const { return ranges_.empty(); }
   bool contains(uint64_t address, size_t bytes) {
     if (stale_) merge();
-    if (last_.first <= address && address + bytes <= last_.second) return true;
+    if (last_.first <= address && ends_in(last_, address, bytes)) return true;
     auto found = std::upper_bound(merged_.begin(), merged_.end(), Range{address, UINT64_MAX});
-    if (found == merged_.begin() || (--found)->second < address + bytes) return false;
+    if (found == merged_.begin() || !ends_in(*--found, address, bytes)) return false;
     last_ = *found;
     return true;
   }
 
  private:
   using Range = std::pair<uint64_t, uint64_t>;  // begin, end
+
+  /// Whether bytes from `address`, not before the range, end in it; addresses do not wrap.
+  static bool ends_in(const Range& range, uint64_t address, uint64_t bytes) {
+    return address <= range.second && bytes <= range.second - address;
+  }
 
   void merge() {
     merged_.clear();

@@ -170,7 +170,10 @@ void Memory::locate(const Instruction& in, Warp& warp, uint32_t mask, Access acc
     inside = inside && global && allocations_.contains(reach.lowest, reach.bytes);
   }
   if (inside) {
-    for (int lane = 0; lane < kLanes; lane++) places[lane] = origin + reach.address[lane];
+    const auto begin = reinterpret_cast<uint64_t>(origin);
+    for (int lane = 0; lane < kLanes; lane++) {
+      places[lane] = reinterpret_cast<std::byte*>(begin + reach.address[lane]);
+    }
     if (in.space == Space::kShared)
       shared_.access(access, reach.address, bytes, warp.thread(0), mask);
     return;
