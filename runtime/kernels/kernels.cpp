@@ -1,6 +1,8 @@
 // Dispatch of kernels.h by device.
 #include "runtime/kernels/kernels.h"
 
+#include <limits>
+
 #include "runtime/kernels/cpu/passes.h"
 #include "runtime/kernels/cuda/passes.h"
 #include "runtime/kernels/cuda/row_passes.h"
@@ -20,30 +22,42 @@ at::Tensor key_maximum(const at::Tensor& x, const MapArgs& map, const at::Tensor
                     : cpu::key_maximum(x, map, weight);
 }
 
-/// With the keys' M: 0 where none is kept.
+/// M of the keys, [B, Hk]; 0 where none is kept.
+at::Tensor key_stabiliser(const Problem& p) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const at::Tensor& k = p.k;
+  if (k.numel() == 0) return at::zeros({k.size(0), k.size(1)}, k.options().dtype(at::kFloat));
+  at::Tensor largest;
+  if (p.k_map.stabilised_by == Stabiliser::projection) {
+    largest = key_maximum(k, p.k_map, p.k_weight);
+  } else {
+    at::Tensor squares = k.to(at::kFloat).square().sum(-1).mul_(p.k_map.stabiliser_scale);
+    if (p.k_weight.defined()) squares.masked_fill_(p.k_weight == 0, -kInfinity);
+    largest = squares.amax(2);
+  }
+  return largest.masked_fill_(largest == -kInfinity, 0.0);
+}
+
 Problem stabilised(const Problem& problem) {
   Problem result = problem;
-  if (!lacks_stabiliser(problem)) return result;
-  const at::Tensor& k = problem.k;
-  at::Tensor& M = result.k_map.stabiliser;
-  M = k.numel() ? key_maximum(k, problem.k_map, problem.k_weight)
-                : at::zeros({k.size(0), k.size(1)}, k.options().dtype(at::kFloat));
-  M.masked_fill_(M == -std::numeric_limits<double>::infinity(), 0.0);
+  result.k_map.stabiliser = key_stabiliser(problem);
   return result;
 }
 
 }  // namespace
 
 Forward forward(const Problem& problem) {
-  return on_cuda(problem.q) ? cuda::forward(cuda::kDevice, stabilised(problem))
-                            : cpu::forward(problem);
+  const bool there = on_cuda(problem.q);
+  const bool found_on_the_way = !there && cpu::finds_stabiliser(problem);
+  if (lacks_stabiliser(problem) && !found_on_the_way) return forward(stabilised(problem));
+  return there ? cuda::forward(cuda::kDevice, problem) : cpu::forward(problem);
 }
 
 Backward backward(const Problem& problem, const Forward& saved, const at::Tensor& grad,
                   const Wanted& wanted) {
-  const Problem full = stabilised(problem);
-  return on_cuda(problem.q) ? cuda::backward(cuda::kDevice, full, saved, grad, wanted)
-                            : cpu::backward(full, saved, grad, wanted);
+  if (lacks_stabiliser(problem)) return backward(stabilised(problem), saved, grad, wanted);
+  return on_cuda(problem.q) ? cuda::backward(cuda::kDevice, problem, saved, grad, wanted)
+                            : cpu::backward(problem, saved, grad, wanted);
 }
 
 void decode_step(const Problem& problem, const at::Tensor& state, const at::Tensor& norm,

@@ -48,7 +48,7 @@ struct MapArgs {
   float floor = -std::numeric_limits<float>::infinity();
   Stabiliser stabilised_by = Stabiliser::absent;
   double stabiliser_scale = 0.0;
-  at::Tensor stabiliser;     ///< M [B, heads], key side; undefined: 0, or found by the passes
+  at::Tensor stabiliser;     ///< M [B, heads], key side; undefined: 0, or found first
   float feature_eps = 0.0f;  ///< performer: added to every exponential
 
   bool per_head() const { return proj.defined() && proj.dim() == 3; }
@@ -84,9 +84,10 @@ struct Problem {
   bool causal = false;  ///< query t sees keys 0 .. t; Nq = N. performer: keys' M is 0
 };
 
-/// Whether the passes have to find the keys' M, the largest projection of all of them.
+/// Whether the keys' M, which depends on all of them, is still to be found.
 inline bool lacks_stabiliser(const Problem& p) {
-  return p.k_map.stabilised_by == Stabiliser::projection && !p.causal &&
+  const Stabiliser by = p.k_map.stabilised_by;
+  return (by == Stabiliser::projection || by == Stabiliser::square) && !p.causal &&
          !p.k_map.stabiliser.defined();
 }
 

@@ -1,7 +1,5 @@
 #include "runtime/ops/call.h"
 
-#include <limits>
-
 #include "runtime/ops/layout.h"
 #include "runtime/ops/weights.h"
 
@@ -12,18 +10,6 @@ kernels::Denominator denominator(const Spec& spec) {
   kernels::Denominator rule;
   (spec.denominator == "add_eps" ? rule.add : rule.clamp) = static_cast<float>(spec.eps);
   return rule;
-}
-
-/// M of the keys by their size, [B, Hk]; 0 where every key is masked.
-at::Tensor key_stabiliser(const kernels::Problem& problem) {
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  const at::Tensor& k = problem.k;
-  const kernels::MapArgs& map = problem.k_map;
-  if (k.numel() == 0) return at::zeros({k.size(0), k.size(1)}, k.options().dtype(at::kFloat));
-  at::Tensor squares = k.to(at::kFloat).square().sum(-1).mul_(map.stabiliser_scale);
-  if (problem.k_weight.defined()) squares.masked_fill_(problem.k_weight == 0, -kInfinity);
-  at::Tensor largest = squares.amax(2);
-  return largest.masked_fill_(largest == -kInfinity, 0.0);
 }
 
 }  // namespace
@@ -85,8 +71,6 @@ void Call::fold_fixed(const Inputs& in, const Spec& spec, const PreparedMap& map
   }
   problem.q_map = fixed->table ? map.folded : fixed->fold(in.q.size(3), q_context);
   problem.k_map = fixed->table ? map.folded : fixed->fold(in.k.size(3), k_context);
-  const bool by_size = problem.k_map.stabilised_by == kernels::Stabiliser::square;
-  if (by_size && !spec.causal) problem.k_map.stabiliser = key_stabiliser(problem);
 }
 
 }  // namespace luna::ops

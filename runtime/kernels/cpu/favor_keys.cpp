@@ -59,6 +59,10 @@ void add_values(const Matrix& v, const float* weight, int64_t tokens, int64_t dv
 
 }  // namespace
 
+bool finds_stabiliser(const Problem& p) {
+  return lacks_stabiliser(p) && p.k_map.stabilised_by == Stabiliser::projection && p.k.numel() > 0;
+}
+
 at::Tensor key_maximum(const at::Tensor& x, const MapArgs& args, const at::Tensor& weight) {
   const PackedMap map(by_own_maximum(args), x.size(3));
   const int64_t tile = tile_tokens(map.layout().padded);

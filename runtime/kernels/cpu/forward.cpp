@@ -26,7 +26,7 @@ Forward forward(const Problem& p) {
   }
   if (k_segments) {
     segment_state(p, *k_segments, result.S, result.z);
-  } else if (lacks_stabiliser(p) && p.k.numel() > 0) {
+  } else if (finds_stabiliser(p)) {
     stabilised_state(p, result.S, result.z);
   } else {
     feature_state(p, PackedMap(p.k_map, d), result.S, result.z);

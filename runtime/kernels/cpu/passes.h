@@ -6,6 +6,8 @@
 namespace luna::kernels::cpu {
 
 Forward forward(const Problem& problem);
+/// Whether forward finds the keys' M on its way, so that it need not be given.
+bool finds_stabiliser(const Problem& problem);
 Backward backward(const Problem& problem, const Forward& saved, const at::Tensor& grad,
                   const Wanted& wanted);
 at::Tensor power_sum(const at::Tensor& x, const MapArgs& map);

@@ -14,19 +14,23 @@ at::Tensor finite(const at::Tensor& stabiliser) {
   return stabiliser.masked_fill(stabiliser <= kLowest, 0.0);
 }
 
+/// Whether passes with the map inlined are built for such heads and parameters, of some map.
+bool may_be_inlined(const MapArgs& map, int64_t d, int64_t dv) {
+  return std::max(d, dv) <= kLargestSize && !map.per_head();
+}
+
 /// Whether the batched pipelines know a map, and heads of these sizes.
 bool is_inlined(const MapArgs& map, int64_t d, int64_t dv) {
-  if (std::max(d, dv) > kLargestSize || map.per_head()) return false;
-  return is_psi(map.map) || map.map == "elu" || map.map == "relu" ||
-         (map.map == "performer" && map.stabilised_by == Stabiliser::projection);
+  return may_be_inlined(map, d, dv) &&
+         (is_psi(map.map) || map.map == "elu" || map.map == "relu" ||
+          (map.map == "performer" && map.stabilised_by == Stabiliser::projection));
 }
 
 /// ... or, for the map and dtype of a problem, their siblings on tensor cores.
 bool is_inlined(const Backend& backend, const Problem& p) {
-  if (p.causal) return false;
-  if (is_inlined(p.k_map, p.q.size(3), p.v.size(3))) return true;
-  return std::max(p.q.size(3), p.v.size(3)) <= kLargestSize && !p.k_map.per_head() &&
-         on_tensor_cores(backend, p);
+  const int64_t d = p.q.size(3), dv = p.v.size(3);
+  return !p.causal && (is_inlined(p.k_map, d, dv) ||
+                       (may_be_inlined(p.k_map, d, dv) && on_tensor_cores(backend, p)));
 }
 
 bool is_same(const MapArgs& a, const MapArgs& b) {
