@@ -94,6 +94,16 @@ inline void project(const LocateArgs& a, const float* const* x, int64_t first, _
   }
 }
 
+/// Asks for the rows that lie a block of tokens after these. Once per kTokens of them, between the
+/// projections: read where they are needed, rows of memory cost a tenth of the forward pass (N
+/// 4096, d 64). There may be none: asking reads nothing.
+inline void ask_for_next(const LocateArgs& a, const float* const* x) {
+  for (int n = 0; n < kTokens; n++) {
+    const float* next = x[n] + kLanes * a.row_stride;
+    for (int64_t j = 0; j < a.d; j += kLanes) _mm_prefetch(next + j, _MM_HINT_T0);
+  }
+}
+
 template <int Levels>
 void locate(const LocateArgs& a) {
   for (int64_t n0 = 0; n0 < a.tokens; n0 += kLanes) {
@@ -104,7 +114,10 @@ void locate(const LocateArgs& a) {
     }
     for (int64_t first = 0; first < a.projections; first += kLanes) {
       __m512 t[kLanes], segment[kLanes];
-      for (int n = 0; n < kLanes; n += kTokens) project(a, x + n, first, t + n);
+      for (int n = 0; n < kLanes; n += kTokens) {
+        if (first == 0) ask_for_next(a, x + n);
+        project(a, x + n, first, t + n);
+      }
 #pragma GCC unroll 4
       for (int n = 0; n < kLanes; n += 4) {  // four searches hide each other's latency
         __m512i index[4];
