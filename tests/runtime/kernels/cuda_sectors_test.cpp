@@ -1,5 +1,5 @@
-// The feature kernels over rows in memory (generators/common/warp.h, by_rows) store whole sectors:
-// 32 bytes of global memory each, as the interpreter counts them.
+// The feature kernels over rows in memory (generators/common/warp.h, by_rows), and what moves rows
+// to tokens, store whole sectors: 32 bytes of global memory each, as the interpreter counts them.
 #include <gtest/gtest.h>
 
 #include "runtime/kernels/registry.h"
@@ -68,21 +68,36 @@ void PrintTo(const Stores& stores, std::ostream* out) { *out << stores.map; }
 
 class CudaSectors : public ::testing::TestWithParam<Stores> {};
 
+constexpr int64_t kTokens = 64;
+
+/// Causal attention of one head, d = dv = 32, and its gradients.
+void attend(const std::string& map) {
+  Case c = small_case(map);
+  c.shape = {1, 1, 1, kTokens, kTokens, 32, 32, 16, 8, 16};
+  c.spec.causal = true;
+  run(make_inputs(c), c.spec, make_grad(c), Through::fused);
+}
+
 TEST_P(CudaSectors, AreStoredWhole) {
   const Stores& stores = GetParam();
-  Case c = small_case(stores.map);
-  c.shape = {1, 1, 1, 64, 64, 32, 32, 16, 8, 16};
-  c.spec.causal = true;
-  const ops::Inputs in = make_inputs(c);
   Uses uses;
-  run(in, c.spec, make_grad(c), Through::fused);
+  attend(stores.map);
   const auto expect = [&](const std::string& kind, uint64_t floats) {
     const Use use = uses.of(kind + stores.pipelines + "_cuda");
     EXPECT_GT(use.calls, 0u) << kind;
-    EXPECT_EQ(use.sectors, use.calls * 64 * floats * sizeof(float) / 32) << kind;
+    EXPECT_EQ(use.sectors, use.calls * kTokens * floats * sizeof(float) / 32) << kind;
   };
   expect("features_", stores.features);
   expect("features_grad_", stores.gradient);
+}
+
+/// The output and three gradients, and a denominator a token.
+TEST(CudaMoves, OfTokensAreStoredWhole) {
+  if (!kernels::find_pipeline("rows_scatter_cuda")) GTEST_SKIP() << "built without nvcc";
+  Uses uses;
+  attend("elu");
+  EXPECT_EQ(uses.of("rows_scatter_cuda").sectors,
+            kTokens * (4 * 32) * sizeof(float) / 32 + kTokens / 4);
 }
 
 INSTANTIATE_TEST_SUITE_P(Maps, CudaSectors, ::testing::ValuesIn(kStores),
