@@ -13,19 +13,26 @@ using Halide::MemoryType;
 
 /// cos(x - quarters pi/2), a whole number of quarters, in float32, to about two units in the last
 /// place up to |x| of some 10^4. Reduced to [-pi/4, pi/4] with pi/2 in three parts, of which whole
-/// multiples are exact.
+/// multiples are exact; beyond, where float32 holds few digits of the angle, the result loses them
+/// too, but stays within [-1, 1].
 Expr cosine(const Expr& x, const Expr& quarters) {
   constexpr float kTwoOverPi = 0.636619772f;
   constexpr float kPart1 = 1.5703125f, kPart2 = 4.83751296997e-4f, kPart3 = 7.54978995489e-8f;
+  constexpr float kMostRest = 1.0f;      // beyond pi/4 by what x has lost
+  constexpr float kMostQuarters = 1e9f;  // an int holds them
   const Expr whole = Halide::round(x * kTwoOverPi);
-  const Expr r = Halide::strict_float(((x - whole * kPart1) - whole * kPart2) - whole * kPart3);
+  const Expr rest = Halide::strict_float(((x - whole * kPart1) - whole * kPart2) - whole * kPart3);
+  // A NaN passes: it is neither below nor above.
+  const Expr r = Halide::select(rest > kMostRest, kMostRest,
+                                Halide::select(rest < -kMostRest, -kMostRest, rest));
   const Expr s = r * r;
   const Expr sine =
       r + r * s * (-1.6666654611e-1f + s * (8.3321608736e-3f + s * -1.9515295891e-4f));
   const Expr even =
       s * s * (4.166664568298827e-2f + s * (-1.388731625493765e-3f + s * 2.443315711809948e-5f));
   const Expr cosine = 1.0f - 0.5f * s + even;
-  const Expr turn = (Halide::cast<int>(whole) - quarters) & 3;
+  const Expr turn =
+      (Halide::cast<int>(Halide::clamp(whole, -kMostQuarters, kMostQuarters)) - quarters) & 3;
   const Expr value = Halide::select((turn & 1) == 0, cosine, sine);
   return Halide::select(turn == 1 || turn == 2, -value, value);
 }

@@ -193,6 +193,17 @@ TEST(RandomFeatures, ApproximateTheirKernels) {
   EXPECT_LE(error(rows(kernel("performer:hyperbolic")), rows(softmax)).max, 0.1);
 }
 
+/// An angle of which float32 has no digit left is still one angle or another.
+TEST(Fourier, FeaturesOfHugeTokensStayCosines) {
+  at::manual_seed(6);
+  const std::vector<at::Tensor> params = draw_feature_map("rff", 8, 16);
+  const at::Tensor x = at::randn({1, 1, 1, 16}), one = at::ones({1, 1, 1, 1});
+  for (const double size : {1e5, 1e8, 1e12, 1e30}) {
+    const at::Tensor phi = fixed_prefill(x * size, x * size, one, "rff", params).state;
+    EXPECT_LE(phi.abs().max().item<double>(), 1 / std::sqrt(8.0) + 1e-6) << size << phi;
+  }
+}
+
 /// FAVOR+'s keys are summed while their M is still unknown: where it grows from token to token, by
 /// far more than float32's range, falls, or is that of tokens that are masked.
 TEST(Performer, StateIsThatOfTheLargestProjectionWhereverItIs) {
