@@ -110,11 +110,7 @@ Driver& driver() {
   return *instance;
 }
 
-}  // namespace luna::test::ptx
-
 extern "C" {
-
-using namespace luna::test::ptx;
 
 int cuInit(unsigned) { return 0; }
 
@@ -187,5 +183,8 @@ int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsigned gr
 #define LUNA_UNUSED(name) \
   int name() { return kNotSupported; }
 #include "tests/support/unused_driver_calls.inc"
+#undef LUNA_UNUSED
 
 }  // extern "C"
+
+}  // namespace luna::test::ptx
