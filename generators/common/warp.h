@@ -33,36 +33,59 @@ inline void stage_rows(Halide::Func f, const Halide::Var& a, const Halide::Var& 
       .gpu_lanes(lane);
 }
 
-/// Rows form (generators/attention/rows): threads of a block, each with a token of its own.
+/// Rows form (generators/attention/rows): threads of a block, neighbours along the columns of a
+/// token, so that a warp's accesses are of whole sectors.
 constexpr int kRowThreads = 64;
-constexpr int kRowColumns = 16;  ///< columns that a thread computes
 
-/// The loops of by_rows().
+/// What of f(a, n) a block computes.
+struct RowTile {
+  int vector;      ///< neighbouring columns of a thread, stored at once
+  int across;      ///< threads of one token
+  int tokens = 1;  ///< that a thread takes, one after the other
+  int parts = 1;   ///< times that a token's threads go along it
+  constexpr int columns() const { return vector * across * parts; }
+  constexpr int rows() const { return kRowThreads / across; }  ///< tokens at once
+};
+
+/// The loops of by_rows(): the block, its threads, and what a thread goes through.
+inline Halide::Var row_block() { return Halide::Var("row_block"); }
+inline Halide::Var row_thread() { return Halide::Var("row_thread"); }
+inline Halide::Var row_place() { return Halide::Var("row_place"); }  ///< of threads, by token
 inline Halide::Var own_token() { return Halide::Var("own_token"); }
 inline Halide::Var own_column() { return Halide::Var("own_column"); }
 
-/// f(a, n), `columns` columns a of one token n a thread; a's extent is a multiple of `columns`.
-inline Halide::Stage by_rows(Halide::Func f, int columns) {
-  const Halide::Var a = f.args()[0], n = f.args()[1], group("group"), nb("nb"), block("block");
-  f.split(a, group, own_column(), columns, Halide::TailStrategy::RoundUp)
-      .split(n, nb, own_token(), kRowThreads, Halide::TailStrategy::GuardWithIf)
-      .fuse(group, nb, block)
-      .reorder(own_column(), own_token(), block)
-      .gpu_threads(own_token())
-      .gpu_blocks(block);
+/// f(a, n), tile after tile; a's extent is a multiple of the tile's columns.
+inline Halide::Stage by_rows(Halide::Func f, const RowTile& tile) {
+  const Halide::Var a = f.args()[0], n = f.args()[1], group("group"), part("part"), v("v");
+  const Halide::Var nb("nb"), of_tile("of_tile");
+  f.split(a, group, part, tile.columns(), Halide::TailStrategy::RoundUp)
+      .split(part, own_column(), part, tile.across * tile.vector)
+      .split(part, row_thread(), v, tile.vector)
+      .split(n, nb, of_tile, tile.rows() * tile.tokens, Halide::TailStrategy::GuardWithIf)
+      .split(of_tile, own_token(), row_place(), tile.rows())
+      .fuse(group, nb, row_block())
+      .reorder(v, own_column(), own_token(), row_thread(), row_place(), row_block())
+      .vectorize(v)
+      .gpu_threads(row_thread(), row_place())
+      .gpu_blocks(row_block());
   return f;
 }
 
-/// An update of f(a, n) over the domain of one token, all of it by the token's thread.
+/// An update of f(a, n) whose domain of a token is runs along a: a run's neighbours by neighbouring
+/// threads, run after run.
 inline void update_by_rows(Halide::Stage update, const Halide::Var& n, const Halide::RDom& over) {
-  const Halide::Var nb("nb");
-  std::vector<Halide::VarOrRVar> order;
-  for (int axis = 0; axis < over.dimensions(); axis++) order.emplace_back(over[axis]);
+  constexpr RowTile tile{1, 16, 16};
+  const auto guard = Halide::TailStrategy::GuardWithIf;
+  const Halide::Var nb("nb"), of_tile("of_tile");
+  const Halide::RVar along("along"), thread("thread");
+  update.allow_race_conditions();  // there are none: every value is written once
+  update.split(over.x, along, thread, tile.across, guard)
+      .split(n, nb, of_tile, tile.rows() * tile.tokens, guard)
+      .split(of_tile, own_token(), row_place(), tile.rows());
+  std::vector<Halide::VarOrRVar> order{thread, row_place(), along};
+  for (int axis = 1; axis < over.dimensions(); axis++) order.emplace_back(over[axis]);
   order.insert(order.end(), {own_token(), nb});
-  update.split(n, nb, own_token(), kRowThreads, Halide::TailStrategy::GuardWithIf)
-      .reorder(order)
-      .gpu_threads(own_token())
-      .gpu_blocks(nb);
+  update.reorder(order).gpu_threads(thread, row_place()).gpu_blocks(nb);
 }
 
 /// f of one token, or of one token and column, in the thread of out's by_rows() that reads it.

@@ -1,5 +1,6 @@
 // Base of the maps whose features are written block by block, functions of several coordinates or
-// of one more than once: phi is defined by updates that each write one contiguous run.
+// of one more than once: phi is defined by updates that each write one contiguous run, or in rows
+// form, where a feature's block and place are quickly told, feature by feature.
 #pragma once
 
 #include "generators/common/numeric.h"
@@ -28,8 +29,9 @@ class Blocks : public FeatureMap {
     schedule_runs(phi_, runs_, lanes);
   }
 
-  bool writes_runs() const override { return true; }
-  void schedule_rows(Func) override {
+  bool writes_runs() const override { return !runs_.empty(); }
+  void schedule_rows(Func out) override {
+    if (runs_.empty()) return each_by_itself(out);
     each_by_itself(phi_);
     for (size_t k = 0; k < runs_.size(); k++) {
       warp::update_by_rows(phi_.update(static_cast<int>(k)), n_, runs_[k]);
@@ -39,6 +41,16 @@ class Blocks : public FeatureMap {
  protected:
   /// Distance between blocks of `width` features.
   static Expr pitch(const Expr& width) { return round_up(width, tiles::kRowColumns); }
+
+  /// Rows form: the block that feature D is in, and its place there; the same block for a vector of
+  /// features.
+  struct Place {
+    Expr block, at;
+  };
+  Place place_of_feature(const Expr& width) const {
+    const Expr vectors = D_ / warp::kVector, of_block = pitch(width) / warp::kVector;
+    return {vectors / of_block, vectors % of_block * warp::kVector + D_ % warp::kVector};
+  }
 
   Var D_{"D"}, n_{"n"}, j_{"j"};
   Func phi_{"phi"};

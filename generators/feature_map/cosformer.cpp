@@ -16,6 +16,11 @@ class CosFormer : public Blocks {
   Func features(const Arguments& arguments, const TokenTile& tile) override {
     tile_ = tile;
     const Func angles = arguments.buffers.at("angles");
+    if (options_.form == Form::rows) {
+      const Place place = place_of_feature(tile.d);
+      phi_(D_, n_) = floor_at(tile.x(place.at, n_), 0.0f) * angles(place.block, n_);
+      return phi_;
+    }
     phi_(D_, n_) = unwritten();
     for (int half = 0; half < 2; half++) {
       const RDom over_d(0, tile.d, "over_half");

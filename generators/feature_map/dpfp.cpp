@@ -19,14 +19,17 @@ class Dpfp : public Blocks {
     tile_ = tile;
     nu_ = arguments.scalars.at("nu");
     const Expr d = tile.d;
+    if (options_.form == Form::rows) {
+      const Place place = place_of_feature(2 * d);
+      const Expr own = Halide::min(place.at, 2 * d - 1),
+                 partner = own + (place.block + 1) % (2 * d);
+      phi_(D_, n_) = rectified(own) * rectified(within(partner, 2 * d));
+      return phi_;
+    }
     const RDom over(0, 2 * d, 0, nu_, "over_pairs");
     runs_ = {over};
     phi_(D_, n_) = unwritten();
     const Expr D = over.y * pitch(2 * d) + over.x, partner = over.x + over.y + 1;
-    if (options_.form == Form::rows) {
-      phi_(D, n_) = rectified(over.x) * rectified(partner % (2 * d));
-      return phi_;
-    }
     const RDom over_d(0, d, "over_d"), wrapped(0, nu_, "wrapped");
     r_(j_, n_) = 0.0f;
     r_(over_d, n_) = floor_at(tile.x(over_d, n_), 0.0f);
@@ -73,14 +76,18 @@ class Dpfp : public Blocks {
   }
 
   void schedule_rows_gradient(Func out) override {
-    warp::by_rows(out, warp::kRowColumns);
+    warp::by_rows(out, {1, warp::kLanes, 8});
     warp::of_column(dr_, out);
   }
 
  private:
+  /// i modulo n, for 0 <= i < 2 n.
+  static Expr within(const Expr& i, const Expr& n) {
+    return Halide::unsafe_promise_clamped(Halide::select(i < n, i, i - n), 0, n - 1);
+  }
   /// Rows form: r_i, and the gradient at every coordinate from the features that it is in.
   Expr rectified(const Expr& i) const {
-    const Expr d = tile_.d, x = tile_.x(i % d, n_);
+    const Expr d = tile_.d, x = tile_.x(within(i, d), n_);
     return floor_at(Halide::select(i < d, x, -x), 0.0f);
   }
   Func gathered(const Func& dphi) {

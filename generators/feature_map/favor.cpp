@@ -30,7 +30,7 @@ Func Favor::features(const Arguments& arguments, const TokenTile& tile) {
   project(arguments, tile);
   half_scale_ = arguments.scalars.at("half_scale");
   amplitude_ = arguments.scalars.at("amplitude");
-  epsilon_ = arguments.scalars.at("epsilon");
+  const Expr epsilon = arguments.scalars.at("epsilon");
   over_square_ = along(tile.d, "over_d_square");  // zeros beyond d
   square_(at(n_)) = 0.0f;
   square_(at(n_)) += tile.x(at(over_square_.k, n_)) * tile.x(at(over_square_.k, n_));
@@ -49,14 +49,17 @@ Func Favor::features(const Arguments& arguments, const TokenTile& tile) {
   const Expr square =
       options_.form == Form::rows ? arguments.buffers.at("square")(n_) : square_(at(n_));
   const Expr exponent = t_(at(D_, n_)) - half_scale_ * square - largest;
-  phi_(at(D_, n_)) = amplitude_ * exp_nan(exponent) + epsilon_;
+  power_(at(D_, n_)) = amplitude_ * exp_nan(exponent);
+  phi_(at(D_, n_)) = power_(at(D_, n_)) + epsilon;
   return phi_;
 }
 
 FeatureMap::Gradient Favor::gradient(const Arguments& arguments, const Func& dphi) {
-  // d phi_i / d x = (phi_i - eps)(W_i d^-1/4 - x d^-1/2).
-  const Func phi = given_features(arguments, phi_);
-  dt_(at(i_, n_)) = dphi(at(i_, n_)) * (phi(at(i_, n_)) - epsilon_);
+  // d phi_i / d x = m^-1/2 exp(..) (W_i d^-1/4 - x d^-1/2). The exponential itself: phi_i - eps
+  // has lost the digits of one that is far below eps.
+  if (options_.form == Form::batched) phi_ = power_;
+  const Func power = options_.form == Form::tile ? arguments.buffers.at("phi") : power_;
+  dt_(at(i_, n_)) = dphi(at(i_, n_)) * power(at(i_, n_));
   const Gradient projected = project_back(arguments);
   if (options_.form != Form::tile) {
     return projected;

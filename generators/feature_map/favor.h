@@ -1,6 +1,6 @@
 // FAVOR+ (Choromanski 2021): phi_i(x) = m^-1/2 [exp(t_i - |x|^2 d^-1/2 / 2 - M) + eps], t = W x
 // d^-1/4. M is a constant to the gradient: max_i t_i of a query token, an input per (b, h) of the
-// keys; on a GPU an input per token on both sides.
+// keys; on a GPU an input per token on both sides. The gradient of a tile takes features of eps 0.
 #pragma once
 
 #include "generators/feature_map/projected.h"
@@ -24,9 +24,9 @@ class Favor : public Projected {
   bool reads_projection() const override { return false; }
 
  private:
-  Func square_{"square"}, maximum_{"maximum"}, sum_dt_{"sum_dt"}, dx_{"dx_favor"};
+  Func power_{"power"}, square_{"square"}, maximum_{"maximum"}, sum_dt_{"sum_dt"}, dx_{"dx_favor"};
   Along over_square_, over_m_, over_i_sum_;
-  Expr half_scale_, amplitude_, epsilon_;
+  Expr half_scale_, amplitude_;
 };
 
 }  // namespace luna

@@ -124,10 +124,10 @@ class FeatureMap {
   virtual void schedule_rows(Func out) { each_by_itself(out); }
   virtual void schedule_rows_gradient(Func out) { each_by_itself(out); }
 
-  /// Rows form: a thread a token, each value by itself.
-  static void each_by_itself(Func out) {
-    warp::by_rows(out, warp::kRowColumns).vectorize(warp::own_column(), warp::kVector);
-  }
+  /// Rows form: each value by itself, of whole lines of 128 bytes.
+  static void each_by_itself(Func out) { warp::by_rows(out, {warp::kVector, 8, 8}); }
+  /// Rows form, of projections: values that share what a thread computes of their token, 16 of it.
+  static void share_tokens(Func out) { warp::by_rows(out, {warp::kVector, 4, 1, 4}); }
 
   /// GPU: features in shared memory, lanes are tokens.
   virtual void schedule_shared(const SharedTile&) {

@@ -94,7 +94,7 @@ class Fourier : public Projected {
     reduce_by_lanes(power_, over_i_sum_);
   }
   void schedule_rows(Func out) override {
-    each_by_itself(out);
+    share_tokens(out);
     warp::of_token(factor_, out);
   }
   void schedule_rows_gradient(Func out) override { schedule_rows(out); }

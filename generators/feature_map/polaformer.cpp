@@ -21,6 +21,13 @@ class PolaFormer : public Blocks {
     tile_ = tile;
     p_ = arguments.buffers.at("p");
     first_ = arguments.scalars.at("exchanged") * pitch(tile.d);
+    if (options_.form == Form::rows) {
+      const Place place = place_of_feature(tile.d);
+      const Expr x = tile.x(place.at, n_),
+                 positive = place.block == arguments.scalars.at("exchanged");
+      phi_(D_, n_) = power(select(positive, x, -x), p_(place.at));
+      return phi_;
+    }
     phi_(D_, n_) = unwritten();
     for (const bool positive : {true, false}) {
       const RDom over_d(0, tile.d, "over_half");

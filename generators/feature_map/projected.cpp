@@ -42,7 +42,8 @@ void Projected::project(const Arguments& arguments, const TokenTile& tile) {
   tile_ = tile;
   projections_ = own_projections_ = tile.features / channels();
   if (options_.form == Form::rows) {
-    t_(i_, n_) = arguments.buffers.at("t")(i_, n_);
+    // (A tile may reach beyond the last token.)
+    t_(i_, n_) = arguments.buffers.at("t")(i_, Halide::min(n_, tile.tokens - 1));
     return;
   }
   over_d_ = RDom(0, tile.d, "over_d");

@@ -182,18 +182,27 @@ void PsiDense::schedule_gradient(const Halide::Target& target, const GradientLoo
 }
 
 void PsiDense::schedule_rows(Func out) {
+  // A thread a token, so that w2 is read by all at once; features leave through shared memory.
+  constexpr warp::RowTile tile{warp::kVector, 8, 8};
   const Var site("site"), l("l");
-  warp::by_rows(out, 4 * tiles::kChannels)
-      .split(warp::own_column(), site, l, tiles::kChannels)
+  warp::by_rows(out, tile);
+  phi_.compute_at(out, warp::row_block()).store_in(MemoryType::GPUShared);
+  phi_.bound_extent(D_, tile.columns()).bound_extent(n_, warp::kRowThreads);
+  phi_.align_storage(D_, warp::pitch(tile.columns()));
+  phi_.split(D_, site, l, tiles::kChannels)
+      .split(n_, warp::row_place(), warp::row_thread(), tile.across)
+      .reorder(l, site, warp::row_thread(), warp::row_place())
       .vectorize(l, warp::kVector)
-      .unroll(l);
-  psi_.compute_at(out, site).store_in(MemoryType::Register).unroll(l_);
+      .unroll(l)
+      .gpu_threads(warp::row_thread(), warp::row_place());
+  psi_.compute_at(phi_, site).store_in(MemoryType::Register).unroll(l_);
   psi_.update().reorder(l_, i_, n_, over_h_).unroll(l_);
   hidden_.compute_at(psi_, over_h_);
 }
 
 void PsiDense::schedule_rows_gradient(Func out) {
-  warp::by_rows(out, warp::kRowColumns);
+  // A thread a token: what it reads of W is far more than what it stores.
+  warp::by_rows(out, {1, 1, 1, 16});
   schedule_shared_gradient({out, warp::own_column()});
 }
 

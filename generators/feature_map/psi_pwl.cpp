@@ -102,8 +102,8 @@ FeatureMap::Gradient PsiPwl::gradient(const Arguments& arguments, const Func& dp
   const Func phi = options_.form == Form::rows ? arguments.buffers.at("phi") : phi_;
   dpsi_(at(D_, n_)) = floor_gradient(phi(at(D_, n_)), floor_, dphi(at(D_, n_)));
   dt_(at(i_, n_)) = 0.0f;
-  dt_(at(i_, n_)) += dpsi_(at(i_ * L + over_l_, n_)) *
-                     table(over_l_, unsafe_promise_clamped(row_(at(i_, n_)), 0, rows_ - 1));
+  slope_(at(l, i_, n_)) = table(l, unsafe_promise_clamped(row_(at(i_, n_)), 0, rows_ - 1));
+  dt_(at(i_, n_)) += dpsi_(at(i_ * L + over_l_, n_)) * slope_(at(over_l_, i_, n_));
   Gradient result = project_back(arguments);
   if (options_.form != Form::tile) {
     return result;
@@ -154,16 +154,32 @@ void PsiPwl::schedule_gradient(const Halide::Target& target, const GradientLoops
 }
 
 void PsiPwl::schedule_rows(Func out) {
-  const Var site("site"), l("l");
-  warp::by_rows(out, 4 * tiles::kChannels)
-      .split(warp::own_column(), site, l, tiles::kChannels)
-      .vectorize(l, warp::kVector)
-      .unroll(l);
-  segment_.compute_at(out, site).store_in(MemoryType::Register);
+  // Sites are located by a thread each, four tokens side by side; two threads then share a site.
+  constexpr warp::RowTile tile{warp::kVector, warp::kLanes, 8};
+  constexpr int sites = tile.columns() / tiles::kChannels, together = 4;
+  const Var four("four");
+  warp::by_rows(out, tile);
+  row_.compute_at(out, warp::row_block()).store_in(MemoryType::GPUShared);
+  row_.bound_extent(i_, sites).bound_extent(n_, tile.rows() * tile.tokens);
+  row_.split(n_, four, n_, together)
+      .split(four, warp::row_place(), four, warp::kLanes / sites)
+      .fuse(i_, four, warp::row_thread())
+      .reorder(n_, warp::row_thread(), warp::row_place())
+      .unroll(n_)
+      .gpu_threads(warp::row_thread(), warp::row_place());
+  segment_.compute_at(row_, warp::row_thread()).store_in(MemoryType::Register).unroll(n_);
+  segment_.bound_extent(i_, 1)
+      .bound_extent(n_, together)
+      .update()
+      .reorder(n_, halvings_)
+      .unroll(n_);
 }
 
 void PsiPwl::schedule_rows_gradient(Func out) {
-  warp::by_rows(out, warp::kRowColumns);
+  warp::by_rows(out, {1, 16, 8});
+  warp::of_column(dpsi_, out).vectorize(D_, warp::kVector).unroll(D_);
+  const Var l = slope_.args()[0];
+  warp::of_column(slope_, out).vectorize(l, warp::kVector).unroll(l);
   warp::of_column(dt_, out).update().unroll(over_l_);
   warp::of_column(segment_, out);
 }

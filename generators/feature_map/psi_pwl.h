@@ -45,7 +45,7 @@ class PsiPwl : public Projected {
   void define_row(const Arguments& arguments, const Expr& segment);
 
   bool located_;
-  Func row_{"row"}, psi_{"psi"}, dpsi_{"dpsi"}, g0_{"g0_sum"}, g1_{"g1_sum"};
+  Func row_{"row"}, psi_{"psi"}, dpsi_{"dpsi"}, slope_{"slope"}, g0_{"g0_sum"}, g1_{"g1_sum"};
   std::optional<KnotSearch> search_;
   Func segment_{"segment"};
   RDom halvings_;

@@ -81,12 +81,12 @@ class SoftmaxHalves : public Projected {
   }
 
   void schedule_rows(Func out) override {
-    each_by_itself(out);
+    share_tokens(out);
     for (Func* f : {&largest_, &total_}) of_both(*f, out).update().unroll(h_);
     of_both(inverse_, out);
   }
   void schedule_rows_gradient(Func out) override {
-    each_by_itself(out);
+    share_tokens(out);
     of_both(dot_, out).update().unroll(h_);
   }
 

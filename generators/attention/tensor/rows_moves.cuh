@@ -63,7 +63,8 @@ __device__ inline void write_four(const TokenRows& to, int64_t row, int column, 
   void* const data = const_cast<void*>(to.at.data);
   if (to.four) {
     if (to.type == Element::f32) {
-      *reinterpret_cast<float4*>(static_cast<float*>(data) + row + column) = x;
+      // (As an assignment, nvcc splits it in four to share them with the stores below.)
+      __stwb(reinterpret_cast<float4*>(static_cast<float*>(data) + row + column), x);
       return;
     }
     const bool brain = to.type == Element::bf16;

@@ -19,6 +19,7 @@ FeatureTiles::FeatureTiles(const PackedMap& map, const at::Tensor& x, const at::
       weights_(weight, tokens),
       x_(x.size(3), tokens),
       phi_(map.layout().padded, tokens),
+      shifted_(map.epsilon() != 0.0f ? map.layout().padded : 0, tokens),
       dx_(x.size(3), tokens),
       t_(tokens, map.located() ? map.projections() : 0),
       segment_(tokens, map.located() ? map.projections() : 0),
@@ -39,27 +40,30 @@ float FeatureTiles::stabiliser(const Task& task) const {
   return values.defined() ? values.const_data_ptr<float>()[task.b * values.size(1) + task.h] : 0.0f;
 }
 
-void FeatureTiles::start(const Task& task, int64_t key_head) {
-  if (task == task_) return;
+void FeatureTiles::start(const Task& task, int64_t key_head) { start(task, key_head, false); }
+
+void FeatureTiles::start(const Task& task, int64_t key_head, bool bare) {
+  if (task == task_ && bare == bare_) return;
   task_ = task;
+  bare_ = bare;
   grad_.reset();
   features_.emplace("features_" + map_.variant());
   begin(*features_);
   features_->add(map_.real_features().const_data_ptr<float>(), {{phi_.width(), 1}});
-  values_at_ = map_.add_inputs(*features_, false, key_head, stabiliser(task), sites());
+  values_at_ = map_.add_inputs(*features_, false, key_head, stabiliser(task), sites(), bare);
   phi_at_ = add_tile(*features_, phi_, phi_.width());
   if (map_.reports_largest()) largest_at_ = features_->add(largest_.data(), {{0, 1}});
 }
 
 void FeatureTiles::start_gradient(const Task& task, int64_t key_head, float* sums) {
-  start(task, key_head);
+  start(task, key_head, map_.epsilon() != 0.0f);
   if (grad_ && sums == sums_) return;
   sums_ = sums;
   grad_.emplace("features_grad_" + map_.variant());
   begin(*grad_);
   add_tile(*grad_, phi_, phi_.width());
   add_tile(*grad_, phi_, phi_.width());  // dphi, placed by gradient()
-  grad_values_at_ = map_.add_inputs(*grad_, true, key_head, stabiliser(task), sites());
+  grad_values_at_ = map_.add_inputs(*grad_, true, key_head, stabiliser(task), sites(), bare_);
   dx_at_ = add_tile(*grad_, dx_, dx_.width());
   map_.add_sums(*grad_, sums);
 }
@@ -83,6 +87,17 @@ void FeatureTiles::compute(int64_t n, int64_t tokens) {
   tokens_ = tokens;
   point_values(*features_, values_at_);
   features_->run();
+  if (bare_) add_epsilon();
+}
+
+void FeatureTiles::add_epsilon() {
+  const float* real = map_.real_features().const_data_ptr<float>();
+  for (int64_t n = 0; n < padded_; n++) {
+    const float epsilon = map_.epsilon() * weights_.data()[n];
+    const float* from = phi_.row(n);
+    float* to = shifted_.row(n);
+    for (int64_t k = 0; k < phi_.width(); k++) to[k] = from[k] + epsilon * real[k];
+  }
 }
 
 void FeatureTiles::gradient(const Tile& dphi, const TokenRows& dx) {

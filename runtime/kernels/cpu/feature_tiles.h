@@ -23,7 +23,7 @@ class FeatureTiles {
   /// Features of the tokens n, ... .
   void compute(int64_t n, int64_t tokens);
   /// phi(D, n), weights included, of the last compute().
-  Matrix phi() const { return phi_.matrix(padded_); }
+  Matrix phi() const { return (bare_ ? shifted_ : phi_).matrix(padded_); }
   const float* weight() const { return weights_.data(); }
   bool weight_is_one() const { return weights_.are_one(); }
   /// weight(), or nullptr where every weight is 1.
@@ -37,6 +37,9 @@ class FeatureTiles {
   void gradient(const Tile& dphi, const TokenRows& dx);
 
  private:
+  void start(const Task& task, int64_t key_head, bool bare);
+  /// shifted_ from phi_.
+  void add_epsilon();
   /// Appends what both pipelines begin with.
   void begin(TileCall& call);
   Sites sites() const;
@@ -48,8 +51,9 @@ class FeatureTiles {
   Task task_{-1, -1, -1, 0, 0};
   const float* sums_ = nullptr;  ///< of grad_
   int64_t first_ = 0, tokens_ = 0, padded_ = 0;
-  Matrix x_rows_{};  ///< of the last compute(): in x_, or where the tokens lie
-  Tile x_, phi_, dx_;
+  Matrix x_rows_{};    ///< of the last compute(): in x_, or where the tokens lie
+  bool bare_ = false;  ///< phi_ is without PackedMap::epsilon(), as the gradient takes it
+  Tile x_, phi_, shifted_, dx_;
   Tile t_, segment_;  ///< sites of maps that are located first
   Tile largest_;
   std::optional<TileCall> features_, grad_;

@@ -104,6 +104,10 @@ void PackedMap::plant_search() {
   variant_ += "_located";
 }
 
+float PackedMap::epsilon() const {
+  return args_.map == "performer" ? std::get<float>(args_.scalars[kPerformerEpsilon]) : 0.0f;
+}
+
 void PackedMap::locate(const Matrix& x, const Sites& sites) const {
   locate_avx512({x.data, d_, x.stride1, x.extent1, floats(proj_), floats(bias_), projections_,
                  floats(levels_), level_count_, floats(base_), sites.t, sites.segment,
@@ -140,7 +144,7 @@ void PackedMap::add_sum(int64_t inner, int64_t outer) {
 }
 
 int PackedMap::add_inputs(TileCall& call, bool with_gradient, int64_t head, float stabiliser,
-                          const Sites& sites) const {
+                          const Sites& sites, bool bare) const {
   const auto matrix = [&](const at::Tensor& t) {
     call.add(floats(t), {{t.size(-1), 1}, {t.numel() / t.size(-1), t.size(-1)}});
   };
@@ -173,8 +177,12 @@ int PackedMap::add_inputs(TileCall& call, bool with_gradient, int64_t head, floa
     const int64_t width = token_values_.size(1);
     of_tokens = static_cast<int>(call.add(floats(token_values_), {{width, 1}, {0, width}}));
   }
-  for (const auto& scalar : args_.scalars) {
-    std::visit([&](auto value) { call.add(value); }, scalar);
+  for (size_t k = 0; k < args_.scalars.size(); k++) {
+    if (bare && k == kPerformerEpsilon) {
+      call.add(0.0f);
+      continue;
+    }
+    std::visit([&](auto value) { call.add(value); }, args_.scalars[k]);
   }
   // -inf: no key is kept, and their features only have to be finite.
   if (args_.stabilised_by != Stabiliser::absent)

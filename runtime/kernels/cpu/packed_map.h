@@ -34,6 +34,8 @@ class PackedMap {
   int64_t projections() const { return projections_; }
   /// Whether the pipeline of features also gives the largest t of every token.
   bool reports_largest() const { return args_.map == "performer"; }
+  /// What is added to every feature and takes no part in the gradient: performer's m^-1/2 eps.
+  float epsilon() const;
   /// Fills the sites of the tokens x (j, n).
   void locate(const Matrix& x, const Sites& sites) const;
   /// Where the D features lie after padding; layout().padded is every state's D extent.
@@ -44,10 +46,10 @@ class PackedMap {
   const at::Tensor& token_values() const { return token_values_; }
 
   /// Appends the map's inputs in pipeline order; head: the key head, stabiliser: M of this (b, h),
-  /// sites: of located() maps.
+  /// sites: of located() maps, bare: without epsilon().
   /// Returns the index of the argument that moves with the tokens, token_values of MapArgs, or -1.
   int add_inputs(TileCall& call, bool with_gradient, int64_t head, float stabiliser,
-                 const Sites& sites) const;
+                 const Sites& sites, bool bare) const;
 
   /// Floats in one task's parameter sums, and those sums as pipeline outputs over `data`.
   int64_t sum_size() const { return sum_size_; }

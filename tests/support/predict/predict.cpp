@@ -30,6 +30,8 @@ void add(PtxCounts& sum, const PtxCounts& counts) {
   sum.shared_memory += counts.shared_memory;
   sum.control += counts.control;
   sum.other += counts.other;
+  sum.sectors_loaded += counts.sectors_loaded;
+  sum.sectors_stored += counts.sectors_stored;
 }
 
 /// Whether a pipeline runs once a call, whatever the tokens: psi's table and its gradient.
@@ -108,6 +110,11 @@ double Prediction::issued_per_token() const {
   return issued ? *issued / static_cast<double>(tokens) : per_token(counts.total());
 }
 
+double Prediction::sectors_per_token() const {
+  return static_cast<double>(counts.sectors_loaded + counts.sectors_stored) /
+         static_cast<double>(tokens);
+}
+
 double Prediction::issue_ns() const { return issued_per_token() / kIssueSlots; }
 
 std::vector<Prediction> predict(const bench::Operator& op, const bench::Size& size,
@@ -167,10 +174,12 @@ std::string prediction_table(const std::vector<Prediction>& predictions, const b
       "the machine\ninstructions that ptxas makes of them for sm_90 (without ptxas: the same "
       "number); ns at full issue on an\nH100 SXM: issued / 4 / (132 x 1.755 GHz). Launches, "
       "waiting for memory (all that a decoding step\ndoes), ATen's operators between the kernels "
-      "and psi's table, made once a call, are not in it. decode: one token of {} sequences.\n\n"
-      "{:<10}{:<17}{:<32}{:>7}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}\n",
+      "and psi's table, made once a call, are not in it. sectors: of 32 bytes of global memory\n"
+      "that loads and stores touch, access by access. decode: one token of {} sequences.\n\n"
+      "{:<10}{:<17}{:<32}{:>7}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}\n",
       size.d, size.N, size.m, size.L, size.hid, kDecodedSequences, "operator", "pass", "pipeline",
-      "fma", "float", "integer", "shared", "global", "control", "other", "all", "issued", "ns");
+      "fma", "float", "integer", "shared", "global", "control", "other", "all", "issued", "sectors",
+      "ns");
   double ns = 0;
   for (size_t i = 0; i < predictions.size(); ++i) {
     const Prediction& p = predictions[i];
@@ -180,13 +189,13 @@ std::string prediction_table(const std::vector<Prediction>& predictions, const b
          {c.fma, c.other_float, c.integer, c.shared_memory, c.global_memory, c.control, c.other}) {
       text += fmt::format("{:>8.1f}", p.per_token(count));
     }
-    text += fmt::format("{:>8.1f}{:>8.1f}{:>8.3f}\n", p.per_token(c.total()), p.issued_per_token(),
-                        p.issue_ns());
+    text += fmt::format("{:>8.1f}{:>8.1f}{:>8.1f}{:>8.3f}\n", p.per_token(c.total()),
+                        p.issued_per_token(), p.sectors_per_token(), p.issue_ns());
     ns += p.issue_ns();
     const bool last = i + 1 == predictions.size() || predictions[i + 1].op != p.op ||
                       predictions[i + 1].pass != p.pass;
     if (!last) continue;
-    text += fmt::format("{:<10}{:<17}{:<31}{:>80.3f}\n", p.op, p.pass, "together", ns);
+    text += fmt::format("{:<10}{:<17}{:<31}{:>88.3f}\n", p.op, p.pass, "together", ns);
     ns = 0;
   }
   return text;

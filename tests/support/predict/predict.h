@@ -24,6 +24,8 @@ struct Prediction {
   double per_token(uint64_t instructions) const;
   /// What is issued for a token of one head.
   double issued_per_token() const;
+  /// 32-byte sectors of global memory that a token's loads and stores touch, access by access.
+  double sectors_per_token() const;
   /// ns for a token of one head, every issue slot of an H100 SXM used: instructions / 4 / (132
   /// multiprocessors x 1.755 GHz).
   double issue_ns() const;

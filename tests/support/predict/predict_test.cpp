@@ -78,6 +78,9 @@ TEST(Prediction, CountsADecodingStep) {
     EXPECT_EQ(one.per_token(one.counts.fma), 2 * D * d / 32);
     EXPECT_GE(one.per_token(one.counts.global_memory), 4 * D * d / 32);
     EXPECT_LE(one.per_token(one.counts.global_memory), 1.05 * 4 * D * d / 32);
+    const double state = D * d * sizeof(float) / 32;
+    EXPECT_GE(one.sectors_per_token(), 2 * state);
+    EXPECT_LE(one.sectors_per_token(), 1.35 * 2 * state) << "a feature of each side a row";
   }
   EXPECT_EQ(steps, 1);
 }
@@ -103,7 +106,7 @@ TEST(Prediction, SaysThatItIsOne) {
   const auto all = predict(elu_operator(), kSize, bench::Pass::kForwardBackward);
   const std::string table = prediction_table(all, kSize);
   EXPECT_EQ(table.rfind("PREDICTION, not a measurement: no GPU was used.", 0), 0u);
-  for (const char* text : {"kv_state_elu_64_cuda", "grad_elu_64_cuda", "together"}) {
+  for (const char* text : {"kv_state_elu_64_cuda", "grad_elu_64_cuda", "together", "sectors"}) {
     EXPECT_THAT(table, HasSubstr(text));
   }
 }

@@ -34,13 +34,14 @@ void edit_ptx(std::function<std::string(const std::string&)> edit) {
 std::map<std::string, PtxCounts> take_ptx_counts() {
   const std::lock_guard lock(ptx::driver().mutex);
   std::map<std::string, PtxCounts> taken;
+  const auto sectors = std::exchange(ptx::driver().sectors, {});
   for (const auto& [name, counts] : std::exchange(ptx::driver().counts, {})) {
     const auto of = [&counts = counts](ptx::Work work) {
       return counts[static_cast<size_t>(work)];
     };
-    taken[name] = {of(ptx::Work::kFma),    of(ptx::Work::kFloat),  of(ptx::Work::kInteger),
-                   of(ptx::Work::kGlobal), of(ptx::Work::kShared), of(ptx::Work::kControl),
-                   of(ptx::Work::kOther)};
+    taken[name] = {of(ptx::Work::kFma),    of(ptx::Work::kFloat),   of(ptx::Work::kInteger),
+                   of(ptx::Work::kGlobal), of(ptx::Work::kShared),  of(ptx::Work::kControl),
+                   of(ptx::Work::kOther),  sectors.at(name).loaded, sectors.at(name).stored};
   }
   return taken;
 }

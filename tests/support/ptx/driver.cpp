@@ -98,6 +98,7 @@ int launch(Driver& state, const Function& function, const Shape& grid, const Sha
     return state.fail(error.code, error.message);
   }
   add(state.counts[name], counts.threads);
+  state.sectors[name] += counts.sectors;
   if (&module == function.module) add(state.executed[function.kernel], counts.warps);
   return 0;
 }

@@ -17,7 +17,8 @@
 namespace luna::test {
 
 /// Thread-instructions of a kernel by class, over all its launches. Loads and stores count as
-/// memory, of local, constant and parameter memory as other; so do moves and conversions.
+/// memory, of local, constant and parameter memory as other; so do moves and conversions. Beside
+/// them what the warps' accesses to global memory touch.
 struct PtxCounts {
   uint64_t fma = 0;
   uint64_t other_float = 0;
@@ -26,6 +27,8 @@ struct PtxCounts {
   uint64_t shared_memory = 0;
   uint64_t control = 0;
   uint64_t other = 0;
+  uint64_t sectors_loaded = 0;  ///< of 32 bytes of global memory, counted anew for every access
+  uint64_t sectors_stored = 0;  ///< of a warp; atomics store
 
   uint64_t total() const {
     return fma + other_float + integer + global_memory + shared_memory + control + other;

@@ -30,6 +30,7 @@ struct Driver {
   Allocations allocations;
   uint64_t limit = 10'000'000'000;
   std::map<std::string, std::vector<uint64_t>> counts;
+  std::map<std::string, Sectors> sectors;
   std::map<const Kernel*, std::vector<uint64_t>> executed;
   std::string error;
 

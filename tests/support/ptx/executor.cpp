@@ -36,6 +36,7 @@ Executor::Executor(const Launch& launch, Allocations& allocations, uint64_t limi
 
 void Executor::run() {
   for (block_ = 0; block_ < launch_.grid.count(); block_++) run_block();
+  counts_.sectors = memory_.sectors();
 }
 
 void Executor::run_block() {

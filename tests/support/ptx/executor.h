@@ -9,6 +9,7 @@ namespace luna::test::ptx {
 struct Counts {
   std::vector<uint64_t> threads = std::vector<uint64_t>(kWorkClasses);  ///< instructions by Work
   std::vector<uint64_t> warps;  ///< times that a warp met each instruction of the kernel
+  Sectors sectors;
 };
 
 class Executor {

@@ -167,6 +167,7 @@ void Memory::locate(const Instruction& in, Warp& warp, uint32_t mask, Access acc
              within(reach.lowest, reach.bytes, launch_.kernel.parameter_bytes());
   } else {
     const bool global = in.space == Space::kGlobal || in.space == Space::kGeneric;
+    if (global) sectors_.note(access != Access::kRead, reach.address, mask);
     inside = inside && global && allocations_.contains(reach.lowest, reach.bytes);
   }
   if (inside) {

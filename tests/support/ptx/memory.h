@@ -1,6 +1,7 @@
 // The memory that a warp's loads, stores and atomics reach, with every access checked.
 #pragma once
 
+#include "tests/support/ptx/sectors.h"
 #include "tests/support/ptx/shared_memory.h"
 #include "tests/support/ptx/warp.h"
 
@@ -14,6 +15,7 @@ class Memory {
   Memory(const Launch& launch, Allocations& allocations);
 
   SharedMemory& shared() { return shared_; }
+  const Sectors& sectors() const { return sectors_; }
   /// Of the first thread of the block.
   const std::byte* local() const { return local_.data(); }
 
@@ -43,6 +45,7 @@ class Memory {
 
   const Launch& launch_;
   Allocations& allocations_;
+  Sectors sectors_;
   SharedMemory shared_;
   std::vector<std::byte> local_;
 };

@@ -1,0 +1,41 @@
+// The 32-byte sectors of global memory that warps touch, access by access: what an access moves,
+// whatever a cache holds.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+#include "tests/support/ptx/instruction.h"
+
+namespace luna::test::ptx {
+
+struct Sectors {
+  uint64_t loaded = 0, stored = 0;
+
+  /// One access of the lanes in `mask`; a lane's is aligned, and so within one sector.
+  void note(bool stores, const std::array<uint64_t, kLanes>& address, uint32_t mask) {
+    std::array<uint64_t, kLanes> touched;
+    auto end = touched.begin();
+    bool ascending = true;
+    for (; mask; mask &= mask - 1) {
+      const uint64_t sector = address[__builtin_ctz(mask)] / 32;
+      if (end != touched.begin() && sector == end[-1]) continue;
+      ascending = ascending && (end == touched.begin() || sector > end[-1]);
+      *end++ = sector;
+    }
+    if (!ascending) {
+      std::sort(touched.begin(), end);
+      end = std::unique(touched.begin(), end);
+    }
+    (stores ? stored : loaded) += static_cast<uint64_t>(end - touched.begin());
+  }
+
+  Sectors& operator+=(const Sectors& more) {
+    loaded += more.loaded;
+    stored += more.stored;
+    return *this;
+  }
+};
+
+}  // namespace luna::test::ptx
