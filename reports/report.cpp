@@ -181,6 +181,11 @@ ReportOutcome write_report(const ReportOptions& options) {
   outcome.done = std::count_if(results.runs.begin(), results.runs.end(),
                                [](const CellRun& run) { return run.state == RunState::kDone; });
   const DrawnFigures figures = draw_figures(results, options.out / "figures", outcome.problems);
+  if (results.bench.is_object() && throughput_view(results).is_false()) {
+    outcome.problems.push_back(fmt::format(
+        "{0}/bench.json: no benchmark (damaged); remove it and run `luna bench --tier {0}`",
+        results.tier));
+  }
   const View view = page_view(results, figures, outcome);
   write_file(outcome.markdown,
              squeezed(render(embedded::kMarkdownTemplate, view, /*markdown=*/true)));

@@ -40,12 +40,16 @@ struct LunaOptions : AttentionOptions {
   std::string activation = "relu";  ///< relu, gelu (exact), silu, leaky_relu (0.01), hardtanh
   bool nonneg = true;               ///< ReLU on psi's output
   std::string envelope = "none";    ///< none, exp (exp(-|x|^2/2)), norm (|x|)
-  double ch_rms_target = 0.0;       ///< 0: off
+  /// Scales every channel of psi down to this RMS; 0: off. As in Listing 1 the RMS is over all
+  /// queries, and over all keys, of the call, masked ones too (numbers in them that are not finite
+  /// count as 0), so that padding changes it; in a packed call over those of one sequence.
+  double ch_rms_target = 0.0;
   /// auto, dense (relu, gelu, silu), pwl (relu, leaky_relu, hardtanh). The same function, but for
   /// infinite numbers. An infinite w1 or w2 makes every pwl feature NaN that it has a part in,
   /// where dense follows the MLP's arithmetic (ReLU may cut it off); infinite b1 and b2 are the
   /// MLP's in both. An infinite w_i x + b_i makes its dense features NaN; its pwl ones are NaN or
-  /// psi's limit there: infinite, or nonneg's 0 where psi falls.
+  /// psi's limit there: infinite, or nonneg's 0 where psi falls. Where envelope "exp" is 0, as at
+  /// an infinite x, the features are 0 in both (luna::reference_attention may have NaN there).
   std::string psi = "auto";
   double feature_eps = 0.0;  ///< added to every psi output
 };
@@ -54,8 +58,10 @@ struct LunaOptions : AttentionOptions {
 at::Tensor luna_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                           const LunaParams& params, const LunaOptions& options = {});
 
-/// Linear attention with a fixed map: a name of `luna list feature-maps`, with an option behind a
-/// colon where the map has one ("elu", "performer:hyperbolic", "dpfp:3"); params as listed there.
+/// Linear attention with a fixed map: a name of `luna list feature-maps` but "luna", whose options
+/// luna_attention takes, with an option behind a colon where the map has one ("elu",
+/// "performer:hyperbolic", "dpfp:3"); params as listed there. Names of attentions alone, such as
+/// "luna-eps", are refused.
 at::Tensor fixed_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            const std::string& feature_map, at::TensorList params,
                            const AttentionOptions& options = {});
@@ -90,9 +96,9 @@ at::Tensor luna_decode_step(const at::Tensor& q, const at::Tensor& k, const at::
                             const LunaParams& params, const LunaOptions& options = {});
 
 /// The same with a fixed map. positions: int64 [B], how many tokens each sequence has had; maps
-/// whose features depend on it (cosformer:<max_length>) need them, others do not look. On a
-/// CUDA device, where a step does not wait for the stream, features of positions out of range are
-/// NaN; on the CPU they are refused.
+/// whose features depend on it (cosformer:<max_length>) need them, of others only dtype, shape and
+/// device are looked at. On a CUDA device, where a step does not wait for the stream, features of
+/// positions out of range are NaN; on the CPU they are refused.
 at::Tensor fixed_decode_step(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                              const at::Tensor& state, const at::Tensor& norm,
                              const std::string& feature_map, at::TensorList params,

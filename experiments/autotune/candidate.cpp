@@ -41,9 +41,11 @@ Candidate candidate_at(const fs::path& folder, const Tunable& tunable,
   return {function, folder / (function + ".so")};
 }
 
+bool compiled(const Candidate& candidate) { return fs::exists(candidate.library); }
+
 std::string compile(const Tools& tools, const Tunable& tunable, const Parameters& parameters,
                     const Candidate& candidate) {
-  if (fs::exists(candidate.library)) return "";
+  if (compiled(candidate)) return "";
   const fs::path folder = candidate.library.parent_path();
   fs::create_directories(folder);
   std::vector<std::string> command = {tools.generators.string(),

@@ -27,6 +27,9 @@ struct Candidate {
 Candidate candidate_at(const std::filesystem::path& folder, const Tunable& tunable,
                        const Parameters& parameters);
 
+/// Whether it is there.
+bool compiled(const Candidate& candidate);
+
 /// Generates and links it, unless it is there. Why that cannot be, in one line; "" where it can.
 std::string compile(const Tools& tools, const Tunable& tunable, const Parameters& parameters,
                     const Candidate& candidate);

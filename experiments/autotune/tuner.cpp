@@ -3,11 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <mutex>
 #include <random>
-#include <thread>
 
 #include "experiments/bench/clock.h"
 #include "experiments/bench/gate.h"
@@ -76,9 +73,8 @@ class PipelineTuning {
   void load_trials() {
     options_.say(fmt::format("[{}] called by {} workloads; checking candidates against float64",
                              pipeline_, workloads_.size()));
-    for (const Parameters& parameters : tunable_.candidates()) {
+    for (const Parameters& parameters : unsettled(tunable_, state_)) {
       const std::string name = text_of(parameters);
-      if (!state_.reason(pipeline_, name).empty()) continue;
       Trial trial{parameters, name, load(at(parameters))};
       const std::string wrong = check(trial);
       if (wrong.empty()) {
@@ -188,53 +184,24 @@ class PipelineTuning {
 
 }  // namespace
 
-void compile_all(const TunerOptions& options, const std::vector<Tunable>& tunables, State& state) {
-  struct Job {
-    const Tunable* tunable;
-    Parameters parameters;
-  };
-  std::vector<Job> jobs;
+std::vector<Tuned> tune_all(const TunerOptions& options, const std::vector<Tunable>& tunables,
+                            double seconds, State& state) {
+  const double end = bench::seconds_now() + seconds;
+  const std::vector<Workload> all = workloads(options.device);
+  std::vector<const Tunable*> ready;
   for (const Tunable& tunable : tunables) {
-    for (const Parameters& parameters : tunable.candidates()) {
-      const bool out = !state.reason(tunable.pipeline, text_of(parameters)).empty();
-      if (!out) jobs.push_back({&tunable, parameters});
+    const int64_t left = uncompiled(options, tunable, state);
+    if (left == 0) ready.push_back(&tunable);
+    if (left > 0) {
+      options.say(fmt::format("[{}] candidates not compiled: {}; left for the next run",
+                              tunable.pipeline, left));
     }
   }
-  std::atomic<size_t> next = 0;
-  std::mutex mutex;
-  size_t finished = 0;
-  const double begin = bench::seconds_now();
-  const auto work = [&] {
-    for (size_t i; (i = next++) < jobs.size();) {
-      const auto& [tunable, parameters] = jobs[i];
-      const Candidate candidate = candidate_at(options.folder, *tunable, parameters);
-      std::string problem = compile(options.tools, *tunable, parameters, candidate);
-      if (problem.empty()) problem = options.inspect(candidate);
-      const std::lock_guard lock(mutex);
-      if (!problem.empty()) state.settle(tunable->pipeline, text_of(parameters), problem);
-      if (++finished % 10 != 0 && finished != jobs.size()) continue;
-      const double each = (bench::seconds_now() - begin) / static_cast<double>(finished);
-      options.say(fmt::format("compiled {} of {} candidates, about {:.0f} s to go", finished,
-                              jobs.size(), each * static_cast<double>(jobs.size() - finished)));
-      state.save();
-    }
-  };
-  std::vector<std::thread> others;
-  for (int i = 1; i < options.jobs; ++i) others.emplace_back(work);
-  work();
-  for (std::thread& other : others) other.join();
-  state.save();
-}
-
-std::vector<Tuned> tune_all(const TunerOptions& options, const std::vector<Tunable>& tunables,
-                            State& state) {
-  const double end = bench::seconds_now() + 60 * options.minutes;
-  const std::vector<Workload> all = workloads(options.device);
   std::vector<Tuned> tuned;
-  for (size_t i = 0; i < tunables.size(); ++i) {
+  for (size_t i = 0; i < ready.size(); ++i) {
     const double left = end - bench::seconds_now();
-    PipelineTuning one(options, tunables[i], all, state);
-    tuned.push_back(one.run(left / static_cast<double>(tunables.size() - i)));
+    PipelineTuning one(options, *ready[i], all, state);
+    tuned.push_back(one.run(left / static_cast<double>(ready.size() - i)));
   }
   return tuned;
 }

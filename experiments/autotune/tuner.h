@@ -13,7 +13,6 @@ namespace luna::autotune {
 struct TunerOptions {
   Tools tools;
   std::filesystem::path folder;  ///< of candidates
-  double minutes = 10;           ///< for everything together
   int jobs = 2;                  ///< compilations side by side
   c10::Device device = c10::kCPU;
   /// Seconds of one call.
@@ -30,11 +29,20 @@ struct Tuned {
   Verdict verdict;    ///< of the best candidate
 };
 
-/// Compiles what is not there yet; candidates that cannot be, or are not worth it, are settled.
-void compile_all(const TunerOptions& options, const std::vector<Tunable>& tunables, State& state);
+/// Candidates that are not settled.
+std::vector<Parameters> unsettled(const Tunable& tunable, const State& state);
 
-/// After compile_all.
+/// How many of them are not compiled.
+int64_t uncompiled(const TunerOptions& options, const Tunable& tunable, const State& state);
+
+/// Compiles what is not there yet, pipeline by pipeline; candidates that cannot be, or are not
+/// worth it, are settled. Begins no compilation after so many seconds: the next run does.
+void compile_all(const TunerOptions& options, const std::vector<Tunable>& tunables, double seconds,
+                 State& state);
+
+/// Pipelines whose candidates are all compiled, in about so many seconds; the others keep their
+/// schedules: the winner among some is not the winner among all.
 std::vector<Tuned> tune_all(const TunerOptions& options, const std::vector<Tunable>& tunables,
-                            State& state);
+                            double seconds, State& state);
 
 }  // namespace luna::autotune

@@ -151,13 +151,13 @@ std::string cell(const SelftestResult& result) {
 
 std::vector<SelftestResult> selftest(c10::Device device, const std::string& only,
                                      const std::function<void(const std::string&)>& say) {
-  std::string line = fmt::format("{:<22}", "error / its bound");
-  for (const Mode& mode : modes()) line += fmt::format("{:>10}", mode.name);
-  say(line);
+  std::string head = fmt::format("{:<22}", "error / its bound");
+  for (const Mode& mode : modes()) head += fmt::format("{:>10}", mode.name);
   std::vector<SelftestResult> results;
   for (const Map& map : maps()) {
     if (map.name.find(only) == std::string::npos) continue;
-    line = fmt::format("{:<22}", map.name);
+    if (results.empty()) say(head);
+    std::string line = fmt::format("{:<22}", map.name);
     for (const Mode& mode : modes()) {
       results.push_back(run_mode(map, mode, device));
       line += fmt::format("{:>10}", cell(results.back()));

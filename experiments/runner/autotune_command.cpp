@@ -2,6 +2,7 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
+#include <limits>
 #include <optional>
 
 #include "experiments/autotune/ranking.h"
@@ -25,6 +26,8 @@ namespace fs = std::filesystem;
 using autotune::Tunable;
 using nlohmann::json;
 
+/// Of the minutes: a candidate that no time is left to compare has been compiled in vain.
+constexpr double kCompileShare = 0.5;
 constexpr const char* kArchitecture = "sm_90";  // of the H100 that predictions are for
 
 double seconds_of(const std::function<void()>& run) {
@@ -45,6 +48,7 @@ json versions() {
 /// What was measured, for people and for the next build.
 void write_schedule(const AutotuneOptions& options, const std::string& device,
                     const std::vector<autotune::Tuned>& tuned) {
+  if (tuned.empty()) return say("nothing is tuned yet: the same command goes on");
   fmt::print("{}", autotune::report(tuned));
   const json schedule = autotune::schedule(options.device, device, versions(), tuned);
   if (schedule.is_null()) {
@@ -82,7 +86,6 @@ autotune::TunerOptions tuner_of(const AutotuneOptions& options, const std::strin
   autotune::TunerOptions tuner;
   tuner.tools = {options.generators, options.compiler};
   tuner.folder = options.folder / fs::path(autotune::file_name(device)).stem();
-  tuner.minutes = options.minutes;
   tuner.jobs = options.jobs;
   tuner.clock = seconds_of;
   tuner.say = say;
@@ -96,6 +99,7 @@ autotune::TunerOptions tuner_of(const AutotuneOptions& options, const std::strin
 }
 
 int tune(const AutotuneOptions& options, const std::vector<Tunable>& tunables) {
+  const double seconds = 60 * options.minutes, end = bench::seconds_now() + seconds;
   const bool cuda = options.device == "cuda";
   const std::string missing = cuda ? bench::open_cuda() : "";
   const std::string device = !cuda             ? kernels::processor_name()
@@ -112,12 +116,13 @@ int tune(const AutotuneOptions& options, const std::vector<Tunable>& tunables) {
                   "goes on{}",
                   device, tunables.size(), options.minutes,
                   state.resumed() ? "; going on with " + tuner.folder.string() : ""));
-  autotune::compile_all(tuner, tunables, state);
-  if (!missing.empty()) {
+  if (!missing.empty()) {  // no time is needed for comparisons
+    autotune::compile_all(tuner, tunables, std::numeric_limits<double>::infinity(), state);
     print_rankings(options, tuner, tunables, state);
     say("stopped here: " + missing);
     return 0;
   }
+  autotune::compile_all(tuner, tunables, kCompileShare * seconds, state);
   at::set_num_threads(1);
   std::optional<bench::EventTimer> timer;
   if (cuda) {
@@ -125,7 +130,8 @@ int tune(const AutotuneOptions& options, const std::vector<Tunable>& tunables) {
     timer.emplace(tuner.device);
     tuner.clock = [&](const std::function<void()>& run) { return timer->seconds(run); };
   }
-  write_schedule(options, device, autotune::tune_all(tuner, tunables, state));
+  write_schedule(options, device,
+                 autotune::tune_all(tuner, tunables, end - bench::seconds_now(), state));
   return 0;
 }
 

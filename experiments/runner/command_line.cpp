@@ -32,7 +32,8 @@ Command run_command(CLI::App& root) {
   add_list(*app, "--seeds", options->seeds, "seeds in place of the configuration's, by comma",
            whole(0, int64_t{1} << 31));
   app->add_flag("--dry-run", options->dry_run, "print what would run, and stop");
-  app->add_flag("--yes", options->yes, "do not ask before a run of more than an hour");
+  app->add_flag("--yes", options->yes,
+                "begin a run of more than an hour unasked; without a terminal it needs this");
   return command(app, options);
 }
 
@@ -119,7 +120,9 @@ Command autotune_command(CLI::App& root) {
   CLI::App* app = root.add_subcommand(
       "autotune", "find the fastest schedules on this machine, for the next build; run alone");
   add_device(*app, options->device);
-  app->add_option("--minutes", options->minutes, "time for everything together")
+  app->add_option("--minutes", options->minutes,
+                  "time for everything together, at most half of it to compile; the same command "
+                  "goes on with the rest. Without a GPU, --device cuda compiles everything")
       ->capture_default_str()
       ->check(in_range(0.01, 1e4));
   add_jobs(*app, options->jobs, "compilations side by side");
@@ -196,21 +199,35 @@ std::vector<std::string> option_names(const CLI::App& app) {
   return names;
 }
 
-/// A first word that is no command, before CLI11 complains about something else.
-void check_command(const std::vector<Command>& commands, int count, char** arguments) {
-  if (count > 1 && arguments[1][0] == '-') return;
-  const std::string given = count > 1 ? arguments[1] : "";
+std::vector<std::string> command_names(const CLI::App& app) {
   std::vector<std::string> names;
-  for (const Command& command : commands) {
-    if (command.app->get_name() == given) return;
-    if (!command.app->get_group().empty()) names.push_back(command.app->get_name());
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (!command->get_group().empty()) names.push_back(command->get_name());
   }
-  if (given.empty()) throw UsageError(fmt::format("name a command: {}", fmt::join(names, ", ")));
-  throw UsageError(unknown_name("command", given, names));
+  return names;
+}
+
+/// A first word that is no command and no option, before CLI11 complains about something else.
+void check_first(const CLI::App& app, int count, char** arguments) {
+  const std::string given = count > 1 ? arguments[1] : "";
+  if (given.empty()) {
+    throw UsageError(fmt::format("name a command: {}", fmt::join(command_names(app), ", ")));
+  }
+  if (given[0] == '-') {
+    if (app.get_option_no_throw(given) != nullptr) return;
+    throw UsageError(unknown_name("option", given, option_names(app)));
+  }
+  const auto named = [&](const CLI::App* command) { return command->get_name() == given; };
+  if (!app.get_subcommands(named).empty()) return;
+  throw UsageError(unknown_name("command", given, command_names(app)));
 }
 
 void check_extras(const CLI::App& app) {
+  const std::vector<std::string> commands = command_names(app);
   for (const std::string& extra : app.remaining()) {
+    if (!commands.empty() && app.get_subcommands().empty() && extra[0] != '-') {
+      throw UsageError(unknown_name("command", extra, commands));
+    }
     if (extra.rfind("--", 0) != 0) throw UsageError("unexpected argument '" + extra + "'");
     throw UsageError(unknown_name("option", extra.substr(0, extra.find('=')), option_names(app)));
   }
@@ -227,7 +244,7 @@ int run_command_line(int count, char** arguments) {
       run_command(app),     bench_command(app), selftest_command(app), autotune_command(app),
       compare_command(app), table_command(app), report_command(app),   list_command(app),
       data_command(app),    tune_command(app),  cell_command(app)};
-  check_command(commands, count, arguments);
+  check_first(app, count, arguments);
   for (const Command& command : commands) command.app->allow_extras();
   try {
     app.parse(count, arguments);

@@ -2,9 +2,11 @@
 // usage and what another process holds, 3 for a device that is not there, 130 after Ctrl-C or "no".
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <exception>
 #include <iostream>
 #include <new>
+#include <stdexcept>
 #include <string>
 
 #include "experiments/config/options.h"
@@ -30,6 +32,17 @@ std::string one_line(const std::exception& error) {
   return text.substr(0, text.find('\n'));
 }
 
+/// What was printed may still be in stdio's buffers, or lost, as on a full disk.
+int printed(int code) {
+  std::cout.flush();
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    throw std::runtime_error(
+        "standard output could not be written; see whether its disk is full, or whether it is "
+        "closed");
+  }
+  return code;
+}
+
 int fail(int code, const std::exception& error) {
   std::cerr << "luna: " << one_line(error) << std::endl;
   return code;
@@ -41,7 +54,7 @@ int fail(int code, const std::exception& error) {
 int main(int count, char** arguments) {
   using namespace luna::experiments;
   try {
-    return run_command_line(count, arguments);
+    return printed(run_command_line(count, arguments));
   } catch (const UsageError& error) {
     return fail(kUsage, error);
   } catch (const luna::io::InUse& error) {

@@ -21,9 +21,14 @@ namespace fs = std::filesystem;
 constexpr double kAskFrom = 3600;  // seconds
 constexpr int kDeclined = 130;     // exit code, as after Ctrl-C: what follows must not go on
 
-/// A long run is begun by mistake easily: asks where someone can answer.
+/// A long run is begun by mistake easily: asks. Throws UsageError where nobody can answer.
 bool agreed(double seconds, bool yes) {
-  if (yes || seconds < kAskFrom || !isatty(STDIN_FILENO)) return true;
+  if (yes || seconds < kAskFrom) return true;
+  if (!isatty(STDIN_FILENO)) {
+    throw UsageError(
+        "this run takes more than an hour and there is no terminal to ask at: pass --yes to begin "
+        "it");
+  }
   fmt::print("This is a long run. Go on? [y/N] ");
   std::fflush(stdout);
   std::string answer;

@@ -16,13 +16,18 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kPadding = 16;  // sequences end at a multiple of this many tokens
-constexpr char kMake[] =
-    "run: luna data make --task listops, or luna data make --tier TIER where a tier sets its "
-    "options";
 // As the archive unpacks, first.
 constexpr std::array<const char*, 3> kReleasePlaces = {"lra_release/lra_release/listops-1000",
                                                        "lra_release/listops-1000", "listops-1000"};
 constexpr char kRestore[] = "restore it from the release of the Long Range Arena";
+
+/// What makes the files.
+std::string make_cure(const DataRoot& root) {
+  return fmt::format(
+      "run: luna data make --data {0} --task listops, or luna data make --data {0} --tier TIER "
+      "where a tier sets its options",
+      root.path.string());
+}
 
 struct ListOpsOptions {
   bool release;
@@ -74,7 +79,7 @@ fs::path find_folder(const ListOpsOptions& options, const DataRoot& root) {
     const fs::path folder = root.path / listops_folder(options.set);
     if (fs::exists(folder / kListOpsManifest)) return folder;
     throw std::runtime_error(
-        fmt::format("listops data is missing in {}; {}", folder.string(), kMake));
+        fmt::format("listops data is missing in {}; {}", folder.string(), make_cure(root)));
   }
   for (const char* place : kReleasePlaces) {
     if (fs::exists(root.path / place / kListOpsFiles[0])) return root.path / place;
@@ -85,9 +90,9 @@ fs::path find_folder(const ListOpsOptions& options, const DataRoot& root) {
                   root.path.string(), fmt::join(kReleasePlaces, ", ")));
 }
 
-std::vector<ListOpsExample> read_split(const ListOpsOptions& options, const fs::path& folder,
-                                       size_t split) {
-  const char* cure = options.release ? kRestore : kMake;
+std::vector<ListOpsExample> read_split(const ListOpsOptions& options, const DataRoot& root,
+                                       const fs::path& folder, size_t split) {
+  const std::string cure = options.release ? kRestore : make_cure(root);
   const fs::path path = folder / kListOpsFiles[split];
   auto examples = read_listops(path, options.set.parameters.max_length, cure);
   const auto rows = static_cast<int64_t>(examples.size());
@@ -101,11 +106,11 @@ std::vector<ListOpsExample> read_split(const ListOpsOptions& options, const fs::
 
 class ListOps : public Task {
  public:
-  ListOps(const ListOpsOptions& options, fs::path folder)
+  ListOps(const ListOpsOptions& options, const DataRoot& root)
       : options_(options),
-        folder_(std::move(folder)),
-        splits_{read_split(options, folder_, 0), read_split(options, folder_, 1),
-                read_split(options, folder_, 2)},
+        folder_(find_folder(options, root)),
+        splits_{read_split(options, root, folder_, 0), read_split(options, root, folder_, 1),
+                read_split(options, root, folder_, 2)},
         order_(examples(Split::train)) {
     shape_.vocabulary = listops_vocabulary(options.tokenizer);
     shape_.length = options.set.parameters.max_length;
@@ -178,8 +183,7 @@ class ListOps : public Task {
 void check(const nlohmann::json& options) { read_options(options); }
 
 std::unique_ptr<Task> make(const nlohmann::json& object, const DataRoot& root) {
-  const ListOpsOptions options = read_options(object);
-  return std::make_unique<ListOps>(options, find_folder(options, root));
+  return std::make_unique<ListOps>(read_options(object), root);
 }
 
 using Say = std::function<void(const std::string&)>;
@@ -189,7 +193,7 @@ void check_release(const ListOpsOptions& options, const DataRoot& root, const Sa
   const fs::path folder = find_folder(options, root);
   for (size_t split = 0; split < kListOpsFiles.size(); ++split) {
     say(fmt::format("{}: {} good rows", (folder / kListOpsFiles[split]).string(),
-                    read_split(options, folder, split).size()));
+                    read_split(options, root, folder, split).size()));
   }
 }
 
@@ -208,7 +212,7 @@ void verify(const nlohmann::json& object, const DataRoot& root, const Say& say) 
   if (options.release) return check_release(options, root, say);
   const fs::path folder = root.path / listops_folder(options.set);
   const std::string damage = listops_damage(folder, options.set);
-  if (!damage.empty()) throw std::runtime_error(damage + "; " + kMake);
+  if (!damage.empty()) throw std::runtime_error(damage + "; " + make_cure(root));
   say(fmt::format("{} is whole", folder.string()));
 }
 

@@ -106,19 +106,27 @@ void check_all_dense(const char* op, const Inputs& in, const Spec& spec) {
   for (size_t i = 0; i < in.params.size(); ++i) given(param_name(spec, i), in.params[i]);
 }
 
-void check_same(const char* op, const char* name, const at::Tensor& q, const at::Tensor& x) {
-  TORCH_CHECK_TYPE(x.scalar_type() == q.scalar_type(), op, ": ", name, " must have q's dtype ",
-                   q.scalar_type(), ", got ", x.scalar_type(), ".");
+void check_device(const char* op, const char* name, const at::Tensor& q, const at::Tensor& x) {
   TORCH_CHECK_VALUE(x.device() == q.device(), op, ": ", name, " must be on q's device ", q.device(),
                     ", got ", x.device(), ".");
 }
 
+void check_same(const char* op, const char* name, const at::Tensor& q, const at::Tensor& x) {
+  TORCH_CHECK_TYPE(x.scalar_type() == q.scalar_type(), op, ": ", name, " must have q's dtype ",
+                   q.scalar_type(), ", got ", x.scalar_type(), ".");
+  check_device(op, name, q, x);
+}
+
 /// Beside half precision parameters may stay float32.
-void check_param_type(const char* op, const char* name, const at::Tensor& q, const at::Tensor& x) {
+void check_param_type(const char* op, const Inputs& in, const Spec& spec, size_t i) {
+  const at::Tensor &q = in.q, &x = in.params[i];
+  if (x.scalar_type() == q.scalar_type() && x.device() == q.device()) return;
+  const std::string owner =
+      spec.learned() ? "" : c10::str(find_fixed_map(spec.feature_map)->name, "'s ");
+  const std::string name = owner + param_name(spec, i);
   const bool half = q.scalar_type() == at::kBFloat16 || q.scalar_type() == at::kHalf;
-  if (!half || x.scalar_type() != at::kFloat) return check_same(op, name, q, x);
-  TORCH_CHECK_VALUE(x.device() == q.device(), op, ": ", name, " must be on q's device ", q.device(),
-                    ", got ", x.device(), ".");
+  if (!half || x.scalar_type() != at::kFloat) return check_same(op, name.c_str(), q, x);
+  check_device(op, name.c_str(), q, x);
 }
 
 void check_mask(const char* op, const Inputs& in) {
@@ -129,8 +137,7 @@ void check_mask(const char* op, const Inputs& in) {
   TORCH_CHECK_VALUE(in.key_mask->sym_sizes() == c10::SymIntArrayRef(expected), op,
                     ": key_mask must be [B, N] = ", c10::SymIntArrayRef(expected), ", got ",
                     in.key_mask->sym_sizes(), ".");
-  TORCH_CHECK_VALUE(in.key_mask->device() == in.q.device(), op, ": key_mask must be on q's device ",
-                    in.q.device(), ", got ", in.key_mask->device(), ".");
+  check_device(op, "key_mask", in.q, *in.key_mask);
 }
 
 void check_refusal(const char* op, const Inputs& in, const Spec& spec) {
@@ -170,7 +177,7 @@ void check(const char* op, const Inputs& inputs, const Spec& spec) {
   check_same(op, "v", inputs.q, inputs.v);
   check_params(op, inputs, spec);
   for (size_t i = 0; i < inputs.params.size(); ++i) {
-    check_param_type(op, param_name(spec, i), inputs.q, inputs.params[i]);
+    check_param_type(op, inputs, spec, i);
   }
   check_mask(op, inputs);
   check_values(op, inputs, spec);

@@ -20,10 +20,11 @@ void check_luna_params(const char* op, const Inputs& in) {
   const at::Tensor &proj = in.params[kProjWeight], &w1 = in.params[kW1], &w2 = in.params[kW2];
   const c10::SymInt d = in.q.sym_size(3);
   TORCH_CHECK_VALUE(proj.dim() == 2 && proj.sym_size(0) > 0 && proj.sym_size(1) == d, op,
-                    ": proj_weight must be [m, d] with d = ", d, ", got ", proj.sym_sizes(), ".");
+                    ": proj_weight must be [m, d] with m > 0, d = ", d, ", got ", proj.sym_sizes(),
+                    ".");
   check_shape(op, "proj_bias", "[m]", in.params[kProjBias], {proj.sym_size(0)});
-  TORCH_CHECK_VALUE(w2.dim() == 2 && w2.sym_size(0) > 0, op, ": w2 must be [L, hid], got ",
-                    w2.sym_sizes(), ".");
+  TORCH_CHECK_VALUE(w2.dim() == 2 && w2.sym_size(0) > 0, op,
+                    ": w2 must be [L, hid] with L > 0, got ", w2.sym_sizes(), ".");
   const bool shared = w1.dim() == 1 && w1.sym_size(0) == w2.sym_size(1);
   TORCH_CHECK_VALUE(
       shared || w1.sym_sizes() == w2.sym_sizes(), op,
@@ -72,13 +73,13 @@ class Letters {
     return true;
   }
 
-  /// " with Hk = 2, d = 16".
+  /// " with Hk = 2, m > 0, d = 16".
   std::string known(const std::string& letters) const {
     std::string text;
     for (const char letter : letters) {
       const auto size = sizes_.find(letter);
-      if (size == sizes_.end()) continue;
-      text += c10::str(text.empty() ? " with " : ", ", letter_text(letter), " = ", size->second);
+      text += (text.empty() ? " with " : ", ") + letter_text(letter);
+      text += size == sizes_.end() ? " > 0" : c10::str(" = ", size->second);
     }
     return text;
   }

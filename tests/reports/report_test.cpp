@@ -129,6 +129,14 @@ TEST_F(ReportTest, NothingUsableIsSaid) {
   EXPECT_NE(read_text(outcome.markdown).find("DONE: not a JSON object"), std::string::npos);
 }
 
+TEST_F(ReportTest, ABenchmarkOfAnotherShapeIsDamaged) {
+  write_cell(results(), "recall", "elu", 0, 0.5);
+  write_text(results() / "quick" / "bench.json", R"({"rows": 3})");
+  EXPECT_EQ(write().problems,
+            std::vector<std::string>{"quick/bench.json: no benchmark (damaged); remove it and run "
+                                     "`luna bench --tier quick`"});
+}
+
 TEST_F(ReportTest, AnEmptyFolderDoesNotReplaceAReport) {
   write_cell(results(), "recall", "elu", 0, 0.5);
   const std::string page = read_text(write().markdown);

@@ -104,5 +104,6 @@ int cuLaunchKernel(void*, unsigned grid_x, unsigned grid_y, unsigned grid_z, uns
 #define LUNA_UNUSED(name) \
   int name() { return call(#name); }
 #include "tests/support/unused_driver_calls.inc"
+#undef LUNA_UNUSED
 
 }  // extern "C"

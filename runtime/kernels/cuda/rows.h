@@ -29,7 +29,6 @@ struct Chunks {
 
   int64_t count() const { return (T + chunk - 1) / chunk; }
   int64_t z() const { return B * count() * H; }
-  Chunks with_heads(int64_t heads) const { return {B, heads, T, chunk}; }
 
   /// [B, H, T, w] -> [z, chunk, width], float32 and dense.
   at::Tensor rows(const at::Tensor& x, int64_t width) const;

@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <limits>
+
 #include "experiments/autotune/tuner.h"
 #include "experiments/bench/gate.h"
 #include "tests/support/temporary_folder.h"
@@ -11,8 +13,10 @@ namespace luna::autotune {
 namespace {
 
 using luna::testing::TemporaryFolder;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
+constexpr double kEndless = std::numeric_limits<double>::infinity();
 const Tools kTools{LUNA_GENERATORS, LUNA_COMPILER};
 
 Tunable tile_product() {
@@ -49,7 +53,6 @@ TEST(Tuner, FindsTheFasterScheduleAndGoesOnAfterAnInterruption) {
   TunerOptions options;
   options.tools = kTools;
   options.folder = folder.path();
-  options.minutes = 0;
   const kernels::Pipeline usual = kernels::find_pipeline(one.pipeline);
   kernels::Pipeline fast = nullptr;
   options.clock = [&](const std::function<void()>&) {
@@ -60,9 +63,9 @@ TEST(Tuner, FindsTheFasterScheduleAndGoesOnAfterAnInterruption) {
   options.say = [&](const std::string& line) { said.push_back(line); };
   const auto file = folder.path() / "state.json";
   State state(file, "key");
-  compile_all(options, {one}, state);
+  compile_all(options, {one}, kEndless, state);
   fast = load(candidate_at(folder.path(), one, one.candidates()[1]));
-  const auto tuned = tune_all(options, {one}, state);
+  const auto tuned = tune_all(options, {one}, 0, state);
   ASSERT_EQ(tuned.size(), 1u);
   EXPECT_EQ(tuned[0].chosen, one.candidates()[1]);
   EXPECT_DOUBLE_EQ(tuned[0].verdict.ratio, 0.5);
@@ -71,7 +74,35 @@ TEST(Tuner, FindsTheFasterScheduleAndGoesOnAfterAnInterruption) {
   options.clock = [](const std::function<void()>&) -> double {
     throw std::logic_error("timed again");
   };
-  EXPECT_EQ(tune_all(options, {one}, again)[0].chosen, one.candidates()[1]);
+  EXPECT_EQ(tune_all(options, {one}, 0, again)[0].chosen, one.candidates()[1]);
+}
+
+TEST(Tuner, LeavesWhatItHasNoTimeToCompileForTheNextRun) {
+  const TemporaryFolder folder;
+  const Tunable one = tile_product();
+  const std::vector<Parameters> candidates = one.candidates();
+  const auto at = [&](size_t i) { return candidate_at(folder.path(), one, candidates[i]); };
+  std::vector<std::string> said;
+  TunerOptions options;
+  options.tools = kTools;
+  options.folder = folder.path();
+  options.clock = [](const std::function<void()>&) { return 1.0; };
+  options.say = [&](const std::string& line) { said.push_back(line); };
+  State state(folder.path() / "state.json", "key");
+  ASSERT_EQ(compile(kTools, one, candidates[0], at(0)), "");
+  compile_all(options, {one}, 0, state);
+  EXPECT_THAT(said, ElementsAre("compiled 1 of 4 candidates in the time for it; the rest is left "
+                                "for the next run"));
+  EXPECT_FALSE(compiled(at(1)));
+  said.clear();
+  EXPECT_TRUE(tune_all(options, {one}, kEndless, state).empty());
+  EXPECT_THAT(said,
+              ElementsAre("[tile_product] candidates not compiled: 3; left for the next run"));
+  compile_all(options, {one}, kEndless, state);
+  said.clear();
+  compile_all(options, {one}, 0, state);
+  EXPECT_THAT(said, ElementsAre("compiled 4 of 4 candidates, about 0 s to go"));
+  EXPECT_EQ(tune_all(options, {one}, 0, state).size(), 1u);
 }
 
 }  // namespace

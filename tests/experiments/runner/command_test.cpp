@@ -33,6 +33,11 @@ INSTANTIATE_TEST_SUITE_P(
               "name a command: run, bench, selftest, autotune, compare, table, report, list, data, "
               "tune\n"},
         Usage{"command", {"rum"}, "unknown command 'rum'; did you mean 'run'? Known: run, "},
+        Usage{"option_first", {"-x"}, "unknown option '-x'; did you mean '--help'? Known: "},
+        Usage{"value_missing", {"run", "--tier"}, "--tier: 1 required TEXT missing\n"},
+        Usage{"command_of_data",
+              {"data", "nope"},
+              "unknown command 'nope'; did you mean 'make'? Known: make, verify\n"},
         Usage{"option",
               {"run", "--tierr=x"},
               "unknown option '--tierr'; did you mean '--tier'? Known: --help, --tier, "},
@@ -165,8 +170,9 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Command, ListNamesEveryRegistry) {
   const Outcome outcome = run_luna({"list"});
   EXPECT_EQ(outcome.code, 0);
-  for (const char* name : {"attentions:", "luna-separate", "feature-maps:", "W [m, d]",
-                           "tasks:", "recall", "experiments:", "tiers cpu, paper"}) {
+  for (const char* name :
+       {"attentions:", "luna-separate", "feature-maps:", "[psi_l(w_i x + b_i) + feature_eps]",
+        "tasks:", "recall", "experiments:", "tiers cpu, paper"}) {
     EXPECT_THAT(outcome.output, HasSubstr(name));
   }
 }
@@ -196,6 +202,27 @@ TEST(Command, WithoutADeviceSaysSoInOneLine) {
     EXPECT_EQ(std::count(outcome.errors.begin(), outcome.errors.end(), '\n'), 1) << outcome.errors;
     EXPECT_EQ(outcome.output, "");
   }
+}
+
+TEST(Command, OutputThatCannotBeWrittenIsAFailure) {
+  const TemporaryFolder data;
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {"--version"},
+           {"--help"},
+           {"run", "--dry-run"},
+           {"bench", "--environment"},
+           {"data", "verify", "--task", "recall", "--data", data.path().string()}}) {
+    const Outcome outcome = run_luna(arguments, "/dev/full");
+    EXPECT_EQ(outcome.code, 1) << arguments[0];
+    EXPECT_EQ(outcome.errors,
+              "luna: standard output could not be written; see whether its disk is full, or "
+              "whether it is closed\n")
+        << arguments[0];
+  }
+}
+
+TEST(Command, SelftestOfNothingPrintsNoTable) {
+  EXPECT_EQ(run_luna({"selftest", "--only", "nothing"}).output, "");
 }
 
 TEST(Command, ReportWithoutResults) {

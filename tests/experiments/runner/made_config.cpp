@@ -50,11 +50,11 @@ HeldLock::HeldLock(const fs::path& path) {
 
 HeldLock::~HeldLock() { close(descriptor_); }
 
-Outcome run_luna(const std::vector<std::string>& arguments) {
+Outcome run_luna(const std::vector<std::string>& arguments, const fs::path& device) {
   const TemporaryFolder folder;
   const fs::path output = folder.path() / "output", errors = folder.path() / "errors";
   int status = 0;
-  if (waitpid(spawn(arguments, output, errors), &status, 0) < 0) {
+  if (waitpid(spawn(arguments, device.empty() ? output : device, errors), &status, 0) < 0) {
     throw std::runtime_error("cannot run luna");
   }
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

@@ -46,7 +46,8 @@ class HeldLock {
   int descriptor_;
 };
 
-/// `luna ARGUMENTS`.
-Outcome run_luna(const std::vector<std::string>& arguments);
+/// `luna ARGUMENTS`. A device that takes the output is not read.
+Outcome run_luna(const std::vector<std::string>& arguments,
+                 const std::filesystem::path& device = {});
 
 }  // namespace luna::testing

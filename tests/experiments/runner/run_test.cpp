@@ -1,4 +1,5 @@
 // `luna run` and `luna tune` on a made configuration: what they print, leave and survive.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -211,6 +212,21 @@ TEST(Run, LongRunDeclinedTrainsNothing) {
   EXPECT_THAT(outcome.output, HasSubstr("This is a long run. Go on? [y/N] "));
   EXPECT_FALSE(fs::exists(config.cell("mean")));
   EXPECT_FALSE(fs::exists(config.results() / "quick" / "plan.json"));
+}
+
+TEST(Run, LongRunWithoutATerminalNeedsYes) {
+  const MadeConfig config(kSteps, "[tier.quick.cost]\nseconds = { other = 8000 }\n");
+  const int before = dup(STDIN_FILENO), nobody = open("/dev/null", O_RDONLY);
+  dup2(nobody, STDIN_FILENO);
+  const Outcome refused = config.run("run"), begun = config.run("run", {"--yes"});
+  dup2(before, STDIN_FILENO);
+  close(before);
+  close(nobody);
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_EQ(refused.errors,
+            "luna: this run takes more than an hour and there is no terminal to ask at: pass --yes "
+            "to begin it\n");
+  EXPECT_EQ(begun.code, 0) << begun.errors;
 }
 
 TEST(Run, SecondRunOnTheFolderIsRefused) {

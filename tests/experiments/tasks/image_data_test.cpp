@@ -16,7 +16,7 @@ namespace {
 
 using luna::testing::error_of;
 using luna::testing::TemporaryFolder;
-using namespace std::string_literals;
+using std::string_literals::operator""s;
 
 constexpr int kPixels = kImageSide * kImageSide;
 

@@ -15,10 +15,6 @@ using luna::testing::read_text;
 using luna::testing::TemporaryFolder;
 using nlohmann::json;
 
-const char kMake[] =
-    "; run: luna data make --task listops, or luna data make --tier TIER where a tier sets its "
-    "options";
-
 json small_options() {
   return {{"min_length", 2},   {"max_length", 40}, {"max_depth", 3},   {"max_args", 4},
           {"p_operator", 0.5}, {"train", 40},      {"validation", 20}, {"test", 10}};
@@ -36,6 +32,12 @@ class ListOps : public ::testing::Test {
   }
   std::string verify() {
     return error_of([&] { entry_.verify(small_options(), root(), [](const std::string&) {}); });
+  }
+  /// A command that works as it is printed.
+  std::string cure() const {
+    const std::string make = "luna data make --data " + root_.path().string();
+    return "; run: " + make + " --task listops, or " + make +
+           " --tier TIER where a tier sets its options";
   }
   DataRoot root() const { return {root_.path()}; }
   /// The one folder below the root.
@@ -72,15 +74,15 @@ TEST_F(ListOps, NamesMissingAndDamagedFiles) {
   prepare();
   const std::string at = folder().string();
   std::filesystem::remove(folder() / "manifest.json");
-  EXPECT_EQ(verify(), "listops data is missing in " + at + kMake);
-  EXPECT_EQ(error_of([&] { make(small_options()); }), "listops data is missing in " + at + kMake);
+  EXPECT_EQ(verify(), "listops data is missing in " + at + cure());
+  EXPECT_EQ(error_of([&] { make(small_options()); }), "listops data is missing in " + at + cure());
   prepare();
   root_.write(folder() / "basic_val.tsv", "Source\tTarget\n7\t7\n");
   EXPECT_EQ(error_of([&] { make(small_options()); }),
-            at + "/basic_val.tsv holds 1 rows where 20 belong" + kMake);
+            at + "/basic_val.tsv holds 1 rows where 20 belong" + cure());
   root_.write(folder() / "basic_val.tsv", "Source\tTarget\n7\t8\n");
   EXPECT_EQ(error_of([&] { make(small_options()); }),
-            at + "/basic_val.tsv:2: target '8' where the value is 7" + kMake);
+            at + "/basic_val.tsv:2: target '8' where the value is 7" + cure());
 }
 
 TEST_F(ListOps, PureBatchesWithEitherTokenizer) {

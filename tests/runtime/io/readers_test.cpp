@@ -15,7 +15,7 @@ namespace {
 using testing::error_of;
 using testing::read_text;
 using testing::TemporaryFolder;
-using namespace std::string_literals;
+using std::string_literals::operator""s;
 
 std::string packed(const TemporaryFolder& folder, const std::string& bytes) {
   const auto path = folder.path() / "packed";

@@ -6,10 +6,15 @@
 #include "tests/support/poison.h"
 #include "tests/support/ptx/driver.h"
 
-namespace luna::test::rows {  // where the directive ends
+namespace luna::test::rows {  // where the declarations end
 namespace {
 
-using namespace kernels::cuda;
+using kernels::cuda::Backend;
+using kernels::cuda::Chunks;
+using kernels::cuda::HeadMap;
+using kernels::cuda::InChunk;
+using kernels::cuda::kDevice;
+using kernels::cuda::Seen;
 
 constexpr double kRowsTolerance = 1e-6;
 constexpr int64_t kChunk = 64;

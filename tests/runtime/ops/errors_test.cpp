@@ -122,7 +122,7 @@ const std::vector<Refusal> kShapes{
 };
 
 const std::vector<Refusal> kParams{
-    {"proj_weight", "luna_attention: proj_weight must be [m, d] with d = 16, got [6, 15].",
+    {"proj_weight", "luna_attention: proj_weight must be [m, d] with m > 0, d = 16, got [6, 15].",
      [](In in, Options) { in.params[0] = in.params[0].narrow(1, 0, 15); }},
     {"proj_bias", "luna_attention: proj_bias must be [m] = [6], got [5].",
      [](In in, Options) { in.params[1] = in.params[1].narrow(0, 0, 5); }},
@@ -133,8 +133,10 @@ const std::vector<Refusal> kParams{
      [](In in, Options) { in.params[2] = in.params[2].narrow(0, 0, 12); }},
     {"b1", "luna_attention: b1 must be as w1 = [13], got [12].",
      [](In in, Options) { in.params[3] = in.params[3].narrow(0, 0, 12); }},
-    {"w2", "luna_attention: w2 must be [L, hid], got [13].",
+    {"w2", "luna_attention: w2 must be [L, hid] with L > 0, got [13].",
      [](In in, Options) { in.params[4] = in.params[4][0]; }},
+    {"no_channels", "luna_attention: w2 must be [L, hid] with L > 0, got [0, 13].",
+     [](In in, Options) { in.params[4] = in.params[4].narrow(0, 0, 0); }},
     {"b2", "luna_attention: b2 must be [L] = [4], got [3].",
      [](In in, Options) { in.params[5] = in.params[5].narrow(0, 0, 3); }},
     {"performer_count",
@@ -145,7 +147,8 @@ const std::vector<Refusal> kParams{
        in.params = {at::ones({4, 16})};
      },
      "elu"},
-    {"performer_w", "fixed_attention: performer's W must be [m, d] with d = 16, got [6, 15].",
+    {"performer_w",
+     "fixed_attention: performer's W must be [m, d] with m > 0, d = 16, got [6, 15].",
      [](In in, Options) { in.params[0] = in.params[0].narrow(1, 0, 15); }, "performer"},
     {"performer_grad",
      "fixed_attention: performer's W is a fixed draw and gets no gradient; pass W.detach().",

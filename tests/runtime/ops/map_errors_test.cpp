@@ -23,7 +23,8 @@ TEST_P(PackedRefused, WithThisMessage) {
 
 const std::vector<Refusal> kMaps{
     {"t2r_w",
-     "fixed_attention: t2r's W must be [m, d] or [Hk, m, d] with Hk = 2, d = 16, got [4, 6, 16].",
+     "fixed_attention: t2r's W must be [m, d] or [Hk, m, d] with Hk = 2, m > 0, d = 16, got [4, 6, "
+     "16].",
      [](In in, Options) {
        in.params[0] = in.params[0].expand({4, 6, 16});
      },
@@ -43,9 +44,9 @@ const std::vector<Refusal> kMaps{
      [](In in, Options) { in.params[1] = at::ones({6}); }, "rfa"},
     {"rfa_grad", "fixed_attention: rfa's W is a fixed draw and gets no gradient; pass W.detach().",
      [](In in, Options) { in.params[0].requires_grad_(true); }, "rfa"},
-    {"no_rows", "fixed_attention: rff's W must be [m, d] with d = 16, got [0, 16].",
+    {"no_rows", "fixed_attention: rff's W must be [m, d] with m > 0, d = 16, got [0, 16].",
      [](In in, Options) { in.params[0] = in.params[0].narrow(0, 0, 0); }, "rff"},
-    {"power_dtype", "fixed_attention: power must have q's dtype Float, got Double.",
+    {"power_dtype", "fixed_attention: polaformer's power must have q's dtype Float, got Double.",
      [](In in, Options) { in.params[0] = in.params[0].to(at::kDouble); }, "polaformer"},
     {"odd_values",
      "fixed_attention: feature_map \"polaformer\" needs an even dv, whose halves it attends apart, "
@@ -74,7 +75,8 @@ const std::vector<Refusal> kPsi{
      "[m], W_1 [hid1], b_1 [hid1], W_out [L, hid1], b_out [L]), got 8.",
      [](In, Options o) { o.feature_map = "luna-deep:1"; }, "luna-deep"},
     {"deep_layer",
-     "fixed_attention: luna-deep's W_2 must be [hid2, hid1] with hid1 = 13, got [13, 14].",
+     "fixed_attention: luna-deep's W_2 must be [hid2, hid1] with hid2 > 0, hid1 = 13, got [13, "
+     "14].",
      [](In in, Options) { in.params[4] = in.params[4].t(); }, "luna-deep"},
     {"deep_knots",
      "luna-deep's psi has 5000 knots behind hidden layer 1, at most 4368 are "
@@ -97,9 +99,9 @@ const std::vector<Refusal> kPsi{
      },
      "luna-spline"},
     {"spline_values",
-     "fixed_attention: luna-spline's values must be [L, K] with K = 14, got [4, 13].",
+     "fixed_attention: luna-spline's values must be [L, K] with L > 0, K = 14, got [4, 13].",
      [](In in, Options) { in.params[3] = in.params[3].narrow(1, 0, 13); }, "luna-spline"},
-    {"spline_order", "luna-spline's knots must rise strictly, got 1 behind 2.",
+    {"spline_order", "fixed_attention: luna-spline's knots must rise strictly, got 1 behind 2.",
      [](In in, Options) {
        in.params[2] = at::tensor({0.0f, 2.0f, 1.0f});
        in.params[3] = at::ones({4, 3});

@@ -111,11 +111,7 @@ Driver& driver() {
   return *instance;
 }
 
-}  // namespace luna::test::ptx
-
 extern "C" {
-
-using namespace luna::test::ptx;
 
 int cuInit(unsigned) { return 0; }
 
@@ -188,5 +184,8 @@ int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsigned gr
 #define LUNA_UNUSED(name) \
   int name() { return kNotSupported; }
 #include "tests/support/unused_driver_calls.inc"
+#undef LUNA_UNUSED
 
 }  // extern "C"
+
+}  // namespace luna::test::ptx
