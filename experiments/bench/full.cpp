@@ -38,8 +38,9 @@ constexpr const char* kSweepMethod =
     "Roofline: "
     "the longer of operations by the FMA peak and bytes by the triad bandwidth, as modelled for "
     "each "
-    "operator in experiments/bench/work.h; data that stay in cache can be quicker than that. Peak "
-    "bytes: tensors beyond q, k, v and parameters during one call.";
+    "operator in experiments/bench/work.h; data that stay in cache, and a kernel that saves "
+    "operations of the model (LUNA sums values by psi's segments, in place of features), can be "
+    "quicker than that. Peak bytes: tensors beyond q, k, v and parameters during one call.";
 
 class FullRun {
  public:
