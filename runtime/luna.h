@@ -49,7 +49,7 @@ struct LunaOptions : AttentionOptions {
   /// where dense follows the MLP's arithmetic (ReLU may cut it off); infinite b1 and b2 are the
   /// MLP's in both. An infinite w_i x + b_i makes its dense features NaN; its pwl ones are NaN or
   /// psi's limit there: infinite, or nonneg's 0 where psi falls. Where envelope "exp" is 0, as at
-  /// an infinite x, the features are 0 in both (luna::reference_attention may have NaN there).
+  /// an infinite x, the features are 0 in both (luna::reference_attention has NaN at infinite x).
   std::string psi = "auto";
   double feature_eps = 0.0;  ///< added to every psi output
 };

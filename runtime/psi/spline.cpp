@@ -5,22 +5,14 @@
 
 namespace luna::psi {
 
-std::string knots_refusal(const std::vector<double>& knots) {
-  for (size_t k = 0; k < knots.size(); ++k) {
-    if (!std::isfinite(knots[k])) {
-      return c10::str("luna-spline's knots must be finite, got ", knots[k]);
-    }
-    if (k > 0 && knots[k] <= knots[k - 1]) {
-      return c10::str("luna-spline's knots must rise strictly, got ", knots[k], " behind ",
-                      knots[k - 1]);
-    }
-  }
-  return "";
-}
-
 void check_knots(const std::vector<double>& knots) {
-  const std::string why = knots_refusal(knots);
-  TORCH_CHECK_VALUE(why.empty(), why, ".");
+  for (size_t k = 0; k < knots.size(); ++k) {
+    TORCH_CHECK_VALUE(std::isfinite(knots[k]), "luna-spline's knots must be finite, got ", knots[k],
+                      ".");
+    TORCH_CHECK_VALUE(k == 0 || knots[k] > knots[k - 1],
+                      "luna-spline's knots must rise strictly, got ", knots[k], " behind ",
+                      knots[k - 1], ".");
+  }
 }
 
 Spline::Spline(const at::Tensor& knots, const at::Tensor& values) {

@@ -5,9 +5,7 @@
 
 namespace luna::psi {
 
-/// Why these are no knots: they are not finite or do not rise strictly; "" where they are.
-std::string knots_refusal(const std::vector<double>& knots);
-/// Throws c10::ValueError with that.
+/// Throws c10::ValueError unless the knots are finite and rise strictly.
 void check_knots(const std::vector<double>& knots);
 
 /// Psi_l is linear between the knots, where it has the values, and goes on as its outer segments

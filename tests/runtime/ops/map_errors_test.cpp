@@ -101,7 +101,7 @@ const std::vector<Refusal> kPsi{
     {"spline_values",
      "fixed_attention: luna-spline's values must be [L, K] with L > 0, K = 14, got [4, 13].",
      [](In in, Options) { in.params[3] = in.params[3].narrow(1, 0, 13); }, "luna-spline"},
-    {"spline_order", "fixed_attention: luna-spline's knots must rise strictly, got 1 behind 2.",
+    {"spline_order", "luna-spline's knots must rise strictly, got 1 behind 2.",
      [](In in, Options) {
        in.params[2] = at::tensor({0.0f, 2.0f, 1.0f});
        in.params[3] = at::ones({4, 3});
