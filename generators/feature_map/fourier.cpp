@@ -68,7 +68,9 @@ class Fourier : public Projected {
                                                      : arguments.scalars.at("stabiliser");
     const Expr square =
         options_.form == Form::rows ? arguments.buffers.at("square")(n_) : square_(n_);
-    const Expr exponent = arguments.scalars.at("grows") * square - largest;
+    const Expr grows = arguments.scalars.at("grows");
+    // Without norm factor nothing of |x|^2, which may be infinite.
+    const Expr exponent = Halide::select(grows == 0.0f, 0.0f, grows * square) - largest;
     factor_(n_) = arguments.scalars.at("amplitude") * exp_nan(exponent);
     phi_(D_, n_) = factor_(n_) * cosine(t_(D_, n_), quarters(D_));
     return phi_;
