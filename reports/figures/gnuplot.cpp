@@ -112,7 +112,7 @@ std::string script_of(const Figure& figure) {
       "set terminal svg size {},{} dynamic font 'DejaVu Sans,12' background '#ffffff'\n"
       "set output '{}.svg'\nset multiplot\nset grid lc rgb '#dddddd' lt 1 lw 0.5\n"
       "set border 3 lc rgb '#444444'\nset tics nomirror\n"
-      "set tmargin at screen 0.88\nset bmargin at screen 0.16\nunset key\n",
+      "set tmargin at screen 0.88\nset bmargin at screen 0.19\nunset key\n",
       width, kPanelHeight, figure.name);
   int index = 0;
   for (int i = 0; i < panels; ++i) {
