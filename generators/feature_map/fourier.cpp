@@ -22,9 +22,7 @@ Expr cosine(const Expr& x, const Expr& quarters) {
   constexpr float kMostQuarters = 1e9f;  // an int holds them
   const Expr whole = Halide::round(x * kTwoOverPi);
   const Expr rest = Halide::strict_float(((x - whole * kPart1) - whole * kPart2) - whole * kPart3);
-  // A NaN passes: it is neither below nor above.
-  const Expr r = Halide::select(rest > kMostRest, kMostRest,
-                                Halide::select(rest < -kMostRest, -kMostRest, rest));
+  const Expr r = -floor_at(-floor_at(rest, -kMostRest), -kMostRest);  // a NaN stays
   const Expr s = r * r;
   const Expr sine =
       r + r * s * (-1.6666654611e-1f + s * (8.3321608736e-3f + s * -1.9515295891e-4f));
