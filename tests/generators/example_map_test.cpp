@@ -2,8 +2,8 @@
 #include <HalideBuffer.h>
 #include <gtest/gtest.h>
 
-#include "features_grad_square.h"
-#include "features_square.h"
+#include "example_features.h"
+#include "example_features_grad.h"
 
 namespace {
 
@@ -16,8 +16,8 @@ TEST(ExampleMap, IsTheSquareAndItsGradient) {
   dphi.for_each_element([&](int j, int n) { dphi(j, n) = static_cast<float>(j + n); });
   weight.fill(1.0f);
   real.fill(1.0f);
-  ASSERT_EQ(features_square(x, weight, kSize, real, phi), 0);
-  ASSERT_EQ(features_grad_square(x, weight, kSize, phi, dphi, dx), 0);
+  ASSERT_EQ(example_features(x, weight, kSize, real, phi), 0);
+  ASSERT_EQ(example_features_grad(x, weight, kSize, phi, dphi, dx), 0);
   x.for_each_element([&](int j, int n) {
     EXPECT_EQ(phi(j, n), x(j, n) * x(j, n));
     EXPECT_EQ(dx(j, n), 2 * x(j, n) * dphi(j, n));

@@ -100,8 +100,6 @@ at::Tensor usual_tokens(const at::Tensor& normal, const ops::Spec& spec) {
   // exp(-|x|^2/2) of a standard normal token underflows at large d: such tokens are made shorter.
   if (spec.envelope == "exp") return normal * (1.5 / std::sqrt(d));
   if (name == "identity") return normal.abs();
-  // Long tokens, whose exponentials are far below eps: their gradient must keep its digits.
-  if (name == "performer" && d >= 64) return normal * 2.0;
   if (name == "rff") return normal * (0.3 * std::pow(d, -0.25));  // cos(w (q - k)) > 0 mostly
   if (name == "rfa") return normal * 0.3 + 1.0;                   // likewise, of unit vectors
   return normal;

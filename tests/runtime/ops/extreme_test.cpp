@@ -130,5 +130,25 @@ INSTANTIATE_TEST_SUITE_P(Parameters, PwlExtreme,
                          ::testing::Combine(::testing::ValuesIn(kExtremes), ::testing::Bool()),
                          name_of);
 
+/// FAVOR+ of long tokens, whose exponentials are far below eps: their gradients keep their digits
+/// but for what rounding takes of exponents of some 30.
+TEST(Performer, GradientsOfExponentialsBelowEps) {
+  for (const char* name : {"performer", "performer:hyperbolic"}) {
+    for (const int64_t d : {64, 128}) {
+      Case c = small_case(name);
+      c.shape = {1, 2, 1, 40, 70, d, 8, 24, 1, 1};
+      ops::Inputs in = make_inputs(c);
+      in.q = in.q * 2.0;
+      in.k = in.k * 2.0;
+      const Runs runs = run_all(in, c.spec, make_grad(c));
+      for (const size_t k : {1, 2}) {  // dq, dk
+        const at::Tensor& scale = runs.scale.tensors[k];
+        EXPECT_LE(error(runs.fused.tensors[k], runs.exact.tensors[k], scale).rms, 2e-5)
+            << describe(c) << " gradient " << k;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace luna::test
