@@ -92,8 +92,9 @@ void FeatureTiles::compute(int64_t n, int64_t tokens) {
 
 void FeatureTiles::add_epsilon() {
   const float* real = map_.real_features().const_data_ptr<float>();
+  const float of_map = map_.epsilon();
   for (int64_t n = 0; n < padded_; n++) {
-    const float epsilon = map_.epsilon() * weights_.data()[n];
+    const float epsilon = of_map * weights_.data()[n];
     const float* from = phi_.row(n);
     float* to = shifted_.row(n);
     for (int64_t k = 0; k < phi_.width(); k++) to[k] = from[k] + epsilon * real[k];
