@@ -38,6 +38,10 @@ PerToken map_work(const Size& size, double D, MapWork map) {
       return {4 * d * D + 2 * D, 8 * d * D + 4 * D, 0, 0};
     case MapWork::kProjectedPairs:
       return {2 * d * D + 2 * D, 4 * d * D + 4 * D, 0, 0};
+    case MapWork::kTrainedProjection:
+      return {4 * d * D + 2 * D, 12 * d * D + 4 * D, 0, 0};
+    case MapWork::kTrainedPairs:
+      return {2 * d * D + 2 * D, 6 * d * D + 4 * D, 0, 0};
   }
   throw std::logic_error("a map without a model of its work");
 }
@@ -48,8 +52,11 @@ MapWork map_of(const Operator& op, const Inputs& in) {
     return op.kind == OperatorKind::kFused ? MapWork::kPiecewiseLinear : MapWork::kDensePsi;
   }
   if (in.params.empty() || in.params[0].dim() < 2) return MapWork::kCoordinate;
-  return features_of(op, in) == 2 * in.params[0].size(-2) ? MapWork::kProjectedPairs
-                                                          : MapWork::kProjection;
+  const bool trained = in.params[0].requires_grad();
+  if (features_of(op, in) == 2 * in.params[0].size(-2)) {
+    return trained ? MapWork::kTrainedPairs : MapWork::kProjectedPairs;
+  }
+  return trained ? MapWork::kTrainedProjection : MapWork::kProjection;
 }
 
 }  // namespace
@@ -80,7 +87,7 @@ Work fused_work(const Size& size, double features, MapWork map, Pass pass) {
 Work eager_work(const Size& size, double features, MapWork map, Pass pass, bool causal) {
   const auto d = static_cast<double>(size.d), N = static_cast<double>(size.N);
   PerToken token = map_work(size, features, map);
-  if (map != MapWork::kDensePsi) token.backward_flops = token.forward_flops;
+  if (map != MapWork::kDensePsi) token.backward_flops -= token.forward_flops;
   const double products = causal ? 2 * N * (features + d) : 4 * features * d;
   token.forward_flops += products + 3 * features + d;
   token.backward_flops += 2 * products;

@@ -23,8 +23,18 @@ struct Work {
 ///   one coordinate         2 D                               4 D, eager 2 D
 ///   projection             4 d D + 2 D                       8 d D + 4 D, eager 4 d D + 2 D
 ///   its pairs              2 d D + 2 D                       4 d D + 4 D, eager 2 d D + 2 D
-/// Pairs: two features a projection, as a sine and a cosine.
-enum class MapWork { kPiecewiseLinear, kDensePsi, kCoordinate, kProjection, kProjectedPairs };
+/// Pairs: two features a projection, as a sine and a cosine. A trained projection has its own
+/// gradient, as many operations as its features: backward 12 d D + 4 D, eager 8 d D + 2 D, and
+/// pairs 6 d D + 4 D, eager 4 d D + 2 D.
+enum class MapWork {
+  kPiecewiseLinear,
+  kDensePsi,
+  kCoordinate,
+  kProjection,
+  kProjectedPairs,
+  kTrainedProjection,
+  kTrainedPairs
+};
 
 /// Fused: the map, 4 D d + 3 D + d forward (sum, apply, denominator), 8 D d backward, whatever the
 /// kernel saves of it; causal the same (a scan). Bytes: q, k, v, o, and in backward q, do, o, dq,

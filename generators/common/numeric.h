@@ -21,9 +21,42 @@ inline Halide::Expr is_kept(const Halide::Expr& w) {
   return (Halide::reinterpret<uint32_t>(w) << 1) != Halide::cast<uint32_t>(0);
 }
 
+/// select whose condition holds for NaN as IEEE says, and of whose values a NaN stays; strict_float
+/// of the whole would forbid the values' fused multiplications too.
+inline Halide::Expr select_strictly(const Halide::Expr& condition, const Halide::Expr& yes,
+                                    const Halide::Expr& no) {
+  return Halide::reinterpret<float>(Halide::select(Halide::strict_float(condition),
+                                                   Halide::reinterpret<int>(yes),
+                                                   Halide::reinterpret<int>(no)));
+}
+
 /// exp(x) that lets NaN through (the polynomial's range clamp does not).
 inline Halide::Expr exp_nan(const Halide::Expr& x) {
   return Halide::select(Halide::is_nan(x), x, Halide::exp(x));
+}
+
+/// exp(x) for a CPU's vectors, to 3.2e-7 of itself (Halide::exp: 3.6e-7) in half as many
+/// instructions: 1 at 0, 0 below -86.9, inf above 88.72; NaN stays. x = k ln 2 + r with
+/// |r| <= ln 2 / 2, e^r = 1 + r + r^2 p(r) with p of the least relative error, and 2^k is added to
+/// the exponent's bits. k is rounded by a sum whose last binary place is 1, because Halide's
+/// round() splits a vector of 512 bits.
+inline Halide::Expr exp_by_bits(const Halide::Expr& x) {
+  using Halide::reinterpret;
+  using Halide::strict_float;
+  constexpr float kLog2e = 1.44269504f, kLn2 = 0.693147181f;
+  constexpr float kLeast = -86.9f, kMost = 88.722839f;  // between them the exponent holds k
+  constexpr float kPlace = 12582912.0f;                 // 1.5 2^23
+  const Halide::Expr sum = strict_float(x * kLog2e + kPlace);
+  const Halide::Expr r = x - strict_float(sum - kPlace) * kLn2;
+  const Halide::Expr p =
+      0.49999979f +
+      r * (0.16666617f + r * (0.041675139f + r * (0.0083570471f + r * 0.0013226914f)));
+  const Halide::Expr power = 1.0f + r * (1.0f + r * p);
+  const Halide::Expr scaled = reinterpret<int>(power) + (reinterpret<int>(sum) << 23);
+  const Halide::Expr inf_or_nan = strict_float(x + Halide::Float(32).max() * 2.0f);
+  const Halide::Expr not_below =
+      select_strictly(x <= kMost, reinterpret<float>(scaled), inf_or_nan);
+  return select_strictly(x < kLeast, 0.0f, not_below);
 }
 
 /// Smallest multiple of `step` that is not below x.

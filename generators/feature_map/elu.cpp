@@ -11,7 +11,7 @@ class Elu : public Elementwise {
 
  protected:
   Expr value(const Expr& x) const override {
-    return Halide::strict_float(Halide::select(x > 0.0f, x + 1.0f, exp_nan(x)));
+    return select_strictly(x > 0.0f, x + 1.0f, exponential(x));
   }
   Expr derivative(const Expr& x, const Expr& phi, const Expr& dphi) const override {
     return Halide::strict_float(Halide::select(x > 0.0f, dphi, dphi * phi));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "Halide.h"
+#include "generators/common/numeric.h"
 #include "generators/common/warp.h"
 
 namespace luna {
@@ -42,6 +43,7 @@ struct TokenTile {
   Expr tokens;                  ///< tokens in the tile
   Expr features;                ///< D after padding
   std::vector<Var> batch = {};  ///< dimensions after the token's: none, or (h, b)
+  Expr summed = {};             ///< CPU: of the tokens, those that gradient sums take: all or none
 };
 
 /// Batched form on a GPU: where a pass wants the features of one tile of tokens.
@@ -149,6 +151,11 @@ class FeatureMap {
   static Func given_features(const Arguments& arguments, const Func& computed) {
     const auto found = arguments.buffers.find("phi");
     return found == arguments.buffers.end() ? computed : found->second;
+  }
+
+  /// exp(y) in what is the device's cheapest way; a NaN stays.
+  Expr exponential(const Expr& y) const {
+    return options_.form == Form::tile ? exp_by_bits(y) : exp_nan(y);
   }
 
   /// What phi is where no update writes it: the CPU's pipeline replaces what only pads.

@@ -69,7 +69,7 @@ class Fourier : public Projected {
     const Expr grows = arguments.scalars.at("grows");
     // Without norm factor nothing of |x|^2, which may be infinite.
     const Expr exponent = Halide::select(grows == 0.0f, 0.0f, grows * square) - largest;
-    factor_(n_) = arguments.scalars.at("amplitude") * exp_nan(exponent);
+    factor_(n_) = arguments.scalars.at("amplitude") * exponential(exponent);
     phi_(D_, n_) = factor_(n_) * cosine(t_(D_, n_), quarters(D_));
     return phi_;
   }

@@ -53,7 +53,7 @@ class PolaFormer : public Blocks {
     if (options_.form == Form::rows) {
       dp_(j_, n_) = term(n_);
     } else {
-      over_n_ = RDom(0, tile_.tokens, "over_n");
+      over_n_ = RDom(0, tile_.summed, "over_n");
       dp_(j_) = Halide::undef<float>();
       dp_(j_) += term(over_n_);
     }

@@ -60,8 +60,8 @@ FeatureMap::Gradient Projected::project_back(const Arguments& arguments) {
     return {dt_, {}};
   }
   over_i_ = RDom(0, projections_, "over_i");
-  over_n_ = RDom(0, tile_.tokens, "over_n");
-  over_n_bias_ = RDom(0, tile_.tokens, "over_n_bias");
+  over_n_ = RDom(0, tile_.summed, "over_n");
+  over_n_bias_ = RDom(0, tile_.summed, "over_n_bias");
   dx_(j_, n_) = 0.0f;
   dx_(j_, n_) += arguments.buffers.at("proj_rows")(j_, over_i_) * dt_(over_i_, n_);
   dproj_block_(j_, i_) = 0.0f;

@@ -121,7 +121,7 @@ FeatureMap::Gradient PsiDense::gradient(const Arguments& arguments, const Func& 
     return result;
   }
 
-  sites_ = RDom(0, projections_, 0, tile_.tokens, "sites");
+  sites_ = RDom(0, projections_, 0, tile_.summed, "sites");
   const Expr i = sites_.x, n = sites_.y;
   const Var row("row");
   dw1_(h_) = Halide::undef<float>();
@@ -129,7 +129,7 @@ FeatureMap::Gradient PsiDense::gradient(const Arguments& arguments, const Func& 
   db1_(h_) = Halide::undef<float>();
   db1_(h_) += dlinear_(h_, i, n);
   dw2_(h_, row) = Halide::undef<float>();
-  const RDom products(0, L, 0, projections_, 0, tile_.tokens, "products");
+  const RDom products(0, L, 0, projections_, 0, tile_.summed, "products");
   dw2_(h_, channel(products.y, products.x)) +=
       hidden_(h_, products.y, products.z) * dpsi_(products.y * L + products.x, products.z);
   db2_(row) = Halide::undef<float>();

@@ -109,7 +109,7 @@ FeatureMap::Gradient PsiPwl::gradient(const Arguments& arguments, const Func& dp
     return result;
   }
 
-  sites_ = RDom(0, projections_, 0, tile_.tokens, "sites");
+  sites_ = RDom(0, projections_, 0, tile_.summed, "sites");
   const Expr site_row = unsafe_promise_clamped(row_(sites_.x, sites_.y), 0, rows_ - 1);
   const Expr dpsi = dpsi_(sites_.x * L + l, sites_.y);
   l_ = l;

@@ -30,7 +30,7 @@ class SoftmaxHalves : public Projected {
     largest_(h_, n_) = lowest;
     largest_(h_, n_) =
         Halide::max(largest_(h_, n_), select(over_half_.is_real, t(h_, over_half_.k), lowest));
-    power_(k_, h_, n_) = exp_nan(t(h_, k_) - largest_(h_, n_));
+    power_(k_, h_, n_) = exponential(t(h_, k_) - largest_(h_, n_));
     total_(h_, n_) = 0.0f;
     total_(h_, n_) += select(over_half_.is_real, power_(over_half_.k, h_, n_), 0.0f);
     inverse_(h_, n_) = 1.0f / total_(h_, n_);

@@ -17,7 +17,7 @@ TEST(ExampleMap, IsTheSquareAndItsGradient) {
   weight.fill(1.0f);
   real.fill(1.0f);
   ASSERT_EQ(example_features(x, weight, kSize, real, phi), 0);
-  ASSERT_EQ(example_features_grad(x, weight, kSize, phi, dphi, dx), 0);
+  ASSERT_EQ(example_features_grad(x, weight, kSize, phi, dphi, /*sums=*/0, dx), 0);
   x.for_each_element([&](int j, int n) {
     EXPECT_EQ(phi(j, n), x(j, n) * x(j, n));
     EXPECT_EQ(dx(j, n), 2 * x(j, n) * dphi(j, n));

@@ -31,8 +31,11 @@ class FeaturesPass : public MapPass<Pass> {
     x.dim(1).set_min(0);
     align(weight);
     this->features_ = feature_map_->padded_features(args, d);
-    return feature_map_->features(args, {x, d, x.dim(1).extent(), this->features_});
+    const Expr tokens = x.dim(1).extent();
+    return feature_map_->features(args, {x, d, tokens, this->features_, {}, summed_of(tokens)});
   }
+  /// Of so many tokens, those that the gradient's sums take.
+  virtual Expr summed_of(const Expr&) const { return {}; }
   /// value times the token's weight, 0 where that is 0.
   Expr weighed(const Expr& value) const {
     return Halide::select(is_kept(weight(n_)), weight(n_) * value, 0.0f);
@@ -71,16 +74,18 @@ class Features : public FeaturesPass<Features> {
   std::vector<Output<Buffer1>*> of_tokens_;
 };
 
-/// dx(j, n) and the map's parameter sums (added in place) from the gradient at phi(D, n).
+/// dx(j, n) and, where `sums` is not 0, the map's parameter sums (added in place) from the gradient
+/// at phi(D, n).
 class FeaturesGrad : public FeaturesPass<FeaturesGrad> {
  public:
   Input<Buffer2> phi{"phi"}, dphi{"dphi"};
+  Input<int> sums{"sums"};
   Output<Buffer2> dx{"dx"};
 
   void configure() {
     add_map_inputs(true);
     for (const Argument& argument : feature_map_->gradient_outputs()) {
-      sums_.push_back(
+      outputs_.push_back(
           add_output<Halide::Buffer<>>(argument.name, argument.type, argument.dimensions));
     }
   }
@@ -98,7 +103,7 @@ class FeaturesGrad : public FeaturesPass<FeaturesGrad> {
     }
     dx(j_, n_) = gradient.x(j_, n_);
     align(dx);
-    bind_sums(gradient.sums);
+    bind(gradient.sums);
     const Var jo("jo"), ji("ji"), no("no"), ni("ni");
     Func out = dx;
     out.split(n_, no, ni, tiles::kGradTokens, kRoundUp)
@@ -109,21 +114,24 @@ class FeaturesGrad : public FeaturesPass<FeaturesGrad> {
     feature_map_->schedule_gradient(get_target(), {{out, no}, {out, jo}});
   }
 
+ protected:
+  Expr summed_of(const Expr& tokens) const override { return Halide::select(sums != 0, tokens, 0); }
+
  private:
-  void bind_sums(const std::vector<GradientSum>& sums) {
-    for (size_t k = 0; k < sums.size(); k++) {
-      auto& output = *sums_[k];
-      output = sums[k].sum;
+  void bind(const std::vector<GradientSum>& gradient) {
+    for (size_t k = 0; k < gradient.size(); k++) {
+      auto& output = *outputs_[k];
+      output = gradient[k].sum;
       output.set_host_alignment(64);
       Expr stride = 1;
-      for (size_t axis = 0; axis < sums[k].extents.size(); axis++) {
-        output.dim(axis).set_bounds(0, sums[k].extents[axis]).set_stride(stride);
-        stride = stride * sums[k].extents[axis];
+      for (size_t axis = 0; axis < gradient[k].extents.size(); axis++) {
+        output.dim(axis).set_bounds(0, gradient[k].extents[axis]).set_stride(stride);
+        stride = stride * gradient[k].extents[axis];
       }
     }
   }
 
-  std::vector<Output<Halide::Buffer<>>*> sums_;
+  std::vector<Output<Halide::Buffer<>>*> outputs_;
 };
 
 }  // namespace luna

@@ -1,27 +1,11 @@
 #include "runtime/kernels/cpu/causal.h"
 #include "runtime/kernels/cpu/causal_chunks.h"
 #include "runtime/kernels/cpu/feature_passes.h"
+#include "runtime/kernels/cpu/parameter_sums.h"
 #include "runtime/kernels/cpu/quotient.h"
 
 namespace luna::kernels::cpu {
 namespace {
-
-/// Parameter sums of every task, float32, and their total.
-class ParameterSums {
- public:
-  ParameterSums(const PackedMap& map, int64_t tasks)
-      : map_(map), sums_(at::zeros({tasks, map.sum_size()}, at::kFloat)) {}
-  float* of(int64_t task) const { return sums_.data_ptr<float>() + task * sums_.size(1); }
-  /// Tasks are those of k's heads.
-  MapGrads total(const at::Tensor& k) const {
-    return map_.unpack(map_.heads() > 1 ? sum_tasks(sums_, k.size(0), k.size(1))
-                                        : sum_tasks(sums_, 1, 1));
-  }
-
- private:
-  const PackedMap& map_;
-  at::Tensor sums_;
-};
 
 /// Gradients of the queries, first token to last; leaves in R every strip's own state gradient.
 void query_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& k_map,
@@ -29,7 +13,7 @@ void query_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& 
                      const TaskStates& R, bool wants_params, Backward& result) {
   const int64_t dv = p.v.size(3);
   const TaskStates before = states_before(p, k_map, strips);
-  const ParameterSums params(q_map, strips.count());
+  const ParameterSums params(q_map, strips.count(), wants_params);
   const TokenRows dq(result.q);
   const bool through_map = dq.defined() || wants_params;
   strips.run([&](int64_t begin, int64_t end) {
@@ -77,7 +61,7 @@ void key_gradients(const Problem& p, const PackedMap& q_map, const PackedMap& k_
                    const TaskStates& after, bool wants_params, const at::Tensor& power,
                    Backward& result) {
   const int64_t width = p.v.size(3);
-  const ParameterSums params(k_map, strips.count());
+  const ParameterSums params(k_map, strips.count(), wants_params);
   const TokenRows dk(result.k), dv(result.v);
   const Rows powers(power, nullptr);
   strips.run([&](int64_t begin, int64_t end) {

@@ -1,6 +1,7 @@
 #include "runtime/kernels/cpu/feature_passes.h"
 
 #include "runtime/kernels/cpu/feature_tiles.h"
+#include "runtime/kernels/cpu/parameter_sums.h"
 #include "runtime/kernels/cpu/quotient.h"
 #include "runtime/kernels/cpu/running_state.h"
 #include "runtime/kernels/layout.h"
@@ -12,11 +13,6 @@ namespace {
 Matrix of_head(const at::Tensor& t, int64_t head) {
   const int64_t inner = t.size(-1), outer = t.size(-2);
   return {t.data_ptr<float>() + head * outer * inner, inner, 1, outer, inner};
-}
-
-/// Totals [map.heads(), count] of every task's sums, queries' tasks by their key heads.
-at::Tensor parameter_sums(const at::Tensor& sums, const PackedMap& map, const at::Tensor& k) {
-  return map.heads() > 1 ? sum_tasks(sums, k.size(0), k.size(1)) : sum_tasks(sums, 1, 1);
 }
 
 }  // namespace
@@ -89,7 +85,7 @@ void feature_query_gradients(const Problem& p, const PackedMap& map, const Forwa
   const Tasks tasks = tasks_of(p.q);
   const at::Tensor state = state_columns(saved.S, saved.z, map.layout());
   const TaskStates states(tasks.count(), map.layout(), dv);
-  const at::Tensor sums = at::zeros({tasks.count(), map.sum_size()}, at::kFloat);
+  const ParameterSums params(map, tasks.count(), wants_params);
   const TokenRows dq(result.q);
   tasks.run([&](int64_t begin, int64_t end) {
     FeatureTiles queries(map, p.q, p.q_weight, tile);
@@ -98,8 +94,7 @@ void feature_query_gradients(const Problem& p, const PackedMap& map, const Forwa
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
       const Matrix S = of_head(state, task.b * Hk + task.h * Hk / H);
-      queries.start_gradient(task, task.h * Hk / H,
-                             sums.data_ptr<float>() + index * map.sum_size());
+      queries.start_gradient(task, task.h * Hk / H, params.of(index));
       for_each_tile(task, tile, [&](int64_t n, int64_t tokens) {
         queries.compute(n, tokens);
         const int64_t padded = queries.padded();
@@ -113,7 +108,7 @@ void feature_query_gradients(const Problem& p, const PackedMap& map, const Forwa
       });
     }
   });
-  if (wants_params) result.q_map = map.unpack(parameter_sums(sums, map, p.k));
+  if (wants_params) result.q_map = params.total(p.k);
   states.reduce(state_gradient.R, state_gradient.u);
 }
 
@@ -124,7 +119,7 @@ void feature_key_gradients(const Problem& p, const PackedMap& map,
   const at::Tensor state = state_columns(state_gradient.R, state_gradient.u, map.layout());
   const at::Tensor rows = state_rows(state_gradient.R, map.layout());
   const Tasks tasks = tasks_of(p.k);
-  const at::Tensor sums = at::zeros({tasks.count(), map.sum_size()}, at::kFloat);
+  const ParameterSums params(map, tasks.count(), wants_params);
   const TokenRows v(p.v), dk(result.k), dv(result.v);
   const Rows powers(power, nullptr);
   const bool through_map = dk.defined() || wants_params || power.defined();
@@ -136,7 +131,7 @@ void feature_key_gradients(const Problem& p, const PackedMap& map,
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
       const int64_t head = task.b * Hk + task.h;
-      keys.start_gradient(task, task.h, sums.data_ptr<float>() + index * map.sum_size());
+      keys.start_gradient(task, task.h, params.of(index));
       for_each_tile(task, tile, [&](int64_t n, int64_t tokens) {
         keys.compute(n, tokens);
         const int64_t padded = keys.padded();
@@ -158,7 +153,7 @@ void feature_key_gradients(const Problem& p, const PackedMap& map,
       });
     }
   });
-  if (wants_params) result.k_map = map.unpack(parameter_sums(sums, map, p.k));
+  if (wants_params) result.k_map = params.total(p.k);
 }
 
 }  // namespace luna::kernels::cpu

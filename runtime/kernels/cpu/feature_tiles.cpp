@@ -63,9 +63,11 @@ void FeatureTiles::start_gradient(const Task& task, int64_t key_head, float* sum
   begin(*grad_);
   add_tile(*grad_, phi_, phi_.width());
   add_tile(*grad_, phi_, phi_.width());  // dphi, placed by gradient()
+  grad_->add(static_cast<int32_t>(sums != nullptr));
   grad_values_at_ = map_.add_inputs(*grad_, true, key_head, stabiliser(task), sites(), bare_);
   dx_at_ = add_tile(*grad_, dx_, dx_.width());
-  map_.add_sums(*grad_, sums);
+  if (!sums && !unwanted_.defined()) unwanted_ = at::zeros({map_.sum_size()}, at::kFloat);
+  map_.add_sums(*grad_, sums ? sums : unwanted_.data_ptr<float>());
 }
 
 void FeatureTiles::point_values(TileCall& call, int at) const {

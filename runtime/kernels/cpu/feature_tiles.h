@@ -17,7 +17,8 @@ class FeatureTiles {
   /// What follows is of this task; costs nothing where it was so before. key_head: whose parameters
   /// the map takes.
   void start(const Task& task, int64_t key_head);
-  /// The same, gradients included; sums: where the parameters' are added, PackedMap::sum_size().
+  /// The same, gradients included; sums: where the parameters' are added, PackedMap::sum_size(), or
+  /// nullptr where nobody wants them.
   void start_gradient(const Task& task, int64_t key_head, float* sums);
 
   /// Features of the tokens n, ... .
@@ -56,6 +57,7 @@ class FeatureTiles {
   Tile x_, phi_, shifted_, dx_;
   Tile t_, segment_;  ///< sites of maps that are located first
   Tile largest_;
+  at::Tensor unwanted_;  ///< sums that nobody wants
   std::optional<TileCall> features_, grad_;
   float stabiliser(const Task& task) const;
   size_t phi_at_ = 0, largest_at_ = 0, dx_at_ = 0;  ///< arguments that are written

@@ -25,6 +25,10 @@ TEST(Work, FusedFixedMaps) {
               2 * 64 + 4 * 64 * 64 + 3 * 64 + 64, 1024);
   expect_work(fused_work(kOne, 128, MapWork::kProjection, Pass::kForwardBackward),
               (4 * 64 * 128 + 2 * 128) * 3 + 12 * 128 * 64 + 3 * 128 + 64, 3072);
+  expect_work(fused_work(kOne, 128, MapWork::kTrainedProjection, Pass::kForwardBackward),
+              (4 * 64 * 128 + 2 * 128) * 3 + 4 * 64 * 128 + 12 * 128 * 64 + 3 * 128 + 64, 3072);
+  expect_work(fused_work(kOne, 128, MapWork::kTrainedPairs, Pass::kForwardBackward),
+              (2 * 64 * 128 + 2 * 128) * 3 + 2 * 64 * 128 + 12 * 128 * 64 + 3 * 128 + 64, 3072);
 }
 
 TEST(Work, EagerWritesItsFeatures) {
