@@ -41,7 +41,7 @@ test: build ## build, then run every test (SANITIZE=address,undefined for parser
 
 LUNA := $(BUILD)/luna
 
-reproduce: build ## train every cell of TIER (quick, cpu, paper), time the operators, write the report (YES=1: do not ask before hours)
+reproduce: build ## train every cell of TIER (quick, cpu, paper, paper-skyformer), time the operators, write the report (YES=1: do not ask before hours)
 	@start=$$(date +%s); status=0; \
 	$(LUNA) run --tier $(TIER) $(CELLS) $(if $(YES),--yes) || status=$$?; [ $$status -le 1 ] || exit $$status; \
 	$(LUNA) bench --tier $(TIER) && $(LUNA) report --tier $(TIER) && \

@@ -54,6 +54,6 @@ function(luna_check_pipelines)
   message(STATUS "Halide pipelines: ${count} (ceiling ${LUNA_MAX_PIPELINES})")
   if(count GREATER LUNA_MAX_PIPELINES)
     message(FATAL_ERROR "${count} pipelines exceed the ceiling of ${LUNA_MAX_PIPELINES}: make an option a "
-                        "run-time value instead of a generator parameter.")
+                        "run-time value instead of a generator parameter, or raise LUNA_MAX_PIPELINES for more maps.")
   endif()
 endfunction()

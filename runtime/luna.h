@@ -49,7 +49,8 @@ struct LunaOptions : AttentionOptions {
   /// where dense follows the MLP's arithmetic (ReLU may cut it off); infinite b1 and b2 are the
   /// MLP's in both. An infinite w_i x + b_i makes its dense features NaN; its pwl ones are NaN or
   /// psi's limit there: infinite, or nonneg's 0 where psi falls. Where envelope "exp" is 0, as at
-  /// an infinite x, the features are 0 in both (luna::reference_attention has NaN at infinite x).
+  /// an infinite x, the features are 0 in both (torch.ops.luna.reference_attention has NaN at
+  /// infinite x).
   std::string psi = "auto";
   double feature_eps = 0.0;  ///< added to every psi output
 };
@@ -90,7 +91,8 @@ Prefilled fixed_prefill(const at::Tensor& q, const at::Tensor& k, const at::Tens
 /// rows may be strided, the last stride is 1) take the token in, in place. Sequences of a batch may
 /// have different lengths: each has only its own state. No gradient is recorded, and inputs that
 /// require one are refused under grad mode; so are key_mask, cu_seqlens and ch_rms_target > 0.
-/// On a CUDA device the host waits, as in every call of LUNA's, for psi's parameters.
+/// On a CUDA device the host waits, as in every call of LUNA's, for psi's parameters where it folds
+/// them: not of a psi of at most 1024 ReLU units in a library built with nvcc.
 at::Tensor luna_decode_step(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                             const at::Tensor& state, const at::Tensor& norm,
                             const LunaParams& params, const LunaOptions& options = {});

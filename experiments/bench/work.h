@@ -23,9 +23,10 @@ struct Work {
 ///   one coordinate         2 D                               4 D, eager 2 D
 ///   projection             4 d D + 2 D                       8 d D + 4 D, eager 4 d D + 2 D
 ///   its pairs              2 d D + 2 D                       4 d D + 4 D, eager 2 d D + 2 D
-/// Pairs: two features a projection, as a sine and a cosine. A trained projection has its own
-/// gradient, as many operations as its features: backward 12 d D + 4 D, eager 8 d D + 2 D, and
-/// pairs 6 d D + 4 D, eager 4 d D + 2 D.
+///   trained projection     4 d D + 2 D                       12 d D + 4 D, eager 8 d D + 2 D
+///   its pairs              2 d D + 2 D                       6 d D + 4 D, eager 4 d D + 2 D
+/// Pairs: two features a projection, as a sine and a cosine, or of y and of -y. Trained: with a
+/// gradient of its own (scales beside a projection, as RFA's, are not counted).
 enum class MapWork {
   kPiecewiseLinear,
   kDensePsi,

@@ -1,5 +1,7 @@
-// Scalar building blocks shared by every map and pass, on every device.
+// Scalar building blocks shared by every map and pass.
 #pragma once
+
+#include <cstdint>
 
 #include "Halide.h"
 
@@ -32,10 +34,10 @@ inline Halide::Expr select_strictly(const Halide::Expr& condition, const Halide:
 
 /// exp(x) that lets NaN through (the polynomial's range clamp does not).
 inline Halide::Expr exp_nan(const Halide::Expr& x) {
-  return Halide::select(Halide::is_nan(x), x, Halide::exp(x));
+  return select_strictly(Halide::is_nan(x), x, Halide::exp(x));
 }
 
-/// exp(x) for a CPU's vectors, to 3.2e-7 of itself (Halide::exp: 3.6e-7) in half as many
+/// exp(x) for vectors of a CPU with FMA, to 3.2e-7 of itself (Halide::exp: 3.6e-7) in half as many
 /// instructions: 1 at 0, 0 below -86.9, inf above 88.72; NaN stays. x = k ln 2 + r with
 /// |r| <= ln 2 / 2, e^r = 1 + r + r^2 p(r) with p of the least relative error, and 2^k is added to
 /// the exponent's bits. k is rounded by a sum whose last binary place is 1, because Halide's
@@ -46,17 +48,18 @@ inline Halide::Expr exp_by_bits(const Halide::Expr& x) {
   constexpr float kLog2e = 1.44269504f, kLn2 = 0.693147181f;
   constexpr float kLeast = -86.9f, kMost = 88.722839f;  // between them the exponent holds k
   constexpr float kPlace = 12582912.0f;                 // 1.5 2^23
-  const Halide::Expr sum = strict_float(x * kLog2e + kPlace);
-  const Halide::Expr r = x - strict_float(sum - kPlace) * kLn2;
+  const Halide::Expr inf = Halide::Float(32).max();
+  const Halide::Expr y = strict_float(x);  // one value, rounded once, for k and for r
+  const Halide::Expr sum = strict_float(y * kLog2e + kPlace);
+  const Halide::Expr r = y - strict_float(sum - kPlace) * kLn2;
   const Halide::Expr p =
       0.49999979f +
       r * (0.16666617f + r * (0.041675139f + r * (0.0083570471f + r * 0.0013226914f)));
   const Halide::Expr power = 1.0f + r * (1.0f + r * p);
-  const Halide::Expr scaled = reinterpret<int>(power) + (reinterpret<int>(sum) << 23);
-  const Halide::Expr inf_or_nan = strict_float(x + Halide::Float(32).max() * 2.0f);
+  const Halide::Expr bits = reinterpret<uint32_t>(power) + (reinterpret<uint32_t>(sum) << 23);
   const Halide::Expr not_below =
-      select_strictly(x <= kMost, reinterpret<float>(scaled), inf_or_nan);
-  return select_strictly(x < kLeast, 0.0f, not_below);
+      select_strictly(y <= kMost, reinterpret<float>(bits), strict_float(y + inf));
+  return select_strictly(y < kLeast, 0.0f, not_below);
 }
 
 /// Smallest multiple of `step` that is not below x.

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "Halide.h"
@@ -43,7 +44,7 @@ struct TokenTile {
   Expr tokens;                  ///< tokens in the tile
   Expr features;                ///< D after padding
   std::vector<Var> batch = {};  ///< dimensions after the token's: none, or (h, b)
-  Expr summed = {};             ///< CPU: of the tokens, those that gradient sums take: all or none
+  Expr summed = {};             ///< CPU gradients: tokens that sums are over: all, or 0
 };
 
 /// Batched form on a GPU: where a pass wants the features of one tile of tokens.
@@ -153,7 +154,7 @@ class FeatureMap {
     return found == arguments.buffers.end() ? computed : found->second;
   }
 
-  /// exp(y) in what is the device's cheapest way; a NaN stays.
+  /// exp(y) by the form's cheapest instructions; a NaN stays.
   Expr exponential(const Expr& y) const {
     return options_.form == Form::tile ? exp_by_bits(y) : exp_nan(y);
   }

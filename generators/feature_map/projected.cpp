@@ -19,7 +19,7 @@ std::vector<Argument> Projected::inputs() const {
   if (options_.form == Form::batched) {  // (j, i): one lane reads a projection's own row
     return {{"proj", Float(32), 2, options_.size}, {"bias", Float(32), 1}};
   }
-  // proj(i, j): projections innermost, padded to kLanes.
+  // proj(i, j): projections innermost, padded as padded_features() says.
   return {{"proj", Float(32), 2}, {"bias", Float(32), 1}};
 }
 

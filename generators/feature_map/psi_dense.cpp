@@ -10,8 +10,6 @@ namespace {
 constexpr float kInvSqrt2 = 0.70710678118654752f;
 constexpr float kInvSqrt2Pi = 0.39894228040143268f;
 
-Expr sigmoid(const Expr& y) { return 1.0f / (1.0f + exp_nan(-y)); }
-
 Expr normal_cdf(const Expr& y) { return 0.5f * (1.0f + Halide::erf(y * kInvSqrt2)); }
 
 }  // namespace
@@ -19,6 +17,8 @@ Expr normal_cdf(const Expr& y) { return 0.5f * (1.0f + Halide::erf(y * kInvSqrt2
 using Halide::Float;
 using Halide::Int;
 using Halide::MemoryType;
+
+Expr PsiDense::sigmoid(const Expr& y) const { return 1.0f / (1.0f + exponential(-y)); }
 
 Expr PsiDense::activate(const Expr& y) const {
   switch (activation_) {
@@ -37,7 +37,7 @@ Expr PsiDense::activate_gradient(const Expr& y) const {
     case Activation::relu:
       return floor_gradient(y, 0.0f, 1.0f);
     case Activation::gelu:
-      return normal_cdf(y) + y * kInvSqrt2Pi * exp_nan(-0.5f * y * y);
+      return normal_cdf(y) + y * kInvSqrt2Pi * exponential(-0.5f * y * y);
     case Activation::silu:
       return sigmoid(y) * (1.0f + y * (1.0f - sigmoid(y)));
   }

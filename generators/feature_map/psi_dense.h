@@ -40,6 +40,7 @@ class PsiDense : public Projected {
   void schedule_psi(Func consumer, const Halide::Target& target);
   /// Argument of hidden unit h at site (i, n).
   Expr linear(const Expr& h, const Expr& i, const Expr& n) const;
+  Expr sigmoid(const Expr& y) const;
   Expr activate(const Expr& y) const;
   Expr activate_gradient(const Expr& y) const;
 

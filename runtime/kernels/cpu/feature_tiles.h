@@ -57,7 +57,7 @@ class FeatureTiles {
   Tile x_, phi_, shifted_, dx_;
   Tile t_, segment_;  ///< sites of maps that are located first
   Tile largest_;
-  at::Tensor unwanted_;  ///< sums that nobody wants
+  at::Tensor unwanted_;  ///< zeros: where sums over no token are added
   std::optional<TileCall> features_, grad_;
   float stabiliser(const Task& task) const;
   size_t phi_at_ = 0, largest_at_ = 0, dx_at_ = 0;  ///< arguments that are written

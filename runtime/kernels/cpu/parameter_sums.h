@@ -2,7 +2,7 @@
 #pragma once
 
 #include "runtime/kernels/cpu/packed_map.h"
-#include "runtime/kernels/layout.h"
+#include "runtime/kernels/cpu/state.h"
 
 namespace luna::kernels {
 
@@ -16,8 +16,9 @@ class ParameterSums {
   float* of(int64_t task) const {
     return sums_.defined() ? sums_.data_ptr<float>() + task * sums_.size(1) : nullptr;
   }
-  /// The wanted sums' total; tasks are those of k's heads, or of queries in their order.
+  /// The total, of wanted sums alone; tasks are those of k's heads, or of queries in their order.
   MapGrads total(const at::Tensor& k) const {
+    TORCH_INTERNAL_ASSERT(sums_.defined());
     return map_.unpack(map_.heads() > 1 ? sum_tasks(sums_, k.size(0), k.size(1))
                                         : sum_tasks(sums_, 1, 1));
   }

@@ -38,6 +38,14 @@ TEST(Work, EagerWritesItsFeatures) {
   const double scores = 2 * 1 * (64 + 64);  // N 1
   expect_work(eager_work(kOne, 64, MapWork::kCoordinate, Pass::kForwardBackward, true),
               2 * 2 * 64 + 3 * scores + 3 * 64 + 64, 3072 + 4 * (12 * 64 + 6));
+  const double kept = 3 * 4 * 128 * 64 + 3 * 128 + 64, bytes = 3072 + 4 * 12 * 128;
+  const double features = 4 * 64 * 128 + 2 * 128, pairs = 2 * 64 * 128 + 2 * 128;
+  expect_work(eager_work(kOne, 128, MapWork::kProjection, Pass::kForwardBackward, false),
+              2 * features + kept, bytes);
+  expect_work(eager_work(kOne, 128, MapWork::kTrainedProjection, Pass::kForwardBackward, false),
+              2 * features + 4 * 64 * 128 + kept, bytes);
+  expect_work(eager_work(kOne, 128, MapWork::kTrainedPairs, Pass::kForwardBackward, false),
+              2 * pairs + 2 * 64 * 128 + kept, bytes);
 }
 
 TEST(Work, SoftmaxIsQuadratic) {
