@@ -20,13 +20,36 @@ std::string file_name(const std::string& device) {
   return name + ".json";
 }
 
-json schedule(const std::string& kind, const std::string& device, const json& versions,
-              const std::vector<Tuned>& tuned) {
+namespace {
+
+/// The pipelines of an earlier run's file, each with its versions.
+json pipelines_of(const json& file, const std::string& kind, const std::string& device) {
   json pipelines = json::object();
+  if (!file.is_object() || file.value("kind", "") != kind || file.value("device", "") != device ||
+      !file.contains("pipelines") || !file["pipelines"].is_object()) {
+    return pipelines;
+  }
+  for (const auto& [name, entry] : file["pipelines"].items()) {
+    if (!entry.is_object()) continue;
+    pipelines[name] = entry;
+    if (!entry.contains("versions")) pipelines[name]["versions"] = file.value("versions", json());
+  }
+  return pipelines;
+}
+
+}  // namespace
+
+json schedule(const std::string& kind, const std::string& device, const json& versions,
+              const std::vector<Tuned>& tuned, const json& before) {
+  json pipelines = pipelines_of(before, kind, device);
   for (const Tuned& one : tuned) {
+    pipelines.erase(one.tunable.pipeline);
     if (one.chosen == one.tunable.defaults()) continue;
     json& entry = pipelines[one.tunable.pipeline];
+    entry["versions"] = versions;
     for (const auto& [name, value] : one.chosen) entry["parameters"][name] = value;
+    entry["seconds_before"] = one.seconds_before;
+    entry["seconds_after"] = one.seconds_after;
     entry["time_of_default"] = one.verdict.ratio;
     entry["interval"] = {one.verdict.low, one.verdict.high};
     entry["rounds"] = one.verdict.rounds;
@@ -51,9 +74,10 @@ std::string report(const std::vector<Tuned>& tuned) {
                             one.verdict.low, one.verdict.high);
       }
     } else {
-      text += fmt::format("{} -> {}: {:.3f} of the time ({:.3f} to {:.3f}, {} rounds)",
-                          text_of(usual), text_of(one.chosen), one.verdict.ratio, one.verdict.low,
-                          one.verdict.high, one.verdict.rounds);
+      text += fmt::format(
+          "{} -> {}: {:.4f} -> {:.4f} ms, {:.3f} of the time ({:.3f} to {:.3f}, {} rounds)",
+          text_of(usual), text_of(one.chosen), 1e3 * one.seconds_before, 1e3 * one.seconds_after,
+          one.verdict.ratio, one.verdict.low, one.verdict.high, one.verdict.rounds);
     }
     text += '\n';
   }

@@ -51,16 +51,31 @@ int State::rung(const std::string& pipeline) const { return of(pipeline).value("
 
 void State::enter(const std::string& pipeline, int rung, const std::vector<std::string>& alive) {
   content_["pipelines"][pipeline]["ratios"] = json::object();
+  content_["pipelines"][pipeline]["seconds"] = json::object();
   content_["pipelines"][pipeline]["rung"] = rung;
   content_["pipelines"][pipeline]["alive"] = alive;
 }
 
+std::vector<double> State::numbers(const std::string& pipeline, const char* list,
+                                   const std::string& candidate) const {
+  return of(pipeline).value(list, json::object()).value(candidate, std::vector<double>());
+}
+
 std::vector<double> State::ratios(const std::string& pipeline, const std::string& candidate) const {
-  return of(pipeline).value("ratios", json::object()).value(candidate, std::vector<double>());
+  return numbers(pipeline, "ratios", candidate);
 }
 
 void State::add(const std::string& pipeline, const std::string& candidate, double ratio) {
   content_["pipelines"][pipeline]["ratios"][candidate].push_back(ratio);
+}
+
+std::vector<double> State::seconds(const std::string& pipeline,
+                                   const std::string& candidate) const {
+  return numbers(pipeline, "seconds", candidate);
+}
+
+void State::add_seconds(const std::string& pipeline, const std::string& candidate, double seconds) {
+  content_["pipelines"][pipeline]["seconds"][candidate].push_back(seconds);
 }
 
 bool State::done(const std::string& pipeline) const { return of(pipeline).value("done", false); }

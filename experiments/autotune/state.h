@@ -1,7 +1,8 @@
 // Where a tuning run stands, on disk: whatever interrupts it, the same command goes on from there.
 //   {"key": {...}, "pipelines": {NAME: {"settled": {CANDIDATE: reason}, "trying": CANDIDATE,
 //                                       "alive": [CANDIDATE], "rung": int,
-//                                       "ratios": {CANDIDATE: [number]}, "done": bool}}}
+//                                       "ratios": {CANDIDATE: [number]},
+//                                       "seconds": {CANDIDATE: [number]}, "done": bool}}}
 // CANDIDATE: text_of(parameters). Tested in tests/experiments/autotune.
 #pragma once
 
@@ -29,11 +30,14 @@ class State {
 
   std::vector<std::string> alive(const std::string& pipeline) const;
   int rung(const std::string& pipeline) const;
-  /// Begins a rung, without the ratios of the one before: they chose who is here.
+  /// Begins a rung, without the times of the one before: they chose who is here.
   void enter(const std::string& pipeline, int rung, const std::vector<std::string>& alive);
   /// Of this rung: seconds by the default's of the same round.
   std::vector<double> ratios(const std::string& pipeline, const std::string& candidate) const;
   void add(const std::string& pipeline, const std::string& candidate, double ratio);
+  /// Of this rung, the default's too: what a round took.
+  std::vector<double> seconds(const std::string& pipeline, const std::string& candidate) const;
+  void add_seconds(const std::string& pipeline, const std::string& candidate, double seconds);
   bool done(const std::string& pipeline) const;
   void finish(const std::string& pipeline);
 
@@ -41,6 +45,8 @@ class State {
 
  private:
   nlohmann::json of(const std::string& pipeline) const;
+  std::vector<double> numbers(const std::string& pipeline, const char* list,
+                              const std::string& candidate) const;
 
   std::filesystem::path file_;
   nlohmann::json content_;

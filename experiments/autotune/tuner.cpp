@@ -8,6 +8,7 @@
 
 #include "experiments/bench/clock.h"
 #include "experiments/bench/gate.h"
+#include "reports/bench/samples.h"
 
 namespace luna::autotune {
 namespace {
@@ -139,6 +140,7 @@ class PipelineTuning {
       if (trial == &trials_.front()) usual = logs.back();
     }
     for (size_t i = 0; i < order.size(); ++i) {
+      state_.add_seconds(pipeline_, order[i]->name, std::exp(logs[i]));
       if (order[i] != &trials_.front()) {
         state_.add(pipeline_, order[i]->name, std::exp(logs[i] - usual));
       }
@@ -167,6 +169,8 @@ class PipelineTuning {
     const std::vector<std::string> alive = state_.alive(pipeline_);
     if (alive.empty() || !state_.done(pipeline_)) return tuned;
     tuned.verdict = verdict(state_.ratios(pipeline_, alive.front()));
+    tuned.seconds_before = reports::median(state_.seconds(pipeline_, text_of(tuned.chosen)));
+    tuned.seconds_after = reports::median(state_.seconds(pipeline_, alive.front()));
     for (const Parameters& parameters : tunable_.candidates()) {
       if (text_of(parameters) == alive.front() && tuned.verdict.gain()) tuned.chosen = parameters;
     }

@@ -27,6 +27,8 @@ struct Tuned {
   Tunable tunable;
   Parameters chosen;  ///< the default where nothing is better
   Verdict verdict;    ///< of the best candidate
+  /// Medians of the same rounds, default and best candidate: a call, geometric mean of workloads.
+  double seconds_before = 0, seconds_after = 0;
 };
 
 /// Candidates that are not settled.

@@ -56,7 +56,7 @@ class FullRun {
     drop_settled();
     announce();
     gate();
-    measure_ceilings_once();
+    measure_all_ceilings();
     store_.save();
     const size_t all = groups_.size();
     for (bool in_time = true; in_time && !groups_.empty();) {
@@ -120,7 +120,7 @@ class FullRun {
       for (const SweepRow& row : group.rows) {
         checks.emplace(row.op->name, group.size.d, group.causal);
       }
-      if (store_.ceilings(group.threads) == nullptr) ceilings.insert(group.threads);
+      ceilings.insert(group.threads);
     }
     return {checks.size(), ceilings.size()};
   }
@@ -156,15 +156,27 @@ class FullRun {
                      admission_.passed().size()));
   }
 
-  void measure_ceilings_once() {
+  /// In every run, a resumed one too: what is timed now has the ceilings of now.
+  void measure_all_ceilings() {
     std::set<int> threads;
     for (const Group& group : groups_) threads.insert(group.threads);
     for (const int count : threads) {
-      if (store_.ceilings(count) == nullptr) store_.add(measure_ceilings(count, kCeilingSeconds));
-      const Ceilings& found = *store_.ceilings(count);
+      const Ceilings found = measure_ceilings(count, kCeilingSeconds);
+      const Ceilings* before = store_.ceilings(count);
+      if (before != nullptr && differ(*before, found)) {
+        say_(fmt::format("{} thread{}: {:.0f} GFLOP/s, {:.1f} GB/s when earlier rows were timed",
+                         count, count == 1 ? "" : "s", before->gflops, before->gb_s));
+      }
+      store_.add(found);
       say_(fmt::format("{} thread{}: {:.0f} GFLOP/s ({}), {:.1f} GB/s", count,
                        count == 1 ? "" : "s", found.gflops, found.isa, found.gb_s));
     }
+  }
+
+  /// By more than 5 %: another clock, or another load.
+  static bool differ(const Ceilings& before, const Ceilings& now) {
+    const auto apart = [](double x, double y) { return std::abs(x - y) > 0.05 * y; };
+    return apart(before.gflops, now.gflops) || apart(before.gb_s, now.gb_s);
   }
 
   /// Whether the row is timed; else it is noted, an operator's own refusal said once.

@@ -56,14 +56,14 @@ double error(const at::Tensor& given, const at::Tensor& expected) {
 
 }  // namespace
 
-GateResult check(const Operator& op, const Size& size, bool causal) {
+GateResult check(const Operator& op, const Size& size, bool causal, at::ScalarType dtype) {
   Size small = size;
   small.B = 1;
   small.H = 2;
   small.N = std::min(size.N, kTokens);
   Inputs drawn = draw_inputs(op, small, kGateSeed);
   drawn.causal = causal;
-  return check(op, drawn);
+  return check(op, drawn, dtype);
 }
 
 GateResult check(const Operator& op, const Inputs& inputs, at::ScalarType dtype) {

@@ -18,7 +18,8 @@ struct GateResult {
 };
 
 /// Compares one operator on a small input of the given head size. NaN anywhere fails.
-GateResult check(const Operator& op, const Size& size, bool causal = false);
+GateResult check(const Operator& op, const Size& size, bool causal = false,
+                 at::ScalarType dtype = at::kFloat);
 
 /// Compares one operator that is run in `dtype` with its formula on these inputs, rounded to it. In
 /// bfloat16 and float16 the limit is at least two of its roundings.

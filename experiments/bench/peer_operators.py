@@ -2,6 +2,7 @@
 their place.
 """
 from dataclasses import dataclass
+from functools import partial
 from typing import Callable
 
 import torch
@@ -25,8 +26,8 @@ def normalized(phi_q, phi_k, v, causal=False):
     return phi_q @ state / (phi_q @ total + EPS)
 
 
-def listing1(q, k, v, *params):
-    return normalized(features(q, *params), features(k, *params), v)
+def listing1(q, k, v, *params, causal=False):
+    return normalized(features(q, *params), features(k, *params), v, causal)
 
 
 def elu_features(x):
@@ -54,13 +55,15 @@ class Operator:
 
 
 def operators():
-    fused = lambda *tensors: torch.ops.luna.luna_attention(*tensors)
-    elu = lambda q, k, v: torch.ops.luna.fixed_attention(q, k, v, "elu", [])
+    luna, fixed = torch.ops.luna.luna_attention, torch.ops.luna.fixed_attention
     by_elu = lambda causal: lambda q, k, v: normalized(elu_features(q), elu_features(k), v, causal)
     compiled = torch.compile(listing1, dynamic=False, fullgraph=True)
-    yield Operator("luna", "LUNA, fused (this library)", "luna", "fused", False, fused, listing1)
-    yield Operator("elu", "elu+1, fused (this library)", "elu", "fused", False, elu, by_elu(False),
-                   learned=False)
+    for causal in (False, True):
+        yield Operator("luna", "LUNA, fused (this library)", "luna", "fused", causal,
+                       partial(luna, causal=causal), partial(listing1, causal=causal))
+        yield Operator("elu", "elu+1, fused (this library)", "elu", "fused", causal,
+                       partial(fixed, feature_map="elu", params=[], causal=causal),
+                       by_elu(causal), learned=False)
     yield Operator("listing1", "LUNA, eager Python, Listing 1", "luna", "eager", False, listing1,
                    listing1)
     yield Operator("compiled_listing1", "LUNA, torch.compile of Listing 1", "luna", "compiled",

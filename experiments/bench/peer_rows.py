@@ -21,7 +21,7 @@ def key_of(row):
 
 def kind_of(row):
     """What no other size changes."""
-    return row["operator"], row.get("dtype", "float32"), row["pass"], row["d"]
+    return (row["operator"], row["causal"], row.get("dtype", "float32"), row["pass"], row["d"])
 
 
 def facts(operator, size, which, threads, dtype="float32"):

@@ -83,6 +83,9 @@ class Bench:
     def __init__(self, options):
         self.options = options
         environment = environment_of(options)
+        busy = environment.get("gpu", {}).pop("busy", "")
+        if busy and not options.force:
+            raise SystemExit(f"peers: {busy}; --force goes on nevertheless")
         self.timer = EventTimer() if options.device == "cuda" else HostTimer()
         self.content = {
             "schema": 1, "kind": "rows", "environment": environment, "method": self.timer.method,
@@ -91,7 +94,7 @@ class Bench:
         self.memory = environment["memory_gib"] / 2 * 2**30
         if options.device == "cuda":
             self.memory = torch.cuda.mem_get_info()[1]
-        self.slow = {}  # operator, dtype, pass, d -> seconds a token-head at the largest N so far
+        self.slow = {}  # kind_of(row) -> seconds a token-head at the largest N so far
 
     def leave_out(self, row, reason):
         self.content["left_out"].append({"row": row, "reason": reason})
@@ -143,14 +146,14 @@ class Bench:
     def time_size(self, listed, size, threads, seconds):
         torch.set_num_threads(threads)
         torch._dynamo.reset()  # one compiled form a size, not the last eight sizes'
-        by_name = {operator.name: operator for operator in listed}
+        by_name = {(operator.name, operator.causal): operator for operator in listed}
         tokens = {dtype: draw_tokens(size, 1, getattr(torch, dtype), self.options.device)
                   for dtype in DTYPES[self.options.device]}
         timed, one_round = [], 0.0
         for row in self.rows_of(listed, size, threads):
             drawn = tokens[row.get("dtype", "float32")]
             try:
-                task, round_s = self.prepare(by_name[row["operator"]], row, drawn,
+                task, round_s = self.prepare(by_name[row["operator"], row["causal"]], row, drawn,
                                              torch.ones_like(drawn[0]))
             except RuntimeError as error:  # out of memory, or not compiled
                 self.leave_out(key_of(row), str(error).strip().split("\n")[0])
@@ -228,6 +231,7 @@ def main():
     parser.add_argument("--sizes", help="A, B or numbers of tokens, by comma")
     parser.add_argument("--threads", default="1,2", help="numbers of threads of a CPU, by comma")
     parser.add_argument("--filter", default="", help="regular expression on rows")
+    parser.add_argument("--force", action="store_true", help="on a busy GPU, too")
     parser.add_argument("--minutes", type=positive, default=30, help="for everything together")
     parser.add_argument("--call-seconds", type=positive, default=2, help="longest call timed")
     options = parser.parse_args()

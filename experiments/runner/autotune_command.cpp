@@ -2,6 +2,7 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
+#include <fstream>
 #include <limits>
 #include <optional>
 
@@ -10,6 +11,7 @@
 #include "experiments/bench/clock.h"
 #include "experiments/bench/cuda.h"
 #include "experiments/bench/event_timer.h"
+#include "experiments/bench/gpu_state.h"
 #include "experiments/config/options.h"
 #include "experiments/runner/commands.h"
 #include "experiments/runner/progress.h"
@@ -45,19 +47,25 @@ json versions() {
   return kept;
 }
 
-/// What was measured, for people and for the next build.
+/// What was measured, for people and for the next build. The file keeps what it has of pipelines
+/// that were not tuned now.
 void write_schedule(const AutotuneOptions& options, const std::string& device,
                     const std::vector<autotune::Tuned>& tuned) {
   if (tuned.empty()) return say("nothing is tuned yet: the same command goes on");
   fmt::print("{}", autotune::report(tuned));
-  const json schedule = autotune::schedule(options.device, device, versions(), tuned);
-  if (schedule.is_null()) {
-    say("no gain on " + device + ": the default schedules stay, nothing is written");
-    return;
-  }
   const fs::path file = options.schedules / autotune::file_name(device);
-  io::write_file_atomically(file, schedule.dump(1) + "\n");
-  say(file.string() + ": the next build uses it");
+  std::ifstream stream(file);
+  const json before = json::parse(stream, nullptr, /*allow_exceptions=*/false);
+  const json schedule = autotune::schedule(options.device, device, versions(), tuned, before);
+  if (!schedule.is_null()) {
+    io::write_file_atomically(file, schedule.dump(1) + "\n");
+    say(file.string() + ": the next build uses it");
+  } else if (fs::remove(file)) {
+    say("no gain on " + device + ": the default schedules are back, " + file.string() +
+        " is removed");
+  } else {
+    say("no gain on " + device + ": the default schedules stay, nothing is written");
+  }
 }
 
 /// As far as it goes without a device.
@@ -98,6 +106,12 @@ autotune::TunerOptions tuner_of(const AutotuneOptions& options, const std::strin
   return tuner;
 }
 
+void refuse_busy_gpu(const AutotuneOptions& options) {
+  const std::string busy = bench::busy_gpu(bench::gpu_state());
+  if (busy.empty() || options.force) return;
+  throw std::runtime_error("autotune: " + busy + "; --force goes on nevertheless");
+}
+
 int tune(const AutotuneOptions& options, const std::vector<Tunable>& tunables) {
   const double seconds = 60 * options.minutes, end = bench::seconds_now() + seconds;
   const bool cuda = options.device == "cuda";
@@ -126,6 +140,7 @@ int tune(const AutotuneOptions& options, const std::vector<Tunable>& tunables) {
   at::set_num_threads(1);
   std::optional<bench::EventTimer> timer;
   if (cuda) {
+    refuse_busy_gpu(options);
     tuner.device = c10::Device(c10::kCUDA, 0);
     timer.emplace(tuner.device);
     tuner.clock = [&](const std::function<void()>& run) { return timer->seconds(run); };

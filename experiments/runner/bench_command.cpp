@@ -129,7 +129,9 @@ int print_environment(const BenchCommandOptions& options) {
   if (options.device == "cuda") {
     if (!has_cuda()) return kNotRun;
     environment["device"] = "cuda";
-    environment["gpu"]["before"] = to_json(bench::gpu_state());
+    const bench::GpuState state = bench::gpu_state();
+    environment["gpu"]["before"] = to_json(state);
+    environment["gpu"]["busy"] = bench::busy_gpu(state);  // why not to time there; "" if it is idle
   }
   say(environment.dump(1));
   return 0;

@@ -127,6 +127,7 @@ Command autotune_command(CLI::App& root) {
       ->check(in_range(0.01, 1e4));
   add_jobs(*app, options->jobs, "compilations side by side");
   app->add_option("--only", options->only, "pipelines with this in their name");
+  app->add_flag("--force", options->force, "on a busy GPU, too");
   add_path(*app, "--folder", options->folder, "folder of candidates and of the run's state")
       ->capture_default_str();
   add_path(*app, "--schedules", options->schedules,

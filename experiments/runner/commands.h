@@ -75,6 +75,7 @@ struct AutotuneOptions {
   double minutes = 10;
   int jobs = 1;                                       ///< compilations side by side
   std::string only;                                   ///< part of the pipelines' names; empty: all
+  bool force = false;                                 ///< on a busy GPU, too
   std::filesystem::path folder = "results/autotune";  ///< of candidates and state
   /// Of this build and checkout.
   std::filesystem::path schedules, tunables, generators, compiler, predict;

@@ -36,9 +36,9 @@ std::string params_text(const ops::FixedMap& map) {
 void list_feature_maps(const Places&) {
   print_row(
       "luna",
-      "phi = h(x)/sqrt(m) [psi_l(w_i x + b_i) + feature_eps]; D = m L; params: proj_weight [m, d], "
-      "proj_bias [m], w1 [hid], b1 [hid], w2 [L, hid], b2 [L], trained; separate psi: "
-      "w1, b1 [L, hid]");
+      "phi = h(x)/sqrt(m) [psi_l(w_i x + b_i) + feature_eps] (LUNA, arXiv 2512.08061); D = m L; "
+      "params: proj_weight [m, d] trained, proj_bias [m] trained, w1 [hid] or [L, hid] trained, b1 "
+      "[hid] or [L, hid] trained, w2 [L, hid] trained, b2 [L] trained");
   for (const ops::FixedMap& map : ops::fixed_maps()) {
     const std::string names = ops::accepted_names(map);
     print_row(map.name,

@@ -7,8 +7,11 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <tuple>
@@ -21,6 +24,11 @@ namespace {
 /// Dynamic shared memory that a kernel gets without asking, and the attribute to ask with.
 constexpr unsigned kSharedMemoryDefault = 48 * 1024;
 constexpr int kMaxDynamicSharedMemory = 8;  // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+
+constexpr int kUnsupportedPtxVersion = 222;                  // CUDA_ERROR_UNSUPPORTED_PTX_VERSION
+constexpr int kCapabilityMajor = 75, kCapabilityMinor = 76;  // CUdevice_attribute
+/// Of the PTX that is built, and those for which ptxas assembles it in tests/generators.
+constexpr int kLeastCapability = 80, kCheckedCapabilities[] = {80, 90};
 
 const char* driver_name() {
   const char* name = std::getenv("LUNA_CUDA_DRIVER");
@@ -64,10 +72,48 @@ int launch_kernel(void* function, unsigned grid_x, unsigned grid_y, unsigned gri
                 parameters, extra);
 }
 
+/// " 9.0" of a text with ".version 9.0".
+std::string ptx_version(const char* text) {
+  const char* const found = std::strstr(text, ".version");
+  return found ? std::string(found + 8, std::strcspn(found + 8, "\r\n")) : "";
+}
+
 /// The runtime's only option is a cap of 64 registers a thread, with which the kernels spill.
 int load_module(void** module, const void* image, unsigned, int*, void**) {
   static auto* const load = symbol<decltype(load_module)>("cuModuleLoadDataEx");
-  return load(module, image, 0, nullptr, nullptr);
+  const int code = load(module, image, 0, nullptr, nullptr);
+  if (code == kUnsupportedPtxVersion) {
+    keep_error(fmt::format("the CUDA driver is too old for PTX{}: update the NVIDIA driver",
+                           ptx_version(static_cast<const char*>(image))));
+  }
+  return code;
+}
+
+/// Refuses a device below the PTX's target; says of one that nothing was assembled for which PTX it
+/// gets. Called once a device.
+int check_capability(int device) {
+  static auto* const get = symbol<int(int*, int)>("cuDeviceGet");
+  static auto* const attribute = symbol<int(int*, int, int)>("cuDeviceGetAttribute");
+  int handle = 0, major = 0, minor = 0;
+  if (!get || !attribute || get(&handle, device) || attribute(&major, kCapabilityMajor, handle) ||
+      attribute(&minor, kCapabilityMinor, handle)) {
+    return 0;  // the launch will say what is wrong
+  }
+  const std::string of_device =
+      fmt::format("CUDA device {} has compute capability {}.{}", device, major, minor);
+  const int capability = 10 * major + minor;
+  if (capability < kLeastCapability) {
+    keep_error(of_device + ", the kernels need 8.0 or later: move the tensors to the CPU");
+    return halide_error_code_gpu_device_error;
+  }
+  if (std::find(std::begin(kCheckedCapabilities), std::end(kCheckedCapabilities), capability) ==
+      std::end(kCheckedCapabilities)) {
+    std::fprintf(stderr,
+                 "luna: %s, which is not among those checked (8.0, 9.0): PTX of 8.0 is "
+                 "taken\n",
+                 of_device.c_str());
+  }
+  return 0;
 }
 
 /// cuInit, then the primary context of the device: the one that torch's CUDA runtime uses.
@@ -86,7 +132,7 @@ int retain_primary_context(int device, void** context) {
   if (const int code = retain(context, device)) {
     return keep_driver_error(fmt::format("cuDevicePrimaryCtxRetain(device {})", device), code);
   }
-  return 0;
+  return check_capability(device);
 }
 
 /// retain_primary_context, once per device for the life of the process.
@@ -96,6 +142,7 @@ int primary_context(int device, void** context) {
   const std::lock_guard lock(mutex);
   void*& known = contexts[device];
   const int code = known ? 0 : retain_primary_context(device, &known);
+  if (code) known = nullptr;
   *context = known;
   return code;
 }

@@ -3,6 +3,7 @@
 #include <cpuid.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <unordered_map>
 #include <vector>
@@ -89,6 +90,15 @@ Pipeline find_pipeline(const std::string& name, const std::function<std::string(
     if (row.name == name && row.device == device()) return row.pipeline;
   }
   return find(compiled(), name);
+}
+
+std::vector<std::string> tuned_pipelines() {
+  std::vector<std::string> names;
+  for (const Tuned& row : tuned()) {
+    if (std::find(names.begin(), names.end(), row.name) == names.end())
+      names.emplace_back(row.name);
+  }
+  return names;
 }
 
 const std::string& processor_name() {

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace luna::kernels {
 
@@ -22,6 +23,9 @@ Pipeline find_pipeline(const std::string& name);
 const Pipeline& pipeline_slot(const std::string& name);
 /// The same as find_pipeline for another device, whose name is asked for where it matters.
 Pipeline find_pipeline(const std::string& name, const std::function<std::string()>& device);
+
+/// Those that some device has a schedule for.
+std::vector<std::string> tuned_pipelines();
 
 /// The name that this processor's schedules are kept under: "AMD EPYC 9R14 96-Core Processor,
 /// family 25 model 17".

@@ -1,14 +1,18 @@
 // No kernel of a CUDA pipeline spills or keeps a stack frame, on the architectures of A100 and
-// H100; prints the registers and static shared memory of each.
+// H100, and registers and static shared memory of each are those of ptxas_table.tsv.
 #include "experiments/autotune/ptxas.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <fstream>
+#include <iterator>
 #include <thread>
 
+#include "experiments/autotune/shell.h"
 #include "tests/support/temporary_folder.h"
 
 namespace luna::autotune {
@@ -78,21 +82,64 @@ class Ptxas : public ::testing::Test {
   }
 };
 
-TEST_F(Ptxas, NoKernelSpills) {
+/// The last line that `ptxas --version` prints: "Build cuda_13.0...".
+std::string version_of_ptxas() {
+  const std::string text = run_program({LUNA_PTXAS, "--version"}).text;
+  const size_t end = text.find_last_not_of('\n') + 1, begin = text.rfind('\n', end - 1) + 1;
+  return text.substr(begin, end - begin);
+}
+
+/// Its version, then a row a kernel and architecture, sorted.
+std::vector<std::string> table_of(const std::vector<Job>& jobs) {
+  std::vector<std::string> rows;
+  for (const Job& job : jobs) {
+    for (const KernelUse& k : job.assembly.kernels) {
+      rows.push_back(fmt::format("{}\t{}\t{}\t{}\t{}", job.pipeline, k.name, job.architecture,
+                                 k.registers, k.shared));
+    }
+  }
+  std::sort(rows.begin(), rows.end());
+  rows.insert(rows.begin(),
+              {version_of_ptxas(), "pipeline\tkernel\tarchitecture\tregisters\tshared bytes"});
+  return rows;
+}
+
+std::vector<std::string> lines_of(const std::filesystem::path& file) {
+  std::ifstream stream(file);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+void compare_with_committed(const std::vector<std::string>& table) {
+  {
+    std::ofstream made(LUNA_PTXAS_TABLE_MADE);
+    for (const std::string& row : table) made << row << '\n';
+  }
+  const std::vector<std::string> committed = lines_of(LUNA_PTXAS_TABLE);
+  ASSERT_FALSE(committed.empty()) << LUNA_PTXAS_TABLE;
+  if (committed[0] != table[0]) {
+    fmt::print("{} is of another ptxas: {}\n", LUNA_PTXAS_TABLE, committed[0]);
+    return;
+  }
+  std::vector<std::string> changed;
+  std::set_symmetric_difference(committed.begin() + 2, committed.end(), table.begin() + 2,
+                                table.end(), std::back_inserter(changed));
+  EXPECT_THAT(changed, ElementsAre()) << "kernels take other registers or shared memory than the "
+                                         "table says; where that is meant, copy "
+                                      << LUNA_PTXAS_TABLE_MADE << " over it";
+}
+
+TEST_F(Ptxas, NoKernelSpillsAndAllAreAsTheTableSays) {
   std::vector<Job> jobs = jobs_of_every_pipeline();
   ASSERT_FALSE(jobs.empty()) << "no CUDA pipeline is built";
   assemble_two_at_a_time(jobs);
-  fmt::print("{:<32} {:<6} {:>9} {:>7} {:>6} {:>7}  kernel\n", "pipeline", "arch", "registers",
-             "spills", "stack", "shared");
   for (const Job& job : jobs) {
-    for (const KernelUse& k : job.assembly.kernels) {
-      fmt::print("{:<32} {:<6} {:>9} {:>7} {:>6} {:>7}  {}\n", job.pipeline, job.architecture,
-                 k.registers, k.spill_stores + k.spill_loads, k.stack, k.shared, k.name);
-    }
     for (const std::string& problem : job.assembly.problems) {
       ADD_FAILURE() << job.pipeline << " (" << job.architecture << "): " << problem;
     }
   }
+  compare_with_committed(table_of(jobs));
 }
 
 TEST_F(Ptxas, ReportsRegisters) {

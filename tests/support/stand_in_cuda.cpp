@@ -13,6 +13,7 @@ struct Driver {
   std::mutex mutex;
   std::vector<std::string> calls;
   std::map<std::string, int> failing;
+  std::pair<int, int> capability{9, 0};
 };
 
 /// Never destroyed: code under test calls the driver at exit.
@@ -49,6 +50,11 @@ void fail_driver_call(const std::string& function, int code) {
   driver().failing[function] = code;
 }
 
+void set_compute_capability(int major, int minor) {
+  const std::lock_guard lock(driver().mutex);
+  driver().capability = {major, minor};
+}
+
 }  // namespace luna::test
 
 extern "C" {
@@ -62,6 +68,15 @@ int cuGetErrorName(int code, const char** name) {
   const auto found = names.find(code);
   *name = found == names.end() ? nullptr : found->second;
   return *name ? 0 : 1;
+}
+
+int cuDeviceGet(int* handle, int device) { return *handle = device, 0; }
+
+int cuDeviceGetAttribute(int* value, int attribute, int) {
+  const std::lock_guard lock(driver().mutex);
+  const auto [major, minor] = driver().capability;
+  *value = attribute == 75 ? major : attribute == 76 ? minor : 0;
+  return 0;
 }
 
 int cuDevicePrimaryCtxRetain(void** context, int device) {

@@ -15,6 +15,9 @@ inline constexpr size_t kFirstContext = 0x1000;
 /// 0x77".
 std::vector<std::string> take_driver_calls();
 
+/// What devices say from now on of their compute capability; 9.0 at first.
+void set_compute_capability(int major, int minor);
+
 /// From now on that driver function returns `code`; 0 makes it work again.
 void fail_driver_call(const std::string& function, int code);
 

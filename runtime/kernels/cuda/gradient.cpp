@@ -1,5 +1,6 @@
 // The gradient passes (pass.h).
 #include <ATen/Context.h>
+#include <fmt/format.h>
 
 #include "generators/attention/tensor/arguments.h"
 #include "runtime/kernels/cuda/pass_calls.h"
@@ -102,6 +103,14 @@ at::Tensor tensor_core_gradient(const Tokens& tokens, const Columns& columns,
   const DeviceMap& map = tokens.map;
   const at::Tensor& x = tokens.x;
   const bool sums = params && tensor_core_sums_fit(map.args());
+  if (params && !sums) {
+    say_once([&] {
+      return fmt::format(
+          "sums over {} segments are beyond a block's registers: Halide's pipeline "
+          "takes them",
+          map.args().knots.numel() + 1);
+    });
+  }
   const int64_t P = map.projections(), size = map.size(), products = P * (size + 1);
   const int64_t rows = sums ? map.psi_inputs().sums_shape()[0] : 0;
   const int64_t blocks = (x.size(2) + tensor::kGradTokens - 1) / tensor::kGradTokens;

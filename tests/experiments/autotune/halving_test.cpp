@@ -45,19 +45,43 @@ TEST(Halving, AGainIsSureAndAPercent) {
   EXPECT_FALSE(around(1.1, 0.01).gain());
 }
 
-Tunable tunable() { return {"p", "g", "cpu", {"t"}, {}, {{"unroll", {1, 2}}}}; }
+Tunable tunable(const std::string& pipeline) {
+  return {pipeline, "g", "cpu", {"t"}, {}, {{"unroll", {1, 2}}}};
+}
 
 TEST(ScheduleFile, HoldsGainsOnly) {
-  const std::vector<Tuned> tuned = {{tunable(), {{"unroll", 2}}, {0.9, 0.88, 0.92, 30}},
-                                    {tunable(), {{"unroll", 1}}, {1.05, 1.0, 1.1, 30}}};
+  const std::vector<Tuned> tuned = {
+      {tunable("p"), {{"unroll", 2}}, {0.9, 0.88, 0.92, 30}, 2e-3, 1.8e-3},
+      {tunable("q"), {{"unroll", 1}}, {1.05, 1.0, 1.1, 30}}};
   const auto file = schedule("cpu", "A CPU, family 1", {{"halide", "21"}}, tuned);
   EXPECT_EQ(file["device"], "A CPU, family 1");
   EXPECT_EQ(file["pipelines"].size(), 1u);
   EXPECT_EQ(file["pipelines"]["p"]["parameters"]["unroll"], 2);
+  EXPECT_EQ(file["pipelines"]["p"]["seconds_before"], 2e-3);
+  EXPECT_EQ(file["pipelines"]["p"]["seconds_after"], 1.8e-3);
   EXPECT_TRUE(schedule("cpu", "X", {}, {tuned[1]}).is_null());
   EXPECT_EQ(file_name("A CPU, family 1"), "a_cpu_family_1.json");
-  EXPECT_THAT(report(tuned), HasSubstr("unroll=1 -> unroll=2: 0.900 of the time (0.880 to 0.920"));
+  EXPECT_THAT(report(tuned),
+              HasSubstr("unroll=1 -> unroll=2: 2.0000 -> 1.8000 ms, 0.900 of the time (0.880 to "));
   EXPECT_THAT(report(tuned), HasSubstr("no gain: unroll=1 stays (best other 1.050"));
+}
+
+TEST(ScheduleFile, KeepsWhatWasNotTunedNow) {
+  const auto gain = [](const char* name) {
+    return Tuned{tunable(name), {{"unroll", 2}}, {0.9, 0.88, 0.92, 30}};
+  };
+  const Tuned none{tunable("p"), {{"unroll", 1}}, {1.05, 1.0, 1.1, 30}};
+  const auto first = schedule("cpu", "X", {{"halide", "20"}}, {gain("p"), gain("q")});
+  const auto second = schedule("cpu", "X", {{"halide", "21"}}, {none, gain("r")}, first);
+  EXPECT_FALSE(second["pipelines"].contains("p")) << "tuned again, without gain";
+  EXPECT_EQ(second["pipelines"]["q"]["versions"]["halide"], "20");
+  EXPECT_EQ(second["pipelines"]["r"]["versions"]["halide"], "21");
+  EXPECT_EQ(schedule("cpu", "another", {}, {gain("r")}, first)["pipelines"].size(), 1u);
+  for (const char* damaged : {"3", "{}", "{\"kind\": \"cpu\", \"device\": \"X\"}"}) {
+    const auto before = nlohmann::json::parse(damaged);
+    EXPECT_TRUE(schedule("cpu", "X", {}, {none}, before).is_null()) << damaged;
+  }
+  EXPECT_TRUE(schedule("cpu", "X", {}, {none}, schedule("cpu", "X", {}, {gain("p")})).is_null());
 }
 
 }  // namespace

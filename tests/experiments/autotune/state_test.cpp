@@ -22,6 +22,7 @@ TEST(State, IsReadBack) {
     state.enter("p", 2, {"a=2", "a=3"});
     state.add("p", "a=2", 0.5);
     state.add("p", "a=2", 0.75);
+    state.add_seconds("p", "a=1", 2.5);
     state.finish("q");
     state.save();
   }
@@ -33,6 +34,7 @@ TEST(State, IsReadBack) {
   EXPECT_THAT(state.alive("p"), ElementsAre("a=2", "a=3"));
   EXPECT_THAT(state.ratios("p", "a=2"), ElementsAre(0.5, 0.75));
   EXPECT_THAT(state.ratios("p", "a=3"), ElementsAre());
+  EXPECT_THAT(state.seconds("p", "a=1"), ElementsAre(2.5));
   EXPECT_TRUE(state.done("q"));
   EXPECT_FALSE(state.done("p"));
 }
@@ -41,7 +43,9 @@ TEST(State, ForgetsTheRatiosThatChoseWhoIsInARung) {
   const TemporaryFolder folder;
   State state(folder.path() / "state.json", "key");
   state.add("p", "a=1", 0.5);
+  state.add_seconds("p", "a=1", 2.5);
   state.enter("p", 1, {"a=1"});
+  EXPECT_THAT(state.seconds("p", "a=1"), ElementsAre());
   EXPECT_THAT(state.ratios("p", "a=1"), ElementsAre());
 }
 

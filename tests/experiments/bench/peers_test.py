@@ -35,7 +35,7 @@ def run_luna(*arguments):
 
 def bench(call_seconds=2.0):
     options = argparse.Namespace(luna=LUNA, minutes=1, call_seconds=call_seconds, filter="",
-                                 device="cpu")
+                                 device="cpu", force=False)
     return peers.Bench(options)
 
 
@@ -82,11 +82,17 @@ class Peers(unittest.TestCase):
         row = peers.facts(operator_named("listing1"), (1, 8, 4096, 64), "forward", 1)
         run.memory = 2**40
         self.assertIsNone(run.refusal(row))
-        run.slow["listing1", "float32", "forward", 64] = 1e-3
+        run.slow["listing1", False, "float32", "forward", 64] = 1e-3
         self.assertEqual(run.refusal(row), "one call would take 32.8 s (limit 2)")
         run.slow.clear()
         run.memory = 2**28
         self.assertEqual(run.refusal(row), "one call would take 0.5 GiB (limit 0.2)")
+
+    def test_a_busy_gpu_is_refused(self):
+        busy = {"memory_gib": 8, "gpu": {"busy": "another process uses the GPU (70 % busy)"}}
+        with mock.patch.object(peers, "environment_of", lambda options: busy):
+            with self.assertRaisesRegex(SystemExit, "peers: another process .*; --force goes on"):
+                bench()
 
     def test_sizes(self):
         self.assertEqual(list(peers.sizes_of(["A", "1k"])),

@@ -181,7 +181,9 @@ TEST(Command, ListPrintsWhatAFixedMapTakes) {
   const Outcome outcome = run_luna({"list", "feature-maps"});
   EXPECT_EQ(outcome.code, 0);
   for (const char* text :
-       {"  elu             phi(x) = elu(x) + 1 (Katharopoulos 2020, eq. 7); D = d; params: none\n",
+       {" (LUNA, arXiv 2512.08061); D = m L; params: proj_weight [m, d] trained, proj_bias [m] "
+        "trained, w1 [hid] or [L, hid] trained, ",
+        "  elu             phi(x) = elu(x) + 1 (Katharopoulos 2020, eq. 7); D = d; params: none\n",
         "; D = m, hyperbolic 2m; params: W [m, d] drawn; names: performer, performer:positive, "
         "performer:hyperbolic\n",
         "; D = 2m; params: W [m, d] drawn, sigma [d] trained\n",

@@ -2,6 +2,7 @@
 // module options, shared memory, and errors of both kinds. A pipeline here is what generated code
 // amounts to: one kernel loaded and launched through Halide's runtime.
 #include <HalideRuntimeCuda.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "runtime/halide/error.h"
@@ -15,6 +16,8 @@ extern "C" void halide_error(void*, const char*);
 
 namespace luna::test {
 namespace {
+
+using ::testing::EndsWith;
 
 constexpr const char* kPtx = ".version 7.0";
 int shared_bytes = 0;
@@ -123,6 +126,36 @@ TEST_F(CudaDriver, NamesTheContextsError) {
             "Halide pipeline one_kernel_test on [2, 3] failed with code -29: cuInit failed: CUDA "
             "error 999");
   fail_driver_call("cuInit", 0);
+}
+
+TEST_F(CudaDriver, SaysThatItIsTooOldForThePtx) {
+  fail_driver_call("cuModuleLoadDataEx", 222);
+  EXPECT_THAT(torch_error_of([] { run(9); }),
+              EndsWith(": the CUDA driver is too old for PTX 7.0: update the NVIDIA driver"));
+  fail_driver_call("cuModuleLoadDataEx", 0);
+  EXPECT_EQ(torch_error_of([] { run(9); }), "no error");
+}
+
+TEST_F(CudaDriver, RefusesDevicesBelowThePtxsTarget) {
+  set_compute_capability(7, 5);
+  for (int attempt = 0; attempt < 2; attempt++) {
+    EXPECT_THAT(torch_error_of([] { run(10); }),
+                EndsWith(": CUDA device 10 has compute capability 7.5, the kernels need 8.0 or "
+                         "later: move the tensors to the CPU"));
+  }
+  set_compute_capability(9, 0);
+  EXPECT_EQ(torch_error_of([] { run(10); }), "no error");
+}
+
+TEST_F(CudaDriver, SaysOnceWhichPtxAnUnknownDeviceGets) {
+  set_compute_capability(12, 0);
+  ::testing::internal::CaptureStderr();
+  for (int call = 0; call < 2; call++) run(11);
+  set_compute_capability(9, 0);
+  run(12);
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+            "luna: CUDA device 11 has compute capability 12.0, which is not among those checked "
+            "(8.0, 9.0): PTX of 8.0 is taken\n");
 }
 
 TEST_F(CudaDriver, RefusesTensorsOfTwoDevices) {

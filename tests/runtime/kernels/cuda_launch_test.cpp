@@ -84,6 +84,32 @@ TEST(CudaLaunchOfViews, TakesParametersThatAreNotAligned) {
   EXPECT_TRUE(same_bits(ops::attention_forward(in, c.spec).o.cpu(), aligned));
 }
 
+/// Forward and backward on a second device and a stream of the caller's: every kernel, psi's table
+/// included, in that device's context and on that stream.
+TEST(CudaLaunchPlace, IsTheTensorsDeviceAndTorchsStream) {
+  constexpr size_t kStream = 0x77;
+  set_stand_in_stream(kStream);
+  for (const char* map : {"luna", "elu", "performer", "rff", "taylor2", "luna-spline"}) {
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+      for (const bool causal : {false, true}) {
+        Case c = small_case(map);
+        c.shape.Nq = c.shape.N;
+        c.spec.causal = causal;
+        ops::Inputs in = move_to(make_inputs(c), c10::Device("cuda:1"));
+        for (at::Tensor* x : {&in.q, &in.k, &in.v}) *x = x->to(dtype).requires_grad_(true);
+        take_ptx_places();
+        const at::Tensor out = run_forward(in, c.spec, Through::fused);
+        torch::autograd::grad({out}, {in.q, in.k, in.v}, {at::ones_like(out)});
+        const std::set<PtxPlace> places = take_ptx_places();
+        ASSERT_EQ(places.size(), 1u) << describe(c);
+        EXPECT_EQ(places.begin()->device, 1) << describe(c);
+        EXPECT_EQ(places.begin()->stream, reinterpret_cast<void*>(kStream)) << describe(c);
+      }
+    }
+  }
+  set_stand_in_stream(0);
+}
+
 /// As the shape functions promise.
 TEST(CudaLaunchOfViews, GivesGradientsThatLieAsTheirInputs) {
   for (const char* map : {"pwl", "elu"}) {

@@ -2,6 +2,7 @@
 // outputs poisoned (NaN in all fresh memory), held to a multiple of eager float32's own error.
 #include <algorithm>
 
+#include "runtime/kernels/registry.h"
 #include "tests/support/compare.h"
 #include "tests/support/poison.h"
 
@@ -11,6 +12,7 @@ namespace {
 constexpr int kLunaCases = 120, kLinearCases = 40, kFixedCases = 200, kLongCases = 16,
               kLongTableCases = 12;
 constexpr int kCausalLinearCases = 10, kCausalLunaCases = 40, kCausalFixedCases = 130;
+constexpr int kDefaultCases = 30;  // of LUNA, and of the other maps
 constexpr int kPackedLunaCases = 20, kPackedFixedCases = 50;
 
 /// Piecewise-linear activations beside relu.
@@ -110,6 +112,26 @@ INSTANTIATE_TEST_SUITE_P(LongTables, Accuracy, ::testing::ValuesIn(long_table_ca
 INSTANTIATE_TEST_SUITE_P(Causal, Accuracy, ::testing::ValuesIn(causal_cases()));
 INSTANTIATE_TEST_SUITE_P(Packed, Accuracy, ::testing::ValuesIn(packed_cases()));
 INSTANTIATE_TEST_SUITE_P(Fixed, Accuracy, ::testing::ValuesIn(random_fixed_cases(kFixedCases, 2)));
+
+/// What a device has that nobody tuned for, in place of this one's own schedules.
+TEST(DefaultSchedules, AreWithinAMultipleOfEagerToo) {
+  poison_fresh_memory();
+  const std::vector<std::string> names = kernels::tuned_pipelines();
+  for (const std::string& name : names) {
+    kernels::replace_pipeline(name, kernels::find_pipeline(name, [] { return ""; }));
+  }
+  std::vector<Case> cases = random_luna_cases(kDefaultCases, 11);
+  const std::vector<Case> fixed = random_fixed_cases(kDefaultCases, 12, causal_map_names());
+  cases.insert(cases.end(), fixed.begin(), fixed.end());
+  for (size_t k = 0; k < cases.size(); k++) {
+    cases[k].spec.causal = k % 3 == 0;
+    if (!cases[k].spec.causal) continue;
+    cases[k].shape.Nq = cases[k].shape.N;
+    cases[k].spec.ch_rms_target = 0.0;
+  }
+  for (const Case& c : cases) expect_within_bounds(c);
+  for (const std::string& name : names) kernels::replace_pipeline(name, nullptr);
+}
 
 }  // namespace
 }  // namespace luna::test

@@ -1,38 +1,66 @@
 // Where a NaN may go: a query's stays in its row, a key's or value's reaches its (b, h), a masked
 // token's nowhere.
+#include <sstream>
+
 #include "tests/support/compare.h"
 
 namespace luna::test {
 namespace {
 
+/// "map option option": of psi, of the mode, of the dtype.
 class Nan : public ::testing::TestWithParam<std::string> {
  protected:
-  Nan() : case_(small_case(GetParam().substr(0, GetParam().find(' ')))) {
-    const std::string option = GetParam().substr(std::min(GetParam().size(), GetParam().find(' ')));
-    if (option == " dense") case_.spec.psi = "dense";
-    if (option == " gelu" || option == " hardtanh") case_.spec.activation = option.substr(1);
-    if (option == " signed") case_.spec.nonneg = false;
-    if (option == " exp") case_.spec.envelope = "exp";
-    if (option == " norm") case_.spec.envelope = "norm";
-    if (option == " clamp") case_.spec.denominator = "clamp_min";
-    if (option == " separate") case_.separate = true;
-    if (option == " segments") case_ = segment_case();
+  Nan() {
+    std::istringstream words(GetParam());
+    std::string map;
+    words >> map;
+    case_ = small_case(map);
+    for (std::string option; words >> option;) choose(option);
     in_ = make_inputs(case_);
   }
-  Result fused() const { return run(in_, case_.spec, make_grad(case_), Through::fused); }
+
+  void choose(const std::string& option) {
+    if (option == "dense") case_.spec.psi = option;
+    if (option == "gelu" || option == "hardtanh") case_.spec.activation = option;
+    if (option == "signed") case_.spec.nonneg = false;
+    if (option == "exp" || option == "norm") case_.spec.envelope = option;
+    if (option == "clamp") case_.spec.denominator = "clamp_min";
+    if (option == "separate") case_.separate = true;
+    if (option == "segments") case_ = segment_case();
+    if (option == "bfloat16") dtype_ = at::kBFloat16;
+    if (option == "float16") dtype_ = at::kHalf;
+    if (option == "causal") {
+      case_.spec.causal = true;
+      case_.shape.Nq = case_.shape.N;
+    }
+  }
+
+  Result fused(const at::Tensor& grad) const {
+    return run(in_, case_.spec, grad, Through::fused, dtype_);
+  }
+  Result fused() const { return fused(make_grad(case_)); }
+  /// Queries from which on token n is seen.
+  int64_t seen_from(int64_t n) const { return case_.spec.causal ? n : 0; }
+  at::Tensor no_rows() const { return at::zeros({2, 4, case_.shape.Nq}, at::kBool); }
 
   Case case_;
+  at::ScalarType dtype_ = at::kFloat;
   ops::Inputs in_;
 };
 
 /// Rows [B, H, Nq] that hold a NaN.
 at::Tensor nan_rows(const at::Tensor& x) { return x.isnan().any(-1); }
 
+/// From that row on.
+at::Tensor rows_from(const at::Tensor& rows, int64_t first) {
+  return rows.narrow(-1, first, rows.size(-1) - first);
+}
+
 TEST_P(Nan, InAQueryStaysInItsRow) {
   const at::Tensor clean = fused().tensors[0];
   in_.q[1][2][3][5] = kNan;
   const at::Tensor out = fused().tensors[0];
-  at::Tensor expected = at::zeros({2, 4, case_.shape.Nq}, at::kBool);
+  at::Tensor expected = no_rows();
   expected[1][2][3] = true;
   EXPECT_TRUE(nan_rows(out).equal(expected));
   EXPECT_TRUE(out[1][2][3].isnan().all().item<bool>());
@@ -43,9 +71,8 @@ TEST_P(Nan, InAQueryStaysInItsRow) {
 TEST_P(Nan, InAKeyReachesItsHeadsAndNoOther) {
   in_.k[0][1][30][2] = kNan;  // key head 1 serves query heads 2 and 3
   const at::Tensor out = fused().tensors[0];
-  at::Tensor expected = at::zeros({2, 4, case_.shape.Nq}, at::kBool);
-  expected[0][2].fill_(true);
-  expected[0][3].fill_(true);
+  at::Tensor expected = no_rows();
+  rows_from(expected[0].narrow(0, 2, 2), seen_from(30)).fill_(true);
   EXPECT_TRUE(nan_rows(out).equal(expected));
 }
 
@@ -53,7 +80,7 @@ TEST_P(Nan, InAValueReachesItsColumn) {
   in_.v[1][0][36][4] = kNan;
   const at::Tensor out = fused().tensors[0];
   at::Tensor expected = at::zeros_like(out, at::kBool);
-  expected.narrow(0, 1, 1).narrow(1, 0, 2).select(3, 4).fill_(true);
+  rows_from(expected[1].narrow(0, 0, 2).select(2, 4), seen_from(36)).fill_(true);
   EXPECT_TRUE(out.isnan().equal(expected));
 }
 
@@ -73,12 +100,17 @@ TEST_P(Nan, OfMaskedKeysGoesNowhere) {
 TEST_P(Nan, InGradOutputStaysInItsQuery) {
   at::Tensor grad = make_grad(case_);
   grad[0][1][2][3] = kNan;
-  const Result given = run(in_, case_.spec, grad, Through::fused);
-  at::Tensor expected = at::zeros({2, 4, case_.shape.Nq}, at::kBool);
+  const Result given = fused(grad);
+  at::Tensor expected = no_rows();
   expected[0][1][2] = true;
   const at::Tensor rows = nan_rows(given.tensors[1]);
   // A query without features passes no gradient on, whatever arrives.
   EXPECT_FALSE(rows.logical_and(expected.logical_not()).any().item<bool>());
+}
+
+std::vector<std::string> with(const std::string& option, std::vector<std::string> names) {
+  for (std::string& name : names) name += " " + option;
+  return names;
 }
 
 INSTANTIATE_TEST_SUITE_P(Maps, Nan,
@@ -86,6 +118,15 @@ INSTANTIATE_TEST_SUITE_P(Maps, Nan,
                                            "luna signed", "luna exp", "luna norm", "luna clamp",
                                            "luna separate", "luna segments"));
 INSTANTIATE_TEST_SUITE_P(Fixed, Nan, ::testing::ValuesIn(fused_map_names()));
+INSTANTIATE_TEST_SUITE_P(Half, Nan,
+                         ::testing::Values("luna bfloat16", "luna float16",
+                                           "luna segments bfloat16", "luna dense float16",
+                                           "luna causal bfloat16"));
+INSTANTIATE_TEST_SUITE_P(FixedHalf, Nan, ::testing::ValuesIn(with("bfloat16", fused_map_names())));
+INSTANTIATE_TEST_SUITE_P(Causal, Nan,
+                         ::testing::Values("luna causal", "luna dense causal", "luna exp causal",
+                                           "luna separate causal"));
+INSTANTIATE_TEST_SUITE_P(FixedCausal, Nan, ::testing::ValuesIn(with("causal", causal_map_names())));
 
 TEST(NanChRms, OfMaskedKeysGoesNowhere) {
   Case c = small_case();

@@ -31,6 +31,11 @@ void edit_ptx(std::function<std::string(const std::string&)> edit) {
   ptx::driver().edit = std::move(edit);
 }
 
+std::set<PtxPlace> take_ptx_places() {
+  const std::lock_guard lock(ptx::driver().mutex);
+  return std::exchange(ptx::driver().places, {});
+}
+
 std::map<std::string, PtxCounts> take_ptx_counts() {
   const std::lock_guard lock(ptx::driver().mutex);
   std::map<std::string, PtxCounts> taken;

@@ -10,7 +10,7 @@ namespace {
 constexpr int kInvalidValue = 1;
 constexpr int kInvalidPtx = 218;
 constexpr int kNotFound = 500;
-constexpr int kNotSupported = 801;
+constexpr int kNotSupported = 801, kInvalidContext = 201;
 
 /// Of compute capability 8.0.
 constexpr Shape kLargestGrid{0x7fffffff, 65535, 65535}, kLargestBlock{1024, 1024, 64};
@@ -62,6 +62,16 @@ std::string refusal(const Function& function, const Shape& grid, const Shape& bl
                        function.most_dynamic_shared);
   }
   return "";
+}
+
+/// The thread's contexts, the current one last.
+thread_local std::vector<void*> current_contexts;
+
+int current_device(const Driver& state) {
+  for (const auto& [device, context] : state.contexts) {
+    if (!current_contexts.empty() && current_contexts.back() == &context) return device;
+  }
+  return -1;
 }
 
 /// Element by element; the sum begins empty.
@@ -129,15 +139,21 @@ int cuGetErrorName(int code, const char** name) {
   return *name ? 0 : kInvalidValue;
 }
 
-int cuDevicePrimaryCtxRetain(void** context, int) {
-  *context = &driver();
+int cuDevicePrimaryCtxRetain(void** context, int device) {
+  const std::lock_guard lock(driver().mutex);
+  *context = &driver().contexts[device];
   return 0;
 }
 
-int cuCtxPushCurrent_v2(void*) { return 0; }
+int cuCtxPushCurrent_v2(void* context) {
+  current_contexts.push_back(context);
+  return 0;
+}
 
 int cuCtxPopCurrent_v2(void** context) {
-  *context = nullptr;
+  if (current_contexts.empty()) return kInvalidContext;
+  *context = current_contexts.back();
+  current_contexts.pop_back();
   return 0;
 }
 
@@ -174,11 +190,21 @@ int cuFuncSetAttribute(void* function, int attribute, int value) {
 }
 
 int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
-                   unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared, void*,
-                   void** parameters, void**) {
+                   unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared,
+                   void* stream, void** parameters, void**) {
   const std::lock_guard lock(driver().mutex);
+  driver().places.insert({current_device(driver()), stream});
   return launch(driver(), *static_cast<Function*>(function), {grid_x, grid_y, grid_z},
                 {block_x, block_y, block_z}, shared, parameters);
+}
+
+/// A device of the architecture whose semantics are executed: compute capability 8.0.
+int cuDeviceGet(int* handle, int device) { return *handle = device, 0; }
+
+int cuDeviceGetAttribute(int* value, int attribute, int) {
+  constexpr int kMajor = 75;
+  *value = attribute == kMajor ? 8 : 0;
+  return 0;
 }
 
 #define LUNA_UNUSED(name) \

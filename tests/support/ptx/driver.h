@@ -11,7 +11,9 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace luna::test {
@@ -52,6 +54,17 @@ void edit_ptx(std::function<std::string(const std::string& text)> edit);
 
 /// The counts since the last take, by kernel name.
 std::map<std::string, PtxCounts> take_ptx_counts();
+
+/// Where a kernel was launched.
+struct PtxPlace {
+  int device;  ///< whose primary context was current; -1: none was
+  const void* stream;
+  bool operator<(const PtxPlace& other) const {
+    return std::tie(device, stream) < std::tie(other.device, other.stream);
+  }
+};
+/// The places of all launches since the last take.
+std::set<PtxPlace> take_ptx_places();
 
 /// How often a warp met each line of a kernel: 1 for the text's first.
 struct PtxProfile {

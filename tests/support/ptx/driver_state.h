@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 
+#include "tests/support/ptx/driver.h"
 #include "tests/support/ptx/executor.h"
 
 namespace luna::test::ptx {
@@ -32,6 +33,8 @@ struct Driver {
   std::map<std::string, std::vector<uint64_t>> counts;
   std::map<std::string, Sectors> sectors;
   std::map<const Kernel*, std::vector<uint64_t>> executed;
+  std::map<int, char> contexts;  ///< by device: a context is the address of its entry
+  std::set<PtxPlace> places;
   std::string error;
 
   int fail(int code, const std::string& message) {
