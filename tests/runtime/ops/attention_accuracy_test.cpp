@@ -66,7 +66,7 @@ std::vector<Case> long_table_cases() {
 
 /// Every option that causal attention has, on lengths around a chunk's and beyond a strip's.
 std::vector<Case> causal_cases() {
-  const std::vector<int64_t> tokens = {0, 1, 7, 31, 63, 64, 65, 100, 130, 300};
+  const std::vector<int64_t> tokens = {0, 1, 7, 31, 64, 65, 127, 128, 129, 300};
   std::vector<Case> cases = random_luna_cases(kCausalLunaCases, 4);
   const std::vector<Case> linear = random_luna_cases(kCausalLinearCases, 8, kLinear);
   cases.insert(cases.end(), linear.begin(), linear.end());
