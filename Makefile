@@ -28,7 +28,7 @@ configure: setup
 	$(CMAKE) -S . -B $(BUILD) -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/.venv/bin/ninja \
 	  -DLUNA_SANITIZE=$(SANITIZE) >$(BUILD)/configure.log 2>&1 || { cat $(BUILD)/configure.log; exit 1; }; \
 	grep 'Halide pipelines' $(BUILD)/configure.log; \
-	sed -n '/^CMake Warning/,/^$$/p' $(BUILD)/configure.log >&2; \
+	sed -n '/^CMake Warning at cmake.Luna/,/^$$/p' $(BUILD)/configure.log >&2; \
 	echo "[configure] done in $$(($$(date +%s) - start)) s"
 
 build: configure ## configure and build everything into build/
