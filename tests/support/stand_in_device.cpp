@@ -63,7 +63,8 @@ using at::CUDAHooksRegistry;
 using at::RegistererCUDAHooksRegistry;
 REGISTER_CUDA_HOOKS(CUDAHooks)
 
-std::atomic<int64_t> waits{0}, uploads{0};
+std::atomic<int64_t> waits{0}, uploads{0}, bytes_there{0};
+std::atomic<int64_t> until_failure{0};  ///< allocations; 0: none fails
 
 MemoryWatcher watcher{[](const void*, size_t) {}, [](const void*, size_t) {}};
 
@@ -74,9 +75,15 @@ class Watched {
       : tensor_(tensor),
         bytes_(at::detail::computeStorageNbytes(tensor.sizes(), tensor.strides(),
                                                 tensor.element_size())) {
+    TORCH_CHECK_WITH(OutOfMemoryError, until_failure == 0 || --until_failure > 0,
+                     "the stand-in device is out of memory");
     watcher.begins(tensor_.const_data_ptr(), bytes_);
+    bytes_there += static_cast<int64_t>(bytes_);
   }
-  ~Watched() { watcher.ends(tensor_.const_data_ptr(), bytes_); }
+  ~Watched() {
+    watcher.ends(tensor_.const_data_ptr(), bytes_);
+    bytes_there -= static_cast<int64_t>(bytes_);
+  }
   Watched(const Watched&) = delete;
 
  private:
@@ -210,6 +217,10 @@ void set_memory_watcher(const MemoryWatcher& told) { watcher = told; }
 void set_stand_in_stream(size_t stream) { current_stream = static_cast<c10::StreamId>(stream); }
 
 int64_t stand_in_waits() { return waits; }
+
+int64_t stand_in_bytes() { return bytes_there; }
+
+void fail_stand_in_allocation(int64_t n) { until_failure = n; }
 
 int64_t stand_in_uploads() { return uploads; }
 

@@ -26,6 +26,13 @@ void set_stand_in_stream(size_t stream);
 /// and operators that give the host a value or a size which depends on values.
 int64_t stand_in_waits();
 
+/// Bytes of tensors that lie on stand-in devices.
+int64_t stand_in_bytes();
+
+/// The n-th tensor from now on finds no memory there, and raises as torch's allocator does; 0:
+/// every one does.
+void fail_stand_in_allocation(int64_t n);
+
 /// Copies from the host to a device so far, which a CUDA graph cannot capture.
 int64_t stand_in_uploads();
 
