@@ -27,6 +27,7 @@ class Decode : public ::testing::TestWithParam<std::string> {
     const bool host = fused_device().is_cpu();
     if (!host) case_.shape.N = 6;
     if (option == " many") case_.shape = {host ? 70 : 2, 12, 2, 5, 5, 8, 34, 9, 4, 5};
+    if (option == " ungrouped") case_.shape = {2, 2, 2, 6, 6, 20, 6, 5, 4, 5};
     case_.spec.causal = true;
     case_.shape.Nq = case_.shape.N;
     in_ = make_inputs(case_);
@@ -148,9 +149,10 @@ TEST_P(Decode, NanStaysInItsHeads) {
 
 std::vector<std::string> decode_maps() {
   std::vector<std::string> names = causal_map_names();
-  for (const char* more : {"luna", "luna dense", "luna gelu", "luna signed", "luna exp",
-                           "luna norm", "luna clamp", "luna separate", "luna eps", "luna many",
-                           "t2r per_head", "hedgehog per_head", "polaformer many"}) {
+  for (const char* more :
+       {"luna", "luna dense", "luna gelu", "luna signed", "luna exp", "luna norm", "luna clamp",
+        "luna ungrouped", "elu ungrouped", "luna separate", "luna eps", "luna many", "t2r per_head",
+        "hedgehog per_head", "polaformer many"}) {
     names.push_back(more);
   }
   return names;

@@ -1,4 +1,6 @@
 // Control of the executing driver (driver.h).
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "tests/support/ptx/driver.h"
@@ -29,6 +31,10 @@ void limit_ptx_instructions(uint64_t limit) {
 void edit_ptx(std::function<std::string(const std::string&)> edit) {
   const std::lock_guard lock(ptx::driver().mutex);
   ptx::driver().edit = std::move(edit);
+}
+
+std::string ptx_kernel_key(const std::string& module_text, const std::string& kernel) {
+  return fmt::format("{:016x} {}", std::hash<std::string>()(module_text), kernel);
 }
 
 std::set<PtxPlace> take_ptx_places() {

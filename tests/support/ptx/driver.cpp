@@ -1,5 +1,10 @@
 // The driver's entry points.
+#include <fmt/format.h>
+
 #include <cfenv>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <utility>
 
 #include "tests/support/ptx/driver_state.h"
@@ -92,6 +97,18 @@ const Module& edited(Driver& state, const Module* module) {
   return *state.edited;
 }
 
+void write_seen() {
+  std::ofstream file(std::filesystem::path(std::getenv("LUNA_PTX_SEEN")) /
+                     std::filesystem::read_symlink("/proc/self/exe").filename());
+  for (const std::string& key : driver().seen) file << key << '\n';
+}
+
+/// With LUNA_PTX_SEEN: for the file at the process's end.
+void note_seen(Driver& state, const std::string& key) {
+  static const bool wanted = std::getenv("LUNA_PTX_SEEN") && std::atexit(write_seen) == 0;
+  if (wanted) state.seen.insert(key);
+}
+
 int launch(Driver& state, const Function& function, const Shape& grid, const Shape& block,
            size_t dynamic_shared, void** values) {
   const std::string refused = refusal(function, grid, block, dynamic_shared);
@@ -109,7 +126,10 @@ int launch(Driver& state, const Function& function, const Shape& grid, const Sha
   }
   add(state.counts[name], counts.threads);
   state.sectors[name] += counts.sectors;
-  if (&module == function.module) add(state.executed[function.kernel], counts.warps);
+  if (&module == function.module) {
+    add(state.executed[function.kernel], counts.warps);
+    note_seen(state, ptx_kernel_key(state.texts.at(function.module), name));
+  }
   return 0;
 }
 

@@ -55,6 +55,11 @@ void edit_ptx(std::function<std::string(const std::string& text)> edit);
 /// The counts since the last take, by kernel name.
 std::map<std::string, PtxCounts> take_ptx_counts();
 
+/// What a kernel is known by between processes of one build. Where the environment has a folder as
+/// LUNA_PTX_SEEN, a process that ends leaves there, under its program's name, a line for every
+/// kernel that it has executed unedited.
+std::string ptx_kernel_key(const std::string& module_text, const std::string& kernel);
+
 /// Where a kernel was launched.
 struct PtxPlace {
   int device;  ///< whose primary context was current; -1: none was
