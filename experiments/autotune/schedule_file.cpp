@@ -25,8 +25,9 @@ namespace {
 /// The pipelines of an earlier run's file, each with its versions.
 json pipelines_of(const json& file, const std::string& kind, const std::string& device) {
   json pipelines = json::object();
-  if (!file.is_object() || file.value("kind", "") != kind || file.value("device", "") != device ||
-      !file.contains("pipelines") || !file["pipelines"].is_object()) {
+  if (!file.is_object() || file.value("kind", json()) != kind ||
+      file.value("device", json()) != device || !file.contains("pipelines") ||
+      !file["pipelines"].is_object()) {
     return pipelines;
   }
   for (const auto& [name, entry] : file["pipelines"].items()) {

@@ -90,7 +90,7 @@ int load_module(void** module, const void* image, unsigned, int*, void**) {
 }
 
 /// Refuses a device below the PTX's target; says of one that nothing was assembled for which PTX it
-/// gets. Called once a device.
+/// gets. After cuInit, before the device's context is retained.
 int check_capability(int device) {
   static auto* const get = symbol<int(int*, int)>("cuDeviceGet");
   static auto* const attribute = symbol<int(int*, int, int)>("cuDeviceGetAttribute");
@@ -129,10 +129,11 @@ int retain_primary_context(int device, void** context) {
   if (const int code = init(0)) {
     return keep_driver_error("cuInit", code);
   }
+  if (const int code = check_capability(device)) return code;
   if (const int code = retain(context, device)) {
     return keep_driver_error(fmt::format("cuDevicePrimaryCtxRetain(device {})", device), code);
   }
-  return check_capability(device);
+  return 0;
 }
 
 /// retain_primary_context, once per device for the life of the process.
@@ -142,7 +143,6 @@ int primary_context(int device, void** context) {
   const std::lock_guard lock(mutex);
   void*& known = contexts[device];
   const int code = known ? 0 : retain_primary_context(device, &known);
-  if (code) known = nullptr;
   *context = known;
   return code;
 }

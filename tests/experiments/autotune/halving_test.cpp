@@ -77,7 +77,8 @@ TEST(ScheduleFile, KeepsWhatWasNotTunedNow) {
   EXPECT_EQ(second["pipelines"]["q"]["versions"]["halide"], "20");
   EXPECT_EQ(second["pipelines"]["r"]["versions"]["halide"], "21");
   EXPECT_EQ(schedule("cpu", "another", {}, {gain("r")}, first)["pipelines"].size(), 1u);
-  for (const char* damaged : {"3", "{}", "{\"kind\": \"cpu\", \"device\": \"X\"}"}) {
+  for (const char* damaged :
+       {"3", "{}", "{\"kind\": 3}", "{\"kind\": \"cpu\", \"device\": \"X\"}"}) {
     const auto before = nlohmann::json::parse(damaged);
     EXPECT_TRUE(schedule("cpu", "X", {}, {none}, before).is_null()) << damaged;
   }

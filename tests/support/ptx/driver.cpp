@@ -100,13 +100,15 @@ const Module& edited(Driver& state, const Module* module) {
 void write_seen() {
   std::ofstream file(std::filesystem::path(std::getenv("LUNA_PTX_SEEN")) /
                      std::filesystem::read_symlink("/proc/self/exe").filename());
-  for (const std::string& key : driver().seen) file << key << '\n';
+  for (const Function* function : driver().seen) {
+    file << ptx_kernel_key(driver().texts.at(function->module), function->kernel->name) << '\n';
+  }
 }
 
 /// With LUNA_PTX_SEEN: for the file at the process's end.
-void note_seen(Driver& state, const std::string& key) {
+void note_seen(Driver& state, const Function& function) {
   static const bool wanted = std::getenv("LUNA_PTX_SEEN") && std::atexit(write_seen) == 0;
-  if (wanted) state.seen.insert(key);
+  if (wanted) state.seen.insert(&function);
 }
 
 int launch(Driver& state, const Function& function, const Shape& grid, const Shape& block,
@@ -128,7 +130,7 @@ int launch(Driver& state, const Function& function, const Shape& grid, const Sha
   state.sectors[name] += counts.sectors;
   if (&module == function.module) {
     add(state.executed[function.kernel], counts.warps);
-    note_seen(state, ptx_kernel_key(state.texts.at(function.module), name));
+    note_seen(state, function);
   }
   return 0;
 }

@@ -33,8 +33,8 @@ struct Driver {
   std::map<std::string, std::vector<uint64_t>> counts;
   std::map<std::string, Sectors> sectors;
   std::map<const Kernel*, std::vector<uint64_t>> executed;
-  std::set<std::string> seen;    ///< ptx_kernel_key() of what was executed as it was loaded
-  std::map<int, char> contexts;  ///< by device: a context is the address of its entry
+  std::set<const Function*> seen;  ///< executed as they were loaded
+  std::map<int, char> contexts;    ///< by device: a context is the address of its entry
   std::set<PtxPlace> places;
   std::string error;
 
