@@ -16,6 +16,9 @@ namespace {
 
 using nlohmann::json;
 
+constexpr int64_t kShort = 64;  // tokens
+constexpr double kMostOfArithmetic = 2;
+
 std::string times_faster(double peer, double own) { return peer > 0 ? ratio(peer / own) : kNone; }
 
 std::string nanoseconds(const BenchRow& row, double share) {
@@ -102,6 +105,32 @@ std::string decoding(const std::vector<Section>& sections) {
   return "\n### Decoding\n\n| sizes | operator | tokens/s |\n|:--|:--|--:|\n" + text;
 }
 
+/// Operations a second of the FMA peak that the row's number of threads was measured at.
+std::optional<double> peak_of(const BenchRow& row, const json& ceilings) {
+  std::optional<double> peak;
+  for (const json& ceiling : ceilings) {
+    const auto gflops = number(ceiling, "gflops");
+    if (gflops && integer(ceiling, "threads") == row.threads) peak = 1e9 * *gflops;
+  }
+  return peak;
+}
+
+/// How many short calls of this library cost at most twice their arithmetic: the rest is overhead.
+std::string short_calls(const BenchFile& file) {
+  int64_t all = 0, close = 0;
+  for (const BenchRow& row : file.rows) {
+    const auto peak = peak_of(row, file.ceilings);
+    if (row.N != kShort || row.kind != "fused" || !row.flops || !peak) continue;
+    ++all;
+    if (median(row.samples) <= kMostOfArithmetic * *row.flops / *peak) ++close;
+  }
+  if (all == 0) return "";
+  return fmt::format(
+      "\nN = {}: {} of {} calls of this library take at most {:g} times their operations by the "
+      "FMA peak\n",
+      kShort, close, all, kMostOfArithmetic);
+}
+
 std::string state_text(const json& gpu, const char* when) {
   const json state = member(gpu, when);
   const auto value = [&](const char* key) { return compact(number(state, key)); };
@@ -129,7 +158,8 @@ std::string gpu_text(const BenchFile& file) {
 std::string machine_text(const BenchFile& file) {
   if (file.on_gpu()) return gpu_text(file);
   return fmt::format("## Operators on {}\n",
-                     file.environment.value("cpu", std::string("an unknown processor")));
+                     file.environment.value("cpu", std::string("an unknown processor"))) +
+         short_calls(file);
 }
 
 }  // namespace

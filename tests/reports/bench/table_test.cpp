@@ -67,6 +67,28 @@ TEST(Table, NeedsNoPeer) {
   EXPECT_EQ(text.find("Faster from"), std::string::npos);
 }
 
+/// 1e9 operations take 10 ms at one thread's peak, 5 ms at two's.
+TEST(Table, CountsTheShortCallsThatAreMoreArithmeticThanOverhead) {
+  std::vector<BenchRow> rows;
+  for (const double seconds : {9e-3, 19e-3, 21e-3}) {
+    for (const int64_t threads : {1, 2}) {
+      rows.push_back(made_row("elu", "fused", 64, seconds, 1));
+      rows.back().threads = threads;
+      rows.back().flops = 1e9;
+    }
+  }
+  rows.push_back(rows[0]);
+  rows.back().kind = "eager";
+  rows.push_back(rows[0]);
+  rows.back().N = 256;
+  BenchFile file{made_environment(), rows, {}, {}};
+  EXPECT_EQ(bench_table(file).find("N = 64"), std::string::npos) << "without a peak";
+  file.ceilings = {{{"threads", 1}, {"gflops", 100}}, {{"threads", 2}, {"gflops", 200}}, 3};
+  expect_line(bench_table(file),
+              "N = 64: 3 of 6 calls of this library take at most 2 times their operations by the "
+              "FMA peak");
+}
+
 TEST(Table, ComparesOneDtype) {
   std::vector<BenchRow> rows = made_rows();
   for (const BenchRow& row : made_rows()) {
