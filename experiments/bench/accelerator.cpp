@@ -44,6 +44,10 @@ Accelerator first_gpu() {
           static_cast<double>(allocator_of(device).getMemoryInfo(device.index()).second)};
 }
 
+void to_json(nlohmann::json& object, const DeviceCeiling& ceiling) {
+  object = {{"dtype", ceiling.dtype}, {"gflops", ceiling.gflops}, {"gb_s", ceiling.gb_s}};
+}
+
 std::vector<DeviceCeiling> measure_ceilings(const Accelerator& on) {
   at::globalContext().setAllowTF32CuBLAS(false);
   const auto options = at::TensorOptions(at::kFloat).device(on.device);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,8 @@ struct DeviceCeiling {
   double gflops;      ///< product of two square matrices
   double gb_s;        ///< read and written by a copy
 };
+
+void to_json(nlohmann::json& object, const DeviceCeiling& ceiling);
 
 /// The best of several calls each; float32 without TF32, which stays off.
 std::vector<DeviceCeiling> measure_ceilings(const Accelerator& on);

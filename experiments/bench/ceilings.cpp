@@ -101,6 +101,13 @@ double triad_gb_s(int threads, double seconds) {
 
 }  // namespace
 
+void to_json(nlohmann::json& object, const Ceilings& ceilings) {
+  object = {{"threads", ceilings.threads},
+            {"isa", ceilings.isa},
+            {"gflops", ceilings.gflops},
+            {"gb_s", ceilings.gb_s}};
+}
+
 Ceilings measure_ceilings(int threads, double seconds) {
   const FmaLoop loop = fma_loop();
   return {threads, loop.isa, peak_gflops(loop, threads, seconds), triad_gb_s(threads, seconds)};

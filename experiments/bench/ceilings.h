@@ -3,9 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 
 namespace luna::bench {
+
+constexpr double kCeilingSeconds = 1.5;  ///< of windows, for either figure of a benchmark
 
 struct Ceilings {
   int threads;
@@ -13,6 +16,8 @@ struct Ceilings {
   double gflops;    ///< float32, independent chains of FMA in registers; an FMA counts two
   double gb_s;      ///< triad a = b + s c over arrays of 4x the last-level cache, 12 bytes a float
 };
+
+void to_json(nlohmann::json& object, const Ceilings& ceilings);
 
 /// The best of windows of some 30 ms, `seconds` of them for either figure. Throws
 /// std::runtime_error on processors with neither AVX-512 nor AVX2 and FMA.

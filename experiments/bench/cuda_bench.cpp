@@ -15,7 +15,7 @@
 #include "experiments/bench/clock.h"
 #include "experiments/bench/cuda_admission.h"
 #include "experiments/bench/gate.h"
-#include "experiments/bench/work.h"
+#include "experiments/bench/model.h"
 #include "runtime/io/atomic_file.h"
 
 namespace luna::bench {
@@ -149,8 +149,7 @@ class CudaRun {
 
   void measure() {
     for (const DeviceCeiling& ceiling : measure_ceilings(on_)) {
-      file_["ceilings"].push_back(
-          {{"dtype", ceiling.dtype}, {"gflops", ceiling.gflops}, {"gb_s", ceiling.gb_s}});
+      file_["ceilings"].push_back(ceiling);
       ceilings_[ceiling.dtype] = ceiling;
       say_(fmt::format("{}: {:.0f} GFLOP/s; copy: {:.0f} GB/s", ceiling.dtype, ceiling.gflops,
                        ceiling.gb_s));
@@ -206,19 +205,15 @@ class CudaRun {
     const Inputs leaves = with_params(tokens.inputs, *row.op, group.size, kCudaSeed)
                               .want_gradients()
                               .on(on_.device, row.dtype);
-    const Work work = work_of(*row.op, group.size, leaves, row.pass);
-    if (too_much(row, {estimate_.seconds(row, work.flops), 0})) return std::nullopt;
+    const DeviceCeiling& ceiling = ceilings_.at(row.facts.dtype);
+    set_work(row, group.size, leaves, {ceiling.gflops, ceiling.gb_s});
+    if (too_much(row, {estimate_.seconds(row, *row.facts.flops), 0})) return std::nullopt;
     const auto run = pass_task(*row.op, leaves, tokens.upstream, row.pass);
     run();
     row.facts.peak_bytes = static_cast<double>(on_.peak_bytes(run));
     if (too_much(row, {0, *row.facts.peak_bytes})) return std::nullopt;
-    const DeviceCeiling& ceiling = ceilings_.at(row.facts.dtype);
-    row.facts.D = features_of(*row.op, leaves);
-    row.facts.flops = work.flops;
-    row.facts.bytes = work.bytes;
-    row.facts.roofline_s = 1e-9 * std::max(work.flops / ceiling.gflops, work.bytes / ceiling.gb_s);
     const double seconds = on_.seconds(run);
-    estimate_.add(row, work.flops, seconds);
+    estimate_.add(row, *row.facts.flops, seconds);
     return Task{row, run, seconds};
   }
 

@@ -14,6 +14,7 @@
 #include "experiments/bench/clock.h"
 #include "experiments/bench/interleaved.h"
 #include "experiments/bench/memory.h"
+#include "experiments/bench/model.h"
 #include "experiments/bench/store.h"
 
 namespace luna::bench {
@@ -23,7 +24,6 @@ using nlohmann::json;
 
 constexpr uint64_t kSweepSeed = 1;
 constexpr double kSampleSeconds = 0.01;  // a sample is the mean of calls of this long
-constexpr double kCeilingSeconds = 1.5;  // for either ceiling
 constexpr double kGib = 1 << 30, kMib = 1 << 20;
 constexpr const char* kSweepMethod =
     "All operators of one size, number of threads and causal or not run in one process, float32, "
@@ -195,13 +195,8 @@ class FullRun {
   TimedTask prepare(SweepRow& row, const Group& group, const Inputs& tokens,
                     const at::Tensor& upstream, double& round_s) {
     const Inputs leaves = with_params(tokens, *row.op, group.size, kSweepSeed + 1).want_gradients();
-    const Work work = work_of(*row.op, group.size, leaves, row.pass);
     const Ceilings& ceilings = *store_.ceilings(group.threads);
-    row.facts.D = features_of(*row.op, leaves);
-    row.facts.flops = work.flops;
-    row.facts.bytes = work.bytes;
-    row.facts.roofline_s =
-        1e-9 * std::max(work.flops / ceilings.gflops, work.bytes / ceilings.gb_s);
+    set_work(row, group.size, leaves, {ceilings.gflops, ceilings.gb_s});
     TimedTask task{row.facts.key(), pass_task(*row.op, leaves, upstream, row.pass), 1, {}};
     row.facts.peak_bytes = static_cast<double>(peak_bytes(task.run));
     check_memory(row, group.size);

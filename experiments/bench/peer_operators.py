@@ -52,6 +52,7 @@ class Operator:
     apply: Callable
     reference: Callable
     learned: bool = True
+    model: str = ""  # whose work in `luna bench --model` is this one's, where not its own
 
 
 def operators():
@@ -67,9 +68,9 @@ def operators():
     yield Operator("listing1", "LUNA, eager Python, Listing 1", "luna", "eager", False, listing1,
                    listing1)
     yield Operator("compiled_listing1", "LUNA, torch.compile of Listing 1", "luna", "compiled",
-                   False, compiled, listing1)
+                   False, compiled, listing1, model="listing1")
     yield Operator("fla_elu", "elu+1, flash-linear-attention", "elu", "fla", True,
-                   flash_linear_attention, by_elu(True), learned=False)
+                   flash_linear_attention, by_elu(True), learned=False, model="elu")
 
 
 def draw_tokens(size, seed, dtype=torch.float32, device="cpu"):

@@ -1,8 +1,13 @@
-"""How peers.py times a call: by the host's clock, or between two events on a GPU's stream."""
+"""How peers.py times a call, by the host's clock or between two events on a GPU's stream, and what
+tensors made during it hold at the most, outputs included.
+"""
+import itertools
+import os
 import time
 
 import torch
 
+os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # the profiler reports a GPU's absence as an error
 SAMPLE_SECONDS = 0.01  # of a sample by the host's clock
 FLUSH_BYTES = 256 * 2**20  # beyond every GPU's L2
 
@@ -21,6 +26,16 @@ class HostTimer:
         for _ in range(calls):
             task()
         return (time.perf_counter() - begin) / calls
+
+    def peak_bytes(self, task):
+        activities = [torch.profiler.ProfilerActivity.CPU]
+        with torch.profiler.profile(activities=activities, profile_memory=True,
+                                    acc_events=True) as profile:
+            task()
+        events = profile.profiler.kineto_results.events()
+        changes = sorted((event for event in events if event.name() == "[memory]"),
+                         key=lambda event: event.start_ns())
+        return max(itertools.accumulate((change.nbytes() for change in changes), initial=0))
 
 
 class EventTimer:
@@ -45,3 +60,9 @@ class EventTimer:
         end.record()
         end.synchronize()
         return 1e-3 * begin.elapsed_time(end) / calls
+
+    def peak_bytes(self, task):
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        task()
+        return torch.cuda.max_memory_allocated() - before

@@ -69,14 +69,25 @@ def lock_of(out):
             os.unlink(file.name)
 
 
-def environment_of(options):
-    """What `luna` says of the machine; ends the program as it does where there is no GPU."""
-    done = subprocess.run([options.luna, "bench", "--environment", "--device", options.device],
+def said_by_luna(options, *arguments):
+    """What `luna bench` prints; ends the program as it does where there is no GPU."""
+    done = subprocess.run([options.luna, "bench", "--device", options.device, *arguments],
                           capture_output=True, text=True)
     if done.returncode:
         print(done.stderr.strip(), file=sys.stderr)
         raise SystemExit(done.returncode)
     return json.loads(done.stdout)
+
+
+def environment_of(options):
+    return said_by_luna(options, "--environment")
+
+
+def model_of(options, sizes, names):
+    """Ceilings of this machine, and what rows of those operators have to do, by key."""
+    kind = ["--full", "--threads", options.threads] if options.device == "cpu" else []
+    return said_by_luna(options, "--model", "--sizes", sizes, "--filter",
+                        f"^({'|'.join(names)})/", *kind)
 
 
 class Bench:
@@ -94,6 +105,7 @@ class Bench:
         self.memory = environment["memory_gib"] / 2 * 2**30
         if options.device == "cuda":
             self.memory = torch.cuda.mem_get_info()[1]
+        self.work = {}  # key of a row of `luna bench` -> operations, bytes and seconds at the least
         self.slow = {}  # kind_of(row) -> seconds a token-head at the largest N so far
 
     def leave_out(self, row, reason):
@@ -140,7 +152,9 @@ class Bench:
         task()  # compiles
         one = min(self.timer.seconds(task), self.timer.seconds(task))
         self.slow[kind_of(row)] = one / (row["B"] * row["H"] * row["N"])
-        row.update(calls=self.timer.calls(one), samples=[])
+        modelled = key_of({**row, "operator": operator.model or operator.name})
+        row.update(self.work.get(modelled, {}), peak_bytes=self.timer.peak_bytes(task),
+                   calls=self.timer.calls(one), samples=[])
         return task, one * row["calls"]
 
     def time_size(self, listed, size, threads, seconds):
@@ -173,12 +187,15 @@ class Bench:
         part.write_text(json.dumps(self.content, indent=1) + "\n")
         part.replace(out)
 
+    def sizes(self):
+        return self.options.sizes or SWEEPS[self.options.device]
+
     def groups(self):
         """Size and number of threads of those groups that have a row under the filter."""
         options = self.options
         threads = [int(number) for number in options.threads.split(",")]
-        sizes = (options.sizes or SWEEPS[options.device]).split(",")
-        found = [(size, count) for size in dict.fromkeys(sizes_of(sizes, options.device))
+        sizes = sizes_of(self.sizes().split(","), options.device)
+        found = [(size, count) for size in dict.fromkeys(sizes)
                  for count in (threads if options.device == "cpu" else [1])
                  if any(self.facts_of(operator, size, count) for operator in operators())]
         if not found:
@@ -197,6 +214,9 @@ class Bench:
                   if any(self.facts_of(operator, size, count) for size, count in groups)]
         listed = list(self.usable(wanted, sorted({size[3] for size, _ in groups})))
         print(f"gate passed: {', '.join(operator.name for operator in listed)}", flush=True)
+        model = model_of(self.options, self.sizes(),
+                         {operator.model or operator.name for operator in wanted})
+        self.content["ceilings"], self.work = model["ceilings"], model["rows"]
         self.begin = time.perf_counter()
         for i, (size, count) in enumerate(groups):
             left = 60 * self.options.minutes - (time.perf_counter() - self.begin)

@@ -76,10 +76,7 @@ const Ceilings* Store::ceilings(int threads) const {
 
 void Store::add(const Ceilings& ceilings) {
   ceilings_[ceilings.threads] = ceilings;
-  content_["ceilings"].push_back({{"threads", ceilings.threads},
-                                  {"isa", ceilings.isa},
-                                  {"gflops", ceilings.gflops},
-                                  {"gb_s", ceilings.gb_s}});
+  content_["ceilings"].push_back(ceilings);
 }
 
 void Store::save() const { io::write_file_atomically(path_, content_.dump(1) + "\n"); }

@@ -9,6 +9,7 @@
 #include "experiments/bench/cuda.h"
 #include "experiments/bench/cuda_bench.h"
 #include "experiments/bench/full.h"
+#include "experiments/bench/model.h"
 #include "experiments/config/options.h"
 #include "experiments/runner/commands.h"
 #include "experiments/runner/progress.h"
@@ -67,6 +68,7 @@ void check_options(const BenchCommandOptions& options) {
   constexpr const char* kRows = "--full or --device cuda";
   check_goes_with(options.call_seconds.has_value(), "--call-seconds", rows, kRows);
   check_goes_with(!options.filter.empty(), "--filter", rows, kRows);
+  check_goes_with(options.model, "--model", rows, kRows);
 }
 
 /// One thread, and two where there are two cores.
@@ -137,6 +139,17 @@ int print_environment(const BenchCommandOptions& options) {
   return 0;
 }
 
+int print_model(const BenchCommandOptions& options) {
+  const bool cuda = options.device == "cuda";
+  if (cuda && !has_cuda()) return kNotRun;
+  const c10::DeviceType device = cuda ? c10::kCUDA : c10::kCPU;
+  const std::vector<bench::Group> groups =
+      bench::sweep_groups(bench::sweep_sizes(options.sizes, device),
+                          cuda ? std::vector{1} : options.threads, options.filter, device);
+  say((cuda ? bench::gpu_model(groups, bench::first_gpu()) : bench::cpu_model(groups)).dump(1));
+  return 0;
+}
+
 int run_cuda(const BenchCommandOptions& options) {
   if (!has_cuda()) return kNotRun;
   bench::CudaBenchOptions wanted;
@@ -197,6 +210,7 @@ int run(const BenchCommandOptions& options) {
   if (given.threads.empty()) given.threads = usual_threads();
   check_list(given.sizes, "--sizes");
   check_list(given.threads, "--threads");
+  if (given.model) return print_model(given);
   given.out = file_of(options);
   if (cuda) return run_cuda(given);
   return options.full ? run_full(given, given.out) : run_quick(given, given.out);

@@ -80,6 +80,9 @@ Command bench_command(CLI::App& root) {
   app->add_flag("--force", options->force,
                 "time again even if the file is there; on CUDA, on a busy or noisy GPU too");
   app->add_flag("--environment", options->environment, "print the machine as JSON, and stop");
+  app->add_flag("--model", options->model,
+                "with --full or on CUDA: print the machine's ceilings as JSON, and what every row "
+                "has to do at the least, and stop");
   CLI::App* full = app->add_option_group("The full benchmark");
   full->add_flag("--full", options->full,
                  "every operator and peer over all sizes, causal and not, forward and training; "

@@ -56,6 +56,7 @@ struct BenchCommandOptions {
   std::filesystem::path out;  ///< empty: bench.json, bench-full.json or bench-cuda.json, as usual
   bool force = false;
   bool environment = false;  ///< print the machine as JSON, and stop
+  bool model = false;        ///< likewise its ceilings and what rows have to do
   bool full = false;
   std::string filter;  ///< of the full benchmark and on CUDA, as call_seconds
   std::optional<double> minutes, call_seconds;  ///< empty: 30 and 2, on CUDA 0.5

@@ -10,6 +10,7 @@
 #include "experiments/bench/clock.h"
 #include "experiments/bench/cuda_admission.h"
 #include "experiments/bench/memory.h"
+#include "experiments/bench/model.h"
 #include "reports/bench/table.h"
 #include "tests/support/error_of.h"
 #include "tests/support/temporary_folder.h"
@@ -144,6 +145,21 @@ TEST(CudaBench, CountsBytesOfTheDtype) {
   ASSERT_EQ(run.file.rows.size(), 2u);
   EXPECT_EQ(run.file.rows[0].bytes, 2 * run.file.rows[1].bytes.value());
   EXPECT_EQ(run.file.rows[0].flops, run.file.rows[1].flops);
+}
+
+TEST(CudaBench, ModelIsWhatRowsAreTimedAgainst) {
+  const CudaBenchOptions options = tiny("^(luna|plain_elu|sdpa_math)/.*d:8/");
+  const nlohmann::json model =
+      gpu_model(sweep_groups(options.sizes, {1}, options.filter, c10::kCUDA), made_gpu());
+  EXPECT_EQ(model["ceilings"].size(), 2u);
+  const Outcome run = run_on(made_gpu(), options);
+  ASSERT_EQ(run.file.rows.size(), 3u * 2 * 2 * 2);  // dtypes, passes, causal or not
+  ASSERT_EQ(model["rows"].size(), run.file.rows.size());
+  for (const reports::BenchRow& row : run.file.rows) {
+    EXPECT_EQ(model["rows"][row.key()]["flops"], row.flops.value()) << row.key();
+    EXPECT_EQ(model["rows"][row.key()]["bytes"], row.bytes.value()) << row.key();
+    EXPECT_GT(model["rows"][row.key()]["roofline_s"], 0) << row.key();
+  }
 }
 
 TEST(CudaBench, DecodesInBothDtypes) {

@@ -133,6 +133,17 @@ class Peers(unittest.TestCase):
         self.assertEqual(done.returncode, 3)
         self.assertRegex(done.stderr, "^not run: .*\n$")
 
+    def test_memory_is_counted_as_luna_does(self):
+        """What is held at one time, outputs included."""
+        timer = peers.HostTimer()
+        self.assertEqual(timer.peak_bytes(lambda: torch.ones(1000)), 4000)
+        kept = torch.ones(1)
+        def task():
+            large = torch.ones(3000)
+            del large
+            return torch.ones(2000) + kept
+        self.assertEqual(timer.peak_bytes(task), 16000)
+
     def test_luna_reads_the_rows(self):
         with tempfile.TemporaryDirectory() as folder:
             out, full = pathlib.Path(folder) / "peers.json", pathlib.Path(folder) / "full.json"
@@ -143,9 +154,31 @@ class Peers(unittest.TestCase):
             self.assertIn("| 64 | LUNA, eager Python, Listing 1 |", run_luna("table", out).stdout)
             run_luna("bench", "--full", "--sizes", "64", "--threads", "1", "--minutes", "1",
                      "--filter", FILTER, "--out", full)
+            self.check_work(content, json.loads(full.read_text()))
             compared = run_luna("compare", full, out)
             self.assertEqual(compared.returncode, 0, compared.stderr)
             self.assertIn("3 rows compared", compared.stdout)
+
+    def check_work(self, by_python, by_luna):
+        self.assertEqual([ceiling["threads"] for ceiling in by_python["ceilings"]], [1])
+        for ours, theirs in zip(by_python["rows"], by_luna["rows"]):
+            for field in ("operator", "flops", "bytes"):
+                self.assertEqual(ours[field], theirs[field])
+            self.assertLess(abs(ours["peak_bytes"] / theirs["peak_bytes"] - 1), 0.1)
+            roof = by_python["ceilings"][0]
+            self.assertAlmostEqual(ours["roofline_s"] * 1e9, max(
+                ours["flops"] / roof["gflops"], ours["bytes"] / roof["gb_s"]))
+
+    def test_a_peer_of_python_alone_has_the_work_of_its_model(self):
+        run = bench()
+        run.work = {"listing1/B:1/H:2/N:16/d:8/forward/threads:1":
+                    {"flops": 3.0, "bytes": 2.0, "roofline_s": 1.0}}
+        run.options.filter = "/forward/"
+        operator = operator_named("compiled_listing1")
+        operator.apply = peer_operators.listing1
+        run.time_size([operator], (1, 2, 16, 8), 1, 0.0)
+        self.assertEqual([(row["operator"], row["flops"]) for row in run.content["rows"]],
+                         [("compiled_listing1", 3.0)])
 
     def test_a_filter_that_leaves_nothing(self):
         with tempfile.TemporaryDirectory() as folder:
