@@ -74,19 +74,16 @@ class CudaRun {
              {"ceilings", json::array()},
              {"gate", json::array()},
              {"left_out", json::array()}};
-    gate();
     measure();
-    const double begin = seconds_now();
     for (const size_t all = groups_.size(); !groups_.empty();) {
       const Group group = groups_.front();
-      const double left = options_.seconds - (seconds_now() - begin);
-      const double share = share_of(group, groups_, std::max(0.0, left));
+      const double share = share_of(group, groups_, seconds_left());
       groups_.erase(groups_.begin());
       const size_t timed = time(group, share);
-      say_(fmt::format("[{}/{}] {}, d {}{}: {} of {} rows; {:.0f} s", all - groups_.size(), all,
-                       group.size.name, group.size.d, group.causal ? ", causal" : "", timed,
-                       group.rows.size(), seconds_now() - begin));
+      say_(fmt::format("[{}/{}] {}: {} of {} rows; at most {:.0f} s to go", all - groups_.size(),
+                       all, name_of(group), timed, group.rows.size(), seconds_left()));
     }
+    say_(fmt::format("gate passed: {} operators and modes against float64", file_["gate"].size()));
     file_["environment"]["device"] = "cuda";
     file_["environment"]["gpu"] = {{"before", to_json(before)}, {"after", to_json(on_.state())}};
     file_["rows"] = rows_;
@@ -107,21 +104,21 @@ class CudaRun {
     file_["left_out"].push_back({{"row", row}, {"reason", reason}});
   }
 
-  /// Every operator that has float32, at each size of head, causal and not; those of this library
-  /// in bfloat16 too, where peers are as exact as they like.
-  void gate() {
-    std::set<std::string> passed;
-    for (const Group& group : groups_) {
-      for (const SweepRow& row : group.rows) {
-        const bool own = row.op->kind == OperatorKind::kFused && !row.op->decodes;
-        if (row.dtype != at::kFloat && !own) continue;
-        const std::string mode = fmt::format(
-            "{}{}/d:{}{}{}", row.op->name, row.dtype == at::kFloat ? "" : "/bfloat16", group.size.d,
-            group.causal ? "/causal" : "", row.op->decodes ? "/decode" : "");
-        if (passed.insert(mode).second) check_operator(row, group, mode);
-      }
-    }
-    say_(fmt::format("gate passed: {} operators and modes against float64", file_["gate"].size()));
+  static std::string name_of(const Group& group) {
+    return fmt::format("{}, d {}{}", group.size.name, group.size.d, group.causal ? ", causal" : "");
+  }
+
+  double seconds_left() const { return std::max(0.0, options_.seconds - (seconds_now() - begin_)); }
+
+  /// Every operator that has float32, once a size of head, causal and not; those of this library in
+  /// bfloat16 too, where peers are as exact as they like.
+  void gate(const SweepRow& row, const Group& group) {
+    const bool own = row.op->kind == OperatorKind::kFused && !row.op->decodes;
+    if (row.dtype != at::kFloat && !own) return;
+    const std::string mode =
+        fmt::format("{}{}/d:{}{}{}", row.op->name, row.dtype == at::kFloat ? "" : "/bfloat16",
+                    group.size.d, group.causal ? "/causal" : "", row.op->decodes ? "/decode" : "");
+    if (checked_.insert(mode).second) check_operator(row, group, mode);
   }
 
   void check_operator(const SweepRow& row, const Group& group, const std::string& mode) {
@@ -168,17 +165,24 @@ class CudaRun {
     return tokens;
   }
 
-  /// Rows that can be timed, after a few calls each: kernels are loaded and memory is there. Adds
-  /// the seconds of one call of all.
+  /// Rows that can be timed, after their gate and a few calls each: kernels are loaded and memory
+  /// is there. The first of a run, and as many as there is time for. Adds the seconds of one call
+  /// of all.
   std::vector<Task> admitted(const Group& group, double& round_s) {
     std::map<at::ScalarType, Tokens> tokens;
-    for (const SweepRow& row : group.rows) {
-      if (tokens.count(row.dtype) == 0) tokens[row.dtype] = tokens_of(group, row.dtype);
-    }
     std::vector<Task> tasks;
     for (const SweepRow& row : group.rows) {
+      const bool first = rows_.empty() && tasks.empty();
+      if (!first && seconds_left() <= kFewestSamples * round_s) {
+        const auto rest = &group.rows.back() + 1 - &row;
+        leave_out(fmt::format("{} rows of {}", rest, name_of(group)),
+                  fmt::format("the {:g} s were over", options_.seconds));
+        break;
+      }
+      gate(row, group);
       const bool wrong = wrong_.count({row.op, row.facts.d, row.facts.causal, row.dtype}) > 0;
       if (wrong || refused_.count(sizeless(row)) > 0) continue;
+      if (tokens.count(row.dtype) == 0) tokens[row.dtype] = tokens_of(group, row.dtype);
       try {
         if (auto task = prepare(row, group, tokens.at(row.dtype))) {
           round_s += task->seconds;
@@ -241,9 +245,11 @@ class CudaRun {
   json file_;
   std::map<std::string, DeviceCeiling> ceilings_;                               // by dtype
   std::set<std::tuple<const Operator*, int64_t, bool, at::ScalarType>> wrong_;  // d, causal
+  std::set<std::string> checked_;                                               // by the gate
   std::set<std::string> refused_;                                               // sizeless()
   Estimate estimate_;
   std::vector<reports::BenchRow> rows_;
+  double begin_ = seconds_now();
 };
 
 }  // namespace

@@ -15,8 +15,8 @@ namespace luna::bench {
 
 struct CudaBenchOptions {
   std::vector<Size> sizes;
-  std::string filter;         ///< regular expression on the rows' keys; empty: sweep_groups()
-  double seconds = 60;        ///< for the samples together; every row has at least 5
+  std::string filter;         ///< regular expression on the rows' keys; empty: all
+  double seconds = 60;        ///< for everything; what they are too short for is left out
   double call_seconds = 0.5;  ///< rows whose call would take longer are left out, as are those that
                               ///< hold more than a quarter of the GPU's memory
   bool force = false;         ///< write noisy results too, start on a busy GPU, go on with a wrong
@@ -24,8 +24,9 @@ struct CudaBenchOptions {
   std::filesystem::path file;
 };
 
-/// Gate, ceilings, timing; `say` gets one line a step. Throws std::runtime_error where an operator
-/// is wrong, the GPU is busy or the samples are noisy (nothing is written then).
+/// Ceilings, then group by group gate and timing, at least kFewestSamples a row; the first row is
+/// timed in any case. `say` gets one line a step. Throws std::runtime_error where an operator is
+/// wrong, the GPU is busy or the samples are noisy (nothing is written then).
 void run_cuda_bench(const CudaBenchOptions& options, const Accelerator& on,
                     const std::function<void(const std::string&)>& say);
 

@@ -43,17 +43,15 @@ const std::vector<Operator>& operators_at(const Size& size, c10::DeviceType devi
   return decodes(size) ? decode_operators() : all_operators(device);
 }
 
-bool in_report(const Operator& op) {
+/// All on a CPU; on a GPU those of the report's table and SDPA, at every size before the others.
+bool comes_early(const Operator& op, c10::DeviceType device) {
   const auto same = [&](const Operator& other) { return other.name == op.name; };
-  return op.map == "softmax" || std::any_of(operators().begin(), operators().end(), same);
+  return device == c10::kCPU || op.map == "softmax" ||
+         std::any_of(operators().begin(), operators().end(), same);
 }
 
-std::vector<bool> modes_of(const Size& size, c10::DeviceType device) {
-  if (decodes(size)) return {true};
-  const bool named = size.name == "A" || size.name == "B";
-  const bool both =
-      device == c10::kCPU || named || size.N == 1 << 10 || size.N == 1 << 12 || size.N == 1 << 14;
-  return both ? std::vector<bool>{false, true} : std::vector<bool>{false};
+std::vector<bool> modes_of(const Size& size) {
+  return decodes(size) ? std::vector<bool>{true} : std::vector<bool>{false, true};
 }
 
 const char* kind_of(const Operator& op) {
@@ -104,8 +102,10 @@ std::vector<Pass> passes_of(const Operator& op) {
 const std::vector<std::string>& usual_sweep(c10::DeviceType device) {
   static const std::vector<std::string> cpu = {"A",  "B",  "decode", "64", "256",
                                                "1k", "4k", "16k",    "64k"};
-  static const std::vector<std::string> cuda = {"256", "1k",  "2k",  "4k",
-                                                "8k",  "16k", "32k", "decode"};
+  static const std::vector<std::string> cuda = {
+      "decode", "64",      "256",    "1k",     "2k",      "4k",     "8k",     "16k",
+      "32k",    "64k",     "64:32",  "256:32", "1k:32",   "4k:32",  "16k:32", "64k:32",
+      "64:128", "256:128", "1k:128", "4k:128", "16k:128", "64k:128"};
   return device == c10::kCPU ? cpu : cuda;
 }
 
@@ -136,7 +136,6 @@ std::vector<Group> sweep_groups(const std::vector<Size>& sizes, const std::vecto
       cpu ? std::vector{at::kFloat} : std::vector{at::kFloat, at::kBFloat16};
   std::set<std::string> keys;
   const auto add = [&](Group& group, const Operator& op) {
-    if (!cpu && filter.empty() && !in_report(op)) return;
     for (const at::ScalarType dtype : dtypes) {
       for (const Pass pass : passes_of(op)) {
         SweepRow row = row_of(op, pass, dtype, group);
@@ -146,12 +145,16 @@ std::vector<Group> sweep_groups(const std::vector<Size>& sizes, const std::vecto
     }
   };
   std::vector<Group> groups;
-  for (const Size& size : sizes) {
-    for (const bool causal : modes_of(size, device)) {
-      for (const int count : threads) {
-        Group group{size, causal, count, {}};
-        for (const Operator& op : operators_at(size, device)) add(group, op);
-        if (!group.rows.empty()) groups.push_back(std::move(group));
+  for (const bool early : {true, false}) {
+    for (const Size& size : sizes) {
+      for (const bool causal : modes_of(size)) {
+        for (const int count : threads) {
+          Group group{size, causal, count, {}};
+          for (const Operator& op : operators_at(size, device)) {
+            if (comes_early(op, device) == early) add(group, op);
+          }
+          if (!group.rows.empty()) groups.push_back(std::move(group));
+        }
       }
     }
   }

@@ -30,7 +30,8 @@ struct Group {
 std::vector<Size> sweep_sizes(const std::vector<std::string>& names,
                               c10::DeviceType device = c10::kCPU);
 
-/// A, B, decode and N 64, 256, 1k, 4k, 16k, 64k; on CUDA N 256, 1k, 2k, 4k, 8k, 16k, 32k, decode.
+/// A, B, decode and N 64, 256, 1k, 4k, 16k, 64k; on CUDA decode, these N with 2k, 8k and 32k at d
+/// 64, then without at d 32 and 128.
 const std::vector<std::string>& usual_sweep(c10::DeviceType device = c10::kCPU);
 
 /// The passes that an operator has.
@@ -39,8 +40,8 @@ std::vector<Pass> passes_of(const Operator& op);
 /// Every operator, both passes, causal and not (of "decode": a step of decode_operators()), of
 /// those rows whose key `filter` is found in (ECMAScript; empty: all). Sizes in their order, so
 /// that the large come last; each row once, as B is 4k at d 64. On CUDA in float32 and bfloat16,
-/// causal at A, B, 1k, 4k and 16k alone, and without a filter none but the operators of the
-/// report's table. Throws UsageError where the filter is no regular expression or leaves nothing.
+/// the operators of the report's table and SDPA at every size before the others at the first.
+/// Throws UsageError where the filter is no regular expression or leaves nothing.
 std::vector<Group> sweep_groups(const std::vector<Size>& sizes, const std::vector<int>& threads,
                                 const std::string& filter, c10::DeviceType device = c10::kCPU);
 

@@ -64,15 +64,15 @@ Command bench_command(CLI::App& root) {
            "by comma: A (N 2048, d 32), B (N 4096, d 64); with --full also decode (one token of "
            "512 sequences, H 8, d 64) and numbers of tokens such as 64 or 4k, 1 to 16384k, at d "
            "32, 64 and 128; on CUDA at d 64, 4k:32 and 4k:128 at others, B N 65536, H 16; "
-           "default: A and B, with --full also decode and 64 to 64k, on CUDA 256 to 32k and "
-           "decode");
+           "default: A and B, with --full also decode and 64 to 64k, on CUDA decode and 64 to 64k, "
+           "at d 32, 64 and 128");
   add_list(*app, "--threads", options->threads,
            "numbers of threads, by comma; default: 1, and 2 where there are two cores",
            whole(1, 1024));
   app->add_option(
          "--seconds", options->seconds,
          "time for everything together; at least the gate and a few calls of every operator, "
-         "which are said first; default: 60")
+         "which are said first; on CUDA what it is too short for is left out; default: 60")
       ->check(in_range(0.01, 1e5));
   add_path(*app, "--out", options->out,
            "file; default: bench.json, with --full bench-full.json, in the tier's results");

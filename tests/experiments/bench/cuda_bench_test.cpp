@@ -110,7 +110,6 @@ CudaBenchOptions tiny(const std::string& filter) {
   CudaBenchOptions options;
   options.sizes = {{"A", 2, 2, 24, 8, 3, 2, 5}};
   options.filter = filter;
-  options.seconds = 0.01;
   options.call_seconds = 10;
   options.force = true;  // noise is no matter here
   return options;
@@ -181,6 +180,19 @@ TEST(CudaBench, LeavesOutWhatWouldTakeTooLong) {
   EXPECT_THAT(run.file.left_out[0],
               AllOf(HasSubstr("elu/B:2/H:2/N:48/d:8/forward/threads:1: one call would take"),
                     HasSubstr(" s (limit 1e-09)")));
+}
+
+TEST(CudaBench, LeavesOutWhatThereIsNoTimeFor) {
+  CudaBenchOptions options = tiny("^(elu|relu)/B.*d:8/");
+  options.seconds = 1e-9;
+  const Outcome run = run_on(made_gpu(), options);
+  ASSERT_EQ(run.file.rows.size(), 1u);
+  EXPECT_EQ(run.file.rows[0].key(), "elu/B:2/H:2/N:24/d:8/forward/threads:1");
+  EXPECT_EQ(run.file.rows[0].samples.size(), 5u);
+  EXPECT_EQ(run.file.left_out,
+            (std::vector<std::string>{"3 rows of A, d 8: the 1e-09 s were over",
+                                      "4 rows of A, d 8, causal: the 1e-09 s were over"}));
+  EXPECT_EQ(run.content["gate"].size(), 1u) << "of what is timed";
 }
 
 TEST(CudaBench, LeavesOutWhatHoldsAQuarterOfTheMemory) {
