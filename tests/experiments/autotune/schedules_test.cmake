@@ -1,4 +1,4 @@
-# cmake/LunaSchedules.cmake: a schedule's parameters reach the build; a damaged file is the default row and a warning.
+# cmake/LunaSchedules.cmake: a schedule's parameters reach the build; a damaged file is the default row and one warning.
 cmake_minimum_required(VERSION 3.28)
 set(folder "$ENV{TMPDIR}")
 if(NOT folder)
@@ -47,7 +47,14 @@ string(SUBSTRING "${whole}" 0 60 cut)
 expect_parameters("${cut}" "" "damaged")
 expect_parameters("" "" "damaged")
 
-# The whole way: which variants are compiled, for which device.
+# The whole way: which variants are compiled, for which device, and what is said of it.
+function(message kind)
+  if(kind STREQUAL WARNING)
+    set_property(GLOBAL APPEND_STRING PROPERTY WARNINGS "${ARGN}\n")
+  else()
+    _message(${kind} ${ARGN})
+  endif()
+endfunction()
 function(_luna_compile name generator device)
   set_property(GLOBAL APPEND PROPERTY COMPILED "${name} ${generator} ${device} ${ARGN}")
 endfunction()
@@ -64,6 +71,10 @@ luna_add_tuned("${folder}/cut.json" tile_product tile_product cpu "block=8" "${t
 luna_add_tuned("${folder}/cut.json" other tile_product cpu "block=8" "${tune}")
 get_property(after GLOBAL PROPERTY COMPILED)
 expect_equal("variants after the damaged file" "${after}" "${compiled}")
-get_property(warned GLOBAL PROPERTY "LUNA_WARNED_${folder}/cut.json")
-expect_equal("a warning" "${warned}" "TRUE")
+get_property(tuned_after GLOBAL PROPERTY LUNA_TUNED)
+expect_equal("rows after the damaged file" "${tuned_after}" "${tuned}")
+get_property(warnings GLOBAL PROPERTY WARNINGS)
+string(REGEX REPLACE "damaged: [^\n]+ its" "damaged: WHY its" warnings "${warnings}")
+expect_equal("warnings" "${warnings}"
+             "${folder}/cut.json: damaged: WHY its device has the default schedule instead\n")
 file(REMOVE_RECURSE "${folder}")
