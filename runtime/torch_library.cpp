@@ -56,8 +56,8 @@ const std::string kOptions =
     "str denominator, float eps, float feature_eps, bool causal";
 
 void register_kernels(torch::Library& library) {
-  library.impl("_attention_forward", &forward_kernel);
-  library.impl("_attention_backward", &backward_kernel);
+  library.impl("_attention_forward", &forward_op<forward_kernel>);
+  library.impl("_attention_backward", &backward_op<backward_kernel>);
 }
 
 void register_autocast(torch::Library& library) {
@@ -69,9 +69,8 @@ void register_autocast(torch::Library& library) {
 
 TORCH_LIBRARY(luna, library) {
   library.def(
-      "luna_attention(Tensor q, Tensor k, Tensor v, Tensor proj_weight, Tensor proj_bias, Tensor "
-      "w1, "
-      "Tensor b1, Tensor w2, Tensor b2, *, str activation=\"relu\", bool nonneg=True, "
+      "luna_attention(Tensor q, Tensor k, Tensor v, Tensor proj_weight, Tensor proj_bias, "
+      "Tensor w1, Tensor b1, Tensor w2, Tensor b2, *, str activation=\"relu\", bool nonneg=True, "
       "str envelope=\"none\", float ch_rms_target=0.0, str psi=\"auto\", bool causal=False, "
       "Tensor? key_mask=None, str denominator=\"add_eps\", float eps=1e-6, float feature_eps=0.0, "
       "Tensor? cu_seqlens=None) -> Tensor",
@@ -118,13 +117,13 @@ TORCH_LIBRARY_IMPL(luna, AutocastCUDA, library) { register_autocast(library); }
 TORCH_LIBRARY_IMPL(luna, CUDA, library) { register_kernels(library); }
 
 TORCH_LIBRARY_IMPL(luna, Meta, library) {
-  library.impl("_attention_forward", &forward_shapes);
-  library.impl("_attention_backward", &backward_shapes);
+  library.impl("_attention_forward", &forward_op<forward_shapes>);
+  library.impl("_attention_backward", &backward_op<backward_shapes>);
 }
 
 TORCH_LIBRARY_IMPL(luna, Autograd, library) {
-  library.impl("_attention_forward", &forward_autograd);
-  library.impl("_attention_backward", &backward_autograd);
+  library.impl("_attention_forward", &forward_op<forward_autograd>);
+  library.impl("_attention_backward", &backward_op<backward_autograd>);
 }
 
 }  // namespace luna::ops

@@ -11,6 +11,7 @@
 #include "experiments/bench/gate.h"
 #include "experiments/bench/timer.h"
 #include "experiments/train/environment.h"
+#include "reports/views/format.h"
 
 namespace luna::bench {
 namespace {
@@ -140,8 +141,7 @@ json run_bench(const BenchOptions& options, const std::function<void(const std::
   size_t left = options.sizes.size() * options.threads.size();
   for (const int threads : options.threads) {
     for (const Size& size : options.sizes) {
-      say(fmt::format("timing size {} on {} thread{}", size.name, threads,
-                      threads == 1 ? "" : "s"));
+      say(fmt::format("timing size {} on {}", size.name, reports::threads(threads)));
       result["sizes"].push_back(
           time_size(size, threads, (end - seconds_now()) / static_cast<double>(left--)));
     }

@@ -93,11 +93,8 @@ class CudaRun {
 
  private:
   void refuse(const std::string& problem) {
-    if (problem.empty()) return;
-    if (!options_.force) {
-      throw std::runtime_error("bench: " + problem + "; --force goes on nevertheless");
-    }
-    say_(problem);
+    refuse_unless(options_.force, "bench", problem);
+    if (!problem.empty()) say_(problem);
   }
 
   void leave_out(const std::string& row, const std::string& reason) {

@@ -16,6 +16,7 @@
 #include "experiments/bench/memory.h"
 #include "experiments/bench/model.h"
 #include "experiments/bench/store.h"
+#include "reports/views/format.h"
 
 namespace luna::bench {
 namespace {
@@ -27,20 +28,15 @@ constexpr double kSampleSeconds = 0.01;  // a sample is the mean of calls of thi
 constexpr double kGib = 1 << 30, kMib = 1 << 20;
 constexpr const char* kSweepMethod =
     "All operators of one size, number of threads and causal or not run in one process, float32, "
-    "on "
-    "the same q, k, v; Google Benchmark runs their repetitions in one random order. A sample is "
-    "the "
-    "mean of so many calls in a row as take 10 ms, one where a call takes longer. Forward is "
-    "without "
-    "gradients; forward + backward gives gradients to q, k, v and every parameter of the feature "
-    "map; a decoding step takes one token into every state. Output allocation and, for LUNA, "
-    "building the table of psi are inside the time. "
-    "Roofline: "
-    "the longer of operations by the FMA peak and bytes by the triad bandwidth, as modelled for "
-    "each "
-    "operator in experiments/bench/work.h; data that stay in cache, and a kernel that saves "
-    "operations of the model (LUNA sums values by psi's segments, in place of features), can be "
-    "quicker than that. Peak bytes: tensors beyond q, k, v and parameters during one call.";
+    "on the same q, k, v; Google Benchmark runs their repetitions in one random order. A sample is "
+    "the mean of so many calls in a row as take 10 ms, one where a call takes longer. Forward is "
+    "without gradients; forward + backward gives gradients to q, k, v and every parameter of the "
+    "feature map; a decoding step takes one token into every state. Output allocation and, for "
+    "LUNA, building the table of psi are inside the time. Roofline: the longer of operations by "
+    "the FMA peak and bytes by the triad bandwidth, as modelled for each operator in "
+    "experiments/bench/work.h; data that stay in cache, and a kernel that saves operations of the "
+    "model (LUNA sums values by psi's segments, in place of features), can be quicker than that. "
+    "Peak bytes: tensors beyond q, k, v and parameters during one call.";
 
 class FullRun {
  public:
@@ -64,9 +60,9 @@ class FullRun {
       time(group, share_of(group, groups_, budget_left()));
       store_.save();
       in_time = group.rows.empty() && budget_left() > 0;
-      say_(fmt::format("[{}/{}] {}, d {}{}, {} thread{}: {:.0f} s; at most {:.0f} s to go",
+      say_(fmt::format("[{}/{}] {}, d {}{}, {}: {:.0f} s; at most {:.0f} s to go",
                        all - groups_.size() + 1, all, group.size.name, group.size.d,
-                       group.causal ? ", causal" : "", group.threads, group.threads == 1 ? "" : "s",
+                       group.causal ? ", causal" : "", reports::threads(group.threads),
                        seconds_now() - begin_, std::max(budget_left(), 0.0)));
       if (group.rows.empty()) groups_.erase(groups_.begin());
     }
@@ -164,12 +160,12 @@ class FullRun {
       const Ceilings found = measure_ceilings(count, kCeilingSeconds);
       const Ceilings* before = store_.ceilings(count);
       if (before != nullptr && differ(*before, found)) {
-        say_(fmt::format("{} thread{}: {:.0f} GFLOP/s, {:.1f} GB/s when earlier rows were timed",
-                         count, count == 1 ? "" : "s", before->gflops, before->gb_s));
+        say_(fmt::format("{}: {:.0f} GFLOP/s, {:.1f} GB/s when earlier rows were timed",
+                         reports::threads(count), before->gflops, before->gb_s));
       }
       store_.add(found);
-      say_(fmt::format("{} thread{}: {:.0f} GFLOP/s ({}), {:.1f} GB/s", count,
-                       count == 1 ? "" : "s", found.gflops, found.isa, found.gb_s));
+      say_(fmt::format("{}: {:.0f} GFLOP/s ({}), {:.1f} GB/s", reports::threads(count),
+                       found.gflops, found.isa, found.gb_s));
     }
   }
 

@@ -52,6 +52,11 @@ nlohmann::json to_json(const GpuState& state) {
           {"watts", state.watts},   {"percent_used", state.percent_used}};
 }
 
+void refuse_unless(bool force, const std::string& command, const std::string& problem) {
+  if (problem.empty() || force) return;
+  throw std::runtime_error(command + ": " + problem + "; --force goes on nevertheless");
+}
+
 std::string busy_gpu(const GpuState& state) {
   if (state.percent_used <= kMostUsed) return "";
   return fmt::format("another process uses the GPU ({:.0f} % busy)", state.percent_used);

@@ -20,6 +20,10 @@ GpuState parse_gpu_state(const std::string& line);
 
 nlohmann::json to_json(const GpuState& state);
 
+/// Throws std::runtime_error "<command>: <problem>; --force goes on nevertheless" where there is a
+/// problem and it is not forced.
+void refuse_unless(bool force, const std::string& command, const std::string& problem);
+
 /// Why timing beside what runs there already means nothing; "" where the GPU is idle.
 std::string busy_gpu(const GpuState& state);
 

@@ -107,9 +107,7 @@ autotune::TunerOptions tuner_of(const AutotuneOptions& options, const std::strin
 }
 
 void refuse_busy_gpu(const AutotuneOptions& options) {
-  const std::string busy = bench::busy_gpu(bench::gpu_state());
-  if (busy.empty() || options.force) return;
-  throw std::runtime_error("autotune: " + busy + "; --force goes on nevertheless");
+  bench::refuse_unless(options.force, "autotune", bench::busy_gpu(bench::gpu_state()));
 }
 
 int tune(const AutotuneOptions& options, const std::vector<Tunable>& tunables) {

@@ -32,10 +32,9 @@ std::string title(const BenchRow& row, bool on_gpu) {
   const std::string sizes =
       on_gpu ? "B N " + rounded(batch_of(row, on_gpu)) : fmt::format("B {}", row.B);
   const std::string dtype = on_gpu || row.dtype != "float32" ? row.dtype + ", " : "";
-  const std::string threads =
-      on_gpu ? "" : fmt::format(", {} thread{}", row.threads, row.threads == 1 ? "" : "s");
+  const std::string where = on_gpu ? "" : ", " + threads(row.threads);
   return fmt::format("{}, H {}, d {}, {}{}, {}{}", sizes, row.H, row.d, dtype,
-                     row.causal ? "causal" : "not causal", pass_text(row), threads);
+                     row.causal ? "causal" : "not causal", pass_text(row), where);
 }
 
 }  // namespace

@@ -33,4 +33,8 @@ std::string ratio(double value) {
   return value >= 10 ? fmt::format("{:.1f}x", value) : fmt::format("{:.2f}x", value);
 }
 
+std::string threads(int64_t count) {
+  return fmt::format("{} thread{}", count, count == 1 ? "" : "s");
+}
+
 }  // namespace luna::reports

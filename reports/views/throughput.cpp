@@ -48,14 +48,12 @@ View size_view(const json& size) {
   View passes(View::type::list);
   passes << pass_view(size, "forward", "forward")
          << pass_view(size, "forward_backward", "forward + backward");
-  const json& threads = size.at("threads");
   return object{
-      {"size_title",
-       fmt::format("Size {}: B {}, H {}, N {}, d {}, m {}, L {}, hid {}, float32, {} thread{}",
-                   size.at("name").get<std::string>(), size.at("B").dump(), size.at("H").dump(),
-                   size.at("N").dump(), size.at("d").dump(), size.at("m").dump(),
-                   size.at("L").dump(), size.at("hid").dump(), threads.dump(),
-                   threads == 1 ? "" : "s")},
+      {"size_title", fmt::format("Size {}: B {}, H {}, N {}, d {}, m {}, L {}, hid {}, float32, {}",
+                                 size.at("name").get<std::string>(), size.at("B").dump(),
+                                 size.at("H").dump(), size.at("N").dump(), size.at("d").dump(),
+                                 size.at("m").dump(), size.at("L").dump(), size.at("hid").dump(),
+                                 threads(size.at("threads").get<int64_t>()))},
       {"passes", passes}};
 }
 

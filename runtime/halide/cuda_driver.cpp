@@ -109,8 +109,7 @@ int check_capability(int device) {
   if (std::find(std::begin(kCheckedCapabilities), std::end(kCheckedCapabilities), capability) ==
       std::end(kCheckedCapabilities)) {
     std::fprintf(stderr,
-                 "luna: %s, which is not among those checked (8.0, 9.0): PTX of 8.0 is "
-                 "taken\n",
+                 "luna: %s, which is not among those checked (8.0, 9.0): PTX of 8.0 is taken\n",
                  of_device.c_str());
   }
   return 0;

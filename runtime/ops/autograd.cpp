@@ -120,50 +120,35 @@ bool any_requires_grad(at::TensorList tensors) {
 
 }  // namespace
 
-ForwardOut forward_autograd(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                            at::TensorList params, Mask key_mask, Offsets cu_seqlens,
-                            std::string feature_map, std::string activation, bool nonneg,
-                            std::string envelope, double ch_rms_target, std::string psi,
-                            std::string denominator, double eps, double feature_eps, bool causal,
-                            at::ScalarType o_type) {
-  const Spec spec{feature_map, activation,  nonneg, envelope,    ch_rms_target,
-                  psi,         denominator, eps,    feature_eps, causal};
-  refuse_tangents({q, k, v});
-  refuse_tangents(params);
-  if (!at::GradMode::is_enabled() || !(any_requires_grad({q, k, v}) || any_requires_grad(params))) {
+ForwardOut forward_autograd(const Inputs& in, const Spec& spec) {
+  refuse_tangents({in.q, in.k, in.v});
+  refuse_tangents(in.params);
+  if (!at::GradMode::is_enabled() ||
+      !(any_requires_grad({in.q, in.k, in.v}) || any_requires_grad(in.params))) {
     at::AutoDispatchBelowADInplaceOrView below_autograd;
-    return call_forward({q, k, v, params.vec(), key_mask, cu_seqlens}, spec, o_type);
+    return call_forward(in, spec, spec.o_type);
   }
   refuse_func();
-  const variable_list out =
-      AttentionFunction::apply(q, k, v, params, key_mask, cu_seqlens, spec, o_type);
+  const variable_list out = AttentionFunction::apply(in.q, in.k, in.v, at::TensorList(in.params),
+                                                     in.key_mask, in.cu_seqlens, spec, spec.o_type);
   return {out[0], out[1], out[2], out[3]};
 }
 
-BackwardOut backward_autograd(const at::Tensor& grad, const at::Tensor& q, const at::Tensor& k,
-                              const at::Tensor& v, at::TensorList params, const at::Tensor& o,
-                              const at::Tensor& den, const at::Tensor& S, const at::Tensor& z,
-                              Mask key_mask, Offsets cu_seqlens, std::string feature_map,
-                              std::string activation, bool nonneg, std::string envelope,
-                              double ch_rms_target, std::string psi, std::string denominator,
-                              double eps, double feature_eps, bool causal, c10::List<bool> wanted) {
-  const Spec spec{feature_map, activation,  nonneg, envelope,    ch_rms_target,
-                  psi,         denominator, eps,    feature_eps, causal};
-  refuse_tangents({grad, q, k, v});
-  refuse_tangents(params);
-  WantedGradients want{wanted[0], wanted[1], wanted[2], {}};
-  for (size_t i = 3; i < wanted.size(); ++i) want.params.push_back(wanted[i]);
+BackwardOut backward_autograd(const at::Tensor& grad, const Inputs& in,
+                              const kernels::Forward& saved, const Spec& spec,
+                              const WantedGradients& wanted) {
+  refuse_tangents({grad, in.q, in.k, in.v});
+  refuse_tangents(in.params);
   Gradients result;
   {
     at::AutoDispatchBelowADInplaceOrView below_autograd;
-    result = call_backward(grad, {q, k, v, params.vec(), key_mask, cu_seqlens}, {o, den, S, z},
-                           spec, want);
+    result = call_backward(grad, in, saved, spec, wanted);
   }
   variable_list flat{result.q, result.k, result.v};
   flat.insert(flat.end(), result.params.begin(), result.params.end());
-  variable_list inputs{grad, q, k, v};
-  inputs.insert(inputs.end(), params.begin(), params.end());
-  for (at::Tensor& x : flat) x = x.defined() ? x : at::empty({0}, q.options());
+  variable_list inputs{grad, in.q, in.k, in.v};
+  inputs.insert(inputs.end(), in.params.begin(), in.params.end());
+  for (at::Tensor& x : flat) x = x.defined() ? x : at::empty({0}, in.q.options());
   if (at::GradMode::is_enabled() && any_requires_grad(inputs)) {
     flat = OnceDifferentiable::apply(at::TensorList(inputs), flat);
   }

@@ -13,12 +13,6 @@
 namespace luna::ops {
 namespace {
 
-WantedGradients unpack(const c10::List<bool>& wanted) {
-  WantedGradients out{wanted[0], wanted[1], wanted[2], {}};
-  for (size_t i = 3; i < wanted.size(); ++i) out.params.push_back(wanted[i]);
-  return out;
-}
-
 c10::List<bool> pack(const WantedGradients& wanted) {
   c10::List<bool> out({wanted.q, wanted.k, wanted.v});
   for (const bool flag : wanted.params) out.push_back(flag);
@@ -32,70 +26,53 @@ at::Tensor or_empty(const at::Tensor& grad, const at::Tensor& like) {
 
 }  // namespace
 
+WantedGradients unpack(const c10::List<bool>& wanted) {
+  WantedGradients out{wanted[0], wanted[1], wanted[2], {}};
+  for (size_t i = 3; i < wanted.size(); ++i) out.params.push_back(wanted[i]);
+  return out;
+}
+
 c10::SymInt feature_count(const Inputs& in, const Spec& spec) {
   if (spec.learned()) return in.params[kProjWeight].sym_size(0) * in.params[kW2].sym_size(0);
   return feature_count(find_fixed_map(spec.feature_map), in.q.sym_size(-1), in.params);
 }
 
-ForwardOut forward_kernel(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                          at::TensorList params, Mask key_mask, Offsets cu_seqlens,
-                          std::string feature_map, std::string activation, bool nonneg,
-                          std::string envelope, double ch_rms_target, std::string psi,
-                          std::string denominator, double eps, double feature_eps, bool causal,
-                          at::ScalarType o_type) {
-  const Spec spec{feature_map, activation, nonneg,      envelope, ch_rms_target, psi,
-                  denominator, eps,        feature_eps, causal,   o_type};
-  const kernels::Forward out =
-      attention_forward({q, k, v, params.vec(), key_mask, cu_seqlens}, spec);
-  return {out.o.to(o_type), out.den, out.S, out.z};
+ForwardOut forward_kernel(const Inputs& in, const Spec& spec) {
+  const kernels::Forward out = attention_forward(in, spec);
+  return {out.o.to(spec.o_type), out.den, out.S, out.z};
 }
 
-ForwardOut forward_shapes(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                          at::TensorList params, Mask key_mask, Offsets cu_seqlens,
-                          std::string feature_map, std::string, bool, std::string, double,
-                          std::string, std::string, double, double, bool, at::ScalarType o_type) {
-  Spec spec;
-  spec.feature_map = feature_map;
-  const c10::SymInt D = feature_count({q, k, v, params.vec(), key_mask, cu_seqlens}, spec);
-  const c10::SymInt Hk = k.sym_size(1), dv = v.sym_size(3);
-  const c10::SymInt states = cu_seqlens ? cu_seqlens->sym_size(0) - 1 : q.sym_size(0);
+ForwardOut forward_shapes(const Inputs& in, const Spec& spec) {
+  const at::Tensor& q = in.q;
+  const c10::SymInt D = feature_count(in, spec);
+  const c10::SymInt Hk = in.k.sym_size(1), dv = in.v.sym_size(3);
+  const c10::SymInt states = in.cu_seqlens ? in.cu_seqlens->sym_size(0) - 1 : q.sym_size(0);
   std::vector<c10::SymInt> den{q.sym_size(0), q.sym_size(1), q.sym_size(2)};
   if (by_polarity(spec)) den.insert(den.begin(), 2);
   const auto sums = q.options().dtype(at::kFloat);
-  return {kernels::empty_in_order_of(q, dv, o_type), at::empty_symint(den, sums),
+  return {kernels::empty_in_order_of(q, dv, spec.o_type), at::empty_symint(den, sums),
           at::empty_symint({states, Hk, D, dv}, sums), at::empty_symint({states, Hk, D}, sums)};
 }
 
-BackwardOut backward_kernel(const at::Tensor& grad, const at::Tensor& q, const at::Tensor& k,
-                            const at::Tensor& v, at::TensorList params, const at::Tensor& o,
-                            const at::Tensor& den, const at::Tensor& S, const at::Tensor& z,
-                            Mask key_mask, Offsets cu_seqlens, std::string feature_map,
-                            std::string activation, bool nonneg, std::string envelope,
-                            double ch_rms_target, std::string psi, std::string denominator,
-                            double eps, double feature_eps, bool causal, c10::List<bool> wanted) {
-  const Spec spec{feature_map, activation,  nonneg, envelope,    ch_rms_target,
-                  psi,         denominator, eps,    feature_eps, causal};
-  Gradients out = attention_backward(grad, {q, k, v, params.vec(), key_mask, cu_seqlens},
-                                     {o, den, S, z}, spec, unpack(wanted));
-  for (at::Tensor& param : out.params) param = or_empty(param, q);
-  return {or_empty(out.q, q), or_empty(out.k, q), or_empty(out.v, q), out.params};
+BackwardOut backward_kernel(const at::Tensor& grad, const Inputs& in, const kernels::Forward& saved,
+                            const Spec& spec, const WantedGradients& wanted) {
+  Gradients out = attention_backward(grad, in, saved, spec, wanted);
+  for (at::Tensor& param : out.params) param = or_empty(param, in.q);
+  return {or_empty(out.q, in.q), or_empty(out.k, in.q), or_empty(out.v, in.q), out.params};
 }
 
-BackwardOut backward_shapes(const at::Tensor&, const at::Tensor& q, const at::Tensor& k,
-                            const at::Tensor& v, at::TensorList params, const at::Tensor&,
-                            const at::Tensor&, const at::Tensor&, const at::Tensor&, Mask, Offsets,
-                            std::string, std::string, bool, std::string, double, std::string,
-                            std::string, double, double, bool, c10::List<bool> wanted) {
-  const WantedGradients want = unpack(wanted);
+BackwardOut backward_shapes(const at::Tensor&, const Inputs& in, const kernels::Forward&,
+                            const Spec&, const WantedGradients& wanted) {
   const auto like = [&](const at::Tensor& x, bool flag) {
-    return flag ? at::empty_like(x) : at::empty({0}, q.options());
+    return flag ? at::empty_like(x) : at::empty({0}, in.q.options());
   };
   std::vector<at::Tensor> dparams;
-  for (size_t i = 0; i < params.size(); ++i) {
-    dparams.push_back(want.params[i] ? at::empty_symint(params[i].sym_sizes(), params[i].options())
-                                     : at::empty({0}, q.options()));
+  for (size_t i = 0; i < in.params.size(); ++i) {
+    const at::Tensor& param = in.params[i];
+    dparams.push_back(wanted.params[i] ? at::empty_symint(param.sym_sizes(), param.options())
+                                       : at::empty({0}, in.q.options()));
   }
-  return {like(q, want.q), like(k, want.k), like(v, want.v), dparams};
+  return {like(in.q, wanted.q), like(in.k, wanted.k), like(in.v, wanted.v), dparams};
 }
 
 ForwardOut fused_forward(const char* op, Inputs given, const Spec& spec) {

@@ -4,7 +4,8 @@
 //   Hk, D]; packed: of the S sequences, [S, Hk, D, dv] and [S, Hk, D])
 //   backward -> (dq, dk, dv, dparams), zero-element tensors where `wanted` (q, k, v, then
 //   params) is false
-// One signature each for the kernels' implementation, the shape function and the autograd wiring.
+// One argument list each for the kernels' implementation, the shape function and the autograd
+// wiring.
 #pragma once
 
 #include "runtime/ops/attention.h"
@@ -17,22 +18,46 @@ using Offsets = const std::optional<at::Tensor>&;
 using ForwardOut = std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor>;
 using BackwardOut = std::tuple<at::Tensor, at::Tensor, at::Tensor, std::vector<at::Tensor>>;
 
-using ForwardOp = ForwardOut(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                             at::TensorList params, Mask key_mask, Offsets cu_seqlens,
-                             std::string feature_map, std::string activation, bool nonneg,
-                             std::string envelope, double ch_rms_target, std::string psi,
-                             std::string denominator, double eps, double feature_eps, bool causal,
-                             at::ScalarType o_type);
-using BackwardOp = BackwardOut(const at::Tensor& grad, const at::Tensor& q, const at::Tensor& k,
-                               const at::Tensor& v, at::TensorList params, const at::Tensor& o,
-                               const at::Tensor& den, const at::Tensor& S, const at::Tensor& z,
-                               Mask key_mask, Offsets cu_seqlens, std::string feature_map,
-                               std::string activation, bool nonneg, std::string envelope,
-                               double ch_rms_target, std::string psi, std::string denominator,
-                               double eps, double feature_eps, bool causal, c10::List<bool> wanted);
+/// What an implementation of theirs is given; Spec::o_type is the forward's o_type.
+using ForwardBody = ForwardOut(const Inputs& inputs, const Spec& spec);
+using BackwardBody = BackwardOut(const at::Tensor& grad, const Inputs& inputs,
+                                 const kernels::Forward& saved, const Spec& spec,
+                                 const WantedGradients& wanted);
 
-ForwardOp forward_kernel, forward_shapes, forward_autograd;
-BackwardOp backward_kernel, backward_shapes, backward_autograd;
+ForwardBody forward_kernel, forward_shapes, forward_autograd;
+BackwardBody backward_kernel, backward_shapes, backward_autograd;
+
+WantedGradients unpack(const c10::List<bool>& wanted);
+
+/// An implementation with the operator's own arguments.
+template <ForwardBody* body>
+ForwardOut forward_op(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                      at::TensorList params, Mask key_mask, Offsets cu_seqlens,
+                      std::string feature_map, std::string activation, bool nonneg,
+                      std::string envelope, double ch_rms_target, std::string psi,
+                      std::string denominator, double eps, double feature_eps, bool causal,
+                      at::ScalarType o_type) {
+  return body({q, k, v, params.vec(), key_mask, cu_seqlens},
+              {feature_map, activation, nonneg, envelope, ch_rms_target, psi, denominator, eps,
+               feature_eps, causal, o_type});
+}
+
+template <BackwardBody* body>
+BackwardOut backward_op(const at::Tensor& grad, const at::Tensor& q, const at::Tensor& k,
+                        const at::Tensor& v, at::TensorList params, const at::Tensor& o,
+                        const at::Tensor& den, const at::Tensor& S, const at::Tensor& z,
+                        Mask key_mask, Offsets cu_seqlens, std::string feature_map,
+                        std::string activation, bool nonneg, std::string envelope,
+                        double ch_rms_target, std::string psi, std::string denominator, double eps,
+                        double feature_eps, bool causal, c10::List<bool> wanted) {
+  return body(grad, {q, k, v, params.vec(), key_mask, cu_seqlens}, {o, den, S, z},
+              {feature_map, activation, nonneg, envelope, ch_rms_target, psi, denominator, eps,
+               feature_eps, causal},
+              unpack(wanted));
+}
+
+using ForwardOp = decltype(forward_op<forward_kernel>);
+using BackwardOp = decltype(backward_op<backward_kernel>);
 
 /// D: features of one token.
 c10::SymInt feature_count(const Inputs& inputs, const Spec& spec);

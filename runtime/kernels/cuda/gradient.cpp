@@ -106,8 +106,7 @@ at::Tensor tensor_core_gradient(const Tokens& tokens, const Columns& columns,
   if (params && !sums) {
     say_once([&] {
       return fmt::format(
-          "sums over {} segments are beyond a block's registers: Halide's pipeline "
-          "takes them",
+          "sums over {} segments are beyond a block's registers: Halide's pipeline takes them",
           map.args().knots.numel() + 1);
     });
   }
