@@ -7,8 +7,8 @@ namespace luna::tiles {
 
 constexpr int kTokenBlock = 8;  ///< a tile's tokens are padded to a multiple of this
 constexpr int kGradTokens = 4;  ///< tokens at a time in gradients of a map
-constexpr int kLanes =
-    16;  ///< floats of the widest vector; hid and sums of parameters are padded to it
+/// Floats of the widest vector; hid and sums of parameters are padded to it.
+constexpr int kLanes = 16;
 constexpr int kChannels = 8;      ///< psi maps: L is taken in tiles of this many channels
 constexpr int kSearchWidth = 16;  ///< children of a node of the knot search tree
 

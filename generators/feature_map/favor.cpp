@@ -29,7 +29,7 @@ std::vector<Argument> Favor::inputs() const {
 Func Favor::features(const Arguments& arguments, const TokenTile& tile) {
   project(arguments, tile);
   half_scale_ = arguments.scalars.at("half_scale");
-  amplitude_ = arguments.scalars.at("amplitude");
+  const Expr amplitude = arguments.scalars.at("amplitude");
   const Expr epsilon = arguments.scalars.at("epsilon");
   over_square_ = along(tile.d, "over_d_square");  // zeros beyond d
   square_(at(n_)) = 0.0f;
@@ -49,7 +49,7 @@ Func Favor::features(const Arguments& arguments, const TokenTile& tile) {
   const Expr square =
       options_.form == Form::rows ? arguments.buffers.at("square")(n_) : square_(at(n_));
   const Expr exponent = t_(at(D_, n_)) - half_scale_ * square - largest;
-  power_(at(D_, n_)) = amplitude_ * exponential(exponent);
+  power_(at(D_, n_)) = amplitude * exponential(exponent);
   phi_(at(D_, n_)) = power_(at(D_, n_)) + epsilon;
   return phi_;
 }

@@ -26,7 +26,7 @@ class Favor : public Projected {
  private:
   Func power_{"power"}, square_{"square"}, maximum_{"maximum"}, sum_dt_{"sum_dt"}, dx_{"dx_favor"};
   Along over_square_, over_m_, over_i_sum_;
-  Expr half_scale_, amplitude_;
+  Expr half_scale_;
 };
 
 }  // namespace luna

@@ -25,17 +25,16 @@ class FeaturesPass : public MapPass<Pass> {
   Input<int> d{"d"};
 
  protected:
-  /// The map's features of the tile; sets features_, D after padding.
-  Func features(const Arguments& args) {
+  /// The map's features of the tile, of whose tokens the gradient's sums take so many; sets
+  /// features_, D after padding.
+  Func features(const Arguments& args, const Expr& summed = {}) {
     x.dim(0).set_min(0);  // rows of a tile or of a user's tensor
     x.dim(1).set_min(0);
     align(weight);
     this->features_ = feature_map_->padded_features(args, d);
     const Expr tokens = x.dim(1).extent();
-    return feature_map_->features(args, {x, d, tokens, this->features_, {}, summed_of(tokens)});
+    return feature_map_->features(args, {x, d, tokens, this->features_, {}, summed});
   }
-  /// Of so many tokens, those that the gradient's sums take.
-  virtual Expr summed_of(const Expr&) const { return {}; }
   /// value times the token's weight, 0 where that is 0.
   Expr weighed(const Expr& value) const {
     return Halide::select(is_kept(weight(n_)), weight(n_) * value, 0.0f);
@@ -93,7 +92,7 @@ class FeaturesGrad : public FeaturesPass<FeaturesGrad> {
   void generate() {
     Arguments args = arguments();
     args.buffers["phi"] = phi;
-    features(args);
+    features(args, Halide::select(sums != 0, x.dim(1).extent(), 0));
     Func bare("dphi_bare");
     bare(D_, n_) = weighed(dphi(D_, n_));
     const FeatureMap::Gradient gradient = feature_map_->gradient(args, bare);
@@ -113,9 +112,6 @@ class FeaturesGrad : public FeaturesPass<FeaturesGrad> {
         .unroll(ni);
     feature_map_->schedule_gradient(get_target(), {{out, no}, {out, jo}});
   }
-
- protected:
-  Expr summed_of(const Expr& tokens) const override { return Halide::select(sums != 0, tokens, 0); }
 
  private:
   void bind(const std::vector<GradientSum>& gradient) {
