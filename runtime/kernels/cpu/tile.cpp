@@ -1,6 +1,7 @@
 #include "runtime/kernels/cpu/tile.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "runtime/halide/error.h"
 #include "runtime/kernels/cpu/tile_call.h"
@@ -171,7 +172,7 @@ void TokenRows::store_target(int64_t b, int64_t h, int64_t n, int64_t tokens, co
                              const float* weight) const {
   if (reinterpret_cast<char*>(target.data) == at(b, h, n)) return;
   if (!weight) return store(b, h, n, tokens, target);
-  c10::SmallVector<float, kMaxTokens> kept(tokens);
+  std::vector<float> kept(tokens);
   for (int64_t k = 0; k < tokens; k++) kept[k] = weight[k] == 0 ? 0.0f : 1.0f;
   store(b, h, n, tokens, target, kept.data(), /*selects=*/true);
 }
