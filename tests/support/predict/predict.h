@@ -31,15 +31,18 @@ struct Prediction {
   double issue_ns() const;
 };
 
-/// Of every pipeline of tokens that is called, or of one of them, in the order of the first call;
-/// q, k and v in that dtype.
+/// Of every pipeline of tokens that is called in the order of the first call; q, k and v in that
+/// dtype.
 std::vector<Prediction> predict(const bench::Operator& op, const bench::Size& size,
-                                bench::Pass pass, at::ScalarType dtype = at::kFloat,
-                                const std::string& only = "");
+                                bench::Pass pass, at::ScalarType dtype = at::kFloat);
 
-/// Issue nanoseconds of one pipeline a token of one head, in an operator that calls it. Throws
-/// std::runtime_error where none does.
-double pipeline_cost(const std::string& pipeline);
+struct PipelineCost {
+  double ns;                         ///< a token of one head, at full issue
+  std::vector<PtxProfile> launches;  ///< by kernel: threads and dynamic shared memory of a block
+};
+/// Of one pipeline in a call that schedules are tuned for, as if its sibling on tensor cores were
+/// not built. Throws std::runtime_error where none runs it.
+PipelineCost pipeline_cost(const std::string& pipeline);
 
 /// Every fused operator that is built for CUDA, both passes, LUNA, elu and relu in bfloat16 too,
 /// where they have kernels of their own; then steps of decode_operators(), one token of 64
