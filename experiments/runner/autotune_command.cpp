@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <fstream>
-#include <limits>
 #include <optional>
 
 #include "experiments/autotune/ranking.h"
@@ -68,10 +67,11 @@ void write_schedule(const AutotuneOptions& options, const std::string& device,
   }
 }
 
-/// As far as it goes without a device.
+/// As far as it goes without a device, of pipelines whose candidates are all compiled.
 void print_rankings(const autotune::Assembler& assembler, const autotune::TunerOptions& tuner,
                     const std::vector<Tunable>& tunables, const autotune::State& state) {
   for (const Tunable& tunable : tunables) {
+    if (autotune::uncompiled(tuner, tunable, state) > 0) continue;
     std::vector<autotune::Ranked> ranked;
     for (const autotune::Parameters& one : tunable.candidates()) {
       const autotune::Candidate candidate = candidate_at(tuner.folder, tunable, one);
@@ -85,17 +85,20 @@ void print_rankings(const autotune::Assembler& assembler, const autotune::TunerO
   }
 }
 
+autotune::Architecture asked_architecture(const std::string& name) {
+  try {
+    return autotune::architecture(name);
+  } catch (const std::runtime_error& error) {
+    throw UsageError(fmt::format("--architecture: {}", error.what()));
+  }
+}
+
 /// The GPU's where there is one.
 autotune::Architecture architecture_of(const AutotuneOptions& options, bool gpu) {
   const int capability = gpu ? halide::compute_capability(0) : 0;
   const std::string& asked = options.architecture;
-  if (capability == 0) {
-    try {
-      return autotune::architecture(asked.empty() ? kArchitecture : asked);
-    } catch (const std::runtime_error& error) {
-      throw UsageError(fmt::format("--architecture: {}", error.what()));
-    }
-  }
+  const autotune::Architecture wanted = asked_architecture(asked.empty() ? kArchitecture : asked);
+  if (capability == 0) return wanted;
   const autotune::Architecture there = autotune::architecture_of(capability);
   if (asked.empty() || asked == there.name) return there;
   throw UsageError(fmt::format("--architecture: '{}', but the GPU is {}", asked, there.name));
@@ -137,8 +140,8 @@ int tune(const AutotuneOptions& options, std::vector<Tunable> tunables) {
                                                : "no GPU";
   std::optional<autotune::Assembler> assembler;
   if (cuda) {
-    check_ptxas(options.ptxas);
     assembler = {options.ptxas, architecture_of(options, missing.empty()), options.predict};
+    check_ptxas(options.ptxas);
   }
   autotune::TunerOptions tuner = tuner_of(options, device, assembler);
   const FolderLock lock(tuner.folder, "choose another folder with --folder");
@@ -154,7 +157,7 @@ int tune(const AutotuneOptions& options, std::vector<Tunable> tunables) {
                   device, tunables.size(), options.minutes,
                   state.resumed() ? "; going on with " + tuner.folder.string() : ""));
   if (!missing.empty()) {  // no time is needed for comparisons
-    autotune::compile_all(tuner, tunables, std::numeric_limits<double>::infinity(), state);
+    autotune::compile_all(tuner, tunables, seconds, state);
     print_rankings(*assembler, tuner, tunables, state);
     say("stopped here: " + missing);
     return 0;

@@ -122,7 +122,7 @@ Command autotune_command(CLI::App& root) {
   add_device(*app, options->device);
   app->add_option("--minutes", options->minutes,
                   "time for everything together, at most half of it to compile; the same command "
-                  "goes on with the rest. Without a GPU, --device cuda compiles everything")
+                  "goes on with the rest. Without a GPU --device cuda has all of it to compile")
       ->capture_default_str()
       ->check(in_range(0.01, 1e4));
   add_jobs(*app, options->jobs, "compilations side by side");

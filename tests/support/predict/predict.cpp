@@ -7,7 +7,6 @@
 #include <map>
 #include <stdexcept>
 
-#include "experiments/autotune/workload.h"
 #include "experiments/bench/sweep.h"
 #include "experiments/bench/work.h"
 #include "runtime/kernels/registry.h"
@@ -110,25 +109,6 @@ bool is_sibling(const std::string& name) {
   return has(name, "_bf16_") || has(name, "_f16_") || has(name, "_f32_") || has(name, "_f64_");
 }
 
-/// Calls of the pipeline's dtype and head size, those of its own map before the others.
-std::vector<const autotune::Call*> likely_calls(const std::string& pipeline) {
-  const at::ScalarType dtype = has(pipeline, "_bf16_")  ? at::kBFloat16
-                               : has(pipeline, "_f16_") ? at::kHalf
-                                                        : at::kFloat;
-  const int64_t d = has(pipeline, "_32_") ? 32 : 64;
-  std::vector<const autotune::Call*> calls;
-  for (const autotune::Call& call : autotune::tuned_calls(c10::kCUDA)) {
-    if (call.dtype == dtype && call.d == d) calls.push_back(&call);
-  }
-  const auto is_own = [&](const autotune::Call* call) {
-    const std::string map = call->op.map.substr(0, call->op.map.find(':'));
-    return has(pipeline, map == "luna" ? "pwl" : map.c_str()) &&
-           has(pipeline, "decode") == call->op.decodes;
-  };
-  std::stable_partition(calls.begin(), calls.end(), is_own);
-  return calls;
-}
-
 /// What one pipeline executes in a call about so many tokens of one head, where it does.
 std::optional<Executed> executed(const autotune::Call& call, int64_t tokens,
                                  const std::string& pipeline) {
@@ -179,9 +159,27 @@ std::vector<Prediction> predict(const bench::Operator& op, const bench::Size& si
   return predictions;
 }
 
-PipelineCost pipeline_cost(const std::string& pipeline) {
+std::vector<const autotune::Call*> likely_calls(const std::string& pipeline) {
   const bool own = is_sibling(pipeline);
   kernels::hide_pipelines([=](const std::string& name) { return !own && is_sibling(name); });
+  const at::ScalarType dtype = has(pipeline, "_bf16_")  ? at::kBFloat16
+                               : has(pipeline, "_f16_") ? at::kHalf
+                                                        : at::kFloat;
+  const int64_t d = has(pipeline, "_32_") ? 32 : 64;
+  std::vector<const autotune::Call*> calls;
+  for (const autotune::Call& call : autotune::tuned_calls(c10::kCUDA)) {
+    const bool decodes = has(pipeline, "_decode_");
+    if (call.dtype == dtype && call.d == d && call.op.decodes == decodes) calls.push_back(&call);
+  }
+  const auto is_own = [&](const autotune::Call* call) {
+    const std::string map = call->op.map.substr(0, call->op.map.find(':'));
+    return has(pipeline, map == "luna" ? "pwl" : map.c_str());
+  };
+  std::stable_partition(calls.begin(), calls.end(), is_own);
+  return calls;
+}
+
+PipelineCost pipeline_cost(const std::string& pipeline) {
   for (const autotune::Call* call : likely_calls(pipeline)) {
     if (!executed(*call, kFirstTokens, pipeline)) continue;
     const std::optional<Executed> all = executed(*call, kCostTokens, pipeline);
