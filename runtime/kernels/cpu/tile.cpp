@@ -79,12 +79,13 @@ void check(int code, const char* name) {
 
 /// A product's pipeline, which schedules may exchange.
 void run(const Pipeline& pipeline, const char* name, const Matrix& rows, const Matrix& c,
-         const Matrix& out, const float* factor) {
+         const Matrix& out, const float* factor, NextTile* next) {
   View views[] = {View(rows), View(c), View(factor ? factor : &kOne, out.extent1, factor ? 1 : 0),
                   View(out)};
+  uint64_t ahead = reinterpret_cast<uintptr_t>(next);
   void* arguments[] = {
       static_cast<halide_buffer_t*>(views[0]), static_cast<halide_buffer_t*>(views[1]),
-      static_cast<halide_buffer_t*>(views[2]), static_cast<halide_buffer_t*>(views[3])};
+      static_cast<halide_buffer_t*>(views[2]), &ahead, static_cast<halide_buffer_t*>(views[3])};
   check(pipeline(arguments), name);
 }
 
@@ -123,6 +124,7 @@ TokenRows::TokenRows(const at::Tensor& t) {
   batch_ = t.stride(0);
   head_ = t.stride(1);
   row_ = t.size(2) > 1 ? t.stride(2) : 0;
+  tokens_ = t.size(2);
   width_ = t.size(3);
   element_ = static_cast<int64_t>(t.element_size());
   dtype_ = t.scalar_type();
@@ -182,17 +184,18 @@ const float* TokenWeights::of(const Task& task, int64_t n, int64_t tokens) {
   return values;
 }
 
-void product(const Matrix& rows, const Matrix& c, const Matrix& out, const float* factor) {
+void product(const Matrix& rows, const Matrix& c, const Matrix& out, const float* factor,
+             NextTile* next) {
   static const Pipeline& pipeline = pipeline_slot("tile_product");
-  run(pipeline, "tile_product", rows, c, out, factor);
+  run(pipeline, "tile_product", rows, c, out, factor, next);
 }
 
 void state_add(const Matrix& phi, const Matrix& columns, const Matrix& last, int64_t dv,
-               const Matrix& state) {
+               const Matrix& state, NextTile* next) {
   static const Pipeline& pipeline = pipeline_slot("tile_state_add");
   const int64_t padded = tiles::round_up(dv, tiles::kStateColumns);
   run(pipeline, "tile_state_add", phi, columns.first0(padded).transposed(), state.first1(padded),
-      nullptr);
+      nullptr, next);
   if (padded > dv) return;
   const Matrix column = state.part1(dv, 1);
   check(tile_column(View(phi), View(last.data, phi.extent1, last.stride1),
