@@ -15,10 +15,6 @@ constexpr uint64_t kSeed = 1;
 constexpr int64_t kTokens = 1024, kCheckedHeads = 4;
 constexpr int64_t kProjections = 16, kChannels = 8, kHidden = 64;
 
-bench::Size size_of(int64_t heads, int64_t tokens, int64_t d) {
-  return {"", 1, heads, tokens, d, kProjections, kChannels, kHidden};
-}
-
 std::vector<bench::Operator> fused(const std::vector<bench::Operator>& operators) {
   std::vector<bench::Operator> kept;
   for (const bench::Operator& op : operators) {
@@ -107,12 +103,12 @@ bool is_built(const std::function<void()>& run) {
 
 }  // namespace
 
-std::function<void()> Call::task(const bench::Size& heads, c10::Device device) const {
-  bench::Size size = heads;
-  if (op.decodes) {
-    size.B *= size.N;
-    size.N = 1;
-  }
+bench::Size Call::size(int64_t heads, int64_t tokens) const {
+  const int64_t B = op.decodes ? tokens : 1, N = op.decodes ? 1 : tokens;
+  return {"", B, heads, N, d, kProjections, kChannels, kHidden};
+}
+
+std::function<void()> Call::task(const bench::Size& size, c10::Device device) const {
   bench::Inputs drawn = bench::draw_inputs(op, size, kSeed);
   bench::Inputs leaves = drawn.want_gradients().on(device, dtype);
   leaves.causal = causal;
@@ -128,8 +124,8 @@ const std::vector<Call>& tuned_calls(c10::DeviceType device) {
 std::vector<Workload> workloads(c10::Device device, int64_t heads) {
   std::vector<Workload> all;
   for (const Call& call : tuned_calls(device.type())) {
-    Workload one{&call, size_of(kCheckedHeads, kTokens, call.d),
-                 call.task(size_of(heads, kTokens, call.d), device)};
+    Workload one{&call, call.size(kCheckedHeads, kTokens),
+                 call.task(call.size(heads, kTokens), device)};
     if (is_built(one.run)) all.push_back(std::move(one));
   }
   return all;

@@ -16,8 +16,9 @@ struct Call {
   bool causal;
   at::ScalarType dtype;
 
-  /// On B H heads of N tokens (decoding: B H N sequences of one) of the device.
-  std::function<void()> task(const bench::Size& heads, c10::Device device) const;
+  /// Of so many heads and tokens; where it decodes, each token is that of another sequence.
+  bench::Size size(int64_t heads, int64_t tokens) const;
+  std::function<void()> task(const bench::Size& size, c10::Device device) const;
 };
 
 /// On the CPU the fused operators of the table of `luna bench` at d 32, 48 (a size that no pipeline

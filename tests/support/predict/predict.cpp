@@ -112,7 +112,7 @@ bool is_sibling(const std::string& name) {
 /// What one pipeline executes in a call about so many tokens of one head, where it does.
 std::optional<Executed> executed(const autotune::Call& call, int64_t tokens,
                                  const std::string& pipeline) {
-  const auto task = call.task({"", 1, 1, tokens, call.d, 16, 8, 64}, kStandIn);
+  const auto task = call.task(call.size(1, tokens), kStandIn);
   Attribution attribution;
   try {
     task();
