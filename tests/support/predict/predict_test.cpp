@@ -146,9 +146,8 @@ TEST_P(CudaCandidate, ComputesWhatTheDefaultDoes) {
   for (const autotune::Call* call : likely_calls(GetParam())) {
     if (calls_ > 0) break;
     const c10::Device device(c10::kCUDA, 0);
-    const auto result =
-        bench::check(bench::through(call->op, device), {"", 1, 1, 100, call->d, 16, 8, 64},
-                     call->causal, call->dtype);
+    const auto result = bench::check(bench::through(call->op, device), call->size(1, 100),
+                                     call->causal, call->dtype);
     EXPECT_TRUE(result.passed()) << result.name << ": " << result.max_error;
   }
   EXPECT_GT(calls_, 0);
