@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 
 #include <map>
+#include <set>
 
 #include "experiments/autotune/candidate.h"
 #include "experiments/bench/gate.h"
@@ -151,6 +152,23 @@ TEST_P(CudaCandidate, ComputesWhatTheDefaultDoes) {
     EXPECT_TRUE(result.passed()) << result.name << ": " << result.max_error;
   }
   EXPECT_GT(calls_, 0);
+}
+
+/// What a GPU is tuned for: every call runs, and between them they run every kind of pipeline.
+TEST(TunedCalls, RunOnCuda) {
+  std::set<std::string> seen;
+  kernels::watch_pipelines([&](const std::string& name) { seen.insert(name); });
+  for (const autotune::Call& call : autotune::tuned_calls(c10::kCUDA)) {
+    EXPECT_NO_THROW(call.task(call.size(1, 20), c10::Device(c10::kCUDA, 0))())
+        << call.op.name << (call.causal ? ", causal" : "");
+  }
+  kernels::watch_pipelines({});
+  for (const char* name :
+       {"kv_state_elu_32_cuda", "grad_performer_64_cuda", "grad_sums_dense_silu8_64_cuda",
+        "power_sum_pwl8_64_cuda", "token_maximum_performer_64_cuda", "features_grad_dpfp_cuda",
+        "rows_sums_dense_gelu_cuda", "rows_decode_cuda"}) {
+    EXPECT_EQ(seen.count(name), 1u) << name;
+  }
 }
 
 std::string name_of(const ::testing::TestParamInfo<const char*>& info) { return info.param; }
