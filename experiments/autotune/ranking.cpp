@@ -103,13 +103,17 @@ void write(const fs::path& file, const Architecture& on, const Inspection& known
 
 std::string line_of(const Tunable& tunable, const Architecture& on, const Ranked& one) {
   const Inspection& known = one.inspection;
-  std::string text = fmt::format("  {:<24}", text_of(one.parameters));
+  std::string text = fmt::format("  {:<26} ", text_of(one.parameters));
   if (!known.reason.empty()) return text + "discarded: " + known.reason + "\n";
-  text += known.ns < std::numeric_limits<double>::infinity() ? fmt::format("{:>8.3f} ns", known.ns)
-                                                             : fmt::format("{:>11}", "not called");
-  text += fmt::format("{:>5} registers x {} threads, {} bytes shared: {} of {} warps, by {}",
-                      known.use.registers, known.use.threads, known.use.shared,
-                      known.occupancy.warps, on.warps, known.occupancy.limited_by);
+  const bool called = known.ns < std::numeric_limits<double>::infinity();
+  if (called) {
+    text += fmt::format(
+        "{:>8.3f} ns {:>4} registers x {} threads, {} bytes shared: {} of {} warps, by {}",
+        known.ns, known.use.registers, known.use.threads, known.use.shared, known.occupancy.warps,
+        on.warps, known.occupancy.limited_by);
+  } else {
+    text += fmt::format(" no call {:>7} registers", known.use.registers);
+  }
   return text + (one.parameters == tunable.defaults() ? "  (default)\n" : "\n");
 }
 
