@@ -1,6 +1,7 @@
 #include "runtime/kernels/cpu/tile.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "runtime/halide/error.h"
 #include "runtime/kernels/cpu/tile_call.h"
@@ -171,7 +172,7 @@ void TokenRows::store_target(int64_t b, int64_t h, int64_t n, int64_t tokens, co
                              const float* weight) const {
   if (reinterpret_cast<char*>(target.data) == at(b, h, n)) return;
   if (!weight) return store(b, h, n, tokens, target);
-  c10::SmallVector<float, kMaxTokens> kept(tokens);
+  std::vector<float> kept(tokens);
   for (int64_t k = 0; k < tokens; k++) kept[k] = weight[k] == 0 ? 0.0f : 1.0f;
   store(b, h, n, tokens, target, kept.data(), /*selects=*/true);
 }
@@ -197,16 +198,18 @@ void state_add(const Matrix& phi, const Matrix& columns, const Matrix& last, int
   run(pipeline, "tile_state_add", phi, columns.first0(padded).transposed(), state.first1(padded),
       nullptr, next);
   if (padded > dv) return;
-  const Matrix column = state.part1(dv, 1);
-  check(tile_column(View(phi), View(last.data, phi.extent1, last.stride1),
-                    View(column.data, column.extent0)),
-        "tile_column");
+  add_column(phi, last, state.part1(dv, 1).data);
 }
 
 Matrix ones(int64_t tokens) { return {const_cast<float*>(&kOne), 1, 1, tokens, 0}; }
 
 void dot(const Matrix& a, const Matrix& b, float* sum) {
   check(tile_dot(View(a), View(b), View(sum, a.extent1)), "tile_dot");
+}
+
+void add_column(const Matrix& rows, const Matrix& c, float* sum) {
+  check(tile_column(View(rows), View(c.data, rows.extent1, c.stride1), View(sum, rows.extent0)),
+        "tile_column");
 }
 
 void weigh(const Matrix& phi, const float* c, const Matrix& out) {

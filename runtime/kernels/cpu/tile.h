@@ -145,6 +145,8 @@ void state_add(const Matrix& phi, const Matrix& columns, const Matrix& last, int
 Matrix ones(int64_t tokens);
 /// sum[n] = sum_k a(k, n) b(k, n); stride1 of b may be 0.
 void dot(const Matrix& a, const Matrix& b, float* sum);
+/// sum[i] += sum_n rows(i, n) c(0, n); rows as product() takes them.
+void add_column(const Matrix& rows, const Matrix& c, float* sum);
 /// out(D, n) = c[D] phi(D, n).
 void weigh(const Matrix& phi, const float* c, const Matrix& out);
 /// sum[D] += sum_n phi(D, n)^2.
