@@ -92,13 +92,12 @@ TEST(Ranking, NamesTheReasonsBehindThePredictions) {
   EXPECT_EQ(
       text,
       "p_cuda: PREDICTION for sm_80 from instruction counts, nothing was timed\n"
-      "  unroll=2                   1.500 ns   64 registers x 256 threads, 0 bytes shared: "
+      "  unroll=2                      1.500 ns   64 registers x 256 threads, 0 bytes shared: "
       "32 of 64 warps, by registers\n"
-      "  unroll=1                   2.000 ns  128 registers x 256 threads, 1024 bytes shared: "
+      "  unroll=1                      2.000 ns  128 registers x 256 threads, 1024 bytes shared: "
       "16 of 64 warps, by registers  (default)\n"
-      "  unroll=8                 not called   32 registers x 32 threads, 0 bytes shared: "
-      "32 of 64 warps, by blocks\n"
-      "  unroll=4                discarded: spills\n");
+      "  unroll=8                    no call      32 registers\n"
+      "  unroll=4                   discarded: spills\n");
 }
 
 }  // namespace
