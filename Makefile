@@ -62,8 +62,8 @@ endif
 selftest: build ## every map and mode against float64 on DEVICE (cpu, cuda), in the installed program itself
 	@$(LUNA) selftest --device $(DEVICE)
 
-autotune: build ## find the fastest schedules of DEVICE in BUDGET=10 minutes, for the next build (goes on where it stopped)
-	@$(LUNA) autotune --device $(DEVICE) --minutes $(BUDGET) --jobs $(JOBS)
+autotune: build ## find the fastest schedules of DEVICE in BUDGET=10 minutes, for the next build (goes on where it stopped; ARCHITECTURE=sm_80: predict for it)
+	@$(LUNA) autotune --device $(DEVICE) --minutes $(BUDGET) --jobs $(JOBS) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))
 
 bench-peers: PEERS = results/$(TIER)/bench-peers$(if $(filter cuda,$(DEVICE)),-cuda)
 bench-peers: build ## the same against torch.compile and flash-linear-attention, from Python (MINUTES=30; DEVICE=cuda)

@@ -1,7 +1,10 @@
 # Schedules: what `make autotune` has measured, generators/schedules/<device>.json:
 #   {"schema": 1, "kind": "cpu" or "cuda", "device": its name (runtime/kernels/registry.h),
-#    "pipelines": {NAME: {"parameters": {PARAM: VALUE, ...}, ...}}, ...}
-# Read when the project is configured. Where a file cannot be used its device has the default row, which is what every
+#    "pipelines": {NAME: {"parameters": {PARAM: VALUE, ...},
+#                         "buckets": [{"rows": ROWS, "parameters": {PARAM: VALUE, ...}, ...}], ...}}, ...}
+# A bucket is of calls on a GPU about at most so many rows (tokens of all heads; runtime/kernels/registry.h), where they
+# are too few to fill it; CPU pipelines work on one tile, whatever the problem, and have none. A file without buckets has
+# one variant a pipeline. Read when the project is configured. Where a file cannot be used its device has the default row, which is what every
 # unknown device has; one warning says so.
 set(LUNA_SCHEDULES_DIR "${CMAKE_CURRENT_LIST_DIR}/../generators/schedules" CACHE PATH "Folder of tuned schedules")
 set_property(GLOBAL PROPERTY LUNA_TUNABLES "")
@@ -27,7 +30,7 @@ function(luna_schedule_problem out text)
 endfunction()
 
 # luna_tuned_parameters(OUT PROBLEM TEXT NAME TUNE): PARAM=VALUE of the parameters that the schedule gives pipeline
-# NAME, or "" where it has none; PROBLEM is set where they are not what the pipeline may be given.
+# NAME, or NAME;buckets;INDEX, or "" where it has none; PROBLEM is set where they are not what the pipeline may be given.
 function(luna_tuned_parameters out problem text name tune)
   set(${out} "" PARENT_SCOPE)
   set(${problem} "" PARENT_SCOPE)
@@ -50,7 +53,41 @@ function(luna_tuned_parameters out problem text name tune)
   set(${out} "${parameters}" PARENT_SCOPE)
 endfunction()
 
-# Notes what can be tuned (for `luna autotune`, in JSON), and builds the variants that schedules ask for.
+# luna_schedule_rows(OUT PROBLEM TEXT NAME DEVICE TUNE): what the schedule gives pipeline NAME, as a list of "ROWS
+# PARAM=VALUE PARAM=VALUE": one with ROWS 0 for any call, and its buckets.
+function(luna_schedule_rows out problem text name device tune)
+  set(table "")
+  luna_tuned_parameters(parameters wrong "${text}" ${name} "${tune}")
+  if(parameters)
+    list(JOIN parameters " " row)
+    list(APPEND table "0 ${row}")
+  endif()
+  string(JSON count ERROR_VARIABLE none LENGTH "${text}" pipelines ${name} buckets)
+  if(none)
+    set(count 0)
+  elseif(NOT device STREQUAL "cuda")
+    set(wrong "${name}: buckets are of GPUs alone")
+  endif()
+  set(index 0)
+  while(index LESS count AND NOT wrong)
+    string(JSON rows ERROR_VARIABLE error GET "${text}" pipelines ${name} buckets ${index} rows)
+    luna_tuned_parameters(parameters wrong "${text}" "${name};buckets;${index}" "${tune}")
+    if(NOT wrong AND NOT (parameters AND rows MATCHES "^[1-9][0-9]*$"))
+      set(wrong "${name}: a bucket has rows, a number from 1 on, and parameters")
+    endif()
+    list(JOIN parameters " " row)
+    list(APPEND table "${rows} ${row}")
+    math(EXPR index "${index} + 1")
+  endwhile()
+  if(wrong)
+    set(table "")
+  endif()
+  set(${out} "${table}" PARENT_SCOPE)
+  set(${problem} "${wrong}" PARENT_SCOPE)
+endfunction()
+
+# Notes what can be tuned (for `luna autotune`, in JSON), and builds the variants that schedules ask for. generator: of
+# Halide, or the path of a .cu.
 function(luna_add_tunable name generator device params tune)
   list(JOIN params "\",\"" fixed)
   string(REGEX REPLACE "([^;=]+)=([^;]*)" "\"\\1\":[\\2]" space "${tune}")
@@ -60,9 +97,15 @@ function(luna_add_tunable name generator device params tune)
   if(device STREQUAL "cuda")
     set(targets "\"${LUNA_CUDA_TARGET}\"")
   endif()
+  set(compile "")
+  if(generator MATCHES "\\.cu$")
+    list(JOIN LUNA_NVCC_FLAGS "\",\"" flags)
+    set(compile "\"compile\":[\"${LUNA_NVCC}\",\"${flags}\",\"-I${CMAKE_SOURCE_DIR}\"],\
+\"embed\":[\"${CMAKE_COMMAND}\",\"-P\",\"${LUNA_EMBED_PTX}\"],")
+  endif()
   set_property(GLOBAL APPEND PROPERTY LUNA_TUNABLES
     "{\"pipeline\":\"${name}\",\"generator\":\"${generator}\",\"kind\":\"${device}\",\"targets\":[${targets}],\
-\"parameters\":[\"${fixed}\"],\"tune\":{${space}}}")
+${compile}\"parameters\":[\"${fixed}\"],\"tune\":{${space}}}")
   file(GLOB files CONFIGURE_DEPENDS "${LUNA_SCHEDULES_DIR}/*.json")
   foreach(file ${files})
     luna_add_tuned("${file}" ${name} ${generator} ${device} "${params}" "${tune}")
@@ -78,7 +121,7 @@ function(luna_add_tuned file name generator device params tune)
     if(NOT kind STREQUAL device)
       return()
     endif()
-    luna_tuned_parameters(parameters problem "${text}" ${name} "${tune}")
+    luna_schedule_rows(table problem "${text}" ${name} ${device} "${tune}")
   endif()
   if(problem)
     string(REGEX REPLACE "[ \n*]+" " " problem "${problem}")
@@ -90,12 +133,24 @@ function(luna_add_tuned file name generator device params tune)
     return()
   endif()
   list(TRANSFORM tune REPLACE ",.*" "" OUTPUT_VARIABLE defaults)
-  if(NOT parameters OR parameters STREQUAL defaults)
-    return()
-  endif()
   get_filename_component(slug "${file}" NAME_WE)
-  string(MAKE_C_IDENTIFIER "${name}_at_${slug}" variant)
-  _luna_compile(${variant} ${generator} ${device} ${params} ${parameters})
   string(JSON named GET "${text}" device)
-  set_property(GLOBAL APPEND PROPERTY LUNA_TUNED "LUNA_TUNED(\"${named}\", ${name}, ${variant})\n")
+  foreach(row ${table})
+    string(REPLACE " " ";" parameters "${row}")
+    list(POP_FRONT parameters rows)
+    if(parameters STREQUAL defaults)
+      set(variant ${name})
+    else()
+      string(MAKE_C_IDENTIFIER "${name}_at_${slug}" variant)
+      if(rows)
+        string(APPEND variant "_to_${rows}")
+      endif()
+      if(generator MATCHES "\\.cu$")
+        _luna_compile_kernel(${variant} ${generator} ${params} ${parameters})
+      else()
+        _luna_compile(${variant} ${generator} ${device} ${params} ${parameters})
+      endif()
+    endif()
+    set_property(GLOBAL APPEND PROPERTY LUNA_TUNED "LUNA_TUNED(\"${named}\", ${name}, ${rows}, ${variant})\n")
+  endforeach()
 endfunction()

@@ -1,5 +1,5 @@
-// A pipeline under other parameters of its schedule: generated, linked into a library of its own
-// and loaded beside libluna, whose Halide runtime it uses.
+// A pipeline under other parameters of its schedule: generated (or compiled by nvcc), linked into a
+// library of its own and loaded beside libluna, whose Halide runtime it uses.
 #pragma once
 
 #include <filesystem>
@@ -19,13 +19,17 @@ struct Tools {
 /// One candidate on disk.
 struct Candidate {
   std::string function;           ///< name of the pipeline in its library
-  std::filesystem::path library;  ///< .so; the object lies beside it
+  std::filesystem::path library;  ///< .so; what it is made of lies beside it
   std::filesystem::path object() const;
+  std::filesystem::path ptx() const;  ///< of a kernel in CUDA C++
 };
 
 /// Where the candidate of these parameters is or will be.
 Candidate candidate_at(const std::filesystem::path& folder, const Tunable& tunable,
                        const Parameters& parameters);
+
+/// Removes every candidate of a folder: they are of another build.
+void remove_candidates(const std::filesystem::path& folder);
 
 /// Whether it is there.
 bool compiled(const Candidate& candidate);

@@ -51,7 +51,7 @@ void compile_all(const TunerOptions& options, const std::vector<Tunable>& tunabl
         continue;
       }
       std::string problem = compile(options.tools, *tunable, parameters, candidate);
-      if (problem.empty()) problem = options.inspect(candidate);
+      if (problem.empty()) problem = options.inspect(*tunable, candidate);
       const std::lock_guard lock(mutex);
       if (!problem.empty()) state.settle(tunable->pipeline, text_of(parameters), problem);
       if (++finished % 10 != 0 && finished != jobs.size()) continue;

@@ -3,81 +3,157 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <sstream>
 
 #include "experiments/autotune/ptxas.h"
 #include "experiments/autotune/shell.h"
+#include "runtime/io/atomic_file.h"
 
 namespace luna::autotune {
 namespace {
 
-constexpr int kRegisterFile = 64 * 1024, kLanes = 32;  // of a multiprocessor, of a warp
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr int kMostThreads = 1024;
 /// Four schedulers, each of which has one warp ready while another one waits for its FMA.
 constexpr int kFewestWarps = 8;
 
-int warps_of(int registers) {
-  const int allocated = (registers + 7) / 8 * 8;
-  return allocated == 0 ? 64 : std::min(64, kRegisterFile / (allocated * kLanes));
+/// How luna_predict launched a kernel, and what it found that the pipeline costs.
+struct Prediction {
+  double ns = std::numeric_limits<double>::infinity();
+  std::map<std::string, BlockUse> launches;  ///< by kernel; registers: not known, shared: dynamic
+};
+
+Prediction predict(const Assembler& assembler, const Tunable& tunable, const Candidate& candidate) {
+  Prediction prediction;
+  if (!fs::exists(assembler.predict)) return prediction;
+  const Output output = run_program({assembler.predict.string(), "--cost", tunable.pipeline,
+                                     candidate.library.string(), candidate.function});
+  std::istringstream text(output.text);
+  if (output.status != 0 || !(text >> prediction.ns)) return {};
+  std::string kernel;
+  for (BlockUse use{}; text >> kernel >> use.threads >> use.shared;) {
+    prediction.launches[kernel] = use;
+  }
+  return prediction;
 }
 
-Assembly assembly_of(const Assembler& assembler, const Candidate& candidate) {
-  Assembly all;
-  for (const std::string& ptx : ptx_modules(candidate.object())) {
-    const Assembly one = assemble(assembler.ptxas, ptx, assembler.architecture);
-    all.kernels.insert(all.kernels.end(), one.kernels.begin(), one.kernels.end());
-    all.problems.insert(all.problems.end(), one.problems.begin(), one.problems.end());
+/// The threads that a kernel's text bounds it to; a warp where it does not say.
+int threads_in(const std::string& ptx) {
+  static const std::regex bound("\\.maxntid (\\d+)");
+  std::smatch match;
+  return std::regex_search(ptx, match, bound) ? std::stoi(match[1]) : 32;
+}
+
+Inspection inspect_now(const Assembler& assembler, const Tunable& tunable,
+                       const Candidate& candidate) {
+  Inspection all;
+  const Architecture& on = assembler.architecture;
+  const fs::path text = tunable.compile.empty() ? candidate.object() : candidate.ptx();
+  const Prediction prediction = predict(assembler, tunable, candidate);
+  all.ns = prediction.ns;
+  all.occupancy.warps = on.warps + 1;
+  for (const std::string& ptx : ptx_modules(text)) {
+    const Assembly assembly = assemble(assembler.ptxas, ptx, on.name);
+    if (all.reason.empty() && !assembly.problems.empty()) all.reason = assembly.problems.front();
+    for (const KernelUse& kernel : assembly.kernels) {
+      BlockUse use{kernel.registers, threads_in(ptx), kernel.shared};
+      const auto launch = prediction.launches.find(kernel.name);
+      if (launch != prediction.launches.end()) {
+        use.threads = launch->second.threads;
+        use.shared += launch->second.shared;
+      }
+      if (all.reason.empty()) all.reason = refusal(on, use);
+      const Occupancy here = occupancy(on, use);
+      if (here.warps >= all.occupancy.warps) continue;
+      all.use = use;
+      all.occupancy = here;
+    }
   }
+  if (all.occupancy.limited_by == nullptr) return {"no kernel in its object", {}, {0, 0, ""}};
   return all;
 }
 
-int registers_of(const Assembly& assembly) {
-  int most = 0;
-  for (const KernelUse& kernel : assembly.kernels) most = std::max(most, kernel.registers);
-  return most;
+fs::path file_of(const Candidate& candidate) {
+  return fs::path(candidate.library).replace_extension(".json");
 }
 
-double predicted_ns(const std::string& predict, const Tunable& tunable,
-                    const Candidate& candidate) {
-  const Output output = run_program(
-      {predict, "--cost", tunable.pipeline, candidate.library.string(), candidate.function});
-  return output.status == 0 ? std::stod(output.text) : std::numeric_limits<double>::infinity();
+bool read(const fs::path& file, const Architecture& on, Inspection& known) {
+  std::ifstream stream(file);
+  const json there = json::parse(stream, nullptr, /*allow_exceptions=*/false);
+  if (!there.is_object() || there.value("architecture", json()) != on.name) return false;
+  known.reason = there.value("reason", "");
+  known.use = {there.value("registers", 0), there.value("threads", 0), there.value("shared", 0)};
+  known.occupancy = occupancy(on, known.use);
+  known.ns = there.at("ns").is_number() ? there.at("ns").get<double>() : known.ns;
+  return true;
+}
+
+void write(const fs::path& file, const Architecture& on, const Inspection& known) {
+  const json text = {{"architecture", on.name},          {"reason", known.reason},
+                     {"registers", known.use.registers}, {"threads", known.use.threads},
+                     {"shared", known.use.shared},       {"ns", known.ns}};
+  io::write_file_atomically(file, text.dump(1) + "\n");
+}
+
+std::string line_of(const Tunable& tunable, const Architecture& on, const Ranked& one) {
+  const Inspection& known = one.inspection;
+  std::string text = fmt::format("  {:<26} ", text_of(one.parameters));
+  if (!known.reason.empty()) return text + "discarded: " + known.reason + "\n";
+  const bool called = known.ns < std::numeric_limits<double>::infinity();
+  if (called) {
+    text += fmt::format(
+        "{:>8.3f} ns {:>4} registers x {} threads, {} bytes shared: {} of {} warps, by {}",
+        known.ns, known.use.registers, known.use.threads, known.use.shared, known.occupancy.warps,
+        on.warps, known.occupancy.limited_by);
+  } else {
+    text += fmt::format(" no call {:>7} registers", known.use.registers);
+  }
+  return text + (one.parameters == tunable.defaults() ? "  (default)\n" : "\n");
 }
 
 }  // namespace
 
-std::string inspect(const Assembler& assembler, const Candidate& candidate) {
-  const Assembly assembly = assembly_of(assembler, candidate);
-  if (assembly.kernels.empty()) return "no kernel in its object";
-  if (!assembly.problems.empty()) return assembly.problems.front();
-  const int registers = registers_of(assembly);
-  if (warps_of(registers) >= kFewestWarps) return "";
-  return fmt::format("{} registers leave a multiprocessor {} warps", registers,
-                     warps_of(registers));
-}
-
-std::vector<Ranked> rank(const Assembler& assembler, const std::string& predict,
-                         const std::filesystem::path& folder, const Tunable& tunable,
-                         const std::vector<Parameters>& candidates) {
-  std::vector<Ranked> ranked;
-  for (const Parameters& parameters : candidates) {
-    const Candidate candidate = candidate_at(folder, tunable, parameters);
-    const int registers = registers_of(assembly_of(assembler, candidate));
-    ranked.push_back(
-        {parameters, registers, warps_of(registers), predicted_ns(predict, tunable, candidate)});
+std::string refusal(const Architecture& on, const BlockUse& use) {
+  if (use.threads > kMostThreads) {
+    return fmt::format("{} threads, a block may have {}", use.threads, kMostThreads);
   }
-  std::stable_sort(ranked.begin(), ranked.end(),
-                   [](const Ranked& a, const Ranked& b) { return a.ns < b.ns; });
-  return ranked;
+  if (use.shared > on.shared_of_block()) {
+    return fmt::format("{} bytes of shared memory, a block of {} may have {}", use.shared, on.name,
+                       on.shared_of_block());
+  }
+  const Occupancy by_registers = occupancy(on, {use.registers, use.threads, 0});
+  if (by_registers.warps >= kFewestWarps) return "";
+  return fmt::format("{} registers x {} threads leave a multiprocessor {} warps", use.registers,
+                     use.threads, by_registers.warps);
 }
 
-std::string ranking(const Tunable& tunable, const std::vector<Ranked>& ranked) {
+Inspection inspect(const Assembler& assembler, const Tunable& tunable, const Candidate& candidate) {
+  Inspection known;
+  const fs::path file = file_of(candidate);
+  if (read(file, assembler.architecture, known)) return known;
+  known = inspect_now(assembler, tunable, candidate);
+  write(file, assembler.architecture, known);
+  return known;
+}
+
+std::string ranking(const Tunable& tunable, const Architecture& on,
+                    std::vector<Ranked> candidates) {
   std::string text =
-      fmt::format("{}: PREDICTION from instruction counts, nothing was timed\n", tunable.pipeline);
-  for (const Ranked& one : ranked) {
-    text += fmt::format("  {:<24}{:>8.3f} ns {:>5} registers {:>4} warps{}\n",
-                        text_of(one.parameters), one.ns, one.registers, one.warps,
-                        one.parameters == tunable.defaults() ? "  (default)" : "");
-  }
+      fmt::format("{}: PREDICTION for {} from instruction counts, nothing was timed\n",
+                  tunable.pipeline, on.name);
+  const auto order = [](const Ranked& one) {
+    return std::make_tuple(!one.inspection.reason.empty(), one.inspection.ns,
+                           -one.inspection.occupancy.warps);
+  };
+  std::stable_sort(candidates.begin(), candidates.end(),
+                   [&](const Ranked& a, const Ranked& b) { return order(a) < order(b); });
+  for (const Ranked& one : candidates) text += line_of(tunable, on, one);
   return text;
 }
 

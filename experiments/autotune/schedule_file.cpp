@@ -40,20 +40,43 @@ json pipelines_of(const json& file, const std::string& kind, const std::string& 
 
 }  // namespace
 
+namespace {
+
+json parameters_of(const Parameters& parameters) {
+  json object;
+  for (const auto& [name, value] : parameters) object[name] = value;
+  return object;
+}
+
+json measured(const Tuned& one) {
+  json entry = {{"parameters", parameters_of(one.chosen)}};
+  entry["seconds_before"] = one.seconds_before;
+  entry["seconds_after"] = one.seconds_after;
+  entry["time_of_default"] = one.verdict.ratio;
+  entry["interval"] = {one.verdict.low, one.verdict.high};
+  entry["rounds"] = one.verdict.rounds;
+  return entry;
+}
+
+}  // namespace
+
 json schedule(const std::string& kind, const std::string& device, const json& versions,
               const std::vector<Tuned>& tuned, const json& before) {
   json pipelines = pipelines_of(before, kind, device);
   for (const Tuned& one : tuned) {
-    pipelines.erase(one.tunable.pipeline);
-    if (one.chosen == one.tunable.defaults()) continue;
-    json& entry = pipelines[one.tunable.pipeline];
-    entry["versions"] = versions;
-    for (const auto& [name, value] : one.chosen) entry["parameters"][name] = value;
-    entry["seconds_before"] = one.seconds_before;
-    entry["seconds_after"] = one.seconds_after;
-    entry["time_of_default"] = one.verdict.ratio;
-    entry["interval"] = {one.verdict.low, one.verdict.high};
-    entry["rounds"] = one.verdict.rounds;
+    const std::string& name = one.tunable.pipeline;
+    const json chosen = parameters_of(one.chosen), usual = parameters_of(one.tunable.defaults());
+    if (one.rows == 0) pipelines.erase(name);
+    const json otherwise = pipelines.value(name, json::object()).value("parameters", usual);
+    if (chosen == otherwise) continue;
+    if (one.rows == 0) {
+      pipelines[name] = measured(one);
+    } else {
+      json bucket = measured(one);
+      bucket["rows"] = one.rows;
+      pipelines[name]["buckets"].push_back(bucket);
+    }
+    pipelines[name]["versions"] = versions;
   }
   if (pipelines.empty()) return nullptr;
   return {{"schema", 1},
@@ -68,6 +91,7 @@ std::string report(const std::vector<Tuned>& tuned) {
   for (const Tuned& one : tuned) {
     const Parameters usual = one.tunable.defaults();
     text += fmt::format("{:<20}", one.tunable.pipeline);
+    if (one.rows > 0) text += fmt::format("up to {} rows: ", one.rows);
     if (one.chosen == usual) {
       text += fmt::format("no gain: {} stays", text_of(usual));
       if (one.verdict.rounds > 0) {

@@ -14,9 +14,10 @@ namespace luna::autotune {
 /// "amd_epyc_9r14_family_25_model_17.json"
 std::string file_name(const std::string& device);
 
-/// Those pipelines that are faster under other parameters than the default, and of `before`, the
-/// file of an earlier run (anything else than one: none), those that were not tuned now, with the
-/// versions that they were measured with; null where there is none.
+/// (Format: cmake/LunaSchedules.cmake.) Those pipelines that are faster under other parameters than
+/// the default (in a bucket: than all calls), and of `before`, the file of an earlier run (anything
+/// else than one: none), those that were not tuned now, with the versions that they were measured
+/// with; null where there is none.
 nlohmann::json schedule(const std::string& kind, const std::string& device,
                         const nlohmann::json& versions, const std::vector<Tuned>& tuned,
                         const nlohmann::json& before = nullptr);

@@ -50,6 +50,8 @@ std::vector<Tunable> read_tunables(const std::filesystem::path& file, const std:
                   entry.at("generator"),
                   entry.at("kind"),
                   entry.at("targets"),
+                  entry.value("compile", std::vector<std::string>()),
+                  entry.value("embed", std::vector<std::string>()),
                   {},
                   {}};
       for (const std::string parameter : entry.at("parameters")) {

@@ -16,10 +16,12 @@ using Parameters = std::vector<std::pair<std::string, int>>;
 std::string text_of(const Parameters& parameters);
 
 struct Tunable {
-  std::string pipeline, generator;
-  std::string kind;                  ///< cpu or cuda
-  std::vector<std::string> targets;  ///< Halide's, the most capable first
-  std::vector<std::string> fixed;    ///< "block=8": not of the schedule
+  std::string pipeline;
+  std::string generator;                    ///< Halide's, or the path of a source in CUDA C++
+  std::string kind;                         ///< cpu or cuda
+  std::vector<std::string> targets;         ///< Halide's, the most capable first
+  std::vector<std::string> compile, embed;  ///< commands of a source in CUDA C++, else empty
+  std::vector<std::string> fixed;           ///< "block=8": not of the schedule
   std::vector<std::pair<std::string, std::vector<int>>> space;  ///< the first value is the default
 
   Parameters defaults() const;

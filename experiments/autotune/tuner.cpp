@@ -14,6 +14,8 @@ namespace luna::autotune {
 namespace {
 
 constexpr int kFewestRounds = 3;  // a rung
+/// Heads of what is timed: few, and as many as fill a GPU.
+constexpr int64_t kHeads = 4, kFullHeads = 64;
 
 /// A candidate of one pipeline while it is tuned.
 struct Trial {
@@ -38,29 +40,33 @@ class Replaced {
 class PipelineTuning {
  public:
   PipelineTuning(const TunerOptions& options, const Tunable& tunable,
-                 const std::vector<Workload>& workloads, State& state)
-      : options_(options), tunable_(tunable), pipeline_(tunable.pipeline), state_(state) {
-    const kernels::Pipeline entry = load(at(tunable.defaults()));
+                 const std::vector<Workload>& workloads, int64_t rows, State& state)
+      : options_(options),
+        tunable_(tunable),
+        rows_(rows),
+        pipeline_(tunable.pipeline),
+        key_(rows ? fmt::format("{} to {}", tunable.pipeline, rows) : tunable.pipeline),
+        state_(state) {
     for (const Workload& workload : workloads) {
-      if (calls(workload, pipeline_, entry)) workloads_.push_back(&workload);
+      if (runs(workload, pipeline_)) workloads_.push_back(&workload);
     }
   }
 
   Tuned run(double seconds) {
     const double end = bench::seconds_now() + seconds;
     if (workloads_.empty()) {
-      options_.say(fmt::format("[{}] no workload calls it: its schedule stays", pipeline_));
+      options_.say(fmt::format("[{}] no workload calls it: its schedule stays", key_));
       return outcome();
     }
     load_trials();
     const bool usual = !trials_.empty() && trials_.front().parameters == tunable_.defaults();
     if (!usual || alive().empty()) return outcome();
-    if (state_.alive(pipeline_).empty()) state_.enter(pipeline_, 0, alive());
+    if (state_.alive(key_).empty()) state_.enter(key_, 0, alive());
     const int rungs = rungs_of(alive().size());
-    for (int left = rungs; left > 0 && !state_.done(pipeline_); --left) {
+    for (int left = rungs; left > 0 && !state_.done(key_); --left) {
       climb((end - bench::seconds_now()) / left, left);
     }
-    state_.finish(pipeline_);
+    state_.finish(key_);
     state_.save();
     return outcome();
   }
@@ -73,7 +79,7 @@ class PipelineTuning {
   /// Loads what is not settled and checks it; the default first.
   void load_trials() {
     options_.say(fmt::format("[{}] called by {} workloads; checking candidates against float64",
-                             pipeline_, workloads_.size()));
+                             key_, workloads_.size()));
     for (const Parameters& parameters : unsettled(tunable_, state_)) {
       const std::string name = text_of(parameters);
       Trial trial{parameters, name, load(at(parameters))};
@@ -82,7 +88,7 @@ class PipelineTuning {
         trials_.push_back(trial);
       } else {
         state_.settle(pipeline_, name, wrong);
-        options_.say(fmt::format("[{}] {}: {}", pipeline_, name, wrong));
+        options_.say(fmt::format("[{}] {}: {}", key_, name, wrong));
       }
       state_.save();
     }
@@ -90,7 +96,7 @@ class PipelineTuning {
 
   /// The candidates of this rung.
   std::vector<std::string> alive() const {
-    const std::vector<std::string> noted = state_.alive(pipeline_);
+    const std::vector<std::string> noted = state_.alive(key_);
     std::vector<std::string> names;
     for (const Trial& trial : trials_) {
       const bool kept =
@@ -102,13 +108,15 @@ class PipelineTuning {
 
   /// Against the formula, every operator that calls the pipeline; "" where it is right.
   std::string check(const Trial& trial) {
-    if (!state_.ratios(pipeline_, trial.name).empty()) return "";  // checked before the restart
+    if (!state_.ratios(key_, trial.name).empty()) return "";  // checked before the restart
+    if (rows_ > 0) return "";                                 // checked for all calls
     state_.try_now(pipeline_, trial.name);
     const Replaced scope(pipeline_, trial.entry);
     std::string wrong;
     for (const Workload* workload : workloads_) {
+      const Call& call = *workload->call;
       const bench::GateResult result =
-          bench::check(through(workload->op, options_.device), workload->size, workload->causal);
+          bench::check(through(call.op, options_.device), workload->size, call.causal, call.dtype);
       if (!result.passed() && wrong.empty()) {
         wrong = fmt::format("wrong: {} is off by {:.2g}, {:.2g} accepted", result.name,
                             result.max_error, result.limit);
@@ -140,9 +148,9 @@ class PipelineTuning {
       if (trial == &trials_.front()) usual = logs.back();
     }
     for (size_t i = 0; i < order.size(); ++i) {
-      state_.add_seconds(pipeline_, order[i]->name, std::exp(logs[i]));
+      state_.add_seconds(key_, order[i]->name, std::exp(logs[i]));
       if (order[i] != &trials_.front()) {
-        state_.add(pipeline_, order[i]->name, std::exp(logs[i] - usual));
+        state_.add(key_, order[i]->name, std::exp(logs[i] - usual));
       }
     }
     state_.save();
@@ -153,24 +161,25 @@ class PipelineTuning {
     const std::vector<std::string> names = alive();
     const double begin = bench::seconds_now();
     for (int k = 0; k < kFewestRounds || bench::seconds_now() - begin < seconds; ++k) round(names);
-    const std::vector<std::string> better = better_third(state_, pipeline_, names);
-    const Verdict best = verdict(state_.ratios(pipeline_, better.front()));
-    if (left > 1) state_.enter(pipeline_, state_.rung(pipeline_) + 1, better);
+    const std::vector<std::string> better = better_third(state_, key_, names);
+    const Verdict best = verdict(state_.ratios(key_, better.front()));
+    if (left > 1) state_.enter(key_, state_.rung(key_) + 1, better);
     state_.save();
     options_.say(fmt::format(
-        "[{}] {} candidates, {} rounds; best: {} at {:.3f} of the default; {}", pipeline_,
-        names.size(), best.rounds, better.front(), best.ratio,
+        "[{}] {} candidates, {} rounds; best: {} at {:.3f} of the default; {}", key_, names.size(),
+        best.rounds, better.front(), best.ratio,
         left > 1 ? fmt::format("about {:.0f} s to go", (left - 1) * std::max(0.0, seconds))
                  : "done"));
   }
 
   Tuned outcome() const {
     Tuned tuned{tunable_, tunable_.defaults(), {1, 1, 1, 0}};
-    const std::vector<std::string> alive = state_.alive(pipeline_);
-    if (alive.empty() || !state_.done(pipeline_)) return tuned;
-    tuned.verdict = verdict(state_.ratios(pipeline_, alive.front()));
-    tuned.seconds_before = reports::median(state_.seconds(pipeline_, text_of(tuned.chosen)));
-    tuned.seconds_after = reports::median(state_.seconds(pipeline_, alive.front()));
+    tuned.rows = rows_;
+    const std::vector<std::string> alive = state_.alive(key_);
+    if (alive.empty() || !state_.done(key_)) return tuned;
+    tuned.verdict = verdict(state_.ratios(key_, alive.front()));
+    tuned.seconds_before = reports::median(state_.seconds(key_, text_of(tuned.chosen)));
+    tuned.seconds_after = reports::median(state_.seconds(key_, alive.front()));
     for (const Parameters& parameters : tunable_.candidates()) {
       if (text_of(parameters) == alive.front() && tuned.verdict.gain()) tuned.chosen = parameters;
     }
@@ -179,7 +188,9 @@ class PipelineTuning {
 
   const TunerOptions& options_;
   const Tunable& tunable_;
+  const int64_t rows_;  ///< of the bucket, or 0
   const std::string pipeline_;
+  const std::string key_;  ///< in the state
   State& state_;
   std::vector<const Workload*> workloads_;
   std::vector<Trial> trials_;  ///< the default first
@@ -188,10 +199,24 @@ class PipelineTuning {
 
 }  // namespace
 
+std::vector<Tunable> called(const TunerOptions& options, const std::vector<Tunable>& tunables) {
+  const std::vector<Workload> all = workloads(options.device, kHeads);
+  std::vector<Tunable> kept;
+  for (const Tunable& tunable : tunables) {
+    const bool any = std::any_of(all.begin(), all.end(), [&](const Workload& workload) {
+      return runs(workload, tunable.pipeline);
+    });
+    if (any) kept.push_back(tunable);
+    if (!any)
+      options.say(fmt::format("[{}] no workload calls it: its schedule stays", tunable.pipeline));
+  }
+  return kept;
+}
+
 std::vector<Tuned> tune_all(const TunerOptions& options, const std::vector<Tunable>& tunables,
                             double seconds, State& state) {
   const double end = bench::seconds_now() + seconds;
-  const std::vector<Workload> all = workloads(options.device);
+  const bool gpu = options.device.is_cuda();
   std::vector<const Tunable*> ready;
   for (const Tunable& tunable : tunables) {
     const int64_t left = uncompiled(options, tunable, state);
@@ -202,11 +227,17 @@ std::vector<Tuned> tune_all(const TunerOptions& options, const std::vector<Tunab
     }
   }
   std::vector<Tuned> tuned;
-  for (size_t i = 0; i < ready.size(); ++i) {
-    const double left = end - bench::seconds_now();
-    PipelineTuning one(options, *ready[i], all, state);
-    tuned.push_back(one.run(left / static_cast<double>(ready.size() - i)));
-  }
+  size_t open = ready.size() * (gpu ? 2 : 1);
+  const auto tune = [&](int64_t heads, int64_t rows) {
+    const std::vector<Workload> all = workloads(options.device, heads);
+    for (const Tunable* tunable : ready) {
+      const double left = end - bench::seconds_now();
+      PipelineTuning one(options, *tunable, all, rows, state);
+      tuned.push_back(one.run(left / static_cast<double>(open--)));
+    }
+  };
+  tune(gpu ? kFullHeads : kHeads, 0);
+  if (gpu) tune(kHeads, kFewRows);
   return tuned;
 }
 

@@ -18,9 +18,14 @@ struct TunerOptions {
   /// Seconds of one call.
   std::function<double(const std::function<void()>&)> clock;
   /// Why a candidate that was compiled is not worth a trial; "" where it is (ptxas on CUDA).
-  std::function<std::string(const Candidate&)> inspect = [](const Candidate&) { return ""; };
+  std::function<std::string(const Tunable&, const Candidate&)> inspect =
+      [](const Tunable&, const Candidate&) { return ""; };
   std::function<void(const std::string&)> say;
 };
+
+/// Tokens of all heads in calls that do not fill a GPU: 132 multiprocessors of an H100 have a warp
+/// of 32 tokens for each of their 4 schedulers from there on.
+constexpr int64_t kFewRows = 16384;
 
 /// What became of one pipeline.
 struct Tuned {
@@ -29,6 +34,7 @@ struct Tuned {
   Verdict verdict;    ///< of the best candidate
   /// Medians of the same rounds, default and best candidate: a call, geometric mean of workloads.
   double seconds_before = 0, seconds_after = 0;
+  int64_t rows = 0;  ///< of calls about at most so many; 0: of all calls
 };
 
 /// Candidates that are not settled.
@@ -42,8 +48,12 @@ int64_t uncompiled(const TunerOptions& options, const Tunable& tunable, const St
 void compile_all(const TunerOptions& options, const std::vector<Tunable>& tunables, double seconds,
                  State& state);
 
+/// Those that some workload on the device runs; what is not, is said.
+std::vector<Tunable> called(const TunerOptions& options, const std::vector<Tunable>& tunables);
+
 /// Pipelines whose candidates are all compiled, in about so many seconds; the others keep their
-/// schedules: the winner among some is not the winner among all.
+/// schedules: the winner among some is not the winner among all. On a GPU each twice: for all
+/// calls, then for a bucket of those about few rows.
 std::vector<Tuned> tune_all(const TunerOptions& options, const std::vector<Tunable>& tunables,
                             double seconds, State& state);
 

@@ -3,13 +3,85 @@
 #include <c10/util/Exception.h>
 
 #include <atomic>
+#include <set>
+
+#include "experiments/bench/selftest_operators.h"
+#include "runtime/kernels/registry.h"
 
 namespace luna::autotune {
 namespace {
 
 constexpr uint64_t kSeed = 1;
-/// B and H of what is timed on a GPU, which 4 heads do not fill.
-constexpr int64_t kDeviceHeads = 8;
+constexpr int64_t kTokens = 1024, kCheckedHeads = 4;
+constexpr int64_t kProjections = 16, kChannels = 8, kHidden = 64;
+
+std::vector<bench::Operator> fused(const std::vector<bench::Operator>& operators) {
+  std::vector<bench::Operator> kept;
+  for (const bench::Operator& op : operators) {
+    if (op.kind == bench::OperatorKind::kFused) kept.push_back(op);
+  }
+  return kept;
+}
+
+bool has_half_kernels(const bench::Operator& op) {
+  const std::set<std::string> maps = {"luna", "elu", "relu", "relu2", "identity"};
+  return maps.count(op.map) > 0;
+}
+
+/// LUNA under other options.
+bench::Operator luna_with(const std::string& name, const ops::Spec& spec) {
+  bench::Operator op = bench::operator_of(spec, bench::Form::whole, {}, {});
+  op.name = name;
+  op.map = name;
+  op.kind = bench::OperatorKind::kFused;
+  op.draw_params = bench::operators().front().draw_params;
+  return op;
+}
+
+/// The kernels of dense psi, and of ch_rms, which is not causal.
+void add_luna_variants(std::vector<Call>& all) {
+  for (const char* psi : {"dense_relu", "dense_gelu", "dense_silu", "pwl"}) {
+    ops::Spec spec;
+    const std::string name = psi;
+    spec.psi = name.substr(0, name.find('_'));
+    if (spec.psi == "dense") spec.activation = name.substr(6);
+    for (const bool causal : {false, true}) {
+      spec.causal = causal;
+      spec.ch_rms_target = causal ? 0 : 0.1;
+      all.push_back({luna_with(name, spec), 64, causal, at::kFloat});
+    }
+  }
+}
+
+std::vector<Call> cpu_calls() {
+  std::vector<Call> all;
+  for (const bench::Operator& op : fused(bench::operators())) {
+    for (const int64_t d : {32, 48, 64}) {
+      for (const bool causal : {false, true}) all.push_back({op, d, causal, at::kFloat});
+    }
+  }
+  return all;
+}
+
+/// (Angles of cosformer change with every later token.)
+std::vector<Call> cuda_calls() {
+  std::vector<Call> all;
+  for (const bench::Operator& op : fused(bench::all_operators(c10::kCUDA))) {
+    for (const int64_t d : {64, 32}) {
+      all.push_back({op, d, false, at::kFloat});
+      if (op.map != "cosformer") all.push_back({op, d, true, at::kFloat});
+      if (!has_half_kernels(op)) continue;
+      for (const at::ScalarType half : {at::kBFloat16, at::kHalf}) {
+        all.push_back({op, d, false, half});
+      }
+    }
+  }
+  add_luna_variants(all);
+  for (const bench::Operator& op : fused(bench::decode_operators())) {
+    all.push_back({op, 64, true, at::kFloat});
+  }
+  return all;
+}
 
 kernels::Pipeline g_counted;  // what count_call stands before
 std::atomic<int> g_calls;
@@ -31,29 +103,36 @@ bool is_built(const std::function<void()>& run) {
 
 }  // namespace
 
-std::vector<Workload> workloads(c10::Device device) {
+bench::Size Call::size(int64_t heads, int64_t tokens) const {
+  const int64_t B = op.decodes ? tokens : 1, N = op.decodes ? 1 : tokens;
+  return {"", B, heads, N, d, kProjections, kChannels, kHidden};
+}
+
+std::function<void()> Call::task(const bench::Size& size, c10::Device device) const {
+  bench::Inputs drawn = bench::draw_inputs(op, size, kSeed);
+  bench::Inputs leaves = drawn.want_gradients().on(device, dtype);
+  leaves.causal = causal;
+  const auto pass = op.decodes ? bench::Pass::kDecode : bench::Pass::kForwardBackward;
+  return bench::pass_task(op, leaves, at::ones_like(leaves.q), pass);
+}
+
+const std::vector<Call>& tuned_calls(c10::DeviceType device) {
+  static const std::vector<Call> cpu = cpu_calls(), cuda = cuda_calls();
+  return device == c10::kCPU ? cpu : cuda;
+}
+
+std::vector<Workload> workloads(c10::Device device, int64_t heads) {
   std::vector<Workload> all;
-  for (const bench::Operator& op : bench::operators()) {
-    if (op.kind != bench::OperatorKind::kFused) continue;
-    for (const int64_t d : {32, 48, 64}) {  // 48: a size that no pipeline is built for
-      const bench::Size size{"", 1, 4, 1024, d, 16, 8, 64};
-      bench::Size timed = size;
-      if (device.is_cuda()) timed.B = timed.H = kDeviceHeads;
-      for (const bool causal : {false, true}) {
-        bench::Inputs leaves = bench::draw_inputs(op, timed, kSeed).want_gradients().on(device);
-        leaves.causal = causal;
-        const at::Tensor upstream = at::ones_like(leaves.q);
-        Workload one{op, size, causal,
-                     bench::pass_task(op, leaves, upstream, bench::Pass::kForwardBackward)};
-        if (is_built(one.run)) all.push_back(std::move(one));
-      }
-    }
+  for (const Call& call : tuned_calls(device.type())) {
+    Workload one{&call, call.size(kCheckedHeads, kTokens),
+                 call.task(call.size(heads, kTokens), device)};
+    if (is_built(one.run)) all.push_back(std::move(one));
   }
   return all;
 }
 
-bool calls(const Workload& workload, const std::string& pipeline, kernels::Pipeline entry) {
-  g_counted = entry;
+bool runs(const Workload& workload, const std::string& pipeline) {
+  g_counted = kernels::find_pipeline(pipeline);
   g_calls = 0;
   kernels::replace_pipeline(pipeline, count_call);
   workload.run();

@@ -6,23 +6,38 @@
 #include <vector>
 
 #include "experiments/bench/operators.h"
-#include "runtime/kernels/registry.h"
 
 namespace luna::autotune {
 
-struct Workload {
+/// A kind of call: an operator with all gradients, or one step of it where it decodes.
+struct Call {
   bench::Operator op;
-  bench::Size size;  ///< to check it at
+  int64_t d;
   bool causal;
-  std::function<void()> run;  ///< one call with all gradients
+  at::ScalarType dtype;
+
+  /// Of so many heads and tokens; where it decodes, each token is that of another sequence.
+  bench::Size size(int64_t heads, int64_t tokens) const;
+  std::function<void()> task(const bench::Size& size, c10::Device device) const;
 };
 
-/// The fused operators of the table of `luna bench` on 1024 tokens of 4 heads (timed on a GPU: of
-/// 8 times 8), d 32, 48 and 64, causal and not, with gradients, on tensors of the device; those
-/// that are not built for it are left out.
-std::vector<Workload> workloads(c10::Device device);
+/// On the CPU the fused operators of the table of `luna bench` at d 32, 48 (a size that no pipeline
+/// is built for) and 64, causal and not. On CUDA those of its full table, LUNA with a dense psi and
+/// with ch_rms, and decoding steps, at d 64 and 32; what has kernels of its own in half precision
+/// in bfloat16 and float16 too.
+const std::vector<Call>& tuned_calls(c10::DeviceType device);
+
+struct Workload {
+  const Call* call;
+  bench::Size size;  ///< to check it at
+  std::function<void()> run;
+};
+
+/// Those calls on 4 heads of 1024 tokens, timed on so many heads of as many; those that are not
+/// built for the device are left out.
+std::vector<Workload> workloads(c10::Device device, int64_t heads);
 
 /// Whether one call of it runs that pipeline.
-bool calls(const Workload& workload, const std::string& pipeline, kernels::Pipeline entry);
+bool runs(const Workload& workload, const std::string& pipeline);
 
 }  // namespace luna::autotune

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <fstream>
-#include <limits>
 #include <optional>
 
 #include "experiments/autotune/ranking.h"
@@ -30,7 +29,7 @@ using nlohmann::json;
 
 /// Of the minutes: a candidate that no time is left to compare has been compiled in vain.
 constexpr double kCompileShare = 0.5;
-constexpr const char* kArchitecture = "sm_90";  // of the H100 that predictions are for
+constexpr const char* kArchitecture = "sm_90";  // without a GPU: of an H100
 
 double seconds_of(const std::function<void()>& run) {
   const double begin = bench::seconds_now();
@@ -68,21 +67,41 @@ void write_schedule(const AutotuneOptions& options, const std::string& device,
   }
 }
 
-/// As far as it goes without a device.
-void print_rankings(const AutotuneOptions& options, const autotune::TunerOptions& tuner,
+/// As far as it goes without a device, of pipelines whose candidates are all compiled.
+void print_rankings(const autotune::Assembler& assembler, const autotune::TunerOptions& tuner,
                     const std::vector<Tunable>& tunables, const autotune::State& state) {
   for (const Tunable& tunable : tunables) {
-    std::vector<autotune::Parameters> passed;
+    if (autotune::uncompiled(tuner, tunable, state) > 0) continue;
+    std::vector<autotune::Ranked> ranked;
     for (const autotune::Parameters& one : tunable.candidates()) {
-      const std::string reason = state.reason(tunable.pipeline, autotune::text_of(one));
-      if (reason.empty()) passed.push_back(one);
-      if (!reason.empty()) say(fmt::format("  {}: {}", autotune::text_of(one), reason));
+      const autotune::Candidate candidate = candidate_at(tuner.folder, tunable, one);
+      autotune::Inspection known;
+      known.reason = state.reason(tunable.pipeline, autotune::text_of(one));
+      if (compiled(candidate)) known = autotune::inspect(assembler, tunable, candidate);
+      ranked.push_back({one, known});
     }
-    const auto ranked = autotune::rank({options.ptxas, kArchitecture}, options.predict.string(),
-                                       tuner.folder, tunable, passed);
-    fmt::print("{}", autotune::ranking(tunable, ranked));
+    fmt::print("{}", autotune::ranking(tunable, assembler.architecture, ranked));
     std::fflush(stdout);
   }
+}
+
+autotune::Architecture asked_architecture(const std::string& name) {
+  try {
+    return autotune::architecture(name);
+  } catch (const std::runtime_error& error) {
+    throw UsageError(fmt::format("--architecture: {}", error.what()));
+  }
+}
+
+/// The GPU's where there is one.
+autotune::Architecture architecture_of(const AutotuneOptions& options, bool gpu) {
+  const int capability = gpu ? halide::compute_capability(0) : 0;
+  const std::string& asked = options.architecture;
+  const autotune::Architecture wanted = asked_architecture(asked.empty() ? kArchitecture : asked);
+  if (capability == 0) return wanted;
+  const autotune::Architecture there = autotune::architecture_of(capability);
+  if (asked.empty() || asked == there.name) return there;
+  throw UsageError(fmt::format("--architecture: '{}', but the GPU is {}", asked, there.name));
 }
 
 void check_ptxas(const std::string& ptxas) {
@@ -90,17 +109,17 @@ void check_ptxas(const std::string& ptxas) {
   throw UsageError("autotune --device cuda needs ptxas: install the CUDA toolkit, or triton");
 }
 
-autotune::TunerOptions tuner_of(const AutotuneOptions& options, const std::string& device) {
+autotune::TunerOptions tuner_of(const AutotuneOptions& options, const std::string& device,
+                                const std::optional<autotune::Assembler>& assembler) {
   autotune::TunerOptions tuner;
   tuner.tools = {options.generators, options.compiler};
   tuner.folder = options.folder / fs::path(autotune::file_name(device)).stem();
   tuner.jobs = options.jobs;
   tuner.clock = seconds_of;
   tuner.say = say;
-  if (options.device == "cuda") {
-    check_ptxas(options.ptxas);
-    tuner.inspect = [ptxas = options.ptxas](const autotune::Candidate& candidate) {
-      return autotune::inspect({ptxas, kArchitecture}, candidate);
+  if (assembler) {
+    tuner.inspect = [=](const Tunable& tunable, const autotune::Candidate& candidate) {
+      return autotune::inspect(*assembler, tunable, candidate).reason;
     };
   }
   return tuner;
@@ -110,39 +129,47 @@ void refuse_busy_gpu(const AutotuneOptions& options) {
   bench::refuse_unless(options.force, "autotune", bench::busy_gpu(bench::gpu_state()));
 }
 
-int tune(const AutotuneOptions& options, const std::vector<Tunable>& tunables) {
+int tune(const AutotuneOptions& options, std::vector<Tunable> tunables) {
   const double seconds = 60 * options.minutes, end = bench::seconds_now() + seconds;
   const bool cuda = options.device == "cuda";
   const std::string missing = cuda ? bench::open_cuda() : "";
   const std::string device = !cuda             ? kernels::processor_name()
                              : missing.empty() ? halide::device_name(0)
                                                : "no GPU";
-  autotune::TunerOptions tuner = tuner_of(options, device);
+  std::optional<autotune::Assembler> assembler;
+  if (cuda) {
+    assembler = {options.ptxas, architecture_of(options, missing.empty()), options.predict};
+    check_ptxas(options.ptxas);
+  }
+  autotune::TunerOptions tuner = tuner_of(options, device, assembler);
   const FolderLock lock(tuner.folder, "choose another folder with --folder");
   autotune::State state(tuner.folder / "state.json",
                         {{"library", library_sha256()},
                          {"generators", io::sha256_file(options.generators.string())},
-                         {"device", device}});
+                         {"device", device},
+                         {"architecture", assembler ? assembler->architecture.name : ""}});
+  if (!state.resumed()) autotune::remove_candidates(tuner.folder);
   say(
       fmt::format("{}: pipelines: {}, minutes: {:g}; Ctrl-C keeps what is known, the same command "
                   "goes on{}",
                   device, tunables.size(), options.minutes,
                   state.resumed() ? "; going on with " + tuner.folder.string() : ""));
   if (!missing.empty()) {  // no time is needed for comparisons
-    autotune::compile_all(tuner, tunables, std::numeric_limits<double>::infinity(), state);
-    print_rankings(options, tuner, tunables, state);
+    autotune::compile_all(tuner, tunables, seconds, state);
+    print_rankings(*assembler, tuner, tunables, state);
     say("stopped here: " + missing);
     return 0;
   }
-  autotune::compile_all(tuner, tunables, kCompileShare * seconds, state);
   at::set_num_threads(1);
   std::optional<bench::EventTimer> timer;
   if (cuda) {
-    refuse_busy_gpu(options);
     tuner.device = c10::Device(c10::kCUDA, 0);
     timer.emplace(tuner.device);
     tuner.clock = [&](const std::function<void()>& run) { return timer->seconds(run); };
+    tunables = autotune::called(tuner, tunables);
   }
+  autotune::compile_all(tuner, tunables, kCompileShare * seconds, state);
+  if (cuda) refuse_busy_gpu(options);
   write_schedule(options, device,
                  autotune::tune_all(tuner, tunables, end - bench::seconds_now(), state));
   return 0;

@@ -125,11 +125,13 @@ Command autotune_command(CLI::App& root) {
   add_device(*app, options->device);
   app->add_option("--minutes", options->minutes,
                   "time for everything together, at most half of it to compile; the same command "
-                  "goes on with the rest. Without a GPU, --device cuda compiles everything")
+                  "goes on with the rest. Without a GPU --device cuda has all of it to compile")
       ->capture_default_str()
       ->check(in_range(0.01, 1e4));
   add_jobs(*app, options->jobs, "compilations side by side");
   app->add_option("--only", options->only, "pipelines with this in their name");
+  app->add_option("--architecture", options->architecture,
+                  "what to predict for without a GPU: sm_80 ..; default: the GPU's, else sm_90");
   app->add_flag("--force", options->force, "on a busy GPU, too");
   add_path(*app, "--folder", options->folder, "folder of candidates and of the run's state")
       ->capture_default_str();

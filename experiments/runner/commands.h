@@ -76,6 +76,7 @@ struct AutotuneOptions {
   double minutes = 10;
   int jobs = 1;                                       ///< compilations side by side
   std::string only;                                   ///< part of the pipelines' names; empty: all
+  std::string architecture;                           ///< CUDA: "sm_80"; empty: the GPU's, or sm_90
   bool force = false;                                 ///< on a busy GPU, too
   std::filesystem::path folder = "results/autotune";  ///< of candidates and state
   /// Of this build and checkout.

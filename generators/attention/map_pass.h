@@ -27,11 +27,13 @@ class MapPass : public Halide::Generator<Pass> {
   template <typename T>
   using Output = Halide::GeneratorOutput<T>;
 
-  void add_map_inputs(bool with_gradient, Form form = Form::tile) {
+  void add_map_inputs(bool with_gradient, Form form = Form::tile,
+                      int row_threads = warp::kRowThreads) {
     MapOptions options;
     options.levels = levels;
     options.size = size;
     options.form = form;
+    options.row_threads = row_threads;
     feature_map_ = make_feature_map(map, options);
     auto list = feature_map_->inputs();
     if (with_gradient) {

@@ -2,6 +2,7 @@
 // lanes and stay in registers, what lanes exchange goes through shared memory.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "Halide.h"
@@ -28,14 +29,14 @@ inline void stage_rows(Halide::Func f, const Halide::Var& a, const Halide::Var& 
       .split(n, no, ni, rows)
       .reorder(ai, no, ao, ni)
       .vectorize(ai)
-      .unroll(no, 4)
+      .unroll(no, std::min(4, tokens / rows))
       .fuse(ao, ni, lane)
       .gpu_lanes(lane);
 }
 
 /// Rows form (generators/attention/rows): threads of a block, neighbours along the columns of a
 /// token, so that a warp's accesses are of whole sectors.
-constexpr int kRowThreads = 64;
+constexpr int kRowThreads = 64;  ///< where a schedule does not say
 
 /// What of f(a, n) a block computes.
 struct RowTile {
@@ -43,8 +44,9 @@ struct RowTile {
   int across;      ///< threads of one token
   int tokens = 1;  ///< that a thread takes, one after the other
   int parts = 1;   ///< times that a token's threads go along it
+  int threads = kRowThreads;
   constexpr int columns() const { return vector * across * parts; }
-  constexpr int rows() const { return kRowThreads / across; }  ///< tokens at once
+  constexpr int rows() const { return threads / across; }  ///< tokens at once
 };
 
 /// The loops of by_rows(): the block, its threads, and what a thread goes through.
@@ -72,9 +74,9 @@ inline Halide::Stage by_rows(Halide::Func f, const RowTile& tile) {
 }
 
 /// An update of f(a, n) whose domain of a token is runs along a: a run's neighbours by neighbouring
-/// threads, run after run.
-inline void update_by_rows(Halide::Stage update, const Halide::Var& n, const Halide::RDom& over) {
-  constexpr RowTile tile{1, 16, 16};
+/// threads, run after run. Of the tile: across, tokens and threads.
+inline void update_by_rows(Halide::Stage update, const Halide::Var& n, const Halide::RDom& over,
+                           const RowTile& tile) {
   const auto guard = Halide::TailStrategy::GuardWithIf;
   const Halide::Var nb("nb"), of_tile("of_tile");
   const Halide::RVar along("along"), thread("thread");

@@ -34,7 +34,7 @@ class Blocks : public FeatureMap {
     if (runs_.empty()) return each_by_itself(out);
     each_by_itself(phi_);
     for (size_t k = 0; k < runs_.size(); k++) {
-      warp::update_by_rows(phi_.update(static_cast<int>(k)), n_, runs_[k]);
+      warp::update_by_rows(phi_.update(static_cast<int>(k)), n_, runs_[k], rows({1, 16, 16}));
     }
   }
 

@@ -76,7 +76,7 @@ class Dpfp : public Blocks {
   }
 
   void schedule_rows_gradient(Func out) override {
-    warp::by_rows(out, {1, warp::kLanes, 8});
+    warp::by_rows(out, rows({1, warp::kLanes, 8}));
     warp::of_column(dr_, out);
   }
 

@@ -78,6 +78,7 @@ struct MapOptions {
   int levels = 2;  ///< levels of the 16-ary knot search
   int size = 0;    ///< head size when fixed at build time, 0: run-time value
   Form form = Form::tile;
+  int row_threads = warp::kRowThreads;  ///< of a block in rows form
 };
 
 class FeatureMap {
@@ -128,9 +129,9 @@ class FeatureMap {
   virtual void schedule_rows_gradient(Func out) { each_by_itself(out); }
 
   /// Rows form: each value by itself, of whole lines of 128 bytes.
-  static void each_by_itself(Func out) { warp::by_rows(out, {warp::kVector, 8, 8}); }
+  void each_by_itself(Func out) const { warp::by_rows(out, rows({warp::kVector, 8, 8})); }
   /// Rows form, of projections: values that share what a thread computes of their token, 16 of it.
-  static void share_tokens(Func out) { warp::by_rows(out, {warp::kVector, 4, 1, 4}); }
+  void share_tokens(Func out) const { warp::by_rows(out, rows({warp::kVector, 4, 1, 4})); }
 
   /// GPU: features in shared memory, lanes are tokens.
   virtual void schedule_shared(const SharedTile&) {
@@ -140,6 +141,12 @@ class FeatureMap {
   virtual void schedule_shared_gradient(const Halide::LoopLevel&) {}
 
  protected:
+  /// That tile in blocks of as many threads as the schedule has.
+  warp::RowTile rows(warp::RowTile tile) const {
+    tile.threads = options_.row_threads;
+    return tile;
+  }
+
   /// Coordinates (own..., batch) of a Func; the last of `own` is the token.
   template <typename... Own>
   std::vector<Expr> at(const Own&... own) const {

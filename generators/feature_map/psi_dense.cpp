@@ -183,11 +183,11 @@ void PsiDense::schedule_gradient(const Halide::Target& target, const GradientLoo
 
 void PsiDense::schedule_rows(Func out) {
   // A thread a token, so that w2 is read by all at once; features leave through shared memory.
-  constexpr warp::RowTile tile{warp::kVector, 8, 8};
+  const warp::RowTile tile = rows({warp::kVector, 8, 8});
   const Var site("site"), l("l");
   warp::by_rows(out, tile);
   phi_.compute_at(out, warp::row_block()).store_in(MemoryType::GPUShared);
-  phi_.bound_extent(D_, tile.columns()).bound_extent(n_, warp::kRowThreads);
+  phi_.bound_extent(D_, tile.columns()).bound_extent(n_, tile.threads);
   phi_.align_storage(D_, warp::pitch(tile.columns()));
   phi_.split(D_, site, l, tiles::kChannels)
       .split(n_, warp::row_place(), warp::row_thread(), tile.across)
@@ -202,7 +202,7 @@ void PsiDense::schedule_rows(Func out) {
 
 void PsiDense::schedule_rows_gradient(Func out) {
   // A thread a token: what it reads of W is far more than what it stores.
-  warp::by_rows(out, {1, 1, 1, 16});
+  warp::by_rows(out, rows({1, 1, 1, 16}));
   schedule_shared_gradient({out, warp::own_column()});
 }
 

@@ -155,8 +155,8 @@ void PsiPwl::schedule_gradient(const Halide::Target& target, const GradientLoops
 
 void PsiPwl::schedule_rows(Func out) {
   // Sites are located by a thread each, four tokens side by side; two threads then share a site.
-  constexpr warp::RowTile tile{warp::kVector, warp::kLanes, 8};
-  constexpr int sites = tile.columns() / tiles::kChannels, together = 4;
+  const warp::RowTile tile = rows({warp::kVector, warp::kLanes, 8});
+  const int sites = tile.columns() / tiles::kChannels, together = 4;
   const Var four("four");
   warp::by_rows(out, tile);
   row_.compute_at(out, warp::row_block()).store_in(MemoryType::GPUShared);
@@ -176,7 +176,7 @@ void PsiPwl::schedule_rows(Func out) {
 }
 
 void PsiPwl::schedule_rows_gradient(Func out) {
-  warp::by_rows(out, {1, 16, 8});
+  warp::by_rows(out, rows({1, 16, 8}));
   warp::of_column(dpsi_, out).vectorize(D_, warp::kVector).unroll(D_);
   const Var l = slope_.args()[0];
   warp::of_column(slope_, out).vectorize(l, warp::kVector).unroll(l);

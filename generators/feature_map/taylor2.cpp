@@ -78,7 +78,7 @@ class Taylor2 : public Blocks {
   }
 
   void schedule_rows_gradient(Func out) override {
-    warp::by_rows(out, {1, warp::kLanes, 8});
+    warp::by_rows(out, rows({1, warp::kLanes, 8}));
     warp::of_column(sum_, out);
   }
 

@@ -92,16 +92,10 @@ int load_module(void** module, const void* image, unsigned, int*, void**) {
 /// Refuses a device below the PTX's target; says of one that nothing was assembled for which PTX it
 /// gets. After cuInit, before the device's context is retained.
 int check_capability(int device) {
-  static auto* const get = symbol<int(int*, int)>("cuDeviceGet");
-  static auto* const attribute = symbol<int(int*, int, int)>("cuDeviceGetAttribute");
-  int handle = 0, major = 0, minor = 0;
-  if (!get || !attribute || get(&handle, device) || attribute(&major, kCapabilityMajor, handle) ||
-      attribute(&minor, kCapabilityMinor, handle)) {
-    return 0;  // the launch will say what is wrong
-  }
-  const std::string of_device =
-      fmt::format("CUDA device {} has compute capability {}.{}", device, major, minor);
-  const int capability = 10 * major + minor;
+  const int capability = compute_capability(device);
+  if (capability == 0) return 0;  // the launch will say what is wrong
+  const std::string of_device = fmt::format("CUDA device {} has compute capability {}.{}", device,
+                                            capability / 10, capability % 10);
   if (capability < kLeastCapability) {
     keep_error(of_device + ", the kernels need 8.0 or later: move the tensors to the CPU");
     return halide_error_code_gpu_device_error;
@@ -194,6 +188,16 @@ CudaPlace current_place(c10::Device device) {
               " need torch's CUDA half: link libtorch_cuda, or load it before the first call");
   const c10::impl::VirtualGuardImpl guard(c10::DeviceType::CUDA);
   return {device.index(), guard.getStreamNativeHandle(guard.getStream(device))};
+}
+
+int compute_capability(int device) {
+  static auto* const get = symbol<int(int*, int)>("cuDeviceGet");
+  static auto* const attribute = symbol<int(int*, int, int)>("cuDeviceGetAttribute");
+  int handle = 0, major = 0, minor = 0;
+  const bool known = get && attribute && !get(&handle, device) &&
+                     !attribute(&major, kCapabilityMajor, handle) &&
+                     !attribute(&minor, kCapabilityMinor, handle);
+  return known ? 10 * major + minor : 0;
 }
 
 std::string device_name(int device) {

@@ -32,6 +32,9 @@ struct KernelLaunch {
 /// pipelines do, with the thread's error kept (error.h).
 int launch(const CudaPlace& place, const KernelLaunch& launch);
 
+/// 10 major + minor, 90 for an H100; 0 where the driver does not say. After cuInit.
+int compute_capability(int device);
+
 /// "NVIDIA H100 80GB HBM3"; "" where the driver does not say.
 std::string device_name(int device);
 

@@ -17,13 +17,6 @@ namespace {
 
 using Table = std::unordered_map<std::string, Pipeline>;
 
-/// A row of a schedule: what one device has in place of a pipeline.
-struct Tuned {
-  const char* device;
-  const char* name;
-  Pipeline pipeline;
-};
-
 const Table& compiled() {
   static const Table pipelines = {
 #define LUNA_PIPELINE(name) {#name, &name##_argv},
@@ -34,12 +27,12 @@ const Table& compiled() {
 }
 
 const std::vector<Tuned>& tuned() {
-  static const std::vector<Tuned> rows = {
-#define LUNA_TUNED(device, name, variant) {device, #name, &variant##_argv},
+  static const std::vector<Tuned> schedule = {
+#define LUNA_TUNED(device, name, rows, variant) {device, #name, rows, &variant##_argv},
 #include "schedules.inc"
 #undef LUNA_TUNED
   };
-  return rows;
+  return schedule;
 }
 
 Table scheduled_for(const std::string& device) {
@@ -66,6 +59,11 @@ std::function<void(const std::string&)>& watcher() {
   return told;
 }
 
+std::function<bool(const std::string&)>& hidden() {
+  static std::function<bool(const std::string&)> is;
+  return is;
+}
+
 Pipeline find(const Table& table, const std::string& name) {
   const auto found = table.find(name);
   return found == table.end() ? nullptr : found->second;
@@ -84,12 +82,25 @@ Pipeline find_pipeline(const std::string& name) {
   return other ? other : find(own(), name);
 }
 
-Pipeline find_pipeline(const std::string& name, const std::function<std::string()>& device) {
+Pipeline find_pipeline(const std::string& name, const std::function<std::string()>& device,
+                       int64_t rows) {
+  if (hidden() && hidden()(name)) return nullptr;
   if (const Pipeline other = replacement(name)) return other;
-  for (const Tuned& row : tuned()) {
-    if (row.name == name && row.device == device()) return row.pipeline;
+  const Tuned* const row = choose(tuned(), name, device, rows);
+  return row ? row->pipeline : find(compiled(), name);
+}
+
+const Tuned* choose(const std::vector<Tuned>& schedule, const std::string& name,
+                    const std::function<std::string()>& device, int64_t rows) {
+  const Tuned* best = nullptr;
+  for (const Tuned& row : schedule) {
+    if (row.name != name || (row.rows > 0 && (rows == 0 || row.rows < rows)) ||
+        row.device != device())
+      continue;
+    const bool closer = !best || best->rows == 0 || (row.rows > 0 && row.rows < best->rows);
+    if (closer) best = &row;
   }
-  return find(compiled(), name);
+  return best;
 }
 
 std::vector<std::string> tuned_pipelines() {
@@ -134,6 +145,8 @@ void replace_pipeline(const std::string& name, Pipeline pipeline) {
     replaced().erase(name);
   }
 }
+
+void hide_pipelines(std::function<bool(const std::string&)> is) { hidden() = std::move(is); }
 
 void watch_pipelines(std::function<void(const std::string&)> told) { watcher() = std::move(told); }
 

@@ -6,6 +6,7 @@
 // stays the same.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -21,18 +22,36 @@ using Pipeline = int (*)(void** arguments);
 Pipeline find_pipeline(const std::string& name);
 /// Where that pipeline is kept: looked up once, called often. It must exist.
 const Pipeline& pipeline_slot(const std::string& name);
-/// The same as find_pipeline for another device, whose name is asked for where it matters.
-Pipeline find_pipeline(const std::string& name, const std::function<std::string()>& device);
+/// The same as find_pipeline for another device, whose name is asked for where it matters, and a
+/// call about so many rows: of the variants of that device, that of the smallest bucket of rows
+/// which holds them, else the one for any number. rows 0: not known, hence no bucket.
+Pipeline find_pipeline(const std::string& name, const std::function<std::string()>& device,
+                       int64_t rows);
 
 /// Those that some device has a schedule for.
 std::vector<std::string> tuned_pipelines();
+
+/// A row of a schedule: what one device has in place of a pipeline where a call is about at most so
+/// many rows.
+struct Tuned {
+  const char* device;
+  const char* name;
+  int64_t rows;  ///< 0: any number
+  Pipeline pipeline;
+};
+
+/// The row for such a call; nullptr: the default, which every unknown device has.
+const Tuned* choose(const std::vector<Tuned>& schedule, const std::string& name,
+                    const std::function<std::string()>& device, int64_t rows);
 
 /// The name that this processor's schedules are kept under: "AMD EPYC 9R14 96-Core Processor,
 /// family 25 model 17".
 const std::string& processor_name();
 
-/// What tuning needs; not while operators run on other threads.
+/// What tuning and predictions need; not while operators run on other threads.
 ///
+/// From now on CUDA has no pipeline whose name this is true of; an empty one: it has all.
+void hide_pipelines(std::function<bool(const std::string& name)> hidden);
 /// From now on that pipeline is this one, on every device; nullptr: as compiled.
 void replace_pipeline(const std::string& name, Pipeline pipeline);
 /// From now on `told` hears the name of every pipeline that is looked up, on CUDA before each call;

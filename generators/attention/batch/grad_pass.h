@@ -19,14 +19,15 @@ class GradPass : public BatchPass<Pass> {
   using typename Base::Buffer3, typename Base::Buffer4;
 
  public:
+  // The schedule: columns staged at a time, and of those multiplied between two loop branches.
+  Halide::GeneratorParam<int> chunk{"chunk", 16}, unroll{"unroll", 1};
   Input<Buffer4> x{"x"}, v{"v"};
   Input<Buffer3> weight{"weight"}, scale{"scale"}, last{"last"};
   Input<Buffer4> state{"state"};  // (D, e, head, b), last column at size
   Input<Halide::Buffer<float, 1>> coefficient{"coefficient"};  // (D): of phi in dphi
 
  protected:
-  static constexpr int kChunk = 16;  ///< columns staged at a time
-  static constexpr int kOwn = 8;     ///< features side by side in a lane
+  static constexpr int kOwn = 8;  ///< features side by side in a lane
   static constexpr int kSpan = kOwn * kColumnLanes;
   static constexpr int kTokensOfLane = warp::kTokens / kRowLanes;
 
@@ -43,8 +44,8 @@ class GradPass : public BatchPass<Pass> {
     const int group = this->feature_group();
     const Expr n = nb_ * warp::kTokens + lane_ / kColumnLanes * kTokensOfLane + t_;
     const Expr D = g_ * group + u_ * kSpan + lane_ % kColumnLanes * kOwn + l_;
-    over_e_ = RDom(0, kChunk, 0, int(size) / kChunk, "over_e");
-    const Expr e = over_e_.y * kChunk + over_e_.x;
+    over_e_ = RDom(0, chunk, 0, int(size) / int(chunk), "over_e");
+    const Expr e = over_e_.y * int(chunk) + over_e_.x;
     sum_(l_, u_, t_, lane_, nb_, g_, h_, b_) = last_(n, h_, b_) * state(D, int(size), head, b_);
     sum_(l_, u_, t_, lane_, nb_, g_, h_, b_) += state_(D, e, h_, b_) * values_(e, n, h_, b_);
     sum_.bound(l_, 0, kOwn).bound(u_, 0, group / kSpan).bound(t_, 0, kTokensOfLane);
@@ -70,10 +71,11 @@ class GradPass : public BatchPass<Pass> {
         .unroll(u_)
         .unroll(t_)
         .gpu_lanes(lane_);
+    if (int(unroll) > 1) sum_.update().unroll(over_e_.x, unroll);
     const Halide::LoopLevel at(sum_, over_e_.y);
-    warp::stage_rows(state_, D_, e_, at, this->feature_group(), kChunk);
+    warp::stage_rows(state_, D_, e_, at, this->feature_group(), chunk);
     values_.compute_at(at).store_in(MemoryType::GPUShared).reorder_storage(n_, e_);
-    values_.bound_extent(e_, kChunk).bound_extent(n_, warp::kTokens);
+    values_.bound_extent(e_, chunk).bound_extent(n_, warp::kTokens);
     values_.align_storage(n_, warp::pitch(warp::kTokens));
     values_.reorder(e_, n_).vectorize(e_, warp::kVector).unroll(e_).gpu_lanes(n_);
     this->stage_scalar(last_, block);

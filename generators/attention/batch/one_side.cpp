@@ -7,6 +7,7 @@ namespace luna {
 /// sum(D, slot, h, b) = sum over the tokens of a slot of phi(D, n)^2.
 class BatchPowerSum : public BatchPass<BatchPowerSum> {
  public:
+  Halide::GeneratorParam<int> unroll{"unroll", 1};  ///< the schedule: tokens between two branches
   Input<Buffer4> x{"x"};
   Input<Buffer3> weight{"weight"};
   Input<int> slot_tokens{"slot_tokens"};  // multiple of kSlotAlign
@@ -46,6 +47,7 @@ class BatchPowerSum : public BatchPass<BatchPowerSum> {
     total_.bound_extent(g_, 1).bound_extent(slot_, 1).bound_extent(h_, 1).bound_extent(b_, 1);
     total_.unroll(l_).gpu_lanes(lane_);
     total_.update().reorder(l_, tile_.x, lane_, tile_.y).unroll(l_).gpu_lanes(lane_);
+    if (int(unroll) > 1) total_.update().unroll(tile_.x, unroll);
     stage_x({total_, tile_.y});
     feature_map_->schedule_shared({{total_, tile_.y}, feature_group(), true});
   }
@@ -60,6 +62,7 @@ class BatchPowerSum : public BatchPass<BatchPowerSum> {
 /// token's weight is zero.
 class BatchTokenMaximum : public BatchPass<BatchTokenMaximum> {
  public:
+  Halide::GeneratorParam<int> chunk{"chunk", 8};  ///< the schedule: projections at a time
   Input<Buffer4> x{"x"};
   Input<Buffer3> weight{"weight"};
   Input<int> projections{"projections"};
@@ -70,8 +73,8 @@ class BatchTokenMaximum : public BatchPass<BatchTokenMaximum> {
   void generate() {
     features(x, weight);
     const Func t = static_cast<Projected&>(*feature_map_).projection();
-    over_i_ = RDom(0, kBlock, 0, features_ / kBlock, "over_i");
-    const Expr i = over_i_.y * kBlock + over_i_.x, lowest = Halide::Float(32).min();
+    over_i_ = RDom(0, chunk, 0, features_ / int(chunk), "over_i");
+    const Expr i = over_i_.y * int(chunk) + over_i_.x, lowest = Halide::Float(32).min();
     maximum_(n_, h_, b_) = lowest;
     maximum_(n_, h_, b_) = Halide::max(maximum_(n_, h_, b_),
                                        Halide::select(i < projections, t(i, n_, h_, b_), lowest));
@@ -95,8 +98,6 @@ class BatchTokenMaximum : public BatchPass<BatchTokenMaximum> {
   }
 
  private:
-  static constexpr int kBlock = 8;  ///< projections at a time
-
   Func maximum_{"maximum"};
   RDom over_i_;
 };

@@ -30,6 +30,7 @@ class RowsDecodeState : public Halide::Generator<RowsDecodeState> {
  public:
   GeneratorParam<bool> tail{"tail", false};        ///< one row a thread, else kDecodeRows
   GeneratorParam<bool> grouped{"grouped", false};  ///< kDecodeQueries of a key head, else one
+  GeneratorParam<int> warps{"warps", 4};  ///< the schedule: of a block, each with rows of its own
   Input<Halide::Buffer<float, 3>> phi_k{"phi_k"};  // (f, h, b)
   Input<Halide::Buffer<float, 4>> phi_q{"phi_q"};  // (f, g, h, b); the last stands in for missing g
   Input<Halide::Buffer<float, 3>> v{"v"};          // (e, h, b)
@@ -75,7 +76,7 @@ class RowsDecodeState : public Halide::Generator<RowsDecodeState> {
     const Var eb("eb"), lane("lane"), pb("pb"), warp("warp"), block("block");
     Func out = *result_;
     out.split(e_, eb, lane, warp::kLanes, guard)
-        .split(p_, pb, warp, kWarps, guard)
+        .split(p_, pb, warp, warps, guard)
         .fuse(eb, pb, block)
         .reorder(row_, lane, warp, block, h_, b_)
         .unroll(row_)
@@ -90,8 +91,6 @@ class RowsDecodeState : public Halide::Generator<RowsDecodeState> {
   }
 
  private:
-  static constexpr int kWarps = 4;  ///< of a block, each with rows of its own
-
   int rows() const { return tail ? 1 : tiles::kDecodeRows; }
   int queries() const { return grouped ? tiles::kDecodeQueries : 1; }
 

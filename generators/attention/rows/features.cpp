@@ -17,6 +17,7 @@ class RowsPass : public MapPass<Pass> {
   using Input = typename MapPass<Pass>::template Input<T>;
   using MapPass<Pass>::feature_map_, MapPass<Pass>::features_;
 
+  Halide::GeneratorParam<int> threads{"threads", warp::kRowThreads};  ///< the schedule: of a block
   Input<Buffer2> x{"x"};  // (j, n): rows padded with zeros
   Input<int> d{"d"};
 
@@ -52,7 +53,7 @@ class RowsFeatures : public RowsPass<RowsFeatures> {
   Input<Buffer1> real{"real"};
   Output<Buffer2> phi{"phi"};
 
-  void configure() { add_map_inputs(false, Form::rows); }
+  void configure() { add_map_inputs(false, Form::rows, threads); }
 
   void generate() {
     const Func bare = features(arguments());
@@ -76,7 +77,7 @@ class RowsFeaturesGrad : public RowsPass<RowsFeaturesGrad> {
   Output<Buffer2> dx{"dx"};
 
   void configure() {
-    add_map_inputs(false, Form::rows);
+    add_map_inputs(false, Form::rows, threads);
     for (const Argument& argument : feature_map_->row_terms()) {
       terms_.push_back(
           add_output<Halide::Buffer<>>(argument.name, argument.type, argument.dimensions));
@@ -102,7 +103,7 @@ class RowsFeaturesGrad : public RowsPass<RowsFeaturesGrad> {
 
   void schedule() {
     feature_map_->schedule_rows_gradient(dx);
-    for (Output<Halide::Buffer<>>* term : terms_) FeatureMap::each_by_itself(*term);
+    for (Output<Halide::Buffer<>>* term : terms_) feature_map_->each_by_itself(*term);
   }
 
  private:

@@ -22,6 +22,8 @@ class RowsProduct : public Halide::Generator<RowsProduct> {
   GeneratorParam<bool> rows_by_k{"rows_by_k", false};  ///< rows: k innermost in memory, else i
   GeneratorParam<bool> c_by_k{"c_by_k", true};         ///< c: k innermost in memory, else n
   GeneratorParam<bool> seen{"seen", false};            ///< only over what is seen, added to out
+  // The schedule: i and n of a block, and k multiplied between two loop branches.
+  GeneratorParam<int> wide{"wide", 32}, tall{"tall", 64}, unroll{"unroll", 1};
   Input<Halide::Buffer<float, 3>> rows{"rows"}, c{"c"};
   Input<int> outer{"outer"}, heads{"heads"}, group{"group"};  ///< z' (row_index)
   /// What is seen: 1: s <= n, -1: s >= n, 0: everything.
@@ -36,26 +38,28 @@ class RowsProduct : public Halide::Generator<RowsProduct> {
     const auto end = [&](const Expr& value, const Expr& k) {
       return rows_by_k || c_by_k ? value : Halide::select(k < K, value, 0.0f);
     };
-    const Expr own = Halide::min(k_, K - 1);
+    const Expr within = Halide::min(k_, K - 1);
     rows_of_(i_, k_, z_) = rows_by_k
                                ? rows(k_, Halide::min(i_, rows.dim(1).extent() - 1), row_index())
-                               : end(rows(whole(i_, rows), own, row_index()), k_);
+                               : end(rows(whole(i_, rows), within, row_index()), k_);
     c_of_(k_, n_, z_) = c_by_k ? c(k_, Halide::min(n_, c.dim(1).extent() - 1), z_)
-                               : end(c(whole(n_, c), own, z_), k_);
+                               : end(c(whole(n_, c), within, z_), k_);
 
     // Lane 4 f + c holds n = 8 f .. and i = 4 c .. of every 16.
     const Expr k = kb_ * kDepth + over_k_;
-    const Expr i = ib_ * kWide + u_ * 16 + lane_ % 4 * 4 + l_;
-    const Expr n = nb_ * kTall + lane_ / 4 * kOwn + t_;
+    const Expr i = ib_ * int(wide) + u_ * 16 + lane_ % 4 * 4 + l_;
+    const Expr n = nb_ * int(tall) + lane_ / 4 * own() + t_;
     const Expr term = rows_of_(i, k, z_) * c_of_(k, n, z_);
     part_(l_, u_, t_, lane_, ib_, nb_, z_, kb_) = 0.0f;
     part_(l_, u_, t_, lane_, ib_, nb_, z_, kb_) +=
         seen ? Halide::select(is_seen(k, n), term, 0.0f) : term;
     sum_(l_, u_, t_, lane_, ib_, nb_, z_) = 0.0f;
     sum_(l_, u_, t_, lane_, ib_, nb_, z_) += part_(l_, u_, t_, lane_, ib_, nb_, z_, over_block_);
-    sum_.bound(l_, 0, 4).bound(u_, 0, kWide / 16).bound(t_, 0, kOwn).bound(lane_, 0, warp::kLanes);
-    const Expr total = sum_(i_ % 4, i_ % kWide / 16, n_ % kOwn, n_ / kOwn % 8 * 4 + i_ / 4 % 4,
-                            i_ / kWide, n_ / kTall, z_);
+    sum_.bound(l_, 0, 4).bound(u_, 0, int(wide) / 16).bound(t_, 0, own());
+    sum_.bound(lane_, 0, warp::kLanes);
+    const Expr lane = n_ / own() % 8 * 4 + i_ / 4 % 4;
+    const Expr total =
+        sum_(i_ % 4, i_ % int(wide) / 16, n_ % own(), lane, i_ / int(wide), n_ / int(tall), z_);
     if (seen) {
       out(i_, n_, z_) = Halide::undef<float>();
       out(i_, n_, z_) += total;
@@ -90,16 +94,16 @@ class RowsProduct : public Halide::Generator<RowsProduct> {
     }
     by_lanes(sum_.update(), {l_, u_, t_, lane_, over_block_});
     by_lanes(part_.update(), {l_, u_, t_, over_k_, lane_});
-    part_.bound_extent(kb_, 1).bound(l_, 0, 4).bound(u_, 0, kWide / 16).bound(t_, 0, kOwn);
+    if (int(unroll) > 1) part_.update().unroll(over_k_, unroll);
+    part_.bound_extent(kb_, 1).bound(l_, 0, 4).bound(u_, 0, int(wide) / 16).bound(t_, 0, own());
     part_.bound(lane_, 0, warp::kLanes);
-    stage(rows_of_, i_, kWide, rows_by_k, at);
-    stage(c_of_, n_, kTall, c_by_k, at);
+    stage(rows_of_, i_, wide, rows_by_k, at);
+    stage(c_of_, n_, tall, c_by_k, at);
   }
 
  private:
-  static constexpr int kDepth = 16;             ///< k at a time
-  static constexpr int kWide = 32, kTall = 64;  ///< i and n of a block
-  static constexpr int kOwn = kTall / 8;        ///< n of a lane
+  static constexpr int kDepth = 16;          ///< k at a time, which are summed by themselves
+  int own() const { return int(tall) / 8; }  ///< n of a lane
 
   /// Whose rows z reads: those of its (b, chunk), or of its b, or of none in particular; of its
   /// group of heads.
@@ -133,10 +137,10 @@ class RowsProduct : public Halide::Generator<RowsProduct> {
     const auto guard = Halide::TailStrategy::GuardWithIf;
     const Var i4("i4"), r("r"), c4("c4"), nr("nr"), f("f"), in("in");
     stage.split(i_, i4, l_, 4, Halide::TailStrategy::RoundUp)
-        .split(i4, ib_, r, kWide / 4, guard)
+        .split(i4, ib_, r, int(wide) / 4, guard)
         .split(r, u_, c4, 4)
-        .split(n_, nb_, nr, kTall, guard)
-        .split(nr, f, t_, kOwn)
+        .split(n_, nb_, nr, tall, guard)
+        .split(nr, f, t_, own())
         .fuse(c4, f, lane_)
         .split(nb_, nb_, ty_, 1)
         .fuse(ib_, nb_, in)

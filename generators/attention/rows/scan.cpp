@@ -10,6 +10,7 @@ using Halide::Var;
 
 class RowsScan : public Halide::Generator<RowsScan> {
  public:
+  GeneratorParam<int> threads{"threads", 128};       ///< the schedule: of a block
   Input<Halide::Buffer<float, 3>> states{"states"};  // (i, c, b)
   Input<Halide::Buffer<float, 2>> carry{"carry"};    // (i, b)
   Input<int> reverse{"reverse"};                     // 0 or 1
@@ -35,7 +36,7 @@ class RowsScan : public Halide::Generator<RowsScan> {
     Func out = before;
     out.gpu_blocks(i_, b_);  // no code: what is there stays
     out.update()
-        .split(i_, io, ii, kThreads, Halide::TailStrategy::GuardWithIf)
+        .split(i_, io, ii, threads, Halide::TailStrategy::GuardWithIf)
         .fuse(io, b_, block)
         .reorder(over_c_, ii, block)
         .gpu_threads(ii)
@@ -43,8 +44,6 @@ class RowsScan : public Halide::Generator<RowsScan> {
   }
 
  private:
-  static constexpr int kThreads = 128;
-
   template <typename Buffer>
   static void bind(Buffer& buffer) {
     for (int axis = 0; axis < buffer.dimensions(); axis++) buffer.dim(axis).set_min(0);

@@ -58,7 +58,7 @@ extern __shared__ __align__(16) unsigned char shared[];
 
 }  // namespace
 
-extern "C" __global__ void __launch_bounds__(kTokenWarps* kWarp, 2)
+extern "C" __global__ void __launch_bounds__(kTokenWarps* kWarp, LUNA_BLOCKS)
     LUNA_KERNEL(const __grid_constant__ ApplyArguments arguments) {
   Apply<LUNA_STORAGE, LUNA_SIZE, TableFeatures<LUNA_STORAGE, LUNA_SIZE>>(arguments, shared).run();
 }

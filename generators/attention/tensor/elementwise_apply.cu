@@ -48,7 +48,7 @@ extern __shared__ __align__(16) unsigned char shared[];
 
 }  // namespace
 
-extern "C" __global__ void __launch_bounds__(kTokenWarps* kWarp, 2)
+extern "C" __global__ void __launch_bounds__(kTokenWarps* kWarp, LUNA_BLOCKS)
     LUNA_KERNEL(const __grid_constant__ ApplyArguments arguments) {
   using Source = RowFeatures<LUNA_STORAGE, LUNA_SIZE, LUNA_MAP>;
   Apply<LUNA_STORAGE, LUNA_SIZE, Source>(arguments, shared).run();

@@ -124,7 +124,7 @@ extern __shared__ __align__(16) unsigned char shared[];
 
 }  // namespace
 
-extern "C" __global__ void __launch_bounds__(kGradWarps* kWarp)
+extern "C" __global__ void __launch_bounds__(kGradWarps* kWarp, LUNA_BLOCKS)
     LUNA_KERNEL(const __grid_constant__ GradArguments arguments) {
   RowGrad<LUNA_STORAGE, LUNA_SIZE, LUNA_MAP>(arguments, shared).run();
 }

@@ -50,7 +50,7 @@ extern __shared__ __align__(16) unsigned char shared[];
 
 }  // namespace
 
-extern "C" __global__ void __launch_bounds__(2 * LUNA_SIZE)
+extern "C" __global__ void __launch_bounds__(2 * LUNA_SIZE, LUNA_BLOCKS)
     LUNA_KERNEL(const __grid_constant__ StateArguments arguments) {
   using Source = RowFeatures<LUNA_STORAGE, LUNA_SIZE, LUNA_MAP>;
   using Passes = State<LUNA_STORAGE, LUNA_SIZE, Source>;

@@ -199,10 +199,7 @@ extern __shared__ __align__(16) unsigned char shared[];
 
 }  // namespace
 
-/// Of a multiprocessor: as many as keep every sum in registers.
-constexpr int kBlocks = kBrainParts<LUNA_STORAGE> == 1 ? (LUNA_SUMS ? 3 : 4) : 2;
-
-extern "C" __global__ void __launch_bounds__(kGradWarps* kWarp, kBlocks)
+extern "C" __global__ void __launch_bounds__(kGradWarps* kWarp, LUNA_BLOCKS)
     LUNA_KERNEL(const __grid_constant__ GradArguments arguments) {
   Grad<LUNA_STORAGE, LUNA_SIZE, LUNA_SUMS>(arguments, shared).run();
 }

@@ -56,8 +56,7 @@ extern __shared__ __align__(16) unsigned char shared[];
 
 }  // namespace
 
-extern "C" __global__ void __launch_bounds__(kStateWarps* kWarp,
-                                             kBrainParts<LUNA_STORAGE> == 1 ? 4 : 3)
+extern "C" __global__ void __launch_bounds__(kStateWarps* kWarp, LUNA_BLOCKS)
     LUNA_KERNEL(const __grid_constant__ StateArguments arguments) {
   using Passes = State<LUNA_STORAGE, LUNA_SIZE, TableFeatures<LUNA_STORAGE, LUNA_SIZE>>;
   static_assert(Passes::kWarps == kStateWarps && Passes::kTokens == kStateTokens);

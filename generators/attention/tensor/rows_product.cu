@@ -147,7 +147,7 @@ class Product {
 
 }  // namespace
 
-extern "C" __global__ void __launch_bounds__(kRowsWarps* kWarp, 3)
+extern "C" __global__ void __launch_bounds__(kRowsWarps* kWarp, LUNA_BLOCKS)
     LUNA_KERNEL(const __grid_constant__ RowsArguments arguments) {
   using Staged = std::conditional_t<LUNA_BY_K, StagedByK, StagedByI<true>>;
   __shared__ __align__(16) unsigned char memory[StagedByI<true>::kBytes];

@@ -43,7 +43,7 @@ __device__ void state(const RowsArguments& a) {
 
 }  // namespace
 
-extern "C" __global__ void __launch_bounds__(kRowsWarps* kWarp, 4)
+extern "C" __global__ void __launch_bounds__(kRowsWarps* kWarp, LUNA_BLOCKS)
     LUNA_KERNEL(const __grid_constant__ RowsArguments arguments) {
   state(arguments);
 }

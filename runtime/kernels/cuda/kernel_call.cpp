@@ -8,15 +8,16 @@
 namespace luna::kernels::cuda {
 namespace {
 
-Pipeline find(const Backend& backend, const std::string& name, c10::Device device) {
-  const Pipeline pipeline = backend.find(name, device);
+Pipeline find(const Backend& backend, const std::string& name, const at::Tensor& like) {
+  const Pipeline pipeline = backend.find(name, like);
   TORCH_CHECK_NOT_IMPLEMENTED(pipeline, "luna: the CUDA kernel ", name,
                               " is not built yet; move the tensors to the CPU");
   return pipeline;
 }
 
-Pipeline find_compiled(const std::string& name, c10::Device device) {
-  return find_pipeline(name, [&] { return halide::device_name(device.index()); });
+Pipeline find_compiled(const std::string& name, const About& call) {
+  return find_pipeline(
+      name, [&] { return halide::device_name(call.device.index()); }, call.rows);
 }
 
 halide_type_t type_of(at::ScalarType type) {
@@ -28,6 +29,10 @@ halide_type_t type_of(at::ScalarType type) {
 
 }  // namespace
 
+About::About(const at::Tensor& like) : device(like.device()), rows(1) {
+  for (int64_t dim = 0; dim + 1 < like.dim(); dim++) rows *= like.size(dim);
+}
+
 const Backend kDevice{"_cuda", &find_compiled, int64_t{256} << 20};
 
 int64_t slot_tokens(int64_t tokens, int64_t longest) {
@@ -37,11 +42,11 @@ int64_t slot_tokens(int64_t tokens, int64_t longest) {
 }
 
 bool is_built(const Backend& backend, const std::string& pass, const at::Tensor& like) {
-  return backend.find(pass + backend.suffix, like.device()) != nullptr;
+  return backend.find(pass + backend.suffix, like) != nullptr;
 }
 
 KernelCall::KernelCall(const Backend& backend, const std::string& pass, const at::Tensor& like)
-    : ArgumentList(pass + backend.suffix, find(backend, pass + backend.suffix, like.device())),
+    : ArgumentList(pass + backend.suffix, find(backend, pass + backend.suffix, like)),
       device_(like.device()),
       place_(halide::current_place(device_)) {
   add_pointer(&place_);

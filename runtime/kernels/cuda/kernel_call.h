@@ -9,11 +9,20 @@
 
 namespace luna::kernels::cuda {
 
+/// What a call is about, by which its schedule is chosen: a device, of a tensor the rows too, all
+/// dimensions but the last.
+struct About {
+  About(c10::Device device) : device(device) {}
+  About(const at::Tensor& like);
+  c10::Device device;
+  int64_t rows = 0;  ///< 0: not known
+};
+
 /// Where the pipelines come from, and what they may use.
 struct Backend {
   const char* suffix;  ///< of the pipelines' names
-  /// The pipeline of that name for that device, or nullptr.
-  Pipeline (*find)(const std::string& name, c10::Device device);
+  /// The pipeline of that name for such a call, or nullptr.
+  Pipeline (*find)(const std::string& name, const About& call);
   int64_t piece_bytes;  ///< of features in memory at a time (rows.h)
 };
 
@@ -24,12 +33,13 @@ extern const Backend kDevice;
 /// few where there are few, so that every multiprocessor has several blocks.
 int64_t slot_tokens(int64_t tokens, int64_t longest);
 
-/// Whether there is such a pass for that device.
+/// Whether there is such a pass for that tensor's device.
 bool is_built(const Backend& backend, const std::string& pass, const at::Tensor& like);
 
 class KernelCall : public ArgumentList {
  public:
-  /// `like`: a tensor on the device of all that follow. pass: the name without the suffix.
+  /// `like`: what the call is about, on the device of all that follow. pass: the name without the
+  /// suffix.
   KernelCall(const Backend& backend, const std::string& pass, const at::Tensor& like);
 
   /// Appends a float32, float64, int32, bfloat16 or float16 tensor of up to 6 dimensions; Halide's

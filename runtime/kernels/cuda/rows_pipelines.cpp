@@ -133,10 +133,14 @@ int scatter(void** arguments, const char* module, const char* name) {
 }  // namespace
 }  // namespace luna::tensor
 
-#define LUNA_ROWS(entry, name)                                     \
-  extern const char luna_ptx_##name[];                             \
-  extern "C" int name##_cuda_argv(void** arguments) {              \
-    return luna::tensor::entry(arguments, luna_ptx_##name, #name); \
+/// NAME_launch: of any module that has the kernel (cmake/LunaTensor.cmake).
+#define LUNA_ROWS(entry, name)                                         \
+  extern const char luna_ptx_##name[];                                 \
+  extern "C" int name##_launch(void** arguments, const char* module) { \
+    return luna::tensor::entry(arguments, module, #name);              \
+  }                                                                    \
+  extern "C" int name##_cuda_argv(void** arguments) {                  \
+    return name##_launch(arguments, luna_ptx_##name);                  \
   }
 LUNA_ROWS(product, rows_state_f32)
 LUNA_ROWS(product, rows_apply_f32)

@@ -177,12 +177,16 @@ int grad_params(void** arguments, const Kernel& kernel) { return grad(arguments,
 }  // namespace
 }  // namespace luna::tensor
 
-#define LUNA_TENSOR(pass, map, size, storage, parts, elementwise)                                \
-  extern const char luna_ptx_##pass##map##size##_##storage[];                                    \
-  extern "C" int pass##map##size##_##storage##_cuda_argv(void** arguments) {                     \
-    return luna::tensor::pass(                                                                   \
-        arguments, {luna_ptx_##pass##map##size##_##storage, #pass #map #size "_" #storage, size, \
-                    luna::tensor::parts, elementwise});                                          \
+/// NAME_launch: of any module that has the kernel (cmake/LunaTensor.cmake).
+#define LUNA_TENSOR(pass, map, size, storage, parts, elementwise)                             \
+  extern const char luna_ptx_##pass##map##size##_##storage[];                                 \
+  extern "C" int pass##map##size##_##storage##_launch(void** arguments, const char* module) { \
+    return luna::tensor::pass(arguments, {module, #pass #map #size "_" #storage, size,        \
+                                          luna::tensor::parts, elementwise});                 \
+  }                                                                                           \
+  extern "C" int pass##map##size##_##storage##_cuda_argv(void** arguments) {                  \
+    return pass##map##size##_##storage##_launch(arguments,                                    \
+                                                luna_ptx_##pass##map##size##_##storage);      \
   }
 #define LUNA_TENSOR_HALVES(pass, map, elementwise)             \
   LUNA_TENSOR(pass, map, 32, bf16, kBrainStorage, elementwise) \

@@ -46,7 +46,7 @@ TEST(Halving, AGainIsSureAndAPercent) {
 }
 
 Tunable tunable(const std::string& pipeline) {
-  return {pipeline, "g", "cpu", {"t"}, {}, {{"unroll", {1, 2}}}};
+  return {pipeline, "g", "cpu", {"t"}, {}, {}, {}, {{"unroll", {1, 2}}}};
 }
 
 TEST(ScheduleFile, HoldsGainsOnly) {
@@ -83,6 +83,24 @@ TEST(ScheduleFile, KeepsWhatWasNotTunedNow) {
     EXPECT_TRUE(schedule("cpu", "X", {}, {none}, before).is_null()) << damaged;
   }
   EXPECT_TRUE(schedule("cpu", "X", {}, {none}, schedule("cpu", "X", {}, {gain("p")})).is_null());
+}
+
+TEST(ScheduleFile, HoldsABucketWhereFewRowsWantAnotherSchedule) {
+  const auto chosen = [](int unroll, int64_t rows) {
+    return Tuned{tunable("p"), {{"unroll", unroll}}, {0.9, 0.88, 0.92, 30}, 2e-3, 1.8e-3, rows};
+  };
+  const auto both = schedule("cuda", "X", {}, {chosen(2, 0), chosen(1, 4096)})["pipelines"]["p"];
+  EXPECT_EQ(both["parameters"]["unroll"], 2);
+  EXPECT_EQ(both["buckets"].size(), 1u);
+  EXPECT_EQ(both["buckets"][0]["rows"], 4096);
+  EXPECT_EQ(both["buckets"][0]["parameters"]["unroll"], 1) << "the default, which 2 is in place of";
+  const auto few = schedule("cuda", "X", {}, {chosen(1, 0), chosen(2, 4096)})["pipelines"]["p"];
+  EXPECT_FALSE(few.contains("parameters"));
+  EXPECT_EQ(few["buckets"][0]["parameters"]["unroll"], 2);
+  const auto same = schedule("cuda", "X", {}, {chosen(2, 0), chosen(2, 4096)})["pipelines"]["p"];
+  EXPECT_FALSE(same.contains("buckets"));
+  EXPECT_TRUE(schedule("cuda", "X", {}, {chosen(1, 0), chosen(1, 4096)}).is_null());
+  EXPECT_THAT(report({chosen(2, 4096)}), HasSubstr("up to 4096 rows: unroll=1 -> unroll=2"));
 }
 
 }  // namespace

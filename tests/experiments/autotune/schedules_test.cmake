@@ -28,6 +28,15 @@ function(expect_parameters text expected problem_expected)
   endif()
 endfunction()
 
+# expect_rows(DEVICE ENTRY EXPECTED PROBLEM): of a pipeline's entry.
+function(expect_rows device entry expected problem_expected)
+  luna_schedule_rows(rows problem "{\"pipelines\": {\"p\": ${entry}}}" p ${device} "${tune}")
+  expect_equal("rows of ${entry}" "${rows}" "${expected}")
+  if(NOT problem MATCHES "${problem_expected}")
+    message(SEND_ERROR "problem of ${entry}: '${problem}' instead of '${problem_expected}'")
+  endif()
+endfunction()
+
 function(schedule out parameters)
   set(${out} "{\"schema\": 1, \"kind\": \"cpu\", \"device\": \"X\", \"pipelines\": {\"tile_product\": {\"parameters\": ${parameters}}}}"
       PARENT_SCOPE)
@@ -66,7 +75,7 @@ luna_add_tuned("${folder}/good one.json" other tile_product cpu "block=8" "${tun
 get_property(compiled GLOBAL PROPERTY COMPILED)
 expect_equal("variants" "${compiled}" "tile_product_at_good_one tile_product cpu block=8;vectors=2;unroll=1")
 get_property(tuned GLOBAL PROPERTY LUNA_TUNED)
-expect_equal("rows" "${tuned}" "LUNA_TUNED(\"X\", tile_product, tile_product_at_good_one)\n")
+expect_equal("rows" "${tuned}" "LUNA_TUNED(\"X\", tile_product, 0, tile_product_at_good_one)\n")
 luna_add_tuned("${folder}/cut.json" tile_product tile_product cpu "block=8" "${tune}")
 luna_add_tuned("${folder}/cut.json" other tile_product cpu "block=8" "${tune}")
 get_property(after GLOBAL PROPERTY COMPILED)
@@ -77,4 +86,36 @@ get_property(warnings GLOBAL PROPERTY WARNINGS)
 string(REGEX REPLACE "damaged: [^\n]+ its" "damaged: WHY its" warnings "${warnings}")
 expect_equal("warnings" "${warnings}"
              "${folder}/cut.json: damaged: WHY its device has the default schedule instead\n")
+
+# Buckets of rows, of GPUs alone.
+set(few "{\"rows\": 4096, \"parameters\": {\"vectors\": 1, \"unroll\": 2}}")
+set(fewest "{\"rows\": 64, \"parameters\": {\"vectors\": 0, \"unroll\": 1}}")
+set(all "\"parameters\": {\"vectors\": 2, \"unroll\": 1}")
+expect_rows(cuda "{${all}}" "0 vectors=2 unroll=1" "^$")
+expect_rows(cuda "{\"buckets\": [${few}]}" "4096 vectors=1 unroll=2" "^$")
+expect_rows(cuda "{${all}, \"buckets\": [${few}, ${fewest}]}"
+            "0 vectors=2 unroll=1;4096 vectors=1 unroll=2;64 vectors=0 unroll=1" "^$")
+expect_rows(cpu "{${all}, \"buckets\": [${few}]}" "" "p: buckets are of GPUs alone")
+foreach(wrong "{\"rows\": 0, ${all}}" "{${all}}" "{\"rows\": \"x\", ${all}}" "{\"rows\": 4096}" "3")
+  expect_rows(cuda "{${all}, \"buckets\": [${wrong}]}" "" "p: a bucket has rows, a number from 1 on, and parameters")
+endforeach()
+expect_rows(cuda "{\"buckets\": [{\"rows\": 1, \"parameters\": {\"vectors\": 7}}]}" "" "vectors is one of 0,1,2, given 7")
+
+# The default's parameters are the default pipeline, for a bucket too; a kernel in CUDA C++ goes to nvcc.
+function(_luna_compile_kernel variant source)
+  set_property(GLOBAL APPEND PROPERTY COMPILED "${variant} ${source} ${ARGN}")
+endfunction()
+set_property(GLOBAL PROPERTY COMPILED "")
+set_property(GLOBAL PROPERTY LUNA_TUNED "")
+file(WRITE "${folder}/gpu.json" "{\"schema\": 1, \"kind\": \"cuda\", \"device\": \"Y\",
+  \"pipelines\": {\"p\": {${all}, \"buckets\": [${few}, ${fewest}]}}}")
+luna_add_tuned("${folder}/gpu.json" p p.cu cuda "-DA=1" "${tune}")
+get_property(compiled GLOBAL PROPERTY COMPILED)
+expect_equal("variants of rows" "${compiled}"
+             "p_at_gpu p.cu -DA=1;vectors=2;unroll=1;p_at_gpu_to_4096 p.cu -DA=1;vectors=1;unroll=2")
+get_property(tuned GLOBAL PROPERTY LUNA_TUNED)
+expect_equal("rows of rows" "${tuned}" "LUNA_TUNED(\"Y\", p, 0, p_at_gpu)
+;LUNA_TUNED(\"Y\", p, 4096, p_at_gpu_to_4096)
+;LUNA_TUNED(\"Y\", p, 64, p)
+")
 file(REMOVE_RECURSE "${folder}")

@@ -21,9 +21,9 @@ using Results = std::function<std::vector<at::Tensor>()>;
 constexpr const char* kSources = "generators/attention/tensor";
 /// What a kernel is compiled from, and with.
 const std::map<std::string, std::pair<std::string, std::string>> kKernels = {
-    {"rows_apply_f32", {"rows_product.cu", "-DLUNA_BY_K=0"}},
-    {"rows_gradient_f32", {"rows_product.cu", "-DLUNA_BY_K=1"}},
-    {"rows_state_f32", {"rows_state.cu", ""}},
+    {"rows_apply_f32", {"rows_product.cu", "-DLUNA_BLOCKS=3 -DLUNA_BY_K=0"}},
+    {"rows_gradient_f32", {"rows_product.cu", "-DLUNA_BLOCKS=3 -DLUNA_BY_K=1"}},
+    {"rows_state_f32", {"rows_state.cu", "-DLUNA_BLOCKS=4"}},
     {"rows_scan_f64", {"rows_scan.cu", ""}},
     {"rows_gather", {"rows_gather.cu", ""}},
     {"rows_scatter", {"rows_scatter.cu", ""}}};
@@ -165,14 +165,13 @@ class PlantedRowsBug : public ::testing::TestWithParam<Bug> {
     const luna::testing::TemporaryFolder folder;
     const fs::path wrong = folder.path() / kSources / bug.file;
     luna::testing::write_text(wrong, text);
-    const auto& [source, define] = kKernels.at(bug.kernel);
+    const auto& [source, defines] = kKernels.at(bug.kernel);
     const std::string ptx = (folder.path() / "wrong.ptx").string();
     std::vector<std::string> command = {LUNA_NVCC};
-    std::istringstream flags(LUNA_NVCC_FLAGS);
+    std::istringstream flags(LUNA_NVCC_FLAGS " " + defines);
     for (std::string flag; flags >> flag;) command.push_back(flag);
     command.insert(command.end(), {"-I" + folder.path().string(), "-I" LUNA_SOURCES,
                                    "-DLUNA_KERNEL=" + std::string(bug.kernel)});
-    if (!define.empty()) command.push_back(define);
     command.push_back(source == bug.file ? wrong.string() : (sources / source).string());
     command.insert(command.end(), {"-o", ptx});
     const autotune::Output output = autotune::run_program(command);

@@ -31,8 +31,8 @@ bool in_cuda_cpp(const std::string& name) {
 Backend backend_of(bool cuda_cpp) {
   Backend backend = kDevice;
   if (!cuda_cpp) {
-    backend.find = [](const std::string& name, c10::Device device) {
-      return in_cuda_cpp(name) ? kernels::Pipeline{} : kDevice.find(name, device);
+    backend.find = [](const std::string& name, const kernels::cuda::About& call) {
+      return in_cuda_cpp(name) ? kernels::Pipeline{} : kDevice.find(name, call);
     };
   }
   return backend;
@@ -51,6 +51,24 @@ class CudaRows : public ::testing::TestWithParam<bool> {
   }
   const Backend backend_ = backend_of(GetParam());
 };
+
+/// The tensor that a call is about says its rows.
+TEST(About, CountsAllDimensionsButTheLast) {
+  EXPECT_EQ(kernels::cuda::About(at::empty({2, 3, 5, 8})).rows, 30);
+  EXPECT_EQ(kernels::cuda::About(at::empty({8})).rows, 1);
+  EXPECT_EQ(kernels::cuda::About(fused_device()).rows, 0);
+}
+
+TEST(About, IsWhatAScheduleIsChosenBy) {
+  static int64_t seen;
+  Backend backend = kDevice;
+  backend.find = [](const std::string& name, const kernels::cuda::About& call) {
+    seen = call.rows;
+    return kDevice.find(name, call);
+  };
+  dots(backend, draw({2, 70, 48}), draw({2, 84, 48}), HeadMap{1, 1, 1});
+  EXPECT_EQ(seen, 2 * 70);
+}
 
 /// Of every z, its matrix of `rows` [z', ..].
 at::Tensor chosen(const at::Tensor& rows, const HeadMap& map) {

@@ -283,7 +283,7 @@ TEST_F(TensorCores, LeaveTheRestToHalide) {
   EXPECT_EQ(tensor_kernels(c, at::kBFloat16), 0);
 }
 
-kernels::Pipeline find_without_siblings(const std::string& name, c10::Device) {
+kernels::Pipeline find_without_siblings(const std::string& name, const kernels::cuda::About&) {
   return is_sibling(name) ? nullptr : kernels::find_pipeline(name);
 }
 

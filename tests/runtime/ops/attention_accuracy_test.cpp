@@ -118,7 +118,8 @@ TEST(DefaultSchedules, AreWithinAMultipleOfEagerToo) {
   poison_fresh_memory();
   const std::vector<std::string> names = kernels::tuned_pipelines();
   for (const std::string& name : names) {
-    kernels::replace_pipeline(name, kernels::find_pipeline(name, [] { return ""; }));
+    kernels::replace_pipeline(name, kernels::find_pipeline(
+                                        name, [] { return ""; }, 0));
   }
   std::vector<Case> cases = random_luna_cases(kDefaultCases, 11);
   const std::vector<Case> fixed = random_fixed_cases(kDefaultCases, 12, causal_map_names());

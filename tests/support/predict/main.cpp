@@ -1,6 +1,7 @@
 // luna_predict: the prediction table at head sizes 64 and 32; what `make bench DEVICE=cuda` prints
 // without a GPU. luna_predict --cost PIPELINE LIBRARY FUNCTION: the nanoseconds of that pipeline
-// alone with FUNCTION of a library in its place; for `luna autotune`.
+// alone with FUNCTION of a library in its place; then a line a kernel: its name, threads of a block
+// and bytes of dynamic shared memory; for `luna autotune`.
 #include <dlfcn.h>
 #include <fmt/format.h>
 
@@ -25,7 +26,11 @@ void print_cost(const std::string& pipeline, const char* path, const std::string
   void* const entry = library ? dlsym(library, (function + "_argv").c_str()) : nullptr;
   if (entry == nullptr) throw std::runtime_error(dlerror());
   kernels::replace_pipeline(pipeline, reinterpret_cast<kernels::Pipeline>(entry));
-  fmt::print("{}\n", pipeline_cost(pipeline));
+  const PipelineCost cost = pipeline_cost(pipeline);
+  fmt::print("{}\n", cost.ns);
+  for (const PtxProfile& of : cost.launches) {
+    fmt::print("{} {} {}\n", of.kernel, of.threads, of.dynamic_shared);
+  }
 }
 
 }  // namespace

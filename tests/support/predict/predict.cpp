@@ -18,7 +18,7 @@ namespace {
 constexpr uint64_t kSeed = 1;
 constexpr double kIssueSlots = 4 * 132 * 1.755;  // a nanosecond
 constexpr int kLanes = 32;
-constexpr int64_t kCostTokens = 512;
+constexpr int64_t kFirstTokens = 64, kCostTokens = 512;  ///< to see whether it runs; to count
 constexpr int64_t kDecodedSequences = 64;
 const c10::Device kStandIn(c10::kCUDA, 0);
 
@@ -41,7 +41,7 @@ bool once_a_call(const std::string& pipeline) { return pipeline.rfind("psi_", 0)
 struct Executed {
   std::string pipeline;
   PtxCounts counts;
-  std::map<std::string, PtxProfile> profiles;  ///< by text
+  std::map<std::string, PtxProfile> profiles;  ///< by text and kernel
 };
 
 /// Gives what was executed since the last call to the pipeline that was looked up then.
@@ -74,8 +74,10 @@ class Attribution {
         found != executed_.end() ? *found : executed_.emplace_back(Executed{current_, {}, {}});
     add(one.counts, all);
     for (const PtxProfile& profile : take_ptx_profiles()) {
-      PtxProfile& sum = one.profiles[profile.text];
-      sum.text = profile.text;
+      PtxProfile& sum = one.profiles[profile.text + profile.kernel];
+      if (sum.text.empty()) sum = {profile.text, profile.kernel};
+      sum.threads = std::max(sum.threads, profile.threads);
+      sum.dynamic_shared = std::max(sum.dynamic_shared, profile.dynamic_shared);
       for (const auto& [line, met] : profile.lines) sum.lines[line] += met;
     }
   }
@@ -88,7 +90,7 @@ std::optional<double> issued_of(const Executed& executed) {
   const SassTools tools{LUNA_PTXAS, LUNA_NVDISASM};
   if (!tools.exist()) return {};
   double sum = 0;
-  for (const auto& [text, profile] : executed.profiles) sum += issued(tools, profile);
+  for (const auto& [key, profile] : executed.profiles) sum += issued(tools, profile);
   return sum;
 }
 
@@ -98,6 +100,29 @@ std::vector<const bench::Operator*> fused_of(const std::vector<bench::Operator>&
     if (op.kind == bench::OperatorKind::kFused) fused.push_back(&op);
   }
   return fused;
+}
+
+bool has(const std::string& name, const char* part) { return name.find(part) != std::string::npos; }
+
+/// Whether it is a kernel on tensor cores, which takes the place of one of Halide's.
+bool is_sibling(const std::string& name) {
+  return has(name, "_bf16_") || has(name, "_f16_") || has(name, "_f32_") || has(name, "_f64_");
+}
+
+/// What one pipeline executes in a call about so many tokens of one head, where it does.
+std::optional<Executed> executed(const autotune::Call& call, int64_t tokens,
+                                 const std::string& pipeline) {
+  const auto task = call.task(call.size(1, tokens), kStandIn);
+  Attribution attribution;
+  try {
+    task();
+  } catch (const c10::NotImplementedError&) {
+    return {};
+  }
+  for (Executed& one : attribution.take()) {
+    if (one.pipeline == pipeline) return std::move(one);
+  }
+  return {};
 }
 
 }  // namespace
@@ -118,7 +143,7 @@ double Prediction::sectors_per_token() const {
 double Prediction::issue_ns() const { return issued_per_token() / kIssueSlots; }
 
 std::vector<Prediction> predict(const bench::Operator& op, const bench::Size& size,
-                                bench::Pass pass, at::ScalarType dtype, const std::string& only) {
+                                bench::Pass pass, at::ScalarType dtype) {
   const bench::Inputs leaves =
       bench::draw_inputs(op, size, kSeed).want_gradients().on(kStandIn, dtype);
   const std::string name = op.name + (dtype == at::kFloat ? "" : "_bf16");
@@ -127,23 +152,41 @@ std::vector<Prediction> predict(const bench::Operator& op, const bench::Size& si
   task();
   std::vector<Prediction> predictions;
   for (const Executed& one : attribution.take()) {
-    if (once_a_call(one.pipeline) || (!only.empty() && one.pipeline != only)) continue;
+    if (once_a_call(one.pipeline)) continue;
     predictions.push_back({name, bench::name_of(pass), one.pipeline, one.counts, issued_of(one),
                            size.B * size.H * size.N});
   }
   return predictions;
 }
 
-double pipeline_cost(const std::string& pipeline) {
-  const int64_t d = pipeline.find("_32_") != std::string::npos ? 32 : 64;
-  const bench::Size size{"", 1, 1, kCostTokens, d, 16, 8, 64};
-  for (const bench::Operator* op : fused_of(bench::all_operators())) {
-    const std::string map = op->map == "luna" ? "pwl" : op->map;
-    if (pipeline.find("_" + map) == std::string::npos) continue;
-    for (const Prediction& one :
-         predict(*op, size, bench::Pass::kForwardBackward, at::kFloat, pipeline)) {
-      return one.issue_ns();
-    }
+std::vector<const autotune::Call*> likely_calls(const std::string& pipeline) {
+  const bool own = is_sibling(pipeline);
+  kernels::hide_pipelines([=](const std::string& name) { return !own && is_sibling(name); });
+  const at::ScalarType dtype = has(pipeline, "_bf16_")  ? at::kBFloat16
+                               : has(pipeline, "_f16_") ? at::kHalf
+                                                        : at::kFloat;
+  const int64_t d = has(pipeline, "_32_") ? 32 : 64;
+  std::vector<const autotune::Call*> calls;
+  for (const autotune::Call& call : autotune::tuned_calls(c10::kCUDA)) {
+    const bool decodes = has(pipeline, "_decode_");
+    if (call.dtype == dtype && call.d == d && call.op.decodes == decodes) calls.push_back(&call);
+  }
+  const auto is_own = [&](const autotune::Call* call) {
+    const std::string map = call->op.map.substr(0, call->op.map.find(':'));
+    return has(pipeline, map == "luna" ? "pwl" : map.c_str());
+  };
+  std::stable_partition(calls.begin(), calls.end(), is_own);
+  return calls;
+}
+
+PipelineCost pipeline_cost(const std::string& pipeline) {
+  for (const autotune::Call* call : likely_calls(pipeline)) {
+    if (!executed(*call, kFirstTokens, pipeline)) continue;
+    const std::optional<Executed> all = executed(*call, kCostTokens, pipeline);
+    const Prediction one{"", "", pipeline, all->counts, issued_of(*all), kCostTokens};
+    PipelineCost cost{one.issue_ns(), {}};
+    for (const auto& [key, profile] : all->profiles) cost.launches.push_back(profile);
+    return cost;
   }
   throw std::runtime_error("no operator of the prediction calls " + pipeline);
 }

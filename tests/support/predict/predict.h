@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "experiments/autotune/workload.h"
 #include "experiments/bench/operators.h"
 #include "tests/support/ptx/driver.h"
 
@@ -31,15 +32,21 @@ struct Prediction {
   double issue_ns() const;
 };
 
-/// Of every pipeline of tokens that is called, or of one of them, in the order of the first call;
-/// q, k and v in that dtype.
+/// Of every pipeline of tokens that is called in the order of the first call; q, k and v in that
+/// dtype.
 std::vector<Prediction> predict(const bench::Operator& op, const bench::Size& size,
-                                bench::Pass pass, at::ScalarType dtype = at::kFloat,
-                                const std::string& only = "");
+                                bench::Pass pass, at::ScalarType dtype = at::kFloat);
 
-/// Issue nanoseconds of one pipeline a token of one head, in an operator that calls it. Throws
-/// std::runtime_error where none does.
-double pipeline_cost(const std::string& pipeline);
+/// The calls that may run a pipeline: those of its dtype and head size, of its own map first, as if
+/// siblings on tensor cores were not built unless it is one. hide_pipelines({}) ends that.
+std::vector<const autotune::Call*> likely_calls(const std::string& pipeline);
+
+struct PipelineCost {
+  double ns;                         ///< a token of one head, at full issue
+  std::vector<PtxProfile> launches;  ///< by kernel: threads and dynamic shared memory of a block
+};
+/// Of one pipeline in the first of them that runs it. Throws std::runtime_error where none runs it.
+PipelineCost pipeline_cost(const std::string& pipeline);
 
 /// Every fused operator that is built for CUDA, both passes, LUNA, elu and relu in bfloat16 too,
 /// where they have kernels of their own; then steps of decode_operators(), one token of 64

@@ -6,9 +6,13 @@
 #include <gmock/gmock.h>
 
 #include <map>
+#include <set>
 
+#include "experiments/autotune/candidate.h"
+#include "experiments/bench/gate.h"
 #include "experiments/bench/selftest.h"
 #include "tests/support/poison.h"
+#include "tests/support/temporary_folder.h"
 
 namespace luna::test {
 namespace {
@@ -101,6 +105,85 @@ TEST(Prediction, OfTensorCoresIsBelowATenthOfANanosecond) {
     EXPECT_LE(ns.at(pipeline), 2 * 0.1) << pipeline;  // backward has one over keys and over queries
   }
 }
+
+/// The last parameters of a space, compiled as `luna autotune` does it.
+class CudaCandidate : public ::testing::TestWithParam<const char*> {
+ protected:
+  /// What `luna autotune` would make of the pipeline; skips where the build has none.
+  void make() {
+    const auto all = autotune::read_tunables(LUNA_TUNABLES, "cuda", GetParam());
+    if (all.empty()) GTEST_SKIP() << "built without nvcc";
+    ASSERT_EQ(all.front().pipeline, GetParam());
+    const autotune::Parameters parameters = all.front().candidates().back();
+    ASSERT_NE(parameters, all.front().defaults());
+    const auto candidate = candidate_at(folder_.path(), all.front(), parameters);
+    ASSERT_EQ(compile({LUNA_GENERATORS, LUNA_COMPILER}, all.front(), parameters, candidate), "");
+    counted_ = load(candidate);
+    calls_ = 0;
+    kernels::replace_pipeline(GetParam(), [](void** arguments) {
+      ++calls_;
+      return counted_(arguments);
+    });
+  }
+  void TearDown() override {
+    kernels::replace_pipeline(GetParam(), nullptr);
+    kernels::hide_pipelines({});
+  }
+
+  const luna::testing::TemporaryFolder folder_;
+  static inline kernels::Pipeline counted_;
+  static inline int calls_;
+};
+
+TEST_P(CudaCandidate, ComputesWhatTheDefaultDoes) {
+  poison_fresh_memory();
+  make();
+  if (IsSkipped() || HasFatalFailure()) return;
+  const PipelineCost cost = pipeline_cost(GetParam());
+  EXPECT_GT(cost.ns, 0);
+  ASSERT_FALSE(cost.launches.empty());
+  EXPECT_GE(cost.launches.front().threads, 32);
+  calls_ = 0;
+  for (const autotune::Call* call : likely_calls(GetParam())) {
+    if (calls_ > 0) break;
+    const c10::Device device(c10::kCUDA, 0);
+    const auto result = bench::check(bench::through(call->op, device), call->size(1, 100),
+                                     call->causal, call->dtype);
+    EXPECT_TRUE(result.passed()) << result.name << ": " << result.max_error;
+  }
+  EXPECT_GT(calls_, 0);
+}
+
+/// What a GPU is tuned for: every call runs, and between them they run every kind of pipeline.
+TEST(TunedCalls, RunOnCuda) {
+  std::set<std::string> seen;
+  kernels::watch_pipelines([&](const std::string& name) { seen.insert(name); });
+  for (const autotune::Call& call : autotune::tuned_calls(c10::kCUDA)) {
+    EXPECT_NO_THROW(call.task(call.size(1, 20), c10::Device(c10::kCUDA, 0))())
+        << call.op.name << (call.causal ? ", causal" : "");
+  }
+  kernels::watch_pipelines({});
+  for (const char* name :
+       {"kv_state_elu_32_cuda", "grad_performer_64_cuda", "grad_sums_dense_silu8_64_cuda",
+        "power_sum_pwl8_64_cuda", "token_maximum_performer_64_cuda", "features_grad_dpfp_cuda",
+        "rows_sums_dense_gelu_cuda", "rows_decode_cuda"}) {
+    EXPECT_EQ(seen.count(name), 1u) << name;
+  }
+}
+
+std::string name_of(const ::testing::TestParamInfo<const char*>& info) { return info.param; }
+
+INSTANTIATE_TEST_SUITE_P(Prediction, CudaCandidate,
+                         ::testing::Values("kv_state_elu_32_cuda", "apply_state_pwl8_32_cuda",
+                                           "grad_relu_32_cuda", "grad_sums_pwl8_32_cuda",
+                                           "token_maximum_performer_32_cuda",
+                                           "power_sum_pwl8_64_cuda", "features_pwl_cuda",
+                                           "features_grad_dpfp_cuda", "features_taylor2_cuda",
+                                           "features_dense_gelu_cuda", "rows_state_cuda",
+                                           "rows_seen_cuda", "rows_scan_cuda", "rows_decode_cuda",
+                                           "kv_state_pwl8_32_bf16_cuda", "grad_elu_64_f16_cuda",
+                                           "rows_gradient_f32_cuda"),
+                         name_of);
 
 TEST(Prediction, SaysThatItIsOne) {
   const auto all = predict(elu_operator(), kSize, bench::Pass::kForwardBackward);

@@ -64,6 +64,9 @@ std::vector<PtxProfile> take_ptx_profiles() {
   for (const auto& [kernel, executed] : std::exchange(state.executed, {})) {
     PtxProfile& profile = taken.emplace_back();
     profile.text = state.texts.at(state.functions.at(kernel).module);
+    profile.kernel = kernel->name;
+    profile.threads = state.functions.at(kernel).most_threads;
+    profile.dynamic_shared = state.functions.at(kernel).most_shared;
     for (size_t i = 0; i < executed.size(); i++) {
       const std::string& line = kernel->text[i];  // "line 7: ..."
       if (line.rfind("line ", 0) == 0) profile.lines[std::stoi(line.substr(5))] += executed[i];

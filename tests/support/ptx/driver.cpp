@@ -130,6 +130,8 @@ int launch(Driver& state, const Function& function, const Shape& grid, const Sha
   state.sectors[name] += counts.sectors;
   if (&module == function.module) {
     add(state.executed[function.kernel], counts.warps);
+    function.most_threads = std::max(function.most_threads, static_cast<int>(block.count()));
+    function.most_shared = std::max(function.most_shared, static_cast<int>(dynamic_shared));
     note_seen(state, function);
   }
   return 0;

@@ -71,9 +71,12 @@ struct PtxPlace {
 /// The places of all launches since the last take.
 std::set<PtxPlace> take_ptx_places();
 
-/// How often a warp met each line of a kernel: 1 for the text's first.
+/// How often a warp met each line of a kernel: 1 for the text's first. And what its blocks took at
+/// most.
 struct PtxProfile {
   std::string text;  ///< of the module
+  std::string kernel;
+  int threads = 0, dynamic_shared = 0;
   std::map<int, uint64_t> lines;
 };
 /// Of every kernel since the last take of these.

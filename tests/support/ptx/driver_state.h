@@ -17,7 +17,8 @@ inline constexpr size_t kSharedWithoutAsking = 48 * 1024;
 struct Function {
   const Module* module;
   const Kernel* kernel;
-  size_t most_dynamic_shared = kSharedWithoutAsking;
+  size_t most_dynamic_shared = kSharedWithoutAsking;  ///< that it may have
+  mutable int most_threads = 0, most_shared = 0;      ///< of a launch so far, shared: dynamic
 };
 
 struct Driver {
