@@ -197,6 +197,12 @@ CudaPlace current_place(c10::Device device) {
   return {device.index(), guard.getStreamNativeHandle(guard.getStream(device))};
 }
 
+bool is_capturing(c10::Device device) {
+  static auto* const ask = symbol<int(void*, int*)>("cuStreamIsCapturing");
+  int status = 0;
+  return ask && ask(current_place(device).stream, &status) == 0 && status != 0;
+}
+
 std::string device_name(int device) {
   static auto* const get_name = symbol<int(char*, int, int)>("cuDeviceGetName");
   char name[256] = {};

@@ -32,6 +32,10 @@ struct KernelLaunch {
 /// pipelines do, with the thread's error kept (error.h).
 int launch(const CudaPlace& place, const KernelLaunch& launch);
 
+/// Whether torch's current stream of a CUDA device is being captured (in a CUDA graph): then the
+/// host cannot wait for it.
+bool is_capturing(c10::Device device);
+
 /// "NVIDIA H100 80GB HBM3"; "" where the driver does not say.
 std::string device_name(int device);
 

@@ -1,6 +1,7 @@
 // The choice between psi's evaluations, and what they share.
 #include "runtime/psi/psi.h"
 
+#include "runtime/halide/cuda_driver.h"
 #include "runtime/psi/dense.h"
 #include "runtime/psi/device_pwl.h"
 #include "runtime/psi/pwl.h"
@@ -10,6 +11,10 @@ namespace luna::psi {
 std::vector<std::vector<double>> to_host(at::TensorList tensors) {
   std::vector<at::Tensor> flat;
   for (const at::Tensor& tensor : tensors) flat.push_back(tensor.detach().flatten());
+  const c10::Device device = tensors[0].device();
+  TORCH_CHECK(!device.is_cuda() || !halide::is_capturing(device),
+              "luna: the host cannot read psi's parameters on ", device,
+              " while a CUDA graph is captured: build with nvcc, or take psi = dense");
   // A few kilobytes. On CUDA this waits for the stream.
   const at::Tensor host = at::cat(flat).to(at::Device(at::kCPU), at::kDouble);
   const double* from = host.const_data_ptr<double>();
