@@ -327,6 +327,16 @@ TEST(CudaDecode, MakesNanOfAPositionOutOfRange) {
   EXPECT_TRUE(nan[1].all().item<bool>() && nan[2].all().item<bool>());
 }
 
+TEST(CudaTables, MakeNanOfKnotsThatDoNotRise) {
+  const Case c = small_case("luna-spline");
+  ops::Inputs in = make_inputs(c);
+  in.params[2] = in.params[2].flip(0);
+  const std::string error = torch_error_of([&] { ops::attention_forward(in, c.spec); });
+  EXPECT_NE(error.find("must rise"), std::string::npos) << error;
+  const ops::Inputs there = move_to(in, kDevice);
+  EXPECT_TRUE(ops::attention_forward(there, c.spec).o.isnan().all().item<bool>());
+}
+
 class CudaInlined : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(CudaInlined, NamesTheHeadsThatAreTooMany) {
