@@ -1,13 +1,19 @@
 // out(i, n) = factor(n) sum_k rows(i, k) c(k, n), or added to out: every matrix product of every
-// pass. Rows
-// are read as vectors, coefficients one by one with any strides, so that neither operand is ever
-// copied or transposed:
+// pass. Rows are read as vectors, coefficients one by one with any strides, so that neither operand
+// is ever copied or transposed:
 //   state      S(D, e) += phi(D, n) columns(e, n)      apply     out(e, n) = S(e, D) phi(D, n)
 //   gradients  dphi(D, n) = S(D, e) columns(e, n)      causal    scores(s, n) = phi(s, D) phi(D, n)
 // k is summed in blocks of kSumBlock so that rounding errors do not pile up along it.
 #include "generators/attention/tile/tile.h"
 
 namespace luna {
+namespace {
+
+/// The launcher's (runtime/kernels/cpu/next_tile.h): asks for a little of the memory that the next
+/// product will want, while this one is at work; 0.0f.
+HalideExtern_1(float, luna_ask_ahead, uint64_t);
+
+}  // namespace
 
 class TileProduct : public TilePipeline<TileProduct> {
  public:
@@ -17,7 +23,8 @@ class TileProduct : public TilePipeline<TileProduct> {
   Input<Buffer2> rows{"rows"};  // (i, k), i padded to kRowColumns
   Input<Buffer2> c{"c"};        // (k, n)
   Input<Buffer1> factor{"factor"};
-  Output<Buffer2> out{"out"};  // (i, n)
+  Input<uint64_t> ahead{"ahead"};  // for luna_ask_ahead
+  Output<Buffer2> out{"out"};      // (i, n)
 
   void generate() {
     const Expr K = c.dim(0).extent();
@@ -26,7 +33,8 @@ class TileProduct : public TilePipeline<TileProduct> {
     const Expr k = kb_ * tiles::kSumBlock + over_k;
     over_k.where(k < K);
     const Expr at = Halide::unsafe_promise_clamped(k, 0, K - 1);
-    part_(i_, n_, kb_) = 0.0f;
+    zero_() = luna_ask_ahead(ahead);
+    part_(i_, n_, kb_) = zero_();
     part_(i_, n_, kb_) += rows(i_, at) * c(at, n_);
     sum_(i_, n_) = 0.0f;
     sum_(i_, n_) += part_(i_, n_, over_block);
@@ -72,6 +80,7 @@ class TileProduct : public TilePipeline<TileProduct> {
     sum_.bound_extent(i_, width).bound_extent(n_, at_once);
     sum_.vectorize(i_, lanes()).unroll(i_).unroll(n_);
     sum_.update().reorder(i_, n_, over_block_).vectorize(i_, lanes()).unroll(i_).unroll(n_);
+    zero_.compute_at(sum_, over_block_);
     part_.compute_at(sum_, over_block_).store_in(Halide::MemoryType::Register);
     part_.bound_extent(i_, width).bound_extent(n_, at_once).bound_extent(kb_, 1);
     part_.vectorize(i_, lanes()).unroll(i_).unroll(n_);
@@ -81,7 +90,7 @@ class TileProduct : public TilePipeline<TileProduct> {
 
  private:
   Var i_{"i"}, kb_{"kb"};
-  Func part_{"part"}, sum_{"sum"}, result_{"result"};
+  Func zero_{"zero"}, part_{"part"}, sum_{"sum"}, result_{"result"};
   RDom over_block_, over_k_;
 };
 

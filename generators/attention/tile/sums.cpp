@@ -71,27 +71,27 @@ class TileSquares : public TilePipeline<TileSquares> {
   }
 };
 
-/// column(D) += sum_n c(n) phi(D, n), in place: 4 sums at a time, so that none waits for the one
+/// column(D) += sum_n c(n) rows(D, n), in place: 4 sums at a time, so that none waits for the one
 /// before it.
 class TileColumn : public TilePipeline<TileColumn> {
  public:
-  Input<Buffer2> phi{"phi"};
+  Input<Buffer2> rows{"rows"};
   Input<Buffer1> c{"c"};
   Output<Buffer1> column{"column"};
 
   void generate() {
     constexpr int kSums = 4;
     static_assert(tiles::kTokenBlock % kSums == 0, "tokens come in whole blocks");
-    const RDom over_n(0, phi.dim(1).extent() / kSums, "over_n");
+    const RDom over_n(0, rows.dim(1).extent() / kSums, "over_n");
     const Var k("k"), jo("jo"), ji("ji");
     Func partial("partial"), result("result");
     const Expr n = over_n * kSums + k;
     partial(j_, k) = 0.0f;
-    partial(j_, k) += c(n) * phi(j_, n);
+    partial(j_, k) += c(n) * rows(j_, n);
     result(j_) = Halide::undef<float>();
     result(j_) += (partial(j_, 0) + partial(j_, 1)) + (partial(j_, 2) + partial(j_, 3));
     column = result;
-    bind_tile(phi);
+    bind_rows(rows);
     bind_scalars(c);
     const int width = tiles::kRowColumns;
     result.update().split(j_, jo, ji, width, kRoundUp).vectorize(ji, lanes());

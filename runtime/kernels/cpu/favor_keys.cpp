@@ -7,9 +7,11 @@
 // than the state's: both take the projections of one pipeline.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "runtime/kernels/cpu/feature_passes.h"
 #include "runtime/kernels/cpu/feature_tiles.h"
+#include "runtime/kernels/cpu/next_tile.h"
 #include "runtime/kernels/cpu/passes.h"
 #include "runtime/kernels/layout.h"
 
@@ -45,16 +47,12 @@ float largest_of(const FeatureTiles& keys, int64_t tokens, float before) {
   return before;
 }
 
-/// Adds sum_n w_n v_n and, behind it, sum_n w_n.
-void add_values(const Matrix& v, const float* weight, int64_t tokens, int64_t dv, double* sum) {
-  c10::SmallVector<float, 128> part(dv + 1);
-  for (int64_t k = 0; k < tokens; k++) {
-    if (weight[k] == 0) continue;
-    const float* row = v.data + k * v.stride1;
-    for (int64_t e = 0; e < dv; e++) part[e] += weight[k] * row[e];
-    part[dv] += weight[k];
-  }
-  for (int64_t e = 0; e <= dv; e++) sum[e] += part[e];
+/// Adds sum_n w_n v_n and, behind it, sum_n w_n; `part` holds one row.
+void add_values(const Matrix& v, const float* weight, int64_t dv, const Tile& part, double* sum) {
+  std::fill_n(part.data(), part.width(), 0.0f);
+  add_column(v.first0(part.width()), {const_cast<float*>(weight), 1, 1, v.extent1, 1}, part.data());
+  for (int64_t e = 0; e < dv; e++) sum[e] += part.data()[e];
+  sum[dv] += std::accumulate(weight, weight + v.extent1, 0.0f);
 }
 
 }  // namespace
@@ -93,17 +91,19 @@ void stabilised_state(const Problem& p, at::Tensor& S, at::Tensor& z) {
   const TokenRows v(p.v);
   tasks.run([&](int64_t begin, int64_t end) {
     FeatureTiles keys(map, p.k, p.k_weight, tile);
-    const Tile values(augmented_columns(dv), tile), factors(1, tile);
+    NextTile next(tile, {&keys.rows(), &v}, {});
+    const Tile values(augmented_columns(dv), tile), factors(1, tile), part(dv, 1);
     float* factor = factors.data();
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
       float& r = maxima.data_ptr<float>()[index];
       keys.start(task, task.h);
       for_each_tile(task, tile, [&](int64_t n, int64_t tokens) {
+        next.follow(task.b, task.h, n, tokens);
         keys.compute(n, tokens);
         const float* weight = keys.weight();
         add_values(v.rows(task.b, task.h, n, tokens, weight, keys.weight_is_one(), 0.0f, values),
-                   weight, tokens, dv, sums.data_ptr<double>() + index * (dv + 1));
+                   weight, dv, part, sums.data_ptr<double>() + index * (dv + 1));
         const float before = r;
         r = largest_of(keys, tokens, before);
         if (before != kNone) scale(states.of(index), decay(before - r));
@@ -113,7 +113,7 @@ void stabilised_state(const Problem& p, at::Tensor& S, at::Tensor& z) {
         v.load(task.b, task.h, n, tokens, weight, 0.0f, values, factor);
         for (int64_t k = 0; k < tokens; k++) values.row(k)[dv] = factor[k];
         state_add(keys.phi(), values.matrix(keys.padded()), {factor, 1, 1, keys.padded(), 1}, dv,
-                  states.of(index));
+                  states.of(index), &next);
       });
     }
   });

@@ -1,6 +1,7 @@
 #include "runtime/kernels/cpu/feature_passes.h"
 
 #include "runtime/kernels/cpu/feature_tiles.h"
+#include "runtime/kernels/cpu/next_tile.h"
 #include "runtime/kernels/cpu/parameter_sums.h"
 #include "runtime/kernels/cpu/quotient.h"
 #include "runtime/kernels/cpu/running_state.h"
@@ -29,16 +30,18 @@ void add_states(const Problem& p, const PackedMap& map, const Tasks& tasks, int6
   const TokenRows v(p.v);
   tasks.run([&](int64_t begin, int64_t end) {
     FeatureTiles keys(map, p.k, p.k_weight, tile);
+    NextTile next(tile, {&keys.rows(), &v}, {});
     const Tile columns(augmented_columns(v.width()), tile);
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
       if (task.slot >= slots) continue;
       keys.start(task, task.h);
       for_each_tile(task, tile, [&](int64_t n, int64_t tokens) {
+        next.follow(task.b, task.h, n, tokens);
         keys.compute(n, tokens);
         const Matrix values =
             v.rows(task.b, task.h, n, tokens, keys.weight(), keys.weight_is_one(), 1.0f, columns);
-        state_add(keys.phi(), values, ones(keys.padded()), v.width(), states.of(index));
+        state_add(keys.phi(), values, ones(keys.padded()), v.width(), states.of(index), &next);
       });
     }
   });
@@ -54,6 +57,7 @@ void feature_apply(const Problem& p, const PackedMap& map, Forward& result) {
   const Tasks tasks = tasks_of(p.q);
   tasks.run([&](int64_t begin, int64_t end) {
     FeatureTiles queries(map, p.q, p.q_weight, tile);
+    NextTile next(tile, {&queries.rows()}, {&o});
     const Tile sums(dv, tile);
     std::vector<float> factor(padded_tokens(tile));
     for (int64_t index = begin; index < end; index++) {
@@ -63,6 +67,7 @@ void feature_apply(const Problem& p, const PackedMap& map, Forward& result) {
       z.stride1 = 0;
       queries.start(task, task.h * Hk / H);
       for_each_tile(task, tile, [&](int64_t n, int64_t tokens) {
+        next.follow(task.b, task.h, n, tokens);
         queries.compute(n, tokens);
         dot(queries.phi(), z.first1(queries.padded()), factor.data());
         for (int64_t k = 0; k < tokens; k++) {
@@ -70,7 +75,7 @@ void feature_apply(const Problem& p, const PackedMap& map, Forward& result) {
           factor[k] = 1.0f / denominator_rule(factor[k], p.denominator);
         }
         const Matrix out = o.target(task.b, task.h, n, tokens, /*weight=*/nullptr, sums);
-        product(of_head(states, head), queries.phi(), out, factor.data());
+        product(of_head(states, head), queries.phi(), out, factor.data(), &next);
         o.store_target(task.b, task.h, n, tokens, out, nullptr);
       });
     }
@@ -86,24 +91,26 @@ void feature_query_gradients(const Problem& p, const PackedMap& map, const Forwa
   const at::Tensor state = state_columns(saved.S, saved.z, map.layout());
   const TaskStates states(tasks.count(), map.layout(), dv);
   const ParameterSums params(map, tasks.count(), wants_params);
-  const TokenRows dq(result.q);
+  const TokenRows dq(result.q), o(saved.o), go(grad);
   tasks.run([&](int64_t begin, int64_t end) {
     FeatureTiles queries(map, p.q, p.q_weight, tile);
     QuotientColumns quotient(grad, saved.o, saved.den, p.denominator, tile);
+    NextTile next(tile, {&queries.rows(), &go, &o}, {&dq});
     const Tile dphi(map.layout().padded, tile);
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
       const Matrix S = of_head(state, task.b * Hk + task.h * Hk / H);
       queries.start_gradient(task, task.h * Hk / H, params.of(index));
       for_each_tile(task, tile, [&](int64_t n, int64_t tokens) {
+        next.follow(task.b, task.h, n, tokens);
         queries.compute(n, tokens);
         const int64_t padded = queries.padded();
         const Tile& columns =
             quotient.compute(task.b, task.h, n, tokens, queries.weight(), queries.weight_is_one());
         const Matrix w = columns.matrix(padded);
-        state_add(queries.phi(), w, w.part0(dv, 1), dv, states.of(index));
+        state_add(queries.phi(), w, w.part0(dv, 1), dv, states.of(index), &next);
         if (!dq.defined() && !wants_params) return;
-        product(S.first1(dv + 1), w.first0(dv + 1), dphi.matrix(padded));
+        product(S.first1(dv + 1), w.first0(dv + 1), dphi.matrix(padded), nullptr, &next);
         queries.gradient(dphi, dq);
       });
     }
@@ -127,23 +134,25 @@ void feature_key_gradients(const Problem& p, const PackedMap& map,
     FeatureTiles keys(map, p.k, p.k_weight, tile);
     const Tile values(augmented_columns(width), tile), dphi(map.layout().padded, tile);
     const Tile dvalues(width, tile);
+    NextTile next(tile, {&keys.rows(), &v}, {&dv, &dk});
     std::vector<float> products(padded_tokens(tile));
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
       const int64_t head = task.b * Hk + task.h;
       keys.start_gradient(task, task.h, params.of(index));
       for_each_tile(task, tile, [&](int64_t n, int64_t tokens) {
+        next.follow(task.b, task.h, n, tokens);
         keys.compute(n, tokens);
         const int64_t padded = keys.padded();
         if (dv.defined()) {
           const Matrix out = dv.target(task.b, task.h, n, tokens, keys.selection(), dvalues);
-          product(of_head(rows, head), keys.phi(), out);
+          product(of_head(rows, head), keys.phi(), out, nullptr, &next);
           dv.store_target(task.b, task.h, n, tokens, out, keys.selection());
         }
         if (!through_map) return;
         v.load(task.b, task.h, n, tokens, keys.weight(), 1.0f, values);
         product(of_head(state, head).first1(width + 1), values.matrix(padded).first0(width + 1),
-                dphi.matrix(padded));
+                dphi.matrix(padded), nullptr, &next);
         if (power.defined()) {
           dot(keys.phi(), dphi.matrix(padded), products.data());
           for (int64_t k = 0; k < tokens; k++) *powers.at(task.b, task.h, n + k) = products[k];

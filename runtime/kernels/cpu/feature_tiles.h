@@ -25,6 +25,7 @@ class FeatureTiles {
   void compute(int64_t n, int64_t tokens);
   /// phi(D, n), weights included, of the last compute().
   Matrix phi() const { return (bare_ ? shifted_ : phi_).matrix(padded_); }
+  const TokenRows& rows() const { return rows_; }
   const float* weight() const { return weights_.data(); }
   bool weight_is_one() const { return weights_.are_one(); }
   /// weight(), or nullptr where every weight is 1.

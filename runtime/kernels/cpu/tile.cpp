@@ -1,6 +1,7 @@
 #include "runtime/kernels/cpu/tile.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "runtime/halide/error.h"
 #include "runtime/kernels/cpu/tile_call.h"
@@ -79,12 +80,13 @@ void check(int code, const char* name) {
 
 /// A product's pipeline, which schedules may exchange.
 void run(const Pipeline& pipeline, const char* name, const Matrix& rows, const Matrix& c,
-         const Matrix& out, const float* factor) {
+         const Matrix& out, const float* factor, NextTile* next) {
   View views[] = {View(rows), View(c), View(factor ? factor : &kOne, out.extent1, factor ? 1 : 0),
                   View(out)};
+  uint64_t ahead = reinterpret_cast<uintptr_t>(next);
   void* arguments[] = {
       static_cast<halide_buffer_t*>(views[0]), static_cast<halide_buffer_t*>(views[1]),
-      static_cast<halide_buffer_t*>(views[2]), static_cast<halide_buffer_t*>(views[3])};
+      static_cast<halide_buffer_t*>(views[2]), &ahead, static_cast<halide_buffer_t*>(views[3])};
   check(pipeline(arguments), name);
 }
 
@@ -123,6 +125,7 @@ TokenRows::TokenRows(const at::Tensor& t) {
   batch_ = t.stride(0);
   head_ = t.stride(1);
   row_ = t.size(2) > 1 ? t.stride(2) : 0;
+  tokens_ = t.size(2);
   width_ = t.size(3);
   element_ = static_cast<int64_t>(t.element_size());
   dtype_ = t.scalar_type();
@@ -169,7 +172,7 @@ void TokenRows::store_target(int64_t b, int64_t h, int64_t n, int64_t tokens, co
                              const float* weight) const {
   if (reinterpret_cast<char*>(target.data) == at(b, h, n)) return;
   if (!weight) return store(b, h, n, tokens, target);
-  c10::SmallVector<float, kMaxTokens> kept(tokens);
+  std::vector<float> kept(tokens);
   for (int64_t k = 0; k < tokens; k++) kept[k] = weight[k] == 0 ? 0.0f : 1.0f;
   store(b, h, n, tokens, target, kept.data(), /*selects=*/true);
 }
@@ -182,28 +185,31 @@ const float* TokenWeights::of(const Task& task, int64_t n, int64_t tokens) {
   return values;
 }
 
-void product(const Matrix& rows, const Matrix& c, const Matrix& out, const float* factor) {
+void product(const Matrix& rows, const Matrix& c, const Matrix& out, const float* factor,
+             NextTile* next) {
   static const Pipeline& pipeline = pipeline_slot("tile_product");
-  run(pipeline, "tile_product", rows, c, out, factor);
+  run(pipeline, "tile_product", rows, c, out, factor, next);
 }
 
 void state_add(const Matrix& phi, const Matrix& columns, const Matrix& last, int64_t dv,
-               const Matrix& state) {
+               const Matrix& state, NextTile* next) {
   static const Pipeline& pipeline = pipeline_slot("tile_state_add");
   const int64_t padded = tiles::round_up(dv, tiles::kStateColumns);
   run(pipeline, "tile_state_add", phi, columns.first0(padded).transposed(), state.first1(padded),
-      nullptr);
+      nullptr, next);
   if (padded > dv) return;
-  const Matrix column = state.part1(dv, 1);
-  check(tile_column(View(phi), View(last.data, phi.extent1, last.stride1),
-                    View(column.data, column.extent0)),
-        "tile_column");
+  add_column(phi, last, state.part1(dv, 1).data);
 }
 
 Matrix ones(int64_t tokens) { return {const_cast<float*>(&kOne), 1, 1, tokens, 0}; }
 
 void dot(const Matrix& a, const Matrix& b, float* sum) {
   check(tile_dot(View(a), View(b), View(sum, a.extent1)), "tile_dot");
+}
+
+void add_column(const Matrix& rows, const Matrix& c, float* sum) {
+  check(tile_column(View(rows), View(c.data, rows.extent1, c.stride1), View(sum, rows.extent0)),
+        "tile_column");
 }
 
 void weigh(const Matrix& phi, const float* c, const Matrix& out) {

@@ -33,6 +33,15 @@ struct Matrix {
   }
 };
 
+/// Rows of bytes in memory.
+struct MemoryRows {
+  const char* first;
+  int64_t bytes, stride;  ///< of a row; from one to the next
+  int64_t count;
+};
+
+class NextTile;
+
 /// Memory of a tile: rows of `width` floats (padded to kRowColumns), `tokens` of them (padded to
 /// kTokenBlock).
 class Tile {
@@ -59,6 +68,12 @@ class TokenRows {
   explicit TokenRows(const at::Tensor& t);
   bool defined() const { return data_ != nullptr; }
   int64_t width() const { return width_; }
+
+  /// Of (b, h), the tokens n, ... that there are, `most` of them at most.
+  MemoryRows memory(int64_t b, int64_t h, int64_t n, int64_t most) const {
+    const int64_t count = std::clamp<int64_t>(tokens_ - n, 0, most);
+    return {count ? at(b, h, n) : nullptr, width_ * element_, row_ * element_, count};
+  }
 
   /// Tokens n, ... of (b, h) times factor[token] (nullptr: 1) into the tile, widened to float32:
   /// `beyond` in column `width`, zeros from there on; zeros where weight[token] is 0 and in tokens
@@ -95,7 +110,7 @@ class TokenRows {
     return {reinterpret_cast<float*>(at(b, h, n)), width_, 1, tokens, row_};
   }
   char* data_ = nullptr;
-  int64_t batch_ = 0, head_ = 0, row_ = 0, width_ = 0, element_ = 0;
+  int64_t batch_ = 0, head_ = 0, row_ = 0, tokens_ = 0, width_ = 0, element_ = 0;
   at::ScalarType dtype_ = at::kFloat;
 };
 
@@ -118,17 +133,20 @@ class TokenWeights {
 };
 
 /// out(i, n) = factor[n] sum_k rows(i, k) c(k, n), without a factor 1; i padded to kRowColumns, n
-/// to kTokenBlock.
-void product(const Matrix& rows, const Matrix& c, const Matrix& out, const float* factor = nullptr);
+/// to kTokenBlock. next (nullptr: nothing) is asked for meanwhile.
+void product(const Matrix& rows, const Matrix& c, const Matrix& out, const float* factor = nullptr,
+             NextTile* next = nullptr);
 /// state(D, e) += sum_n phi(D, n) columns(e, n), e <= dv. columns has dv columns and, where these
 /// are no whole blocks of kStateColumns, the last one after them; else that is `last`, by its
 /// tokens.
 void state_add(const Matrix& phi, const Matrix& columns, const Matrix& last, int64_t dv,
-               const Matrix& state);
+               const Matrix& state, NextTile* next = nullptr);
 /// A 1 for every token.
 Matrix ones(int64_t tokens);
 /// sum[n] = sum_k a(k, n) b(k, n); stride1 of b may be 0.
 void dot(const Matrix& a, const Matrix& b, float* sum);
+/// sum[i] += sum_n rows(i, n) c(0, n); rows as product() takes them.
+void add_column(const Matrix& rows, const Matrix& c, float* sum);
 /// out(D, n) = c[D] phi(D, n).
 void weigh(const Matrix& phi, const float* c, const Matrix& out);
 /// sum[D] += sum_n phi(D, n)^2.

@@ -1,0 +1,53 @@
+// The rows that a pass will take next, asked for while a product keeps the processor busy. All at
+// once they would be waited for: a processor has few places for lines on their way.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+
+#include "runtime/kernels/cpu/tile.h"
+
+namespace luna::kernels {
+
+class NextTile {
+ public:
+  /// A pass in tiles of `tile` tokens; undefined rows are none.
+  NextTile(int64_t tile, std::initializer_list<const TokenRows*> read,
+           std::initializer_list<const TokenRows*> written);
+
+  /// From now on it asks for what follows the tokens n, ... of (b, h).
+  void follow(int64_t b, int64_t h, int64_t n, int64_t tokens);
+  /// Asks for the next few lines; nothing where all have been asked for.
+  void ask();
+
+  /// Lines that follow each other in memory, from the one that holds `first` on.
+  struct Lines {
+    const char* first;
+    int64_t count;
+    bool written;
+  };
+  /// What is to be asked for next, `most` lines at most; none at the end.
+  Lines take(int64_t most);
+
+ private:
+  static constexpr int kMost = 6;
+  struct Source {
+    const TokenRows* rows;
+    bool written;
+  };
+  struct Run {  ///< rows of the next tile, one where they follow each other
+    MemoryRows memory;
+    bool written;
+  };
+  void add(const TokenRows* rows, bool written);
+
+  int64_t tile_;
+  std::array<Source, kMost> sources_{};
+  std::array<Run, kMost> runs_{};
+  int sources_count_ = 0, runs_count_ = 0;
+  int run_ = 0;                 ///< what is asked for next: this run,
+  int64_t row_ = 0, byte_ = 0;  ///< row and byte
+};
+
+}  // namespace luna::kernels
