@@ -22,7 +22,8 @@ struct AttentionOptions {
   /// int32 [S + 1]: S sequences lie one behind the other in the one row of q, k and v (B = 1,
   /// Nq = N); sequence s is the tokens from cu_seqlens[s] up to cu_seqlens[s + 1] and attends
   /// within itself alone. It may be empty. Offsets on a CUDA device are copied to the host, which
-  /// waits for its stream; pass them on the host and nothing waits.
+  /// waits for its stream and is refused while a CUDA graph is captured; pass them on the host and
+  /// nothing waits.
   std::optional<at::Tensor> cu_seqlens;
 };
 
@@ -62,7 +63,9 @@ at::Tensor luna_attention(const at::Tensor& q, const at::Tensor& k, const at::Te
 /// Linear attention with a fixed map: a name of `luna list feature-maps` but "luna", whose options
 /// luna_attention takes, with an option behind a colon where the map has one ("elu",
 /// "performer:hyperbolic", "dpfp:3"); params as listed there. Names of attentions alone, such as
-/// "luna-eps", are refused.
+/// "luna-eps", are refused. So are luna-spline's knots unless they are finite and rise strictly,
+/// and a luna-deep whose psi has more than 4368 knots; on a CUDA device, where no call waits for
+/// their values, both make NaN.
 at::Tensor fixed_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            const std::string& feature_map, at::TensorList params,
                            const AttentionOptions& options = {});
@@ -91,8 +94,8 @@ Prefilled fixed_prefill(const at::Tensor& q, const at::Tensor& k, const at::Tens
 /// rows may be strided, the last stride is 1) take the token in, in place. Sequences of a batch may
 /// have different lengths: each has only its own state. No gradient is recorded, and inputs that
 /// require one are refused under grad mode; so are key_mask, cu_seqlens and ch_rms_target > 0.
-/// On a CUDA device the host waits, as in every call of LUNA's, for psi's parameters where it folds
-/// them: not of a psi of at most 1024 ReLU units in a library built with nvcc.
+/// On a CUDA device no call of LUNA's waits for the stream, but for a psi as a table in a library
+/// that was built without nvcc, which the host folds.
 at::Tensor luna_decode_step(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                             const at::Tensor& state, const at::Tensor& norm,
                             const LunaParams& params, const LunaOptions& options = {});

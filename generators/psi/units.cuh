@@ -1,5 +1,5 @@
-// Units of psi: their channels, knots and the segments that they are on in; and the sum that a warp
-// makes of its lanes.
+// Units of psi: their channels, and which line of the activation they are on; and the sum that a
+// warp makes of its lanes.
 #pragma once
 
 #include <cmath>
@@ -14,29 +14,31 @@ __device__ inline int first_unit(const Units& units, int l) {
   return separate(units) ? l * units.hid : 0;
 }
 
-/// Where unit u turns on or off; not finite: nowhere.
-__device__ inline double crossing(const Units& units, int u) {
-  return -static_cast<double>(units.b1[u]) / units.w1[u];
+__device__ inline int knots_of(const Units& units) { return units.count * units.act.count; }
+__device__ inline bool rises(const Units& units, int u) { return units.w1[u] > 0; }
+
+/// One of the first numbers of a parameter of the kernel, without an index into it.
+__device__ inline double pick(const double* of, int k) {
+  return k == 0 ? of[0] : (k == 1 ? of[1] : of[2]);
 }
 
-/// The crossing rounded up to float32; +inf where there is none.
-__device__ inline float knot_of(const Units& units, int u) {
-  const double at = crossing(units, u);
-  return isfinite(at) ? __double2float_ru(at) : INFINITY;
+/// act(w1 t + b1) = slope w1 t + at_zero.
+struct Line {
+  double slope, at_zero;
+  __device__ bool zero() const { return slope == 0.0 && at_zero == 0.0; }
+};
+
+/// The line of unit u behind p of its breaks.
+__device__ inline Line line_of(const Units& units, int u, int p) {
+  const int k = rises(units, u) ? p : units.act.count - p;
+  const double slope = pick(units.act.slope, k), offset = pick(units.act.offset, k);
+  return {slope, (slope == 0.0 ? 0.0 : slope * units.b1[u]) + offset};
 }
 
-/// Whether the knot of unit v is sorted before that of u. Those at +inf come last, in any order: no
-/// t lies between them.
-__device__ inline bool before(float knot_v, int v, float knot_u, int u) {
-  return knot_v < knot_u || (knot_v == knot_u && v < u);
-}
-
-/// The first segment that unit u is on in, and the one behind the last; rank: knots before its own.
-/// A unit without a crossing is on everywhere or nowhere, by its bias.
-__device__ inline int2 active_segments(const Units& units, int u, int rank) {
-  const int segments = units.count + 1;
-  if (!isfinite(crossing(units, u))) return make_int2(0, units.b1[u] > 0 ? segments : 0);
-  return units.w1[u] > 0 ? make_int2(rank + 1, segments) : make_int2(0, rank + 1);
+/// The segment from which on unit u has passed p breaks, 0 <= p <= breaks + 1.
+__device__ inline int begin_of(const Units& units, const int32_t* begins, int u, int p) {
+  if (p == 0) return 0;
+  return p > units.act.count ? knots_of(units) + 1 : begins[u * units.act.count + p - 1];
 }
 
 /// By halves, in the same order always. Every lane has the sum.

@@ -200,6 +200,12 @@ int compute_capability(int device) {
   return known ? 10 * major + minor : 0;
 }
 
+bool is_capturing(c10::Device device) {
+  static auto* const ask = symbol<int(void*, int*)>("cuStreamIsCapturing");
+  int status = 0;
+  return ask && ask(current_place(device).stream, &status) == 0 && status != 0;
+}
+
 std::string device_name(int device) {
   static auto* const get_name = symbol<int(char*, int, int)>("cuDeviceGetName");
   char name[256] = {};

@@ -35,6 +35,10 @@ int launch(const CudaPlace& place, const KernelLaunch& launch);
 /// 10 major + minor, 90 for an H100; 0 where the driver does not say. After cuInit.
 int compute_capability(int device);
 
+/// Whether torch's current stream of a CUDA device is being captured (in a CUDA graph): then the
+/// host cannot wait for it.
+bool is_capturing(c10::Device device);
+
 /// "NVIDIA H100 80GB HBM3"; "" where the driver does not say.
 std::string device_name(int device);
 

@@ -37,7 +37,7 @@ void narrow(Gradients& grads, const Inputs& in) {
 /// Adds the gradients of LUNA's parameters, and to q's and k's what ch_rms sends back.
 void add_luna_gradients(const Call& call, const kernels::Backward& back,
                         const WantedGradients& wanted, Gradients& out) {
-  LunaMap::Sum sum = call.luna->new_sum();
+  LunaMap::Sum sum;
   const at::Tensor q_scale = call.luna->add_gradient(call.problem.q, call.q_side, back.q_map, sum);
   const at::Tensor k_scale = call.luna->add_gradient(call.problem.k, call.k_side, back.k_map, sum);
   if (wanted.q) add(out.q, q_scale);

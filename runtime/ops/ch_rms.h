@@ -5,19 +5,18 @@
 
 #include <ATen/ATen.h>
 
-#include <vector>
-
 namespace luna::ops {
 
 inline constexpr double kRmsEps = 1e-6;
 
+/// Where the power sum lies: nothing waits for a device.
 struct ChRms {
-  std::vector<double> scale;       ///< [L] s_l
-  std::vector<double> scale_rate;  ///< [L] ds_l / d(sum of squares)
+  at::Tensor scale;       ///< [L] float64, s_l
+  at::Tensor scale_rate;  ///< [L] float64, ds_l / d(sum of squares)
 };
 
-/// power_sum [L]: sum of psi_l^2 (after nonneg); count: number of terms (0: nothing to scale, s =
-/// 1).
-ChRms ch_rms(const std::vector<double>& power_sum, double count, double target);
+/// power_sum [L] float64: sum of psi_l^2 (after nonneg); count: number of terms (0: nothing to
+/// scale, s = 1).
+ChRms ch_rms(const at::Tensor& power_sum, double count, double target);
 
 }  // namespace luna::ops

@@ -11,7 +11,7 @@
 
 #include "runtime/kernels/kernels.h"
 #include "runtime/ops/spec.h"
-#include "runtime/psi/segment_table.h"
+#include "runtime/psi/psi.h"
 
 namespace luna::ops {
 
@@ -30,8 +30,8 @@ struct MapContext {
   bool exchanged = false;  ///< by_polarity: the halves of phi change places
   /// Of a token of every batch, int64 [B], in place of `position`.
   std::optional<at::Tensor> positions = {};
-  c10::Device device = c10::kCPU;                   ///< where the kernels run
-  std::shared_ptr<const psi::TablePsi> table = {};  ///< FixedMap::table of these params
+  c10::Device device = c10::kCPU;              ///< where the kernels run
+  std::shared_ptr<const psi::Psi> table = {};  ///< FixedMap::table of these params
 };
 
 /// drawn: a fixed draw; given: numbers that are chosen. Both are refused where they need a
@@ -90,7 +90,7 @@ struct FixedMap {
   bool positional = false;  ///< phi depends on where a token stands
   /// The psi of a map that is a table of segments, from its params in float32: one fold for
   /// queries and keys, on every device.
-  std::shared_ptr<const psi::TablePsi> (*table)(at::TensorList params) = nullptr;
+  std::shared_ptr<const psi::Psi> (*table)(at::TensorList params) = nullptr;
   /// Why these inputs are refused, beyond what `params` says; "" where they are not.
   std::string (*refusal)(const Inputs& inputs, const Spec& spec, int64_t option) = nullptr;
 

@@ -19,16 +19,16 @@ class LunaMap {
   struct Side {
     kernels::MapArgs args;
     psi::Fold fold;
-    std::vector<double> scale_rate;  ///< [L] ds/d(sum of squares); empty without ch_rms
+    kernels::MapArgs unscaled = {};  ///< ch_rms: of psi_l after nonneg, without any scale
+    at::Tensor scale_rate = {};      ///< ch_rms: [L] ds/d(sum of squares)
   };
   Side side(const at::Tensor& x) const;
 
   /// Parameter gradients, both sides added up.
   struct Sum {
-    psi::Gradient psi;
+    std::vector<psi::FoldedGrads> psi = {};
     at::Tensor proj = {}, bias = {};
   };
-  Sum new_sum() const { return {psi_->no_gradient()}; }
 
   /// Adds one side's parameter gradients to sum; returns what ch_rms adds to the gradient of x, or
   /// undefined.
@@ -39,10 +39,10 @@ class LunaMap {
   std::vector<at::Tensor> tensors(const Sum& sum) const;
 
  private:
-  /// One side of channels scaled by [L], on the way to 1/sqrt(m).
-  Side scaled(std::vector<double> scale) const;
-  /// The map without any scale: psi_l after nonneg.
-  kernels::MapArgs unscaled(psi::Fold& fold) const;
+  kernels::MapArgs folded(const psi::Fold& fold) const;
+  /// One side of channels scaled by [L], already divided by sqrt(m).
+  Side scaled(const at::Tensor& scale) const;
+  at::Tensor same_scale(double scale) const;  ///< [L] of it
 
   std::vector<at::Tensor> params_;
   Spec spec_;

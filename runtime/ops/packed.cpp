@@ -1,5 +1,7 @@
 #include "runtime/ops/packed.h"
 
+#include "runtime/halide/cuda_driver.h"
+
 namespace luna::ops {
 namespace {
 
@@ -12,6 +14,12 @@ void check_offsets(const char* op, const std::vector<int64_t>& begins, const c10
     TORCH_CHECK_VALUE(begins[s - 1] <= begins[s], op, ": cu_seqlens must not fall, got ", begins[s],
                       " behind ", begins[s - 1], ".");
   }
+}
+
+void check_host_reads(const at::Tensor& cu_seqlens) {
+  TORCH_CHECK(!cu_seqlens.is_cuda() || !halide::is_capturing(cu_seqlens.device()),
+              "luna: the host cannot read cu_seqlens on ", cu_seqlens.device(),
+              " while a CUDA graph is captured: pass it on the host");
 }
 
 }  // namespace
@@ -45,11 +53,15 @@ std::vector<int64_t> check_packed(const char* op, const Inputs& in) {
 Inputs with_host_offsets(Inputs in) {
   if (!in.cu_seqlens || !readable(*in.cu_seqlens)) return in;
   const bool there = in.cu_seqlens->is_cuda() && in.cu_seqlens->device() == in.q.device();
-  if (there) in.cu_seqlens = in.cu_seqlens->to(c10::kCPU);
+  if (there) {
+    check_host_reads(*in.cu_seqlens);
+    in.cu_seqlens = in.cu_seqlens->to(c10::kCPU);
+  }
   return in;
 }
 
 std::vector<int64_t> offsets(const at::Tensor& cu_seqlens) {
+  check_host_reads(cu_seqlens);
   const at::Tensor host = cu_seqlens.to(c10::kCPU, at::kLong).contiguous();
   const int64_t* first = host.const_data_ptr<int64_t>();
   return {first, first + host.numel()};

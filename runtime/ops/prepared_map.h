@@ -13,11 +13,11 @@ namespace luna::ops {
 struct PreparedMap {
   PreparedMap(const std::vector<at::Tensor>& given, const Spec& spec);
 
-  std::vector<at::Tensor> params;              ///< in float32, as the kernels take them
-  std::shared_ptr<const LunaMap> luna;         ///< of a learned map
-  NamedMap fixed;                              ///< of a fixed map
-  std::shared_ptr<const psi::TablePsi> table;  ///< of a fixed map that is a table
-  kernels::MapArgs folded;                     ///< of a table: both sides
+  std::vector<at::Tensor> params;         ///< in float32, as the kernels take them
+  std::shared_ptr<const LunaMap> luna;    ///< of a learned map
+  NamedMap fixed;                         ///< of a fixed map
+  std::shared_ptr<const psi::Psi> table;  ///< of a fixed map that is a table
+  kernels::MapArgs folded;                ///< of a table: both sides
 };
 
 /// The map of such parameters, made by an earlier call where all their bits and the spec are the

@@ -1,36 +1,41 @@
 #include "runtime/psi/device_pwl.h"
 
-#include <algorithm>
-
 namespace luna::psi {
 namespace {
 
-double only_scale(const Fold& fold) {
-  const double scale = fold.scale.at(0);
-  TORCH_INTERNAL_ASSERT(std::all_of(fold.scale.begin(), fold.scale.end(),
-                                    [&](double other) { return other == scale; }),
-                        "channels of several scales");
-  return scale;
+kernels::cuda::PsiUnits with_lines(const MlpParams& units, const PiecewiseLinear& activation) {
+  kernels::cuda::PsiUnits out{units.w1, units.b1, units.w2, units.b2, {}};
+  out.act.count = static_cast<int32_t>(activation.knots());
+  TORCH_INTERNAL_ASSERT(out.act.count <= kMostBreaks, activation.name);
+  std::copy(activation.breaks.begin(), activation.breaks.end(), out.act.breaks);
+  for (size_t k = 0; k < activation.lines.size(); ++k) {
+    out.act.slope[k] = activation.lines[k].slope;
+    out.act.offset[k] = activation.lines[k].offset;
+  }
+  return out;
 }
 
 }  // namespace
 
-void DevicePwl::fold(const Fold& fold, const at::Tensor&, kernels::MapArgs& args) const {
-  auto [knots, table] = kernels::cuda::psi_table(units_, only_scale(fold), fold.shift);
+bool DevicePwl::takes(const MlpParams& units, const PiecewiseLinear& activation) {
+  return kernels::cuda::has_psi_table(with_lines(units, activation));
+}
+
+DevicePwl::DevicePwl(const MlpParams& units, const PiecewiseLinear& activation)
+    : units_(with_lines(units, activation)), knots_(kernels::cuda::psi_knots(units_)) {}
+
+void DevicePwl::fold(const Fold& fold, kernels::MapArgs& args) const {
   args.map = "pwl";
   args.L = L();
   args.floor = fold.floor;
-  args.knots = std::move(knots);
-  args.table = std::move(table);
+  args.knots = knots_.knots;
+  args.table = kernels::cuda::psi_table(units_, knots_, fold.scale, fold.shift);
 }
 
-void DevicePwl::unfold(const Fold& fold, const kernels::MapGrads& grads, Gradient& sum) const {
-  sum.tables.push_back({grads.g0, grads.g1, only_scale(fold)});
-}
-
-std::vector<at::Tensor> DevicePwl::tensors(const Gradient& sum, const at::Tensor&) const {
-  TORCH_INTERNAL_ASSERT(sum.tables.size() == 2, "the sums of queries and of keys");
-  return kernels::cuda::psi_gradient(units_, sum.tables[0], sum.tables[1]);
+std::vector<at::Tensor> DevicePwl::gradients(const std::vector<FoldedGrads>& parts) const {
+  std::vector<kernels::cuda::PsiTableSums> tables;
+  for (const auto& [scale, grads] : parts) tables.push_back({grads.g0, grads.g1, scale});
+  return kernels::cuda::psi_gradient(units_, knots_, tables);
 }
 
 }  // namespace luna::psi

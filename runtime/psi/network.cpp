@@ -35,24 +35,21 @@ Network::Network(at::TensorList params) {
   for (size_t i = 0; i < host.size(); i += 2) {
     layers_.push_back({params[i].size(0), std::move(host[i]), std::move(host[i + 1])});
   }
-  table_.L = layers_.back().out;
+  for (const at::Tensor& param : params) shapes_.push_back(param.sizes().vec());
   Lines lines{1, {1.0}, {0.0}};
   for (size_t i = 0; i + 1 < layers_.size(); ++i) {
     Layer& layer = layers_[i];
     layer.in = std::move(lines);
     lines = apply(layer);
     split(layer, lines);
-    const auto knots = table_.knots.size();
-    TORCH_CHECK_VALUE(knots <= static_cast<size_t>(kernels::kMaxKnots), "luna-deep's psi has ",
-                      knots, " knots behind hidden layer ", i + 1, ", at most ", kernels::kMaxKnots,
+    TORCH_CHECK_VALUE(knots_.size() <= static_cast<size_t>(kernels::kMaxKnots),
+                      "luna-deep's psi has ", knots_.size(), " knots behind hidden layer ", i + 1,
+                      ", at most ", kernels::kMaxKnots,
                       " are searched; use fewer or narrower hidden layers.");
     lines = rectify(layer, lines);
   }
   layers_.back().in = std::move(lines);
-  lines = apply(layers_.back());
-  table_.slope = std::move(lines.slope);
-  table_.intercept = std::move(lines.intercept);
-  spoil_where_not_finite();
+  make_table(apply(layers_.back()));
 }
 
 Network::Lines Network::apply(const Layer& layer) {
@@ -75,8 +72,8 @@ void Network::split(Layer& layer, const Lines& lines) {
   for (int64_t s = 0; s < lines.segments(); ++s) {
     const double* slope = &lines.slope[s * layer.out];
     const double* intercept = &lines.intercept[s * layer.out];
-    const float begin = s > 0 ? table_.knots[s - 1] : -kInfinity;
-    const float end = s + 1 < lines.segments() ? table_.knots[s] : kInfinity;
+    const float begin = s > 0 ? knots_[s - 1] : -kInfinity;
+    const float end = s + 1 < lines.segments() ? knots_[s] : kInfinity;
     cuts.clear();
     for (int64_t j = 0; j < layer.out; ++j) {
       crossings[j] = round_up(-intercept[j] / slope[j]);
@@ -96,7 +93,7 @@ void Network::split(Layer& layer, const Lines& lines) {
     knots.insert(knots.end(), cuts.begin(), cuts.end());
     if (s + 1 < lines.segments()) knots.push_back(end);
   }
-  table_.knots = std::move(knots);
+  knots_ = std::move(knots);
 }
 
 Network::Lines Network::rectify(const Layer& layer, const Lines& lines) {
@@ -121,7 +118,11 @@ Network::Lines Network::rectify_back(const Layer& layer, const Lines& grad) {
   return out;
 }
 
-void Network::spoil_where_not_finite() {
+void Network::make_table(const Lines& lines) {
+  const int64_t L = layers_.back().out;
+  const auto rows = [L](const std::vector<double>& x) { return at::tensor(x).view({-1, L}); };
+  table_.knots = at::tensor(knots_);
+  table_.lines = at::stack({rows(lines.slope), rows(lines.intercept)}, 1);
   // As Pwl's: 0 x is NaN for a parameter that is not finite. A hidden unit of bias -inf is off for
   // every t, and spoils nothing.
   double hidden = 0.0;
@@ -131,14 +132,12 @@ void Network::spoil_where_not_finite() {
   }
   const Layer& last = layers_.back();
   std::vector<double> spoilt;
-  for (int64_t l = 0; l < table_.L; ++l) {
+  for (int64_t l = 0; l < L; ++l) {
     const double* row = &last.weight[l * last.in.width];
     const double own = std::accumulate(row, row + last.in.width, last.bias[l]);
     spoilt.push_back(0.0 * (hidden + own));
   }
-  for (size_t k = 0; k < table_.intercept.size(); ++k) {
-    table_.intercept[k] += spoilt[k % table_.L];
-  }
+  table_.lines.select(1, 1).add_(at::tensor(spoilt));
 }
 
 Network::Lines Network::apply_back(const Layer& layer, const Lines& grad) {
@@ -149,21 +148,22 @@ Network::Lines Network::apply_back(const Layer& layer, const Lines& grad) {
   return out;
 }
 
-std::vector<std::vector<double>> Network::gradients(const TableGradient& table_grad) const {
-  std::vector<std::vector<double>> all(2 * layers_.size());
-  Lines grad{table_.L, table_grad.slope, table_grad.intercept};
+std::vector<at::Tensor> Network::unfold(const at::Tensor& lines) const {
+  const auto part = [&](int64_t k) { return to_host(lines.select(1, k)); };
+  std::vector<at::Tensor> all(2 * layers_.size());
+  Lines grad{layers_.back().out, part(0), part(1)};
   for (size_t i = layers_.size(); i-- > 0;) {
     const Layer& layer = layers_[i];
     const int64_t in = layer.in.width;
-    std::vector<double>&weight = all[2 * i], &bias = all[2 * i + 1];
-    weight.resize(layer.weight.size());
-    bias.resize(layer.bias.size());
+    std::vector<double> weight(layer.weight.size()), bias(layer.bias.size());
     for (size_t k = 0; k < grad.slope.size(); ++k) {
       const size_t s = k / layer.out, j = k % layer.out;
       add_multiple(grad.slope[k], &layer.in.slope[s * in], in, &weight[j * in]);
       add_multiple(grad.intercept[k], &layer.in.intercept[s * in], in, &weight[j * in]);
       bias[j] += grad.intercept[k];
     }
+    all[2 * i] = at::tensor(weight).view(shapes_[2 * i]);
+    all[2 * i + 1] = at::tensor(bias);
     if (i > 0) grad = rectify_back(layers_[i - 1], apply_back(layer, grad));
   }
   return all;

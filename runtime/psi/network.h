@@ -14,7 +14,7 @@ class Network : public TablePsi {
   /// float32, any device. Throws c10::ValueError where there are more than kMaxKnots knots.
   explicit Network(at::TensorList params);
 
-  std::vector<std::vector<double>> gradients(const TableGradient& grad) const override;
+  std::vector<at::Tensor> unfold(const at::Tensor& lines) const override;
 
  private:
   /// Lines of `width` units on some segments, row by row.
@@ -41,8 +41,11 @@ class Network : public TablePsi {
   static Lines rectify(const Layer& layer, const Lines& lines);
   static Lines rectify_back(const Layer& layer, const Lines& grad);
   static Lines apply_back(const Layer& layer, const Lines& grad);
-  void spoil_where_not_finite();
+  /// The table of these lines, spoilt where a parameter is not finite.
+  void make_table(const Lines& lines);
 
+  std::vector<std::vector<int64_t>> shapes_;  // of the parameters
+  std::vector<float> knots_;
   std::vector<Layer> layers_;
 };
 

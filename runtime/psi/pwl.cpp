@@ -16,8 +16,16 @@ constexpr int64_t kNoKnot = -1;
 
 }  // namespace
 
-Pwl::Pwl(Weights weights, const PiecewiseLinear& activation) : HostPsi(std::move(weights)) {
-  table_.L = weights_.L;
+Weights::Weights(const MlpParams& tensors)
+    : L(tensors.L()), hid(tensors.hid()), separate(tensors.separate()), units(tensors.count()) {
+  std::vector<std::vector<double>> host = to_host({tensors.w1, tensors.b1, tensors.w2, tensors.b2});
+  w1 = std::move(host[0]);
+  b1 = std::move(host[1]);
+  w2 = std::move(host[2]);
+  b2 = std::move(host[3]);
+}
+
+Pwl::Pwl(const MlpParams& units, const PiecewiseLinear& activation) : weights_(units) {
   sort_knots(activation);
   add_pieces();
   add_constants();
@@ -36,9 +44,14 @@ void Pwl::sort_knots(const PiecewiseLinear& activation) {
   }
   std::sort(found.begin(), found.end());
   std::vector<int64_t> begin_of_knot(weights_.units * breaks, kNoKnot);
+  const auto knots = static_cast<int64_t>(found.size());
+  table_.knots = at::empty({knots}, at::kFloat);
+  table_.lines = at::empty({knots + 1, 2, weights_.L}, at::kDouble);
+  auto* next = table_.knots.mutable_data_ptr<float>();
+  int64_t begun = 0;
   for (const auto& [knot, unit, k] : found) {
-    table_.knots.push_back(knot);
-    begin_of_knot[unit * breaks + std::abs(k)] = static_cast<int64_t>(table_.knots.size());
+    *next++ = knot;
+    begin_of_knot[unit * breaks + std::abs(k)] = ++begun;
   }
   cut_into_pieces(activation, begin_of_knot);
 }
@@ -80,11 +93,7 @@ void Pwl::add_pieces() {
     });
   }
   tree.push_to_leaves();
-  for (int64_t s = 0; s < segments; ++s) {
-    const double* row = tree.leaf(s);
-    table_.slope.insert(table_.slope.end(), row, row + L);
-    table_.intercept.insert(table_.intercept.end(), row + L, row + 2 * L);
-  }
+  std::copy_n(tree.leaf(0), segments * 2 * L, table_.lines.mutable_data_ptr<double>());
 }
 
 void Pwl::add_constants() {
@@ -99,25 +108,15 @@ void Pwl::add_constants() {
       constant[l] += 0.0 * (w2 + weights_.w1[u] + b1);
     }
   }
-  for (size_t i = 0; i < table_.intercept.size(); ++i) {
-    table_.intercept[i] += constant[i % weights_.L];
-  }
+  table_.lines.select(1, 1).add_(at::tensor(constant));
 }
 
-void Pwl::fold(const Fold& fold, const at::Tensor& like, kernels::MapArgs& args) const {
-  table_.fold(fold, like, args);
-}
-
-void Pwl::unfold(const Fold& fold, const kernels::MapGrads& grads, Gradient& sum) const {
+std::vector<at::Tensor> Pwl::unfold(const at::Tensor& lines) const {
   const int64_t L = weights_.L, segments = table_.segments();
-  const TableGradient grad = table_gradient(table_, fold, grads, &sum.scale);
   RangeTree tree(segments, 2 * L);
-  for (int64_t s = 0; s < segments; ++s) {
-    std::copy_n(&grad.slope[s * L], L, tree.leaf(s));
-    std::copy_n(&grad.intercept[s * L], L, tree.leaf(s) + L);
-    for (int64_t l = 0; l < L; ++l) sum.b2[l] += grad.intercept[s * L + l];
-  }
+  std::copy_n(lines.contiguous().const_data_ptr<double>(), segments * 2 * L, tree.leaf(0));
   tree.sum_leaves();
+  std::vector<double> w1(weights_.w1.size()), b1(w1.size()), w2(weights_.w2.size());
   std::vector<double> total(2 * L);  // sums of dpsi t, then of dpsi, where the piece is active
   for (const Piece& piece : pieces_) {
     std::fill(total.begin(), total.end(), 0.0);
@@ -129,11 +128,15 @@ void Pwl::unfold(const Fold& fold, const kernels::MapGrads& grads, Gradient& sum
     for (int64_t l = weights_.first_channel(u); l < weights_.last_channel(u); ++l) {
       const int64_t index = weights_.w2_index(l, u);
       const double sum0 = total[L + l], sum1 = total[l];
-      sum.w2[index] += slope * weights_.w1[u] * sum1 + at_zero * sum0;
-      sum.w1[u] += slope * weights_.w2[index] * sum1;
-      sum.b1[u] += slope * weights_.w2[index] * sum0;
+      w2[index] += slope * weights_.w1[u] * sum1 + at_zero * sum0;
+      w1[u] += slope * weights_.w2[index] * sum1;
+      b1[u] += slope * weights_.w2[index] * sum0;
     }
   }
+  const std::vector<int64_t> units = weights_.separate ? std::vector<int64_t>{L, weights_.hid}
+                                                       : std::vector<int64_t>{weights_.hid};
+  return {at::tensor(w1).view(units), at::tensor(b1).view(units),
+          at::tensor(w2).view({L, weights_.hid}), lines.select(1, 1).sum(0)};
 }
 
 }  // namespace luna::psi

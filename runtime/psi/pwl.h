@@ -2,22 +2,40 @@
 #pragma once
 
 #include "runtime/psi/activation.h"
+#include "runtime/psi/mlp_params.h"
 #include "runtime/psi/segment_table.h"
 
 namespace luna::psi {
+
+/// Host copy of psi's parameters as L x hid units. Shared psi: w1, b1 [hid]; separate psi: [L,
+/// hid].
+struct Weights {
+  /// From tensors on any device.
+  explicit Weights(const MlpParams& tensors);
+
+  int64_t L, hid;
+  bool separate;
+  int64_t units;                       ///< hid, or L hid: scalar units act(w1 t + b1)
+  std::vector<double> w1, b1, w2, b2;  ///< [units], [units], [L hid], [L]
+
+  /// Channels that unit u feeds: all of them, or its own.
+  int64_t first_channel(int64_t u) const { return separate ? u / hid : 0; }
+  int64_t last_channel(int64_t u) const { return separate ? u / hid + 1 : L; }
+  /// Index into w2 of unit u's weight in channel l.
+  int64_t w2_index(int64_t l, int64_t u) const { return l * hid + (separate ? u % hid : u); }
+};
 
 /// Unit u has a knot where w1_u t + b1_u is a break of the activation; one with w1_u = 0 or
 /// an infinite b1_u lies on one line and has none. Knots are rounded up to float32, which leaves
 /// every float32 t on its true side. On a knot itself the right-hand segment holds: the subgradient
 /// of a ReLU unit with w1 > 0 is 1 there (torch: 0), of one with w1 < 0 it is 0.
-class Pwl : public HostPsi {
+class Pwl : public TablePsi {
  public:
-  Pwl(Weights weights, const PiecewiseLinear& activation);
+  Pwl(const MlpParams& units, const PiecewiseLinear& activation);
 
-  void fold(const Fold& fold, const at::Tensor& like, kernels::MapArgs& args) const override;
-  void unfold(const Fold& fold, const kernels::MapGrads& grads, Gradient& sum) const override;
+  std::vector<at::Tensor> unfold(const at::Tensor& lines) const override;
 
-  const SegmentTable& table() const { return table_; }
+  const Weights& weights() const { return weights_; }
 
  private:
   /// act(w1 t + b1) of a unit is this line of its argument on segments [first, last).
@@ -32,7 +50,7 @@ class Pwl : public HostPsi {
   void add_pieces();
   void add_constants();
 
-  SegmentTable table_;
+  Weights weights_;
   std::vector<Piece> pieces_;  // without those that are zero
 };
 

@@ -14,6 +14,7 @@ class RangeTree {
  public:
   RangeTree(int64_t n, int64_t width) : n_(n), width_(width), nodes_(2 * n * width) {}
 
+  /// Leaves lie one behind the other.
   double* leaf(int64_t segment) { return node(n_ + segment); }
 
   /// visit(row) for the nodes that make up [first, last).

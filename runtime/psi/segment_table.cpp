@@ -1,6 +1,5 @@
 #include "runtime/psi/segment_table.h"
 
-#include <algorithm>
 #include <cmath>
 
 namespace luna::psi {
@@ -11,37 +10,34 @@ float round_up(double value) {
                          : rounded;
 }
 
-void SegmentTable::fold(const Fold& fold, const at::Tensor& like, kernels::MapArgs& args) const {
-  at::Tensor sorted = at::empty({static_cast<int64_t>(knots.size())}, at::kFloat);
-  std::copy(knots.begin(), knots.end(), sorted.mutable_data_ptr<float>());
-  at::Tensor table = at::empty({segments(), 2, L}, at::kDouble);
-  double* row = table.mutable_data_ptr<double>();
-  for (int64_t s = 0; s < segments(); ++s, row += 2 * L) {
-    for (int64_t l = 0; l < L; ++l) {
-      row[l] = fold.scale[l] * slope[s * L + l];
-      row[L + l] = fold.scale[l] * intercept[s * L + l] + fold.shift;
-    }
-  }
-  args.map = "pwl";
-  args.L = L;
-  args.floor = fold.floor;
-  args.knots = sorted.to(like.device());
-  args.table = table.to(like.device());
+at::Tensor round_up(const at::Tensor& values) {
+  const at::Tensor rounded = values.to(at::kFloat);
+  const at::Tensor next =
+      at::nextafter(rounded, at::full_like(rounded, std::numeric_limits<float>::infinity()));
+  return at::where(rounded < values, next, rounded);
 }
 
-TableGradient table_gradient(const SegmentTable& table, const Fold& fold,
-                             const kernels::MapGrads& grads, std::vector<double>* scale) {
-  std::vector<std::vector<double>> host = to_host({grads.g0, grads.g1});
-  TableGradient out{std::move(host[1]), std::move(host[0])};
-  for (size_t i = 0; i < out.slope.size(); ++i) {
-    const size_t l = i % table.L;
-    if (scale) {
-      (*scale)[l] += table.slope[i] * out.slope[i] + table.intercept[i] * out.intercept[i];
-    }
-    out.slope[i] *= fold.scale[l];
-    out.intercept[i] *= fold.scale[l];
+void TablePsi::fold(const Fold& fold, kernels::MapArgs& args) const {
+  at::Tensor table = table_.lines * fold.scale.to(table_.lines.device());
+  table.select(1, 1).add_(fold.shift);
+  args.map = "pwl";
+  args.L = L();
+  args.floor = fold.floor;
+  args.knots = table_.knots.to(args.proj.device());
+  args.table = table.to(args.proj.device());
+}
+
+std::vector<at::Tensor> TablePsi::gradients(const std::vector<FoldedGrads>& parts) const {
+  const c10::Device device = parts[0].grads.g0.device();
+  at::Tensor lines = at::zeros(table_.lines.sizes(), parts[0].grads.g0.options());
+  for (const auto& [scale, grads] : parts) {
+    lines.addcmul_(at::stack({grads.g1, grads.g0}, 1), scale);
   }
-  return out;
+  std::vector<at::Tensor> own = unfold(lines.to(table_.lines.device()));
+  for (at::Tensor& grad : own) {
+    if (grad.defined()) grad = grad.to(device, at::kFloat);
+  }
+  return own;
 }
 
 }  // namespace luna::psi

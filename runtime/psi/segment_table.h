@@ -1,5 +1,5 @@
-// A function R -> R^L that is linear between knots, as the kernels read it, and the sums that its
-// gradient comes back in.
+// A function R -> R^L that is linear between knots, as the kernels read it, and how the gradients
+// of its lines become those of what it was made from.
 #pragma once
 
 #include <vector>
@@ -10,38 +10,33 @@ namespace luna::psi {
 
 /// The smallest float32 >= value: on or right of it are the float32 that are on or right of value.
 float round_up(double value);
+at::Tensor round_up(const at::Tensor& values);
 
-/// f_l(t) = slope[s, l] t + intercept[s, l] on segment s = #{knots <= t}.
+/// f_l(t) = lines[s, 0, l] t + lines[s, 1, l] on segment s = #{knots <= t}.
 struct SegmentTable {
-  int64_t L = 0;
-  std::vector<float> knots;                        ///< [K], ascending
-  std::vector<double> slope = {}, intercept = {};  ///< [K + 1, L]
+  at::Tensor knots;  ///< [K] float32, ascending; +inf where there is none
+  at::Tensor lines;  ///< [K + 1, 2, L] float64: slopes, then intercepts
 
-  int64_t segments() const { return static_cast<int64_t>(knots.size()) + 1; }
-
-  /// Fills the psi part of MapArgs on the device of like.
-  void fold(const Fold& fold, const at::Tensor& like, kernels::MapArgs& args) const;
+  int64_t L() const { return lines.size(2); }
+  int64_t segments() const { return lines.size(0); }
 };
 
-/// Gradients of the unscaled table, [K + 1, L]: of slope and of intercept.
-struct TableGradient {
-  std::vector<double> slope, intercept;
-};
-
-/// A psi that is a table made from parameters.
-class TablePsi {
+/// A psi that is a table, which a subclass makes of parameters where they are, or on the host of
+/// those of a device.
+class TablePsi : public Psi {
  public:
-  virtual ~TablePsi() = default;
   const SegmentTable& table() const { return table_; }
-  /// Gradients of the parameters, float64, flat, in their order; empty for those without one.
-  virtual std::vector<std::vector<double>> gradients(const TableGradient& grad) const = 0;
+
+  int64_t L() const override { return table_.L(); }
+  void fold(const Fold& fold, kernels::MapArgs& args) const override;
+  std::vector<at::Tensor> gradients(const std::vector<FoldedGrads>& parts) const override;
+
+  /// Gradients of the parameters from those of the lines [K + 1, 2, L]; float64, on the device of
+  /// the table.
+  virtual std::vector<at::Tensor> unfold(const at::Tensor& lines) const = 0;
 
  protected:
   SegmentTable table_;
 };
-
-/// From the kernels' g0 and g1. scale: adds the gradient of Fold::scale [L], where given.
-TableGradient table_gradient(const SegmentTable& table, const Fold& fold,
-                             const kernels::MapGrads& grads, std::vector<double>* scale = nullptr);
 
 }  // namespace luna::psi

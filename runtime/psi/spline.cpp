@@ -1,11 +1,11 @@
 #include "runtime/psi/spline.h"
 
 #include <cmath>
-#include <numeric>
 
 namespace luna::psi {
 
-void check_knots(const std::vector<double>& knots) {
+void check_knots(const at::Tensor& given) {
+  const std::vector<double> knots = to_host(given);
   for (size_t k = 0; k < knots.size(); ++k) {
     TORCH_CHECK_VALUE(std::isfinite(knots[k]), "luna-spline's knots must be finite, got ", knots[k],
                       ".");
@@ -16,37 +16,26 @@ void check_knots(const std::vector<double>& knots) {
 }
 
 Spline::Spline(const at::Tensor& knots, const at::Tensor& values) {
-  std::vector<std::vector<double>> host = to_host({knots, values});
-  knots_ = std::move(host[0]);
-  check_knots(knots_);
-  const int64_t L = values.size(0), K = knots.size(0);
-  table_.L = L;
-  table_.knots.assign(knots_.begin() + 1, knots_.end() - 1);
-  table_.slope.resize((K - 1) * L);
-  table_.intercept.resize((K - 1) * L);
-  for (int64_t l = 0; l < L; ++l) {
-    const double* value = &host[1][l * K];
-    const double spoilt = 0.0 * std::accumulate(value, value + K, 0.0);
-    for (int64_t s = 0; s + 1 < K; ++s) {
-      const double slope = (value[s + 1] - value[s]) / (knots_[s + 1] - knots_[s]);
-      table_.slope[s * L + l] = slope;
-      table_.intercept[s * L + l] = value[s] - slope * knots_[s] + spoilt;
-    }
-  }
+  if (knots.is_cpu()) check_knots(knots);
+  const int64_t K = knots.size(0);
+  const at::Tensor at = knots.to(at::kDouble).unsqueeze(1), value = values.to(at::kDouble).t();
+  begin_ = at.narrow(0, 0, K - 1);
+  end_ = at.narrow(0, 1, K - 1);
+  table_.knots = knots.narrow(0, 1, K - 2).contiguous();
+  const at::Tensor slope = value.diff(1, 0) / (end_ - begin_);
+  const at::Tensor taken = (at.diff(1, 0) > 0).all().logical_and(at.isfinite().all());
+  const at::Tensor spoilt = value.sum(0).mul_(0.0).masked_fill_(taken.logical_not(), NAN);
+  table_.lines = at::stack({slope, value.narrow(0, 0, K - 1) - slope * begin_ + spoilt}, 1);
 }
 
-std::vector<std::vector<double>> Spline::gradients(const TableGradient& grad) const {
-  const int64_t L = table_.L, K = table_.segments() + 1;
-  std::vector<double> values(L * K);
-  for (int64_t s = 0; s + 1 < K; ++s) {
-    const double begin = knots_[s], end = knots_[s + 1];
-    for (int64_t l = 0; l < L; ++l) {
-      const double slope = grad.slope[s * L + l], intercept = grad.intercept[s * L + l];
-      values[l * K + s] += (end * intercept - slope) / (end - begin);
-      values[l * K + s + 1] += (slope - begin * intercept) / (end - begin);
-    }
-  }
-  return {{}, std::move(values)};
+std::vector<at::Tensor> Spline::unfold(const at::Tensor& lines) const {
+  const at::Tensor slope = lines.select(1, 0), intercept = lines.select(1, 1);
+  const at::Tensor width = end_ - begin_;
+  const at::Tensor left = (end_ * intercept - slope) / width;
+  const at::Tensor right = (slope - begin_ * intercept) / width;
+  const at::Tensor values =
+      at::constant_pad_nd(left, {0, 0, 0, 1}) + at::constant_pad_nd(right, {0, 0, 1, 0});
+  return {at::Tensor(), values.t()};
 }
 
 }  // namespace luna::psi

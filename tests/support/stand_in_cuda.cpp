@@ -14,6 +14,7 @@ struct Driver {
   std::vector<std::string> calls;
   std::map<std::string, int> failing;
   std::pair<int, int> capability{9, 0};
+  bool capturing = false;
 };
 
 /// Never destroyed: code under test calls the driver at exit.
@@ -43,6 +44,11 @@ namespace luna::test {
 std::vector<std::string> take_driver_calls() {
   const std::lock_guard lock(driver().mutex);
   return std::exchange(driver().calls, {});
+}
+
+void set_capturing(bool capturing) {
+  const std::lock_guard lock(driver().mutex);
+  driver().capturing = capturing;
 }
 
 void fail_driver_call(const std::string& function, int code) {
@@ -76,6 +82,12 @@ int cuDeviceGetAttribute(int* value, int attribute, int) {
   const std::lock_guard lock(driver().mutex);
   const auto [major, minor] = driver().capability;
   *value = attribute == 75 ? major : attribute == 76 ? minor : 0;
+  return 0;
+}
+
+int cuStreamIsCapturing(void*, int* status) {
+  const std::lock_guard lock(driver().mutex);
+  *status = driver().capturing ? 1 : 0;
   return 0;
 }
 

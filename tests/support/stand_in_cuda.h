@@ -18,6 +18,9 @@ std::vector<std::string> take_driver_calls();
 /// What devices say from now on of their compute capability; 9.0 at first.
 void set_compute_capability(int major, int minor);
 
+/// Whether streams are being captured from now on.
+void set_capturing(bool capturing);
+
 /// From now on that driver function returns `code`; 0 makes it work again.
 void fail_driver_call(const std::string& function, int code);
 

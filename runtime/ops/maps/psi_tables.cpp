@@ -4,6 +4,7 @@
 
 #include "runtime/ops/maps/maps.h"
 #include "runtime/ops/packed.h"
+#include "runtime/psi/device_network.h"
 #include "runtime/psi/network.h"
 #include "runtime/psi/spline.h"
 
@@ -78,7 +79,7 @@ at::Tensor deep(const at::Tensor& x, const MapContext& context) {
 at::Tensor spline(const at::Tensor& x, const MapContext& context) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   const at::Tensor &knots = context.params[kKnots], &values = context.params[kValues];
-  if (readable(knots)) psi::check_knots(psi::to_host(knots));
+  if (readable(knots) && knots.is_cpu()) psi::check_knots(knots);
   const at::Tensor begin = knots.slice(0, 0, -1);
   at::Tensor low = at::zeros_like(begin), high = at::ones_like(begin);
   low[0] = -kInfinity;
@@ -88,29 +89,22 @@ at::Tensor spline(const at::Tensor& x, const MapContext& context) {
   return features(at::matmul(rise, values.diff().t()) + values.select(1, 0), context);
 }
 
-psi::Fold scaled(const MapContext& context) {
-  psi::Fold fold;
-  fold.scale.assign(context.table->table().L, 1.0 / root_m(context));
-  fold.floor = 0.0f;
-  return fold;
+at::Tensor scale(const MapContext& context) {
+  const auto options = context.params[kWeight].options().dtype(at::kDouble);
+  return at::full({context.table->L()}, 1.0 / root_m(context), options);
 }
 
 kernels::MapArgs fold(int64_t, const MapContext& context) {
   kernels::MapArgs args;
   args.proj = context.params[kWeight].contiguous();
   args.bias = context.params[kBias].contiguous();
-  context.table->table().fold(scaled(context), args.proj, args);
+  context.table->fold({scale(context), 0.0, 0.0f}, args);
   return args;
 }
 
 std::vector<at::Tensor> unfold(const kernels::MapGrads& grads, const MapContext& context) {
-  const psi::TablePsi& psi = *context.table;
-  const auto own = psi.gradients(psi::table_gradient(psi.table(), scaled(context), grads));
   std::vector<at::Tensor> out{grads.proj, grads.bias};
-  for (size_t i = 0; i < own.size(); ++i) {
-    const at::Tensor& param = context.params[kPsi + i];
-    out.push_back(own[i].empty() ? at::Tensor() : psi::to_device(own[i], param.sizes(), param));
-  }
+  for (at::Tensor& own : context.table->gradients({{scale(context), grads}})) out.push_back(own);
   return out;
 }
 
@@ -182,8 +176,10 @@ FixedMap luna_deep_map() {
   map.draw = draw_deep;
   map.fold = fold;
   map.unfold = unfold;
-  map.table = [](at::TensorList params) -> std::shared_ptr<const psi::TablePsi> {
-    return std::make_shared<psi::Network>(params.slice(kPsi));
+  map.table = [](at::TensorList params) -> std::shared_ptr<const psi::Psi> {
+    params = params.slice(kPsi);
+    if (params[0].is_cuda()) return std::make_shared<psi::DeviceNetwork>(params);
+    return std::make_shared<psi::Network>(params);
   };
   return map;
 }
@@ -199,7 +195,7 @@ FixedMap luna_spline_map() {
   map.draw = draw_spline;
   map.fold = fold;
   map.unfold = unfold;
-  map.table = [](at::TensorList params) -> std::shared_ptr<const psi::TablePsi> {
+  map.table = [](at::TensorList params) -> std::shared_ptr<const psi::Psi> {
     return std::make_shared<psi::Spline>(params[kKnots], params[kValues]);
   };
   map.refusal = spline_refusal;

@@ -10,6 +10,8 @@
 #include "runtime/kernels/registry.h"
 #include "runtime/ops/attention.h"
 #include "runtime/ops/fixed_maps.h"
+#include "runtime/psi/activation.h"
+#include "runtime/psi/psi.h"
 #include "tests/support/compare.h"
 #include "tests/support/decode.h"
 #include "tests/support/ptx/driver.h"
@@ -25,28 +27,33 @@ ops::Spec spec_of(const std::string& map) {
   ops::Spec spec;
   if (map == "pwl" || map == "dense") {
     spec.psi = map;
+  } else if (psi::has_dense(map) || psi::piecewise_linear(map)) {
+    spec.activation = map;
   } else {
     spec.feature_map = map;
   }
   return spec;
 }
 
+/// Whether psi is the table of an MLP, made by kernels that nvcc builds.
+bool is_made_by_kernels(const ops::Spec& spec) {
+  return spec.learned() && spec.psi != "dense" && psi::piecewise_linear(spec.activation);
+}
+
 class CudaLaunch : public ::testing::TestWithParam<std::string> {};
 
-bool is_table(const ops::Spec& spec) {
-  return !spec.learned() && ops::find_fixed_map(spec.feature_map)->table;
-}
+class CudaWaits : public ::testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    if (is_made_by_kernels(spec_of(GetParam())) && !kernels::find_pipeline("psi_table_cuda")) {
+      GTEST_SKIP() << "built without nvcc";
+    }
+  }
+};
 
-/// LUNA's table of ReLU units without ch_rms is made on the device.
-bool is_made_there(const ops::Spec& spec) {
-  return spec.learned() && spec.psi != "dense" && spec.ch_rms_target == 0 &&
-         kernels::find_pipeline("psi_table_cuda");
-}
-
-/// Nothing, where psi is made on the device. Else the host waits for psi's parameters (its table is
-/// built there), once a call, and backward for each side's sums, of which their gradients are made;
-/// for ch_rms also for each side's power.
-TEST_P(CudaLaunch, WaitsForTheStreamNoMoreThanPsiNeeds) {
+/// Forward and backward of every psi, with ch_rms too, neither wait nor copy between host and
+/// device.
+TEST_P(CudaWaits, NeitherForwardNorBackward) {
   for (const double ch_rms_target : {0.0, 0.1}) {
     Case c = small_case();
     c.spec = spec_of(GetParam());
@@ -60,13 +67,11 @@ TEST_P(CudaLaunch, WaitsForTheStreamNoMoreThanPsiNeeds) {
     for (at::Tensor& x : leaves) x.requires_grad_(true);
     const int64_t start = stand_in_waits(), uploads = stand_in_uploads();
     const at::Tensor out = run_forward(in, c.spec, Through::fused);
-    const int64_t middle = stand_in_waits(), powers = c.spec.ch_rms_target > 0 ? 2 : 0;
-    const int64_t table = is_table(c.spec) ? 1 : 0;
-    const bool there = is_made_there(c.spec), host = learned && !there;
-    EXPECT_EQ(middle - start, host ? 1 + powers : table);
+    EXPECT_EQ(stand_in_waits(), start) << "forward";
+    EXPECT_EQ(stand_in_uploads(), uploads) << "forward";
     torch::autograd::grad({out}, leaves, {grad});
-    EXPECT_EQ(stand_in_waits() - middle, host ? 3 + 2 * powers : table);
-    EXPECT_TRUE(!there || stand_in_uploads() == uploads);
+    EXPECT_EQ(stand_in_waits(), start) << "backward";
+    EXPECT_EQ(stand_in_uploads(), uploads) << "backward";
   }
 }
 
@@ -225,8 +230,7 @@ TEST(CudaPacked, WaitsForOffsetsOnTheDeviceAlone) {
   }
 }
 
-/// A step waits for psi's parameters alone, where its table is built on the host.
-TEST_P(CudaLaunch, DecodesWithoutWaitingForMoreThanPsi) {
+TEST_P(CudaWaits, NoStepOfDecoding) {
   Case c = small_case();
   c.spec = spec_of(GetParam());
   if (c.spec.feature_map == "cosformer") return;
@@ -244,9 +248,8 @@ TEST_P(CudaLaunch, DecodesWithoutWaitingForMoreThanPsi) {
     fixed_decode_step(token(in.q), token(in.k), token(in.v), prompt.state, prompt.norm,
                       c.spec.feature_map, in.params, {}, positions);
   }
-  const bool there = is_made_there(c.spec);
-  EXPECT_EQ(stand_in_waits() - start, (c.spec.learned() && !there) || is_table(c.spec) ? 1 : 0);
-  EXPECT_TRUE(!there || stand_in_uploads() == uploads);
+  EXPECT_EQ(stand_in_waits(), start);
+  EXPECT_EQ(stand_in_uploads(), uploads);
 }
 
 /// Thread-instructions of a backward.
@@ -283,7 +286,7 @@ TEST_P(CudaLaunch, ComputesNoGradientThatIsNotWanted) {
   const uint64_t inputs = work.of(true, true, true, false);
   // performer: the largest t of q; psi: its table.
   const uint64_t none = work.of(false, false, false, false);
-  EXPECT_EQ(none > 0, c.spec.feature_map.rfind("performer", 0) == 0 || is_made_there(c.spec));
+  EXPECT_EQ(none > 0, c.spec.feature_map.rfind("performer", 0) == 0 || is_made_by_kernels(c.spec));
   EXPECT_LT(none, std::min({q, k, v}));
   EXPECT_LT(std::max(k, v), k_v);
   EXPECT_LT(k_v, k + v - none) << "both need the state's gradient, once";
@@ -324,6 +327,16 @@ TEST(CudaDecode, MakesNanOfAPositionOutOfRange) {
   EXPECT_TRUE(nan[1].all().item<bool>() && nan[2].all().item<bool>());
 }
 
+TEST(CudaTables, MakeNanOfKnotsThatDoNotRise) {
+  const Case c = small_case("luna-spline");
+  ops::Inputs in = make_inputs(c);
+  in.params[2] = in.params[2].flip(0);
+  const std::string error = torch_error_of([&] { ops::attention_forward(in, c.spec); });
+  EXPECT_NE(error.find("must rise"), std::string::npos) << error;
+  const ops::Inputs there = move_to(in, kDevice);
+  EXPECT_TRUE(ops::attention_forward(there, c.spec).o.isnan().all().item<bool>());
+}
+
 class CudaInlined : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(CudaInlined, NamesTheHeadsThatAreTooMany) {
@@ -337,6 +350,10 @@ TEST_P(CudaInlined, NamesTheHeadsThatAreTooMany) {
 
 INSTANTIATE_TEST_SUITE_P(Fixed, CudaLaunch, ::testing::ValuesIn(fused_map_names()));
 INSTANTIATE_TEST_SUITE_P(Psi, CudaLaunch, ::testing::Values("pwl", "dense"));
+INSTANTIATE_TEST_SUITE_P(Fixed, CudaWaits, ::testing::ValuesIn(fused_map_names()));
+INSTANTIATE_TEST_SUITE_P(Psi, CudaWaits,
+                         ::testing::Values("pwl", "dense", "gelu", "silu", "leaky_relu",
+                                           "hardtanh"));
 INSTANTIATE_TEST_SUITE_P(Maps, CudaInlined,
                          ::testing::Values("pwl", "dense", "elu", "relu", "performer"));
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "runtime/psi/device_network.h"
 #include "tests/runtime/ops/literal_psi.h"
 #include "tests/runtime/psi/tables.h"
 #include "tests/support/torch_error.h"
@@ -69,10 +70,16 @@ Evaluated evaluate(const Params& p, double t) {
   return out;
 }
 
-TEST(Network, EqualsItsLayersEverywhere) {
+/// On the host, and as on a device, which needs none: ATen's operators are the CPU's.
+template <typename Table>
+class EitherNetwork : public ::testing::Test {};
+using Networks = ::testing::Types<Network, DeviceNetwork>;
+TYPED_TEST_SUITE(EitherNetwork, Networks);
+
+TYPED_TEST(EitherNetwork, EqualsItsLayersEverywhere) {
   EXPECT_TRUE(rc::check([] {
     const Params params = *network();
-    const SegmentTable table = Network(params).table();
+    const HostTable table(TypeParam(params).table());
     for (const float t : probes(table)) {
       const auto expected = test::literal_psi("luna-deep", t, as_map(params));
       const at::Tensor size = evaluate(in_double(params), t).size;
@@ -85,23 +92,21 @@ TEST(Network, EqualsItsLayersEverywhere) {
 
 TEST(Network, KnotsRiseStrictly) {
   EXPECT_TRUE(rc::check([] {
-    const Network network(*psi::network());
-    const std::vector<float>& knots = network.table().knots;
+    const std::vector<float> knots = HostTable(Network(*psi::network()).table()).knots;
     RC_ASSERT(std::adjacent_find(knots.begin(), knots.end(), std::greater_equal<>()) ==
               knots.end());
   }));
 }
 
 /// Gradients from segment sums equal autograd's over samples.
-TEST(Network, GradientEqualsTheSumOverSamples) {
+TYPED_TEST(EitherNetwork, GradientEqualsTheSumOverSamples) {
   EXPECT_TRUE(rc::check([] {
     const Params params = *network();
-    const Network network(params);
-    const SegmentTable& table = network.table();
+    const TypeParam network(params);
+    const HostTable table(network.table());
     Params leaves = in_double(params);
     for (at::Tensor& leaf : leaves) leaf.requires_grad_(true);
-    TableGradient sums{std::vector<double>(table.slope.size()),
-                       std::vector<double>(table.slope.size())};
+    LineSums sums(table);
     at::Tensor loss = at::zeros({}, at::kDouble);
     for (const float t : {0.61f, -0.83f, 1.9f, -2.7f, 0.013f, 5.5f, -31.0f}) {
       const Evaluated at_t = evaluate(leaves, t);
@@ -109,18 +114,16 @@ TEST(Network, GradientEqualsTheSumOverSamples) {
       const at::Tensor g = (at::arange(1, table.L + 1, at::kDouble) * (3.0 + t)).sin();
       loss = loss + (g * at_t.psi).sum();
       for (int64_t l = 0; l < table.L; ++l) {
-        const int64_t at = segment(table, t) * table.L + l;
-        sums.slope[at] += g[l].item<double>() * t;
-        sums.intercept[at] += g[l].item<double>();
+        sums.add(segment(table, t), l, t, g[l].item<double>());
       }
     }
     if (!loss.requires_grad()) return;
     const auto expected = torch::autograd::grad({loss}, leaves);
-    const auto given = network.gradients(sums);
+    const Params given = network.unfold(sums.lines);
     for (size_t i = 0; i < leaves.size(); ++i) {
-      const at::Tensor x = at::tensor(given[i]).reshape(leaves[i].sizes());
+      RC_ASSERT(given[i].sizes() == leaves[i].sizes());
       const double scale = expected[i].abs().max().item<double>();
-      RC_ASSERT((x - expected[i]).abs().max().item<double>() <= 1e-9 * scale + 1e-300);
+      RC_ASSERT((given[i] - expected[i]).abs().max().item<double>() <= 1e-9 * scale + 1e-300);
     }
   }));
 }
@@ -135,27 +138,35 @@ Params saw(int64_t layers) {
   return params;
 }
 
-TEST(Network, FoldsLayerByLayer) {
-  const Network network(saw(5));
-  std::vector<float> expected;
-  for (int k = 0; k <= 32; ++k) expected.push_back(static_cast<float>(k) / 32.0f);
-  EXPECT_EQ(network.table().knots, expected);
-  EXPECT_EQ(value(network.table(), 3.25f / 32.0f, 0), 0.75);
+/// Also where layers could cut more often than there is room for.
+TYPED_TEST(EitherNetwork, FoldsLayerByLayer) {
+  for (const int64_t layers : {5, 12}) {
+    const HostTable table(TypeParam(saw(layers)).table());
+    const int64_t teeth = int64_t{1} << layers;
+    std::vector<float> knots = table.knots;
+    knots.erase(std::unique(knots.begin(), knots.end()), knots.end());
+    if (knots.back() == INFINITY) knots.pop_back();
+    std::vector<float> expected;
+    for (int64_t k = 0; k <= teeth; ++k) {
+      expected.push_back(static_cast<float>(k) / static_cast<float>(teeth));
+    }
+    EXPECT_EQ(knots, expected);
+    EXPECT_EQ(value(table, 3.25f / static_cast<float>(teeth), 0), 0.75);
+  }
 }
 
-TEST(Network, HugeUnitLeavesNoTraceWhereItIsInactive) {
+TYPED_TEST(EitherNetwork, HugeUnitLeavesNoTraceWhereItIsInactive) {
   Params params = saw(2);
   params[0] = at::tensor({-1e20f, 1.0f});  // active for t < 0 alone
   params[1] = at::tensor({0.0f, 0.25f});
-  const Network network(params);
-  EXPECT_EQ(value(network.table(), 1.0f, 0), 0.0);
+  EXPECT_EQ(value(HostTable(TypeParam(params).table()), 1.0f, 0), 0.0);
   params[2] = -params[2];
   const double first = 4 * 1.25, second = first - 0.5;
-  EXPECT_DOUBLE_EQ(value(Network(params).table(), 1.0f, 0), 2 * first - 4 * second);
+  EXPECT_DOUBLE_EQ(value(HostTable(TypeParam(params).table()), 1.0f, 0), 2 * first - 4 * second);
 }
 
 /// But for a bias of -inf, whose unit is off.
-TEST(Network, AHiddenParameterThatIsNotFiniteSpoilsEveryChannel) {
+TYPED_TEST(EitherNetwork, AHiddenParameterThatIsNotFiniteSpoilsEveryChannel) {
   for (size_t i = 0; i < 4; ++i) {
     for (const float bad : {NAN, INFINITY, -INFINITY}) {
       Params params = saw(2);
@@ -163,20 +174,24 @@ TEST(Network, AHiddenParameterThatIsNotFiniteSpoilsEveryChannel) {
       params[5] = at::zeros({3});
       params[i] = params[i].clone();
       params[i].flatten()[0] = bad;
-      const SegmentTable table = Network(params).table();
+      const TypeParam network(params);
+      const HostTable table(network.table());
       const bool off = i % 2 == 1 && bad == -INFINITY;
       for (const double x : table.intercept) EXPECT_EQ(std::isnan(x), !off) << i << " " << bad;
+      if (!off) continue;
+      const Params grads = network.unfold(at::zeros_like(network.table().lines));
+      for (const at::Tensor& grad : grads) EXPECT_FALSE(grad.isnan().any().item<bool>()) << i;
     }
   }
 }
 
-TEST(Network, AnOutputThatIsNotFiniteSpoilsItsChannelAlone) {
+TYPED_TEST(EitherNetwork, AnOutputThatIsNotFiniteSpoilsItsChannelAlone) {
   for (const size_t i : {4, 5}) {
     Params params = saw(2);
     params[4] = at::ones({3, 2});
     params[5] = at::zeros({3});
     params[i][1] = NAN;
-    const SegmentTable table = Network(params).table();
+    const HostTable table(TypeParam(params).table());
     for (int64_t s = 0; s < table.segments(); ++s) {
       for (int64_t l = 0; l < 3; ++l) EXPECT_EQ(std::isnan(line(table, s, l).offset), l == 1);
     }
@@ -193,6 +208,19 @@ TEST(Network, SaysHowManyKnotsAreTooMany) {
   EXPECT_EQ(error(5000),
             "luna-deep's psi has 5000 knots behind hidden layer 1, at most 4368 "
             "are searched; use fewer or narrower hidden layers.");
+}
+
+/// Knots that are one take one place.
+TEST(DeviceNetwork, IsNanWithTooManyKnots) {
+  const auto any_nan = [](const Params& params) {
+    return DeviceNetwork(params).table().lines.isnan().any().item<bool>();
+  };
+  EXPECT_TRUE(any_nan(saw(13)));
+  Params again = saw(6);  // then 100 units that cut its 64 teeth where the others do
+  again.resize(12);
+  again.insert(again.end(), {at::tensor({2.0f, -4.0f}).repeat({100, 1}), at::full({100}, -0.5f),
+                             at::ones({1, 100}), at::ones({1})});
+  EXPECT_FALSE(any_nan(again));
 }
 
 }  // namespace

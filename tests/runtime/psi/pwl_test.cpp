@@ -19,7 +19,7 @@ struct Mlp {
   bool separate;
   std::vector<float> w1, b1, w2, b2;
 
-  Weights weights() const {
+  MlpParams params() const {
     const std::vector<int64_t> units =
         separate ? std::vector<int64_t>{L, hid} : std::vector<int64_t>{hid};
     const auto tensor = [](const std::vector<float>& x, const std::vector<int64_t>& shape) {
@@ -28,7 +28,7 @@ struct Mlp {
     return {tensor(w1, units), tensor(b1, units), tensor(w2, {L, hid}), tensor(b2, {L})};
   }
   const PiecewiseLinear& lines() const { return *piecewise_linear(activation); }
-  Pwl pwl() const { return {weights(), lines()}; }
+  Pwl pwl() const { return {params(), lines()}; }
 };
 
 /// How RapidCheck prints a counterexample.
@@ -97,10 +97,11 @@ TEST(Pwl, EqualsTheMlpEverywhere) {
   EXPECT_TRUE(rc::check([] {
     const Mlp m = *mlp().as("psi");
     const Pwl pwl = m.pwl();
-    for (const float t : probes(pwl.table())) {
+    const HostTable table(pwl.table());
+    for (const float t : probes(table)) {
       for (int64_t l = 0; l < m.L; ++l) {
         const auto [expected, size] = direct(m, pwl.weights(), l, t);
-        RC_ASSERT(std::abs(value(pwl.table(), t, l) - expected) <= 1e-13 * size);
+        RC_ASSERT(std::abs(value(table, t, l) - expected) <= 1e-13 * size);
       }
     }
   }));
@@ -109,10 +110,10 @@ TEST(Pwl, EqualsTheMlpEverywhere) {
 TEST(Pwl, KnotsAscendAndConstantUnitsHaveNone) {
   EXPECT_TRUE(rc::check([] {
     const Mlp m = *mlp().as("psi");
-    const Pwl pwl = m.pwl();
-    RC_ASSERT(std::is_sorted(pwl.table().knots.begin(), pwl.table().knots.end()));
+    const std::vector<float> knots = HostTable(m.pwl().table()).knots;
+    RC_ASSERT(std::is_sorted(knots.begin(), knots.end()));
     const auto moving = std::count_if(m.w1.begin(), m.w1.end(), [](float w) { return w != 0.0f; });
-    RC_ASSERT(static_cast<int64_t>(pwl.table().knots.size()) == moving * m.lines().knots());
+    RC_ASSERT(static_cast<int64_t>(knots.size()) == moving * m.lines().knots());
   }));
 }
 
@@ -128,29 +129,33 @@ bool near_a_break(const Mlp& m, const Weights& w, double t) {
   return false;
 }
 
+/// Of the parameters, laid out as Weights, and of a fold's scale.
+struct Sums {
+  explicit Sums(const Weights& w)
+      : w1(w.w1.size()), b1(w.b1.size()), w2(w.w2.size()), b2(w.b2.size()), scale(w.L) {}
+  std::vector<double> w1, b1, w2, b2, scale;
+};
+
 /// Gradients from segment sums equal the sums over samples taken one by one.
 TEST(Pwl, GradientEqualsTheSumOverSamples) {
   EXPECT_TRUE(rc::check([] {
     const Mlp m = *mlp().as("psi");
     const Pwl pwl = m.pwl();
     const Weights& w = pwl.weights();
-    Fold fold;
-    for (int64_t l = 0; l < m.L; ++l) fold.scale.push_back(0.5 + 0.25 * static_cast<double>(l));
-    Gradient expected(w), size(w), given(w);
-    kernels::MapGrads sums;
-    sums.g0 = at::zeros({pwl.table().segments(), m.L}, at::kDouble);
-    sums.g1 = at::zeros({pwl.table().segments(), m.L}, at::kDouble);
+    const HostTable table(pwl.table());
+    const at::Tensor scale = at::arange(2, m.L + 2, at::kDouble) * 0.25;
+    Sums expected(w), size(w);
+    LineSums sums(table);
     const std::vector<float> samples{0.61f, -0.83f, 1.9f, -2.7f, 0.013f, 5.5f, -31.0f};
     for (size_t i = 0; i < samples.size(); ++i) {
       const double t = samples[i];
-      const int64_t s = segment(pwl.table(), samples[i]);
+      const int64_t s = segment(table, samples[i]);
       for (int64_t l = 0; l < m.L; ++l) {
         const double g = std::sin(1.0 + static_cast<double>(i) + 3.0 * static_cast<double>(l));
-        sums.g0[s][l] += g;
-        sums.g1[s][l] += g * t;
+        sums.add(s, l, t, g);
         expected.scale[l] += g * direct(m, w, l, t).first;
         size.scale[l] += direct(m, w, l, t).second;
-        const double scaled = g * fold.scale[l];
+        const double scaled = g * scale[l].item<double>();
         expected.b2[l] += scaled;
         size.b2[l] += std::abs(scaled);
         for (int64_t u = 0; u < w.units; ++u) {
@@ -168,20 +173,27 @@ TEST(Pwl, GradientEqualsTheSumOverSamples) {
         }
       }
     }
-    pwl.unfold(fold, sums, given);
-    const auto close = [](const std::vector<double>& a, const std::vector<double>& b,
+    const std::vector<at::Tensor> given = pwl.unfold(sums.lines * scale);
+    kernels::MapGrads grads;
+    grads.g0 = sums.lines.select(1, 1);
+    grads.g1 = sums.lines.select(1, 0);
+    kernels::MapArgs unscaled;
+    unscaled.proj = at::ones({1, 1});
+    pwl.fold({at::ones({m.L}, at::kDouble)}, unscaled);
+    const auto close = [](const at::Tensor& tensor, const std::vector<double>& b,
                           const std::vector<double>& terms) {
+      const std::vector<double> a = to_host(tensor);
       for (size_t i = 0; i < a.size(); ++i) {
         if (!(std::abs(a[i] - b[i]) <= 1e-12 * terms[i] + 1e-300)) return false;
       }
       return true;
     };
     for (const float t : samples) RC_PRE(!near_a_break(m, w, t));
-    RC_ASSERT(close(given.b2, expected.b2, size.b2));
-    RC_ASSERT(close(given.w2, expected.w2, size.w2));
-    RC_ASSERT(close(given.w1, expected.w1, size.w1));
-    RC_ASSERT(close(given.b1, expected.b1, size.b1));
-    RC_ASSERT(close(given.scale, expected.scale, size.scale));
+    RC_ASSERT(close(given[3], expected.b2, size.b2));
+    RC_ASSERT(close(given[2], expected.w2, size.w2));
+    RC_ASSERT(close(given[0], expected.w1, size.w1));
+    RC_ASSERT(close(given[1], expected.b1, size.b1));
+    RC_ASSERT(close(scale_gradient(unscaled, grads), expected.scale, size.scale));
   }));
 }
 
@@ -190,10 +202,10 @@ Mlp two_units(float w1, float b1) {
 }
 
 TEST(Pwl, HugeUnitLeavesNoTraceWhereItIsInactive) {
-  const Pwl pwl = two_units(-1e20f, 0.0f).pwl();  // active for t < 0 alone
-  const int64_t s = segment(pwl.table(), 1.0f);
-  EXPECT_DOUBLE_EQ(line(pwl.table(), s, 0).slope, 1.0);
-  EXPECT_DOUBLE_EQ(line(pwl.table(), s, 0).offset, 0.25 - 0.5);
+  const HostTable table(two_units(-1e20f, 0.0f).pwl().table());  // active for t < 0 alone
+  const int64_t s = segment(table, 1.0f);
+  EXPECT_DOUBLE_EQ(line(table, s, 0).slope, 1.0);
+  EXPECT_DOUBLE_EQ(line(table, s, 0).offset, 0.25 - 0.5);
 }
 
 TEST(Pwl, AWeightThatIsNotFiniteAndANanSpoilTheirChannels) {
@@ -201,9 +213,10 @@ TEST(Pwl, AWeightThatIsNotFiniteAndANanSpoilTheirChannels) {
   w2.w2[0] = -INFINITY;
   for (const Mlp& mlp : {two_units(NAN, 1.0f), two_units(INFINITY, 1.0f),
                          two_units(-INFINITY, 1.0f), two_units(1.0f, NAN), w2}) {
-    const Pwl pwl = mlp.pwl();
-    for (int64_t s = 0; s < pwl.table().segments(); ++s)
-      EXPECT_TRUE(std::isnan(line(pwl.table(), s, 0).offset));
+    const HostTable table(mlp.pwl().table());
+    for (int64_t s = 0; s < table.segments(); ++s) {
+      EXPECT_TRUE(std::isnan(line(table, s, 0).offset));
+    }
   }
 }
 
@@ -212,28 +225,28 @@ TEST(Pwl, AnInfiniteBiasIsTheMlps) {
     for (const float b1 : {INFINITY, -INFINITY}) {
       Mlp mlp = two_units(1.0f, b1);
       mlp.activation = activation;
-      const Pwl pwl = mlp.pwl();
+      const HostTable table(mlp.pwl().table());
       for (const float t : {-3.0f, 0.0f, 3.0f}) {
         const double expected = 0.25 + act(activation, b1) + act(activation, t - 0.5);
-        EXPECT_DOUBLE_EQ(value(pwl.table(), t, 0), expected) << activation << " " << b1;
+        EXPECT_DOUBLE_EQ(value(table, t, 0), expected) << activation << " " << b1;
       }
     }
   }
 }
 
 TEST(Pwl, KnotsBeyondFloatSaturate) {
-  const Pwl right = two_units(1e-30f, -1e20f).pwl(), left = two_units(1e-30f, 1e20f).pwl();
-  EXPECT_EQ(right.table().knots.back(), kInfinity);
-  EXPECT_EQ(left.table().knots.front(), std::numeric_limits<float>::lowest());
+  const auto knots = [](float b1) { return HostTable(two_units(1e-30f, b1).pwl().table()).knots; };
+  EXPECT_EQ(knots(-1e20f).back(), kInfinity);
+  EXPECT_EQ(knots(1e20f).front(), std::numeric_limits<float>::lowest());
 }
 
 TEST(Pwl, SteepHardtanhLeavesNoTraceWhereItIsFlat) {
   const Mlp m{"hardtanh", 1, 2, false, {1e20f, 1.0f}, {0.0f, 0.25f}, {1.0f, 1.0f}, {0.5f}};
-  const Pwl pwl = m.pwl();
+  const HostTable table(m.pwl().table());
   for (const float t : {-0.5f, 0.5f}) {
-    const int64_t s = segment(pwl.table(), t);
-    EXPECT_DOUBLE_EQ(line(pwl.table(), s, 0).slope, 1.0);
-    EXPECT_DOUBLE_EQ(line(pwl.table(), s, 0).offset, 0.75 + (t > 0 ? 1.0 : -1.0));
+    const int64_t s = segment(table, t);
+    EXPECT_DOUBLE_EQ(line(table, s, 0).slope, 1.0);
+    EXPECT_DOUBLE_EQ(line(table, s, 0).offset, 0.75 + (t > 0 ? 1.0 : -1.0));
   }
 }
 
@@ -253,9 +266,9 @@ TEST(Psi, AutoTakesTheTableUpToItsLimitAndForPiecewiseLinearAlone) {
   const auto table = [](const std::string& psi, const std::string& activation, int64_t hid) {
     const at::Tensor one = at::ones({hid});
     kernels::MapArgs args;
-    const auto made =
-        make_psi(psi, activation, Weights(one, one, at::ones({1, hid}), at::ones({1})));
-    made->fold({{1.0}, 0.0, 0.0f}, one, args);
+    const auto made = make_psi(psi, activation, {one, one, at::ones({1, hid}), at::ones({1})});
+    args.proj = one;
+    made->fold({at::ones({1}, at::kDouble), 0.0, 0.0f}, args);
     return args.map;
   };
   EXPECT_EQ(table("auto", "relu", kMaxAutoKnots), "pwl");

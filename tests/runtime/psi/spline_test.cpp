@@ -34,7 +34,7 @@ std::vector<double> literal(const Values& s, double t) {
 TEST(Spline, EqualsItsDefinitionEverywhere) {
   EXPECT_TRUE(rc::check([] {
     const Values s = *splines();
-    const SegmentTable table = Spline(s.knots, s.values).table();
+    const HostTable table(Spline(s.knots, s.values).table());
     const double step = s.knots.diff().min().item<double>();
     for (const float t : probes(table)) {
       const std::vector<double> expected = literal(s, t);
@@ -49,7 +49,7 @@ TEST(Spline, EqualsItsDefinitionEverywhere) {
 TEST(Spline, HasItsValuesAtItsKnots) {
   const at::Tensor knots = at::tensor({-2.0f, -1.0f, 0.5f, 3.0f});
   const at::Tensor values = at::tensor({1.0f, 4.0f, -2.0f, 0.5f}).view({1, 4});
-  const SegmentTable table = Spline(knots, values).table();
+  const HostTable table(Spline(knots, values).table());
   EXPECT_EQ(table.knots, (std::vector<float>{-1.0f, 0.5f}));
   for (int64_t k = 0; k < 4; ++k) {
     EXPECT_DOUBLE_EQ(value(table, knots[k].item<float>(), 0), values[0][k].item<float>());
@@ -64,19 +64,20 @@ TEST(Spline, GradientEqualsTheSumOverSamples) {
     const Values s = *splines();
     const Spline spline(s.knots, s.values);
     const int64_t L = s.values.size(0), K = s.knots.size(0);
-    TableGradient sums{std::vector<double>((K - 1) * L), std::vector<double>((K - 1) * L)};
+    const HostTable table(spline.table());
+    LineSums sums(table);
     std::vector<double> expected(L * K);
     for (const float t : {0.61f, -0.83f, 1.9f, -2.7f, 0.013f, 5.5f, -31.0f, -2.0f}) {
       const auto share = literal({s.knots, at::eye(K)}, t);  // [K]
       for (int64_t l = 0; l < L; ++l) {
         const double g = std::sin(t + static_cast<double>(l));
-        const int64_t at = segment(spline.table(), t) * L + l;
-        sums.slope[at] += g * t;
-        sums.intercept[at] += g;
+        sums.add(segment(table, t), l, t, g);
         for (int64_t k = 0; k < K; ++k) expected[l * K + k] += g * share[k];
       }
     }
-    const std::vector<double> given = spline.gradients(sums)[1];
+    const std::vector<at::Tensor> grads = spline.unfold(sums.lines);
+    RC_ASSERT(!grads[0].defined());
+    const std::vector<double> given = to_host(grads[1]);
     const double step = s.knots.diff().min().item<double>();
     for (size_t i = 0; i < expected.size(); ++i) {
       RC_ASSERT(std::abs(given[i] - expected[i]) <= 1e-12 / step);
@@ -88,7 +89,7 @@ TEST(Spline, AValueThatIsNotFiniteSpoilsItsChannelAlone) {
   for (const float bad : {NAN, INFINITY, -INFINITY}) {
     at::Tensor values = at::ones({3, 5});
     values[1][4] = bad;
-    const SegmentTable table = Spline(at::arange(5).to(at::kFloat), values).table();
+    const HostTable table(Spline(at::arange(5).to(at::kFloat), values).table());
     for (int64_t s = 0; s < table.segments(); ++s) {
       for (int64_t l = 0; l < 3; ++l) EXPECT_EQ(std::isnan(line(table, s, l).offset), l == 1);
     }
