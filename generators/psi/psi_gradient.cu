@@ -78,7 +78,8 @@ class UnitGradient {
 
 }  // namespace
 
-extern "C" __global__ void __launch_bounds__(kPsiThreads)
+// Four blocks a multiprocessor: for more of them ptxas spills.
+extern "C" __global__ void __launch_bounds__(kPsiThreads, 4)
     LUNA_KERNEL(const __grid_constant__ GradientArguments arguments) {
   __shared__ double parts[kChannelWarps][2];
   const int u = static_cast<int>(blockIdx.x);

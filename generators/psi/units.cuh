@@ -41,10 +41,10 @@ __device__ inline int begin_of(const Units& units, const int32_t* begins, int u,
   return p > units.act.count ? knots_of(units) + 1 : begins[u * units.act.count + p - 1];
 }
 
-/// By halves, in the same order always. Every lane has the sum.
+/// By halves, in the same order always. Lane 0 has the sum.
 __device__ inline double sum_of_warp(double x) {
 #pragma unroll
-  for (int step = kWarpLanes / 2; step > 0; step /= 2) x += __shfl_xor_sync(~0u, x, step);
+  for (int step = kWarpLanes / 2; step > 0; step /= 2) x += __shfl_down_sync(~0u, x, step);
   return x;
 }
 
