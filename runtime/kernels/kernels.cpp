@@ -46,6 +46,16 @@ Problem stabilised(const Problem& problem) {
 
 }  // namespace
 
+bool is_same(const MapArgs& a, const MapArgs& b) {
+  const auto same = [&](at::Tensor MapArgs::*x) { return (a.*x).is_same(b.*x); };
+  return a.map == b.map && a.L == b.L && a.blocks == b.blocks &&
+         a.block_features == b.block_features && a.floor == b.floor &&
+         a.feature_eps == b.feature_eps && same(&MapArgs::proj) && same(&MapArgs::bias) &&
+         same(&MapArgs::coordinates) && same(&MapArgs::token_values) && same(&MapArgs::knots) &&
+         same(&MapArgs::table) && same(&MapArgs::w1) && same(&MapArgs::b1) && same(&MapArgs::w2) &&
+         same(&MapArgs::b2);
+}
+
 Forward forward(const Problem& problem) {
   const bool there = on_cuda(problem.q);
   const bool found_on_the_way = !there && cpu::finds_stabiliser(problem);

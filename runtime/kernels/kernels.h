@@ -54,6 +54,9 @@ struct MapArgs {
   bool per_head() const { return proj.defined() && proj.dim() == 3; }
 };
 
+/// Whether both are made of the same tensors and numbers, `scalars` and what concerns M aside.
+bool is_same(const MapArgs& a, const MapArgs& b);
+
 /// Gradients of the folded parameters; undefined where not asked for or not part of the map.
 struct MapGrads {
   at::Tensor proj, bias;   ///< like MapArgs', float32

@@ -30,7 +30,8 @@ Backward widened(const Problem& p, const Forward& saved, const at::Tensor& grad,
 /// Through totals: queries leave the state's gradient, keys read it.
 void backward_of_all(const Problem& p, const Forward& saved, const at::Tensor& grad, bool keys,
                      bool params, const at::Tensor& power, Backward& result) {
-  const int64_t d = p.q.size(3), dv = p.v.size(3);
+  const int64_t dv = p.v.size(3);
+  PackedSides sides(p);
   const auto q_segments = SegmentMap::where_it_pays(p.q_map, p.q.size(2), dv);
   const auto k_segments = SegmentMap::where_it_pays(p.k_map, p.k.size(2), dv);
   const at::Tensor center = q_segments || k_segments ? center_of(saved) : at::Tensor();
@@ -39,14 +40,14 @@ void backward_of_all(const Problem& p, const Forward& saved, const at::Tensor& g
     state_gradient.center = center;
     segment_query_gradients(p, *q_segments, saved, grad, params, result, state_gradient);
   } else {
-    feature_query_gradients(p, PackedMap(p.q_map, d), saved, grad, params, result, state_gradient);
+    feature_query_gradients(p, sides.q(), saved, grad, params, result, state_gradient);
   }
   if (!keys) return;
   state_gradient.count_from(k_segments ? center : at::Tensor());
   if (k_segments) {
     segment_key_gradients(p, *k_segments, state_gradient, params, power, result);
   } else {
-    feature_key_gradients(p, PackedMap(p.k_map, d), state_gradient, params, power, result);
+    feature_key_gradients(p, sides.k(), state_gradient, params, power, result);
   }
 }
 
@@ -55,7 +56,6 @@ void backward_of_all(const Problem& p, const Forward& saved, const at::Tensor& g
 Backward backward(const Problem& p, const Forward& saved, const at::Tensor& grad,
                   const Wanted& wanted) {
   if (p.v.scalar_type() != at::kFloat && in_segments(p)) return widened(p, saved, grad, wanted);
-  const int64_t d = p.q.size(3);
   const bool keys = wanted.k || wanted.v || wanted.k_weight || wanted.params;
   Backward result;
   if (wanted.q) result.q = at::empty_like(p.q);
@@ -66,8 +66,8 @@ Backward backward(const Problem& p, const Forward& saved, const at::Tensor& grad
     power = at::empty({p.k.size(0), p.k.size(1), p.k.size(2)}, at::kFloat);
   }
   if (p.causal) {
-    causal_backward(p, PackedMap(p.q_map, d), PackedMap(p.k_map, d), saved, grad, wanted.params,
-                    power, result);
+    PackedSides sides(p);
+    causal_backward(p, sides.q(), sides.k(), saved, grad, wanted.params, power, result);
   } else {
     backward_of_all(p, saved, grad, keys, wanted.params, power, result);
   }

@@ -15,8 +15,9 @@ Forward forward(const Problem& p) {
   result.z = at::empty({B, Hk, D}, at::kFloat);
   result.o = empty_in_order_of(p.q, dv);
   result.den = at::empty({B, H, Nq}, at::kFloat);
+  PackedSides sides(p);
   if (p.causal) {
-    causal_forward(p, PackedMap(p.q_map, d), PackedMap(p.k_map, d), result);
+    causal_forward(p, sides.q(), sides.k(), result);
     return result;
   }
   const auto q_segments = SegmentMap::where_it_pays(p.q_map, Nq, dv);
@@ -29,12 +30,12 @@ Forward forward(const Problem& p) {
   } else if (finds_stabiliser(p)) {
     stabilised_state(p, result.S, result.z);
   } else {
-    feature_state(p, PackedMap(p.k_map, d), result.S, result.z);
+    feature_state(p, sides.k(), result.S, result.z);
   }
   if (q_segments) {
     segment_apply(p, *q_segments, result);
   } else {
-    feature_apply(p, PackedMap(p.q_map, d), result);
+    feature_apply(p, sides.q(), result);
   }
   return result;
 }

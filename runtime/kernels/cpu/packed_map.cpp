@@ -43,7 +43,9 @@ PackedMap::PackedMap(const MapArgs& args, int64_t d) : args_(args), d_(d) {
     layout_ = {count, run, stride, count * stride};
   }
   real_features_ = zeros({layout_.padded});
-  true_features(real_features_, 0, layout_).fill_(1.0f);
+  for (int64_t i = 0; i < layout_.m; i++) {
+    std::fill_n(real_features_.data_ptr<float>() + i * layout_.stride, layout_.L, 1.0f);
+  }
   if (is_pwl(args.map)) {
     pack_pwl();
   } else if (is_dense(args.map)) {

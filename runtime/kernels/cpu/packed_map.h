@@ -2,6 +2,7 @@
 // built.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -86,6 +87,28 @@ class PackedMap {
   at::Tensor coordinates_, token_values_;
   std::vector<Sum> sums_;
   int64_t sum_size_ = 0;
+};
+
+/// The maps of a problem's sides, each packed when it is asked for first, one for both where they
+/// are the same. The problem must outlive it.
+class PackedSides {
+ public:
+  explicit PackedSides(const Problem& p) : p_(p) {}
+  const PackedMap& q() { return packed(q_, p_.q_map); }
+  const PackedMap& k() { return are_same() ? q() : packed(k_, p_.k_map); }
+
+ private:
+  bool are_same() const {
+    const MapArgs &q = p_.q_map, &k = p_.k_map;
+    return is_same(q, k) && q.scalars == k.scalars && q.stabilised_by == k.stabilised_by &&
+           q.stabiliser.is_same(k.stabiliser);
+  }
+  const PackedMap& packed(std::optional<PackedMap>& own, const MapArgs& map) {
+    return own ? *own : own.emplace(map, p_.q.size(3));
+  }
+
+  const Problem& p_;
+  std::optional<PackedMap> q_, k_;
 };
 
 }  // namespace luna::kernels

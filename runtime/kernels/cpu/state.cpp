@@ -1,8 +1,11 @@
 #include "runtime/kernels/cpu/state.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 
 #include "generators/common/tiles.h"
+#include "runtime/kernels/cpu/transpose.h"
 
 namespace luna::kernels {
 
@@ -14,6 +17,24 @@ at::Tensor true_features(const at::Tensor& padded, int64_t dim, const FeatureLay
 
 namespace {
 
+/// True features among the padded ones: `count` runs of `length`, layout.stride apart.
+struct Runs {
+  explicit Runs(const FeatureLayout& layout)
+      : count(layout.stride == layout.L ? 1 : layout.m),
+        length(count == 1 ? layout.D() : layout.L) {}
+  int64_t count, length;
+};
+
+/// The first `size` of `slots` rows of floats, summed in float64.
+std::vector<float> sum_slots(const float* rows, int64_t slots, int64_t stride, int64_t size) {
+  std::vector<double> sum(size);
+  for (int64_t slot = 0; slot < slots; slot++) {
+    const float* const row = rows + slot * stride;
+    for (int64_t i = 0; i < size; i++) sum[i] += row[i];
+  }
+  return {sum.begin(), sum.end()};
+}
+
 at::Tensor by_projection(const at::Tensor& t, int64_t dim, const FeatureLayout& layout) {
   return t.unflatten(dim, {layout.m, layout.L});
 }
@@ -22,23 +43,18 @@ at::Tensor by_projection(const at::Tensor& t, int64_t dim, const FeatureLayout& 
 
 void reduce_state(const float* partial, int64_t slots, const FeatureLayout& layout, int64_t dv,
                   float* S, float* z) {
-  const int64_t columns = augmented_columns(dv);
-  std::vector<double> sum(layout.padded);
-  for (int64_t e = 0; e <= dv; e++) {
-    std::fill(sum.begin(), sum.end(), 0.0);
-    for (int64_t slot = 0; slot < slots; slot++) {
-      const float* column = partial + (slot * columns + e) * layout.padded;
-      for (int64_t f = 0; f < layout.padded; f++) {
-        sum[f] += column[f];
-      }
-    }
-    float* out = e < dv ? S + e : z;
-    const int64_t stride = e < dv ? dv : 1;
-    for (int64_t i = 0; i < layout.m; i++) {
-      for (int64_t l = 0; l < layout.L; l++) {
-        out[(i * layout.L + l) * stride] = static_cast<float>(sum[i * layout.stride + l]);
-      }
-    }
+  std::vector<float> total;
+  if (slots != 1) {
+    total =
+        sum_slots(partial, slots, augmented_columns(dv) * layout.padded, (dv + 1) * layout.padded);
+    partial = total.data();
+  }
+  const Runs runs(layout);
+  for (int64_t i = 0; i < runs.count; i++) {
+    const float* const run = partial + i * layout.stride;
+    transpose({const_cast<float*>(run), runs.length, 1, dv, layout.padded},
+              S + i * runs.length * dv, dv);
+    std::copy_n(run + dv * layout.padded, runs.length, z + i * runs.length);
   }
 }
 
@@ -63,12 +79,22 @@ at::Tensor normaliser_row(const at::Tensor& z, const FeatureLayout& layout) {
 }
 
 at::Tensor state_columns(const at::Tensor& S, const at::Tensor& z, const FeatureLayout& layout) {
-  const int64_t dv = S.size(3);
-  at::Tensor columns =
-      at::zeros({S.size(0), S.size(1), augmented_columns(dv), layout.padded}, S.options());
-  true_features(columns.narrow(2, 0, dv), 3, layout)
-      .copy_(by_projection(S.transpose(2, 3), 3, layout));
-  true_features(columns.select(2, dv), 2, layout).copy_(by_projection(z, 2, layout));
+  const int64_t dv = S.size(3), D = layout.D(), padded = layout.padded;
+  const at::Tensor rows = S.contiguous(), row = z.contiguous();
+  const at::Tensor columns =
+      at::zeros({S.size(0), S.size(1), augmented_columns(dv), padded}, S.options());
+  const Runs runs(layout);
+  at::parallel_for(0, S.size(0) * S.size(1), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t head = begin; head < end; head++) {
+      float* const own = columns.data_ptr<float>() + head * columns.size(2) * padded;
+      for (int64_t i = 0; i < runs.count; i++) {
+        const int64_t first = head * D + i * runs.length;
+        float* const run = own + i * layout.stride;
+        transpose({rows.data_ptr<float>() + first * dv, dv, 1, runs.length, dv}, run, padded);
+        std::copy_n(row.const_data_ptr<float>() + first, runs.length, run + dv * padded);
+      }
+    }
+  });
   return columns;
 }
 

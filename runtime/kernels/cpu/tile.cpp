@@ -115,8 +115,9 @@ int64_t tile_tokens(int64_t features) {
 
 Tile::Tile(int64_t width, int64_t tokens)
     : width_(tiles::round_up(std::max<int64_t>(width, 1), tiles::kRowColumns)),
-      memory_(at::empty({padded_tokens(tokens), width_}, at::kFloat)),
-      data_(memory_.data_ptr<float>()) {}
+      memory_(
+          c10::GetAllocator(c10::kCPU)->allocate(padded_tokens(tokens) * width_ * sizeof(float))),
+      data_(static_cast<float*>(memory_.get())) {}
 
 TokenRows::TokenRows(const at::Tensor& t) {
   if (!t.defined()) return;

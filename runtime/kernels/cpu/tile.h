@@ -55,7 +55,7 @@ class Tile {
 
  private:
   int64_t width_;
-  at::Tensor memory_;
+  at::DataPtr memory_;
   float* data_;
 };
 

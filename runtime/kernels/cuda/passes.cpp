@@ -33,14 +33,6 @@ bool is_inlined(const Backend& backend, const Problem& p) {
                        (may_be_inlined(p.k_map, d, dv) && on_tensor_cores(backend, p)));
 }
 
-bool is_same(const MapArgs& a, const MapArgs& b) {
-  const auto same = [&](at::Tensor MapArgs::*x) { return (a.*x).is_same(b.*x); };
-  return a.map == b.map && a.L == b.L && a.floor == b.floor && a.feature_eps == b.feature_eps &&
-         same(&MapArgs::proj) && same(&MapArgs::bias) && same(&MapArgs::knots) &&
-         same(&MapArgs::table) && same(&MapArgs::w1) && same(&MapArgs::b1) && same(&MapArgs::w2) &&
-         same(&MapArgs::b2);
-}
-
 /// Both sides of a problem, padded and packed. Stays where it is: q and k refer to the maps.
 struct Sides {
   Sides(const Backend& backend, const Problem& p)
