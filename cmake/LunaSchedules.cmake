@@ -4,9 +4,9 @@
 #                         "buckets": [{"rows": ROWS, "parameters": {PARAM: VALUE, ...}, ...}], ...}}, ...}
 # A bucket is of calls on a GPU about at most so many rows (tokens of all heads; runtime/kernels/registry.h), where they
 # are too few to fill it; CPU pipelines work on one tile, whatever the problem, and have none. A file without buckets
-# has one variant a pipeline. Read when the project is configured. Where a file cannot be used its device has the default
-# row, which is what every unknown device has; one warning says so. (Problems are held against "": for if() a text that
-# ends in -NOTFOUND is false.)
+# has one variant a pipeline. Read when the project is configured. Where a file cannot be used its device has the
+# default row, which is what every unknown device has; one warning says so. (Problems are held against "": for if() a
+# text that ends in -NOTFOUND is false.)
 set(LUNA_SCHEDULES_DIR "${CMAKE_CURRENT_LIST_DIR}/../generators/schedules" CACHE PATH "Folder of tuned schedules")
 set_property(GLOBAL PROPERTY LUNA_TUNABLES "")
 set_property(GLOBAL PROPERTY LUNA_TUNED "")
@@ -35,7 +35,7 @@ function(luna_schedule_problem out text)
 endfunction()
 
 # luna_tuned_parameters(OUT PROBLEM TEXT NAME TUNE): PARAM=VALUE of the parameters that the schedule gives pipeline
-# NAME, or NAME;buckets;INDEX, or "" where it has none; PROBLEM is set where they are not what the pipeline may be given.
+# NAME, or NAME;buckets;INDEX, or "" where it has none; PROBLEM is set where they are not what NAME may be given.
 function(luna_tuned_parameters out problem text name tune)
   set(${out} "" PARENT_SCOPE)
   set(${problem} "" PARENT_SCOPE)
