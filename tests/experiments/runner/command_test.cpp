@@ -82,7 +82,7 @@ INSTANTIATE_TEST_SUITE_P(
               {"autotune", "--device", "cuda", "--architecture", "sm_70"},
               "--architecture: unknown architecture 'sm_70'; known: sm_80, "},
         Usage{"autotune_architecture_cpu",
-              {"autotune", "--architecture", "sm_80"},
+              {"autotune", "--architecture", "sm_80", "--only", "nothing"},
               "--architecture goes with --device cuda\n"},
         Usage{"autotune_jobs",
               {"autotune", "--jobs", "nan"},
