@@ -26,6 +26,19 @@ int64_t uncompiled(const TunerOptions& options, const Tunable& tunable, const St
   });
 }
 
+namespace {
+
+/// What compiling and inspecting say of a candidate; "" for nothing.
+std::string problem_of(const TunerOptions& options, const Tunable& tunable,
+                       const Parameters& parameters, const Candidate& candidate) try {
+  const std::string problem = compile(options.tools, tunable, parameters, candidate);
+  return problem.empty() ? options.inspect(tunable, candidate) : problem;
+} catch (const std::exception& error) {
+  return error.what();
+}
+
+}  // namespace
+
 void compile_all(const TunerOptions& options, const std::vector<Tunable>& tunables, double seconds,
                  State& state) {
   struct Job {
@@ -50,8 +63,7 @@ void compile_all(const TunerOptions& options, const std::vector<Tunable>& tunabl
         ++left;
         continue;
       }
-      std::string problem = compile(options.tools, *tunable, parameters, candidate);
-      if (problem.empty()) problem = options.inspect(*tunable, candidate);
+      const std::string problem = problem_of(options, *tunable, parameters, candidate);
       const std::lock_guard lock(mutex);
       if (!problem.empty()) state.settle(tunable->pipeline, text_of(parameters), problem);
       if (++finished % 10 != 0 && finished != jobs.size()) continue;

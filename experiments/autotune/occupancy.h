@@ -18,7 +18,8 @@ struct Architecture {
 
 /// The one of that name. Throws std::runtime_error that names those known.
 const Architecture& architecture(const std::string& name);
-/// The one of a device of capability 10 major + minor: the latest that is not beyond it.
+/// The one of a device of capability 10 major + minor: the latest that is not beyond it,
+/// the first one below all.
 const Architecture& architecture_of(int capability);
 
 /// What one block takes.

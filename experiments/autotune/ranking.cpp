@@ -43,11 +43,16 @@ Prediction predict(const Assembler& assembler, const Tunable& tunable, const Can
   return prediction;
 }
 
-/// The threads that a kernel's text bounds it to; a warp where it does not say.
-int threads_in(const std::string& ptx) {
-  static const std::regex bound("\\.maxntid (\\d+)");
+/// The threads that a module's text bounds that kernel to; a warp where it does not say.
+int threads_in(const std::string& ptx, const std::string& kernel) {
+  static const std::regex bound("\\.maxntid\\s+(\\d+)(?:\\s*,\\s*(\\d+))?(?:\\s*,\\s*(\\d+))?");
+  const size_t begin = std::min(ptx.find(".entry " + kernel + "("), ptx.size());
+  const std::string head = ptx.substr(begin, ptx.find('{', begin) - begin);
   std::smatch match;
-  return std::regex_search(ptx, match, bound) ? std::stoi(match[1]) : 32;
+  if (!std::regex_search(head, match, bound)) return 32;
+  int threads = 1;
+  for (size_t i = 1; i < match.size(); ++i) threads *= match[i].matched ? std::stoi(match[i]) : 1;
+  return threads;
 }
 
 Inspection inspect_now(const Assembler& assembler, const Tunable& tunable,
@@ -62,7 +67,7 @@ Inspection inspect_now(const Assembler& assembler, const Tunable& tunable,
     const Assembly assembly = assemble(assembler.ptxas, ptx, on.name);
     if (all.reason.empty() && !assembly.problems.empty()) all.reason = assembly.problems.front();
     for (const KernelUse& kernel : assembly.kernels) {
-      BlockUse use{kernel.registers, threads_in(ptx), kernel.shared};
+      BlockUse use{kernel.registers, threads_in(ptx, kernel.name), kernel.shared};
       const auto launch = prediction.launches.find(kernel.name);
       if (launch != prediction.launches.end()) {
         use.threads = launch->second.threads;
@@ -83,15 +88,18 @@ fs::path file_of(const Candidate& candidate) {
   return fs::path(candidate.library).replace_extension(".json");
 }
 
-bool read(const fs::path& file, const Architecture& on, Inspection& known) {
+/// Whether the file holds what is known of the candidate there.
+bool read(const fs::path& file, const Architecture& on, Inspection& known) try {
   std::ifstream stream(file);
-  const json there = json::parse(stream, nullptr, /*allow_exceptions=*/false);
-  if (!there.is_object() || there.value("architecture", json()) != on.name) return false;
+  const json there = json::parse(stream);
+  if (there.value("architecture", json()) != on.name) return false;
   known.reason = there.value("reason", "");
   known.use = {there.value("registers", 0), there.value("threads", 0), there.value("shared", 0)};
   known.occupancy = occupancy(on, known.use);
   known.ns = there.at("ns").is_number() ? there.at("ns").get<double>() : known.ns;
   return true;
+} catch (const json::exception&) {  // no JSON, or of other types
+  return false;
 }
 
 void write(const fs::path& file, const Architecture& on, const Inspection& known) {
@@ -134,11 +142,11 @@ std::string refusal(const Architecture& on, const BlockUse& use) {
 }
 
 Inspection inspect(const Assembler& assembler, const Tunable& tunable, const Candidate& candidate) {
-  Inspection known;
+  Inspection kept;
   const fs::path file = file_of(candidate);
-  if (read(file, assembler.architecture, known)) return known;
-  known = inspect_now(assembler, tunable, candidate);
-  write(file, assembler.architecture, known);
+  if (read(file, assembler.architecture, kept)) return kept;
+  const Inspection known = inspect_now(assembler, tunable, candidate);
+  if (fs::exists(assembler.predict)) write(file, assembler.architecture, known);
   return known;
 }
 

@@ -30,7 +30,8 @@ struct Inspection {
   double ns = std::numeric_limits<double>::infinity();
 };
 
-/// Of a candidate that is compiled. Kept beside it: the second time nothing is run.
+/// Of a candidate that is compiled. Kept beside it where there is luna_predict: the second time
+/// nothing is run. What is kept is of these programs: State's key holds them.
 Inspection inspect(const Assembler& assembler, const Tunable& tunable, const Candidate& candidate);
 
 /// One kernel's part of it: the reason, of `use` on an architecture.

@@ -33,14 +33,12 @@ json pipelines_of(const json& file, const std::string& kind, const std::string& 
   for (const auto& [name, entry] : file["pipelines"].items()) {
     if (!entry.is_object()) continue;
     pipelines[name] = entry;
-    if (!entry.contains("versions")) pipelines[name]["versions"] = file.value("versions", json());
+    if (entry.contains("parameters") && !entry.contains("versions")) {
+      pipelines[name]["versions"] = file.value("versions", json());
+    }
   }
   return pipelines;
 }
-
-}  // namespace
-
-namespace {
 
 json parameters_of(const Parameters& parameters) {
   json object;
@@ -48,13 +46,31 @@ json parameters_of(const Parameters& parameters) {
   return object;
 }
 
-json measured(const Tuned& one) {
-  json entry = {{"parameters", parameters_of(one.chosen)}};
+json measured(const Tuned& one, const json& versions) {
+  json entry = {{"parameters", parameters_of(one.chosen)}, {"versions", versions}};
   entry["seconds_before"] = one.seconds_before;
   entry["seconds_after"] = one.seconds_after;
   entry["time_of_default"] = one.verdict.ratio;
   entry["interval"] = {one.verdict.low, one.verdict.high};
   entry["rounds"] = one.verdict.rounds;
+  return entry;
+}
+
+/// A pipeline's entry after that outcome; its buckets stay until they are measured again.
+json updated(json entry, const Tuned& one, const json& versions) {
+  const json chosen = parameters_of(one.chosen), usual = parameters_of(one.tunable.defaults());
+  json buckets = json::array();
+  for (const json& bucket : entry.value("buckets", json::array())) {
+    if (bucket.is_object() && bucket.value("rows", json()) != one.rows) buckets.push_back(bucket);
+  }
+  if (one.rows == 0) {
+    entry = chosen == usual ? json::object() : measured(one, versions);
+  } else if (chosen != entry.value("parameters", usual)) {
+    buckets.push_back(measured(one, versions));
+    buckets.back()["rows"] = one.rows;
+  }
+  entry.erase("buckets");
+  if (!buckets.empty()) entry["buckets"] = buckets;
   return entry;
 }
 
@@ -64,19 +80,11 @@ json schedule(const std::string& kind, const std::string& device, const json& ve
               const std::vector<Tuned>& tuned, const json& before) {
   json pipelines = pipelines_of(before, kind, device);
   for (const Tuned& one : tuned) {
+    if (one.verdict.rounds == 0) continue;
     const std::string& name = one.tunable.pipeline;
-    const json chosen = parameters_of(one.chosen), usual = parameters_of(one.tunable.defaults());
-    if (one.rows == 0) pipelines.erase(name);
-    const json otherwise = pipelines.value(name, json::object()).value("parameters", usual);
-    if (chosen == otherwise) continue;
-    if (one.rows == 0) {
-      pipelines[name] = measured(one);
-    } else {
-      json bucket = measured(one);
-      bucket["rows"] = one.rows;
-      pipelines[name]["buckets"].push_back(bucket);
-    }
-    pipelines[name]["versions"] = versions;
+    const json entry = updated(pipelines.value(name, json::object()), one, versions);
+    pipelines.erase(name);
+    if (entry.contains("parameters") || entry.contains("buckets")) pipelines[name] = entry;
   }
   if (pipelines.empty()) return nullptr;
   return {{"schema", 1},

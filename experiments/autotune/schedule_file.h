@@ -16,8 +16,8 @@ std::string file_name(const std::string& device);
 
 /// (Format: cmake/LunaSchedules.cmake.) Those pipelines that are faster under other parameters than
 /// the default (in a bucket: than all calls), and of `before`, the file of an earlier run (anything
-/// else than one: none), those that were not tuned now, with the versions that they were measured
-/// with; null where there is none.
+/// else than one: none), those that were not tuned now (or in no round), with the versions that
+/// they were measured with; null where there is none.
 nlohmann::json schedule(const std::string& kind, const std::string& device,
                         const nlohmann::json& versions, const std::vector<Tuned>& tuned,
                         const nlohmann::json& before = nullptr);

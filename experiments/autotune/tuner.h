@@ -15,7 +15,7 @@ struct TunerOptions {
   std::filesystem::path folder;  ///< of candidates
   int jobs = 2;                  ///< compilations side by side
   c10::Device device = c10::kCPU;
-  /// Seconds of one call.
+  /// Seconds of one call; waits for its end.
   std::function<double(const std::function<void()>&)> clock;
   /// Why a candidate that was compiled is not worth a trial; "" where it is (ptxas on CUDA).
   std::function<std::string(const Tunable&, const Candidate&)> inspect =
@@ -23,8 +23,8 @@ struct TunerOptions {
   std::function<void(const std::string&)> say;
 };
 
-/// Tokens of all heads in calls that do not fill a GPU: 132 multiprocessors of an H100 have a warp
-/// of 32 tokens for each of their 4 schedulers from there on.
+/// Tokens of all heads in calls that do not fill a GPU: about from there on the 132 multiprocessors
+/// of an H100 have a warp of 32 tokens for each of their 4 schedulers (16,896).
 constexpr int64_t kFewRows = 16384;
 
 /// What became of one pipeline.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,9 @@ struct Workload {
   const Call* call;
   bench::Size size;  ///< to check it at
   std::function<void()> run;
+  /// Pipelines that it looks up, at most which it runs; empty: not known (on the CPU, where a
+  /// pipeline is looked up once).
+  std::set<std::string> looked_up;
 };
 
 /// Those calls on 4 heads of 1024 tokens, timed on so many heads of as many; those that are not

@@ -129,6 +129,11 @@ void refuse_busy_gpu(const AutotuneOptions& options) {
   bench::refuse_unless(options.force, "autotune", bench::busy_gpu(bench::gpu_state()));
 }
 
+/// Of a program, "" where there is none.
+std::string sha256_of(const fs::path& file) {
+  return fs::exists(file) ? io::sha256_file(file.string()) : "";
+}
+
 int tune(const AutotuneOptions& options, std::vector<Tunable> tunables) {
   const double seconds = 60 * options.minutes, end = bench::seconds_now() + seconds;
   const bool cuda = options.device == "cuda";
@@ -145,10 +150,15 @@ int tune(const AutotuneOptions& options, std::vector<Tunable> tunables) {
   const FolderLock lock(tuner.folder, "choose another folder with --folder");
   autotune::State state(tuner.folder / "state.json",
                         {{"library", library_sha256()},
+                         {"program", io::sha256_file("/proc/self/exe")},  // holds ranking's rules
                          {"generators", io::sha256_file(options.generators.string())},
+                         {"predict", sha256_of(options.predict)},
                          {"device", device},
                          {"architecture", assembler ? assembler->architecture.name : ""}});
-  if (!state.resumed()) autotune::remove_candidates(tuner.folder);
+  if (!state.resumed()) {  // noted only once another build's candidates are gone
+    autotune::remove_candidates(tuner.folder);
+    state.save();
+  }
   say(
       fmt::format("{}: pipelines: {}, minutes: {:g}; Ctrl-C keeps what is known, the same command "
                   "goes on{}",
@@ -178,6 +188,9 @@ int tune(const AutotuneOptions& options, std::vector<Tunable> tunables) {
 }  // namespace
 
 int run(const AutotuneOptions& options) {
+  if (options.device != "cuda" && !options.architecture.empty()) {
+    throw UsageError("--architecture goes with --device cuda");
+  }
   const std::vector<Tunable> tunables =
       autotune::read_tunables(options.tunables, options.device, options.only);
   if (tunables.empty()) {

@@ -1,9 +1,9 @@
 // Every compiled Halide pipeline by name. Names: <pass>_<map>[<channel tile>][_big]_<size>, size 0
 // = any head size; CUDA pipelines end in _cuda. Siblings on tensor cores, which are CUDA C++, are
-// called as pipelines are: <pass>_<map>_<size>_<bf16, f16 or f32>_cuda; so are psi_table_cuda and
-// psi_gradient_cuda. The list is generated from generators/CMakeLists.txt; a pipeline that a file
-// of generators/schedules/ tunes for a device is compiled once more for it, and what it computes
-// stays the same.
+// called as pipelines are: <pass>_<map>_<size>_<bf16, f16 or f32>_cuda; so are psi_knots_cuda,
+// psi_table_cuda and psi_gradient_cuda. The list is generated from generators/CMakeLists.txt; a
+// pipeline that a file of generators/schedules/ tunes for a device is compiled once more for it,
+// and what it computes stays the same.
 #pragma once
 
 #include <cstdint>

@@ -8,8 +8,8 @@
 namespace luna::kernels::cuda {
 namespace {
 
-Pipeline find(const Backend& backend, const std::string& name, const at::Tensor& like) {
-  const Pipeline pipeline = backend.find(name, like);
+Pipeline find(const Backend& backend, const std::string& name, const About& call) {
+  const Pipeline pipeline = backend.find(name, call);
   TORCH_CHECK_NOT_IMPLEMENTED(pipeline, "luna: the CUDA kernel ", name,
                               " is not built yet; move the tensors to the CPU");
   return pipeline;
@@ -29,8 +29,8 @@ halide_type_t type_of(at::ScalarType type) {
 
 }  // namespace
 
-About::About(const at::Tensor& like) : device(like.device()), rows(1) {
-  for (int64_t dim = 0; dim + 1 < like.dim(); dim++) rows *= like.size(dim);
+About::About(const at::Tensor& tokens) : device(tokens.device()), rows(1) {
+  for (int64_t dim = 0; dim + 1 < tokens.dim(); dim++) rows *= tokens.size(dim);
 }
 
 const Backend kDevice{"_cuda", &find_compiled, int64_t{256} << 20};
@@ -41,13 +41,13 @@ int64_t slot_tokens(int64_t tokens, int64_t longest) {
   return std::clamp(tiles::round_up(tokens / kSlots, kLeast), kLeast, std::max(kLeast, most));
 }
 
-bool is_built(const Backend& backend, const std::string& pass, const at::Tensor& like) {
-  return backend.find(pass + backend.suffix, like) != nullptr;
+bool is_built(const Backend& backend, const std::string& pass, const About& call) {
+  return backend.find(pass + backend.suffix, call) != nullptr;
 }
 
-KernelCall::KernelCall(const Backend& backend, const std::string& pass, const at::Tensor& like)
-    : ArgumentList(pass + backend.suffix, find(backend, pass + backend.suffix, like)),
-      device_(like.device()),
+KernelCall::KernelCall(const Backend& backend, const std::string& pass, const About& call)
+    : ArgumentList(pass + backend.suffix, find(backend, pass + backend.suffix, call)),
+      device_(call.device),
       place_(halide::current_place(device_)) {
   add_pointer(&place_);
 }

@@ -9,13 +9,13 @@
 
 namespace luna::kernels::cuda {
 
-/// What a call is about, by which its schedule is chosen: a device, of a tensor the rows too, all
-/// dimensions but the last.
+/// What a call is about, by which its schedule is chosen: a device, and the tokens of all heads.
 struct About {
-  About(c10::Device device) : device(device) {}
-  About(const at::Tensor& like);
+  About(c10::Device device, int64_t rows = 0) : device(device), rows(rows) {}
+  /// Of what a row is held of for every token of every head: all dimensions but the last.
+  About(const at::Tensor& tokens);
   c10::Device device;
-  int64_t rows = 0;  ///< 0: not known
+  int64_t rows;  ///< tokens of all heads, those that pad a chunk too; 0: not known
 };
 
 /// Where the pipelines come from, and what they may use.
@@ -33,14 +33,13 @@ extern const Backend kDevice;
 /// few where there are few, so that every multiprocessor has several blocks.
 int64_t slot_tokens(int64_t tokens, int64_t longest);
 
-/// Whether there is such a pass for that tensor's device.
-bool is_built(const Backend& backend, const std::string& pass, const at::Tensor& like);
+/// Whether there is such a pass for that device.
+bool is_built(const Backend& backend, const std::string& pass, const About& call);
 
 class KernelCall : public ArgumentList {
  public:
-  /// `like`: what the call is about, on the device of all that follow. pass: the name without the
-  /// suffix.
-  KernelCall(const Backend& backend, const std::string& pass, const at::Tensor& like);
+  /// On the device of all that follow. pass: the name without the suffix.
+  KernelCall(const Backend& backend, const std::string& pass, const About& call);
 
   /// Appends a float32, float64, int32, bfloat16 or float16 tensor of up to 6 dimensions; Halide's
   /// dimension 0 is its last. An undefined or empty tensor is refused: pipelines are not called on

@@ -31,7 +31,7 @@ at::Tensor total(const at::Tensor& partial, at::IntArrayRef dims) {
 at::Tensor slot_total(const Tokens& tokens, const at::Tensor& partial, int64_t columns,
                       const DeviceMap::FeatureLayout& rows, const at::Tensor& sum) {
   narrow("state_total", "a tensor of partial sums", partial.numel());
-  KernelCall call(tokens.backend, "state_total", partial);
+  KernelCall call(tokens.backend, "state_total", tokens.x);
   call.add(partial);
   for (const int64_t value : {columns, rows.end, rows.stride, rows.used}) {
     call.add(static_cast<int32_t>(value));

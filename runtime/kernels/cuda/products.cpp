@@ -15,7 +15,7 @@ void add_map(KernelCall& call, const HeadMap& map, int direction) {
 /// One of Halide's pipelines.
 void halide_product(const Backend& backend, const char* pipeline, const at::Tensor& rows,
                     const at::Tensor& c, const HeadMap& map, int direction, const at::Tensor& out) {
-  KernelCall call(backend, pipeline, out);
+  KernelCall call(backend, pipeline, c);
   call.add(rows);
   call.add(c);
   add_map(call, map, direction);
@@ -39,7 +39,7 @@ void by_halide(const Backend& backend, const char* pipeline, const at::Tensor& r
 void on_tensor_cores(const Backend& backend, const std::string& sibling, const at::Tensor& rows,
                      const at::Tensor& c, const HeadMap& map, const InChunk* chunk,
                      const at::Tensor& out) {
-  KernelCall call(backend, sibling, out);
+  KernelCall call(backend, sibling, c);
   call.add(rows);
   call.add(c);
   call.add(chunk ? chunk->against : rows);
@@ -87,10 +87,11 @@ at::Tensor dots(const Backend& backend, const at::Tensor& c, const at::Tensor& r
 }
 
 at::Tensor scan(const Backend& backend, const at::Tensor& states, const at::Tensor& total,
-                bool reverse) {
+                bool reverse, int64_t tokens) {
   const at::Tensor before = at::empty_like(states);
-  const bool wide = is_built(backend, "rows_scan_f64", states);
-  KernelCall call(backend, wide ? "rows_scan_f64" : "rows_scan", states);
+  const About about(states.device(), tokens);
+  const bool wide = is_built(backend, "rows_scan_f64", about);
+  KernelCall call(backend, wide ? "rows_scan_f64" : "rows_scan", about);
   call.add(states);
   call.add(wide ? total : total.to(at::kFloat));
   call.add(static_cast<int32_t>(reverse));

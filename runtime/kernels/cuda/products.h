@@ -38,8 +38,8 @@ at::Tensor dots(const Backend& backend, const at::Tensor& c, const at::Tensor& r
                 const HeadMap& map, const InChunk* chunk = nullptr);
 
 /// states [b, chunk, i] -> total [b, i], float64, plus the states of the chunks before each
-/// (reverse: after each); total gets them all.
+/// (reverse: after each); total gets them all. tokens: of all heads, which are in i.
 at::Tensor scan(const Backend& backend, const at::Tensor& states, const at::Tensor& total,
-                bool reverse);
+                bool reverse, int64_t tokens);
 
 }  // namespace luna::kernels::cuda

@@ -27,7 +27,7 @@ PsiKnots psi_knots(const PsiUnits& units) {
   const auto options = units.w1.options();
   PsiKnots made{at::empty({units.knots()}, options),
                 at::empty({units.knots()}, options.dtype(at::kInt))};
-  KernelCall call(kDevice, "psi_knots", units.w1);
+  KernelCall call(kDevice, "psi_knots", units.w1.device());
   add_units(call, units);
   call.add(made.knots);
   call.add(made.begins);
@@ -39,7 +39,7 @@ at::Tensor psi_table(const PsiUnits& units, const PsiKnots& knots, const at::Ten
                      double shift) {
   const at::Tensor table =
       at::empty({units.knots() + 1, 2, units.b2.numel()}, units.w1.options().dtype(at::kDouble));
-  KernelCall call(kDevice, "psi_table", units.w1);
+  KernelCall call(kDevice, "psi_table", units.w1.device());
   add_units(call, units);
   call.add(knots.begins);
   call.add(scale.contiguous());
@@ -53,7 +53,7 @@ std::vector<at::Tensor> psi_gradient(const PsiUnits& units, const PsiKnots& knot
                                      const std::vector<PsiTableSums>& tables) {
   const auto given = static_cast<int32_t>(tables.size());
   TORCH_INTERNAL_ASSERT(given >= 1 && given <= psi::kMostSides, given, " tables of psi");
-  KernelCall call(kDevice, "psi_gradient", units.w1);
+  KernelCall call(kDevice, "psi_gradient", units.w1.device());
   add_units(call, units);
   call.add(knots.begins);
   for (int32_t k = 0; k < psi::kMostSides; ++k) {

@@ -32,7 +32,7 @@ struct Token {
 void add_rows(const Backend& backend, const std::string& pipeline, int64_t each, int64_t queries,
               const Token& rows, const at::Tensor& state, const at::Tensor& part) {
   const at::Tensor blocks = state.unflatten(2, {state.size(2) / each, each});
-  KernelCall call(backend, pipeline, state);
+  KernelCall call(backend, pipeline, rows.phi_k);
   call.add(rows.phi_k);
   call.add(rows.phi_q);
   call.add(rows.v);
@@ -66,7 +66,7 @@ void add_token(const Backend& backend, const Token& token, const at::Tensor& sta
 /// norm += phi_k, and the quotient [B, Hk, group, dv].
 void finish(const Backend& backend, const Token& token, const at::Tensor& part,
             const Denominator& rule, const at::Tensor& norm, const at::Tensor& out) {
-  KernelCall call(backend, "rows_decode_out", norm);
+  KernelCall call(backend, "rows_decode_out", token.phi_k);
   call.add(token.phi_k);
   call.add(token.phi_q);
   call.add(part);

@@ -82,7 +82,9 @@ void RowProblem::add_states(const Piece& piece, const at::Tensor& states,
 at::Tensor RowProblem::scanned(const Piece& piece, const at::Tensor& states,
                                const at::Tensor& total, bool reverse) const {
   const at::Tensor own = piece.of_batch(total).flatten(1);
-  return scan(backend_, by_chunk(piece, states).flatten(2), own, reverse).view(states.sizes());
+  const int64_t tokens = states.size(0) * tiles::kCausalChunk;
+  return scan(backend_, by_chunk(piece, states).flatten(2), own, reverse, tokens)
+      .view(states.sizes());
 }
 
 at::Tensor RowProblem::by_chunk(const Piece& piece, const at::Tensor& states) const {

@@ -46,6 +46,15 @@ TEST(Candidate, ThatCannotBeSaysWhy) {
               HasSubstr("its generator refuses: "));
 }
 
+TEST(Workload, IsNotRunForAPipelineThatItDoesNotLookUp) {
+  int calls = 0;
+  const Workload one{nullptr, {}, [&] { ++calls; }, {"tile_product"}};
+  EXPECT_FALSE(runs(one, "tile_state_add"));
+  EXPECT_EQ(calls, 0);
+  EXPECT_FALSE(runs(one, "tile_product")) << "looked up, and not called";
+  EXPECT_EQ(calls, 1);
+}
+
 /// Seconds that are known: the candidate with unroll = 2 is the faster one.
 TEST(Tuner, FindsTheFasterScheduleAndGoesOnAfterAnInterruption) {
   const TemporaryFolder folder;
@@ -75,6 +84,48 @@ TEST(Tuner, FindsTheFasterScheduleAndGoesOnAfterAnInterruption) {
     throw std::logic_error("timed again");
   };
   EXPECT_EQ(tune_all(options, {one}, 0, again)[0].chosen, one.candidates()[1]);
+}
+
+/// (Death stands for a crash: at the size that is timed alone, on a GPU more heads than are
+/// checked.)
+TEST(Tuner, SettlesACandidateThatDiesWhereItIsTimed) {
+  const TemporaryFolder folder;
+  Tunable one = tile_product();
+  one.space = {{"tokens", {0}}, {"unroll", {1, 2}}, {"vectors", {0}}};
+  TunerOptions options;
+  options.tools = kTools;
+  options.folder = folder.path();
+  options.say = [](const std::string&) {};
+  kernels::Pipeline deadly = nullptr;
+  options.clock = [&](const std::function<void()>&) {
+    if (kernels::find_pipeline(one.pipeline) == deadly) throw std::runtime_error("died");
+    return 1.0;
+  };
+  const auto file = folder.path() / "state.json";
+  State state(file, "key");
+  compile_all(options, {one}, kEndless, state);
+  const Parameters second = one.candidates()[1];
+  deadly = load(candidate_at(folder.path(), one, second));
+  EXPECT_THROW(tune_all(options, {one}, 0, state), std::runtime_error);
+  State again(file, "key");
+  EXPECT_EQ(again.reason(one.pipeline, text_of(second)), "it killed the process");
+  EXPECT_EQ(tune_all(options, {one}, 0, again)[0].chosen, one.defaults());
+}
+
+TEST(Tuner, GoesOnAfterAnInspectionThatThrows) {
+  const TemporaryFolder folder;
+  Tunable one = tile_product();
+  one.space = {{"tokens", {0}}, {"unroll", {1}}, {"vectors", {0}}};
+  TunerOptions options;
+  options.tools = kTools;
+  options.folder = folder.path();
+  options.say = [](const std::string&) {};
+  options.inspect = [](const Tunable&, const Candidate&) -> std::string {
+    throw std::runtime_error("no temporary folder");
+  };
+  State state(folder.path() / "state.json", "key");
+  compile_all(options, {one}, kEndless, state);
+  EXPECT_EQ(state.reason(one.pipeline, text_of(one.defaults())), "no temporary folder");
 }
 
 TEST(Tuner, LeavesWhatItHasNoTimeToCompileForTheNextRun) {

@@ -85,6 +85,23 @@ TEST(ScheduleFile, KeepsWhatWasNotTunedNow) {
   EXPECT_TRUE(schedule("cpu", "X", {}, {none}, schedule("cpu", "X", {}, {gain("p")})).is_null());
 }
 
+TEST(ScheduleFile, LosesNothingToAnOutcomeWithoutRounds) {
+  const auto of = [](int unroll, int rounds, int64_t rows) {
+    return Tuned{tunable("p"), {{"unroll", unroll}}, {0.9, 0.88, 0.92, rounds}, 2e-3, 1.8e-3, rows};
+  };
+  const auto before = schedule("cuda", "X", {{"halide", "20"}}, {of(2, 30, 0), of(1, 30, 4096)});
+  EXPECT_EQ(schedule("cuda", "X", {{"halide", "20"}}, {of(1, 0, 0), of(1, 0, 4096)}, before),
+            before);
+  const auto half = schedule("cuda", "X", {{"halide", "21"}}, {of(1, 30, 0), of(1, 0, 4096)},
+                             before)["pipelines"]["p"];
+  EXPECT_FALSE(half.contains("parameters"));
+  EXPECT_EQ(half["buckets"], before["pipelines"]["p"]["buckets"]);
+  const auto again = schedule("cuda", "X", {{"halide", "21"}}, {of(2, 30, 0), of(1, 30, 4096)},
+                              before)["pipelines"]["p"];
+  EXPECT_EQ(again["buckets"].size(), 1u) << "measured again, in its place";
+  EXPECT_EQ(again["buckets"][0]["versions"]["halide"], "21");
+}
+
 TEST(ScheduleFile, HoldsABucketWhereFewRowsWantAnotherSchedule) {
   const auto chosen = [](int unroll, int64_t rows) {
     return Tuned{tunable("p"), {{"unroll", unroll}}, {0.9, 0.88, 0.92, 30}, 2e-3, 1.8e-3, rows};

@@ -39,8 +39,8 @@ std::string kernel_with(int numbers) {
   return text + "ret;\n}\n";
 }
 
-Assembler assembler(const char* architecture_name) {
-  return {LUNA_PTXAS, architecture(architecture_name), "/no/luna_predict"};
+Assembler assembler(const char* architecture_name, const char* predict = "/no/luna_predict") {
+  return {LUNA_PTXAS, architecture(architecture_name), predict};
 }
 
 class Inspected : public ::testing::Test {
@@ -73,10 +73,40 @@ TEST_F(Inspected, ASpillIsTheReason) {
 
 TEST_F(Inspected, OncePerArchitecture) {
   const Candidate candidate = with(64);
-  EXPECT_EQ(inspect(assembler("sm_90"), unrolled(), candidate).reason, "");
+  const auto reason = [&](const char* architecture_name) {
+    return inspect(assembler(architecture_name, "/bin/true"), unrolled(), candidate).reason;
+  };
+  EXPECT_EQ(reason("sm_90"), "");
   with(300);  // in its place: what is kept is of the first
+  EXPECT_EQ(reason("sm_90"), "");
+  EXPECT_NE(reason("sm_80"), "");
+}
+
+TEST_F(Inspected, NothingIsKeptWithoutPredictions) {
+  const Candidate candidate = with(64);
   EXPECT_EQ(inspect(assembler("sm_90"), unrolled(), candidate).reason, "");
-  EXPECT_NE(inspect(assembler("sm_80"), unrolled(), candidate).reason, "");
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "c.json"));
+}
+
+TEST_F(Inspected, AnewWhereWhatIsKeptIsDamaged) {
+  const Candidate candidate = with(64);
+  for (const char* kept :
+       {"", "3", "{\"architecture\": \"sm_90\"}", "{\"architecture\": \"sm_90\", \"reason\": 3}",
+        "{\"architecture\": \"sm_90\", \"registers\": \"x\", \"ns\": null}"}) {
+    folder_.write("c.json", kept);
+    EXPECT_EQ(inspect(assembler("sm_90"), unrolled(), candidate).use.threads, 256) << kept;
+  }
+}
+
+TEST_F(Inspected, ByTheThreadsOfEachKernel) {
+  const std::string first = kernel_with(16);
+  std::string second = first.substr(first.find(".visible"));
+  second.replace(second.find("k(.param"), 1, "k2");
+  second.replace(second.find("256, 1, 1"), 9, "32, 8, 3");
+  folder_.write("c.ptx", first + second);
+  const Inspection found = inspect(assembler("sm_90"), unrolled(), {"c", folder_.path() / "c.so"});
+  EXPECT_EQ(found.reason, "");
+  EXPECT_EQ(found.use.threads, 32 * 8 * 3) << "two such blocks, of 64 warps 48";
 }
 
 TEST(Ranking, NamesTheReasonsBehindThePredictions) {

@@ -19,11 +19,11 @@ set(tune vectors=0,1,2 unroll=1,2)
 function(expect_parameters text expected problem_expected)
   luna_schedule_problem(problem "${text}")
   set(parameters "")
-  if(NOT problem)
+  if(problem STREQUAL "")
     luna_tuned_parameters(parameters problem "${text}" tile_product "${tune}")
   endif()
   expect_equal("parameters of ${text}" "${parameters}" "${expected}")
-  if(NOT problem MATCHES "${problem_expected}" OR (problem_expected STREQUAL "^$" AND problem))
+  if(NOT problem MATCHES "${problem_expected}" OR (problem_expected STREQUAL "^$" AND NOT problem STREQUAL ""))
     message(SEND_ERROR "problem of ${text}: '${problem}' instead of '${problem_expected}'")
   endif()
 endfunction()
@@ -87,6 +87,30 @@ string(REGEX REPLACE "damaged: [^\n]+ its" "damaged: WHY its" warnings "${warnin
 expect_equal("warnings" "${warnings}"
              "${folder}/cut.json: damaged: WHY its device has the default schedule instead\n")
 
+# What the build could not be made from is the default row and one warning too.
+function(expect_refusal file text problem)
+  file(WRITE "${folder}/${file}.json" "${text}")
+  set_property(GLOBAL PROPERTY COMPILED "")
+  set_property(GLOBAL PROPERTY LUNA_TUNED "")
+  set_property(GLOBAL PROPERTY WARNINGS "")
+  luna_add_tuned("${folder}/${file}.json" tile_product tile_product ${ARGN} "block=8" "${tune}")
+  luna_add_tuned("${folder}/${file}.json" tile_product tile_product ${ARGN} "block=8" "${tune}")
+  foreach(property COMPILED LUNA_TUNED)
+    get_property(there GLOBAL PROPERTY ${property})
+    expect_equal("${property} of ${file}" "${there}" "")
+  endforeach()
+  get_property(warnings GLOBAL PROPERTY WARNINGS)
+  expect_equal("warnings of ${file}" "${warnings}"
+               "${folder}/${file}.json: ${problem}; its device has the default schedule instead\n")
+endfunction()
+expect_refusal(missing "${missing_value}" "tile_product: unroll is one of 1,2, given unroll-NOTFOUND" cpu)
+foreach(hostile "\\\"" "\\\\" ";" "\\n" "[")
+  string(MD5 file "${hostile}")
+  string(REPLACE "\"X\"" "\"X${hostile}\"" text "${whole}")
+  expect_refusal(${file} "${text}"
+    "device: a name without quotes, backslashes, semicolons, brackets and line breaks" cpu)
+endforeach()
+
 # Buckets of rows, of GPUs alone.
 set(few "{\"rows\": 4096, \"parameters\": {\"vectors\": 1, \"unroll\": 2}}")
 set(fewest "{\"rows\": 64, \"parameters\": {\"vectors\": 0, \"unroll\": 1}}")
@@ -96,9 +120,13 @@ expect_rows(cuda "{\"buckets\": [${few}]}" "4096 vectors=1 unroll=2" "^$")
 expect_rows(cuda "{${all}, \"buckets\": [${few}, ${fewest}]}"
             "0 vectors=2 unroll=1;4096 vectors=1 unroll=2;64 vectors=0 unroll=1" "^$")
 expect_rows(cpu "{${all}, \"buckets\": [${few}]}" "" "p: buckets are of GPUs alone")
-foreach(wrong "{\"rows\": 0, ${all}}" "{${all}}" "{\"rows\": \"x\", ${all}}" "{\"rows\": 4096}" "3")
-  expect_rows(cuda "{${all}, \"buckets\": [${wrong}]}" "" "p: a bucket has rows, a number from 1 on, and parameters")
+foreach(wrong "{\"rows\": 0, ${all}}" "{${all}}" "{\"rows\": \"x\", ${all}}" "{\"rows\": 4096}" "3"
+        "{\"rows\": 1234567890123456789, ${all}}")
+  expect_rows(cuda "{${all}, \"buckets\": [${wrong}]}" ""
+              "p: a bucket has rows, a number from 1 on of at most 18 digits, and parameters")
 endforeach()
+expect_rows(cuda "{\"buckets\": [${few}, ${fewest}, ${few}]}" "" "p: two buckets of 4096 rows")
+expect_rows(cuda "{\"buckets\": [{\"rows\": 123456789012345678, ${all}}]}" "123456789012345678 vectors=2 unroll=1" "^$")
 expect_rows(cuda "{\"buckets\": [{\"rows\": 1, \"parameters\": {\"vectors\": 7}}]}" "" "vectors is one of 0,1,2, given 7")
 
 # The default's parameters are the default pipeline, for a bucket too; a kernel in CUDA C++ goes to nvcc.

@@ -1,6 +1,10 @@
 // Features in memory, piece by piece (stand-in device, PTX interpreter): however small a piece may
-// be, the results are those of a single one.
+// be, the results are those of a single one. And what calls of pipelines are about.
+#include <set>
+
+#include "generators/common/tiles.h"
 #include "runtime/kernels/cuda/passes.h"
+#include "runtime/kernels/cuda/row_passes.h"
 #include "tests/support/compare.h"
 
 namespace luna::test {
@@ -8,8 +12,36 @@ namespace {
 
 using kernels::MapArgs;
 using kernels::Problem;
+using kernels::cuda::Backend;
+using kernels::cuda::kDevice;
 
 constexpr double kPiecesTolerance = 2e-6;
+
+/// Which pipelines were looked up, and for how many rows.
+std::set<std::pair<std::string, int64_t>> g_looked_up;
+
+Backend watched() {
+  g_looked_up.clear();
+  Backend backend = kDevice;
+  backend.find = [](const std::string& name, const kernels::cuda::About& call) {
+    g_looked_up.emplace(name, call.rows);
+    return kDevice.find(name, call);
+  };
+  return backend;
+}
+
+/// That it was for the tokens of all query or key heads, in chunks with those that pad them.
+void expect_rows_are_tokens(const Problem& p, int64_t chunk) {
+  std::set<int64_t> tokens;
+  for (const at::Tensor& x : {p.q, p.k}) {
+    const int64_t heads = x.size(0) * x.size(1);
+    tokens.insert({heads * x.size(2), heads * tiles::round_up(x.size(2), chunk)});
+  }
+  EXPECT_FALSE(g_looked_up.empty());
+  for (const auto& [name, rows] : g_looked_up) {
+    EXPECT_EQ(tokens.count(rows), 1u) << name << ": " << rows << " rows";
+  }
+}
 
 class CudaPieces : public ::testing::TestWithParam<std::tuple<const char*, bool>> {
  protected:
@@ -36,10 +68,8 @@ class CudaPieces : public ::testing::TestWithParam<std::tuple<const char*, bool>
     return at::randn(shape, at::kFloat).to(fused_device());
   }
 
-  /// Every result of both directions, pieces of that size.
-  std::vector<at::Tensor> run(int64_t piece_bytes) const {
-    kernels::cuda::Backend backend = kernels::cuda::kDevice;
-    backend.piece_bytes = piece_bytes;
+  /// Every result of both directions.
+  std::vector<at::Tensor> run(const Backend& backend) const {
     const kernels::Forward forward = kernels::cuda::forward(backend, problem_);
     kernels::Wanted wanted;
     wanted.k_weight = true;
@@ -58,16 +88,52 @@ class CudaPieces : public ::testing::TestWithParam<std::tuple<const char*, bool>
 };
 
 TEST_P(CudaPieces, GiveWhatASingleOneGives) {
-  const std::vector<at::Tensor> whole = run(kernels::cuda::kDevice.piece_bytes), parts = run(1);
+  Backend small = kDevice;
+  small.piece_bytes = 1;
+  const std::vector<at::Tensor> whole = run(kDevice), parts = run(small);
   for (size_t i = 0; i < whole.size(); ++i) {
     EXPECT_LE(error(parts[i].cpu(), whole[i].cpu()).rms, kPiecesTolerance) << i;
     EXPECT_FALSE(whole[i].isnan().any().item<bool>()) << i;
   }
 }
 
+TEST_P(CudaPieces, CallsAreAboutTheTokensOfAllHeads) {
+  run(watched());
+  expect_rows_are_tokens(problem_, problem_.causal ? tiles::kCausalChunk : 1);
+}
+
 INSTANTIATE_TEST_SUITE_P(Maps, CudaPieces,
                          ::testing::Combine(::testing::Values("relu2", "projected_relu"),
                                             ::testing::Bool()));
+
+Problem elu_problem(int64_t N) {
+  const auto draw = [&](int64_t heads, int64_t d) {
+    return at::randn({3, heads, N, d}).to(fused_device());
+  };
+  Problem p;
+  p.q = draw(4, 32);
+  p.k = draw(2, 32);
+  p.v = draw(2, 20);
+  p.q_map.map = p.k_map.map = "elu";
+  p.denominator.add = 0.5f;
+  return p;
+}
+
+TEST(CudaCalls, OfBatchedPassesAreAboutTheTokensOfAllHeads) {
+  const Problem p = elu_problem(70);
+  const Backend backend = watched();
+  const kernels::Forward forward = kernels::cuda::forward(backend, p);
+  kernels::cuda::backward(backend, p, forward, at::ones_like(forward.o), {});
+  expect_rows_are_tokens(p, 1);
+}
+
+TEST(CudaCalls, OfADecodingStepAreAboutTheTokensOfAllHeads) {
+  const Problem p = elu_problem(1);
+  const auto zeros = [&](at::IntArrayRef shape) { return at::zeros(shape, p.q.options()); };
+  kernels::cuda::row_decode_step(watched(), p, zeros({3, 2, 33, 20}).narrow(2, 0, 32),
+                                 zeros({3, 2, 32}), zeros({3, 4, 1, 20}));
+  expect_rows_are_tokens(p, 1);
+}
 
 }  // namespace
 }  // namespace luna::test

@@ -93,7 +93,7 @@ Results of_odd_sizes() {
   return [=] {
     const HeadMap own{1, 1, 1};
     const at::Tensor total = at::zeros({2, 84}, states.options().dtype(at::kDouble));
-    const at::Tensor before = scan(kDevice, states, total, /*reverse=*/false);
+    const at::Tensor before = scan(kDevice, states, total, /*reverse=*/false, /*tokens=*/1);
     std::vector<at::Tensor> all = {outer_product(kDevice, a, columns),
                                    combine(kDevice, c, by_i, own), dots(kDevice, c, by_k, own),
                                    before, total};

@@ -178,7 +178,7 @@ TEST_P(CudaRows, ScansAddUpWhatIsBefore) {
       const at::Tensor states = draw({2, chunks, 150}), total = draw({2, 150}).to(at::kDouble);
       const at::Tensor order = reverse ? wide(states).flip(1) : wide(states);
       const at::Tensor sums = wide(total).unsqueeze(1) + order.cumsum(1), before = sums - order;
-      const at::Tensor given = scan(backend_, states, total, reverse).cpu();
+      const at::Tensor given = scan(backend_, states, total, reverse, /*tokens=*/1).cpu();
       EXPECT_LE(error(given, reverse ? before.flip(1) : before).rms, kRowsTolerance) << chunks;
       EXPECT_LE(error(total.cpu(), sums.select(1, chunks - 1)).rms, 1e-12) << chunks;
     }
