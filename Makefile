@@ -51,7 +51,7 @@ reproduce: build ## train every cell of TIER (quick, cpu, paper, paper-skyformer
 report: build ## write reports/out/report.md and report.html from the results of TIER
 	@$(LUNA) report --tier $(TIER)
 
-bench: build ## time every operator and its peers over all sizes, alone (MINUTES=30; goes on where it stopped; DEVICE=cuda: the important rows first)
+bench: build ## time every operator and its peers over all sizes, alone (MINUTES=30; on a CPU it goes on where it stopped; DEVICE=cuda: the important rows first)
 ifeq ($(DEVICE),cuda)
 	@status=0; $(LUNA) bench --tier $(TIER) --device cuda --seconds $$(awk 'BEGIN {print 60 * $(MINUTES)}') || status=$$?; \
 	[ $$status -eq 3 ] && exec $(BUILD)/luna_predict; exit $$status

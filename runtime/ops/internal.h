@@ -63,8 +63,7 @@ using BackwardOp = decltype(backward_op<backward_kernel>);
 c10::SymInt feature_count(const Inputs& inputs, const Spec& spec);
 
 /// What every caller with inputs of its own goes through: checks them (op: the name that messages
-/// begin with), takes any strides, then
-/// call_forward: o in q's dtype on CUDA, float32 on the CPU.
+/// begin with), takes any strides, then call_forward: o in q's dtype on CUDA, float32 on the CPU.
 ForwardOut fused_forward(const char* op, Inputs inputs, const Spec& spec);
 
 /// Through the dispatcher: autograd, tracing and shape functions included.

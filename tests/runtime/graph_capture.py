@@ -10,7 +10,7 @@ import torch
 
 SKIPPED = 77
 B, H, N, D, M, L, HID = 2, 4, 96, 64, 16, 8, 64
-MAPS = ("luna", "elu", "relu", "performer", "taylor2", "t2r")
+MAPS = ("luna", "luna-deep", "luna-spline", "elu", "relu", "performer", "taylor2", "t2r")
 
 
 def drawn(*shape, dtype=torch.float32):

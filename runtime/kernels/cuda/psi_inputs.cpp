@@ -1,5 +1,7 @@
 #include "runtime/kernels/cuda/psi_inputs.h"
 
+#include <algorithm>
+
 #include "generators/common/tiles.h"
 #include "runtime/kernels/layout.h"
 
@@ -39,7 +41,7 @@ void PsiInputs::pack_pwl(int64_t projections) {
 }
 
 void PsiInputs::pack_dense(int64_t projections) {
-  const int64_t hid = tiles::round_up(args_.w1.numel(), tiles::kUnits);
+  const int64_t hid = tiles::round_up(std::max<int64_t>(args_.w1.numel(), 1), tiles::kUnits);
   const int64_t L = groups_.count * kPsiChannels;
   w1_ = pad(args_.w1, 0, hid);
   b1_ = pad(args_.b1, 0, hid);

@@ -89,6 +89,17 @@ TEST(Table, CountsTheShortCallsThatAreMoreArithmeticThanOverhead) {
               "FMA peak");
 }
 
+TEST(Table, SaysWhyPsiAsATableMayBeBeyondItsRoofline) {
+  const std::string note = "The roofline counts the operations of the definition";
+  std::vector<BenchRow> rows = made_rows();
+  EXPECT_EQ(table_of(rows).find(note), std::string::npos);
+  rows.push_back(made_row("luna", "fused", 256, 1e-3, 1));
+  rows.back().map = "luna";
+  EXPECT_EQ(table_of(rows).find(note), std::string::npos) << "without a roofline";
+  rows.back().roofline_s = 0.5e-3;
+  EXPECT_NE(table_of(rows).find(note), std::string::npos);
+}
+
 TEST(Table, ComparesOneDtype) {
   std::vector<BenchRow> rows = made_rows();
   for (const BenchRow& row : made_rows()) {

@@ -42,7 +42,7 @@ kernels::Pipeline find(const std::string& name, const kernels::cuda::About&) {
   return name == "one_kernel_test" ? &one_kernel : nullptr;
 }
 
-const kernels::cuda::Backend kBackend{"_test", &find};
+const kernels::cuda::Backend kBackend{"_test", &find, /*piece_bytes=*/0};
 
 void run(int device = 0, int shared = 0) {
   shared_bytes = shared;

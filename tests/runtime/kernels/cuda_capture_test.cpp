@@ -48,14 +48,26 @@ void expect_capturable(const std::function<void()>& call, const std::string& wha
   EXPECT_EQ(stand_in_uploads(), uploads) << what;
 }
 
-/// All but the maps whose table the host makes, and LUNA where its is not made on the device.
+/// All, LUNA's where its table is made on the device.
 std::vector<std::string> capturable_maps(bool causal) {
-  std::vector<std::string> maps;
+  std::vector<std::string> maps = causal ? causal_map_names() : fused_map_names();
   if (kernels::find_pipeline("psi_table_cuda")) maps.push_back("luna");
-  for (const std::string& map : causal ? causal_map_names() : fused_map_names()) {
-    if (!ops::find_fixed_map(map)->table) maps.push_back(map);
-  }
   return maps;
+}
+
+/// One of every map, and LUNA with its psi as an MLP and with scaled channels.
+std::vector<Case> capturable_cases(bool causal) {
+  std::vector<Case> cases;
+  for (const std::string& map : capturable_maps(causal)) cases.push_back(small_case(map));
+  const auto add_luna = [&](const char* psi, double ch_rms_target) {
+    cases.push_back(small_case("luna"));
+    cases.back().spec.psi = psi;
+    cases.back().spec.ch_rms_target = ch_rms_target;
+  };
+  add_luna("dense", 0.0);
+  if (!causal) add_luna("dense", 0.5);
+  if (!causal && kernels::find_pipeline("psi_table_cuda")) add_luna("pwl", 0.5);
+  return cases;
 }
 
 /// Tokens of a case on the stand-in device in a dtype, with all that is learned.
@@ -69,8 +81,7 @@ class CudaCapture : public ::testing::TestWithParam<at::ScalarType> {};
 
 TEST_P(CudaCapture, ForwardAndBackwardOnlyLaunch) {
   for (const bool causal : {false, true}) {
-    for (const std::string& map : capturable_maps(causal)) {
-      Case c = small_case(map);
+    for (Case c : capturable_cases(causal)) {
       c.shape.Nq = c.shape.N;
       c.spec.causal = causal;
       const ops::Inputs in = inputs_there(c, GetParam());
