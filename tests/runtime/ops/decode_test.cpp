@@ -143,7 +143,8 @@ TEST_P(Decode, NanStaysInItsHeads) {
     const at::Tensor others = expected.logical_not();
     EXPECT_TRUE(same_bits(given.out.index({others}), clean.out.index({others}))) << GetParam();
     EXPECT_FALSE(given.out.select(2, 0).isnan().any().item<bool>()) << GetParam();
-    if (which == &ops::Inputs::q) EXPECT_TRUE(same_bits(given.state, clean.state)) << GetParam();
+    if (which != &ops::Inputs::q) continue;
+    EXPECT_TRUE(same_bits(given.state, clean.state)) << GetParam();
   }
 }
 

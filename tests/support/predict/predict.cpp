@@ -75,7 +75,8 @@ class Attribution {
     add(one.counts, all);
     for (const PtxProfile& profile : take_ptx_profiles()) {
       PtxProfile& sum = one.profiles[profile.text + profile.kernel];
-      if (sum.text.empty()) sum = {profile.text, profile.kernel};
+      sum.text = profile.text;
+      sum.kernel = profile.kernel;
       sum.threads = std::max(sum.threads, profile.threads);
       sum.dynamic_shared = std::max(sum.dynamic_shared, profile.dynamic_shared);
       for (const auto& [line, met] : profile.lines) sum.lines[line] += met;
