@@ -122,10 +122,8 @@ std::string table_note(const BenchFile& file) {
   };
   if (std::none_of(file.rows.begin(), file.rows.end(), counted_whole)) return "";
   return "\nThe roofline counts the operations of the definition, D d multiplications a product. "
-         "Over "
-         "many tokens psi as a table takes fewer on a CPU (it adds up by segment) and may be "
-         "beyond "
-         "100 %.\n";
+         "Over many tokens psi as a table takes fewer on a CPU (it adds up by segment) and may be "
+         "beyond 100 %.\n";
 }
 
 /// How many short calls of this library cost at most twice their arithmetic: the rest is overhead.

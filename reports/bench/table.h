@@ -1,6 +1,7 @@
-// A benchmark as markdown: the machine, on a CPU how many calls at N = 64 are more arithmetic than
-// overhead, one table a section (sections.h), on a GPU with its medians by N, tokens a second in
-// decoding, and from which N on what is faster (crossover.h). Tested in tests/reports/bench.
+// A benchmark as markdown: the machine, on a CPU what its rooflines count and how many calls at N =
+// 64 are more arithmetic than overhead, one table a section (sections.h), on a GPU with its medians
+// by N, tokens a second in decoding, and from which N on what is faster (crossover.h). Tested in
+// tests/reports/bench.
 #pragma once
 
 #include <string>

@@ -90,7 +90,9 @@ TEST(CudaSweep, HasEveryMapAfterTheReportsOperatorsAtEverySize) {
     EXPECT_EQ(names_of(groups[i]).count("luna"), i < early) << i;
     const std::set<std::string> more = names_of(groups[i]);
     names.insert(more.begin(), more.end());
-    if (i > 0) EXPECT_EQ(groups[i].causal, i % 2 == 0) << i;
+    if (i > 0) {
+      EXPECT_EQ(groups[i].causal, i % 2 == 0) << i;
+    }
   }
   for (const Operator& op : all_operators(c10::kCUDA))
     EXPECT_EQ(names.count(op.name), 1u) << op.name;

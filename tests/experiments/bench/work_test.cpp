@@ -75,7 +75,9 @@ TEST(Work, PairsOfFeaturesShareAProjection) {
       EXPECT_EQ(work_of(op, size, in, Pass::kForward).flops,
                 fused_work(size, 16, MapWork::kProjectedPairs, Pass::kForward).flops);
     }
-    if (op.name == "taylor2") EXPECT_EQ(features_of(op, in), 1 + 8 + 36);
+    if (op.name == "taylor2") {
+      EXPECT_EQ(features_of(op, in), 1 + 8 + 36);
+    }
   }
 }
 
