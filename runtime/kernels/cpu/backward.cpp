@@ -8,11 +8,7 @@ namespace luna::kernels::cpu {
 namespace {
 
 /// Whether a side takes the segment form, which reads float32 alone.
-bool in_segments(const Problem& p) {
-  const int64_t dv = p.v.size(3);
-  return !p.causal && (SegmentMap::where_it_pays(p.q_map, p.q.size(2), dv) ||
-                       SegmentMap::where_it_pays(p.k_map, p.k.size(2), dv));
-}
+bool in_segments(const Problem& p) { return !p.causal && SegmentSides(p).any(); }
 
 /// The backward of other dtypes in segment form.
 Backward widened(const Problem& p, const Forward& saved, const at::Tensor& grad,
@@ -30,22 +26,20 @@ Backward widened(const Problem& p, const Forward& saved, const at::Tensor& grad,
 /// Through totals: queries leave the state's gradient, keys read it.
 void backward_of_all(const Problem& p, const Forward& saved, const at::Tensor& grad, bool keys,
                      bool params, const at::Tensor& power, Backward& result) {
-  const int64_t dv = p.v.size(3);
   PackedSides sides(p);
-  const auto q_segments = SegmentMap::where_it_pays(p.q_map, p.q.size(2), dv);
-  const auto k_segments = SegmentMap::where_it_pays(p.k_map, p.k.size(2), dv);
-  const at::Tensor center = q_segments || k_segments ? center_of(saved) : at::Tensor();
+  const SegmentSides segments(p);
+  const at::Tensor center = segments.any() ? center_of(saved) : at::Tensor();
   StateGradient state_gradient{at::empty_like(saved.S), at::empty_like(saved.z), {}};
-  if (q_segments) {
+  if (segments.q) {
     state_gradient.center = center;
-    segment_query_gradients(p, *q_segments, saved, grad, params, result, state_gradient);
+    segment_query_gradients(p, *segments.q, saved, grad, params, result, state_gradient);
   } else {
     feature_query_gradients(p, sides.q(), saved, grad, params, result, state_gradient);
   }
   if (!keys) return;
-  state_gradient.count_from(k_segments ? center : at::Tensor());
-  if (k_segments) {
-    segment_key_gradients(p, *k_segments, state_gradient, params, power, result);
+  state_gradient.count_from(segments.k ? center : at::Tensor());
+  if (segments.k) {
+    segment_key_gradients(p, *segments.k, state_gradient, params, power, result);
   } else {
     feature_key_gradients(p, sides.k(), state_gradient, params, power, result);
   }

@@ -20,20 +20,19 @@ Forward forward(const Problem& p) {
     causal_forward(p, sides.q(), sides.k(), result);
     return result;
   }
-  const auto q_segments = SegmentMap::where_it_pays(p.q_map, Nq, dv);
-  const auto k_segments = SegmentMap::where_it_pays(p.k_map, p.k.size(2), dv);
-  if ((q_segments || k_segments) && p.v.scalar_type() != at::kFloat) {  // they read float32 alone
+  const SegmentSides segments(p);
+  if (segments.any() && p.v.scalar_type() != at::kFloat) {  // they read float32 alone
     return cpu::forward(in_float32(p));
   }
-  if (k_segments) {
-    segment_state(p, *k_segments, result.S, result.z);
+  if (segments.k) {
+    segment_state(p, *segments.k, result.S, result.z);
   } else if (finds_stabiliser(p)) {
     stabilised_state(p, result.S, result.z);
   } else {
     feature_state(p, sides.k(), result.S, result.z);
   }
-  if (q_segments) {
-    segment_apply(p, *q_segments, result);
+  if (segments.q) {
+    segment_apply(p, *segments.q, result);
   } else {
     feature_apply(p, sides.q(), result);
   }

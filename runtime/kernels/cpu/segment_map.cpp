@@ -138,4 +138,10 @@ void SegmentMap::unfold(const at::Tensor& gradient, MapGrads& grads) const {
   }
 }
 
+SegmentSides::SegmentSides(const Problem& p)
+    : q(SegmentMap::where_it_pays(p.q_map, p.q.size(2), p.v.size(3))), k(q) {
+  if (is_same(p.q_map, p.k_map) && p.q.size(2) == p.k.size(2)) return;
+  k = SegmentMap::where_it_pays(p.k_map, p.k.size(2), p.v.size(3));
+}
+
 }  // namespace luna::kernels

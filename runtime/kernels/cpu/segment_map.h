@@ -54,4 +54,13 @@ class SegmentMap {
   int level_count_ = 0;
 };
 
+/// The segment maps of a problem's sides, one for both where map and tokens are the same; nullptr
+/// where where_it_pays() says no.
+struct SegmentSides {
+  explicit SegmentSides(const Problem& p);
+  bool any() const { return q || k; }
+
+  std::shared_ptr<const SegmentMap> q, k;
+};
+
 }  // namespace luna::kernels
