@@ -59,6 +59,10 @@ constexpr int kCausalChunk = 64;
 constexpr int kDecodeRows = 16;
 constexpr int kDecodeQueries = 4;
 
+/// CPU: vectors of sums that a schedule holds in registers beside their operands. AVX-512 has 32
+/// registers, AVX2 16.
+constexpr int register_sums(int lanes) { return lanes == kLanes ? 16 : 8; }
+
 constexpr int64_t round_up(int64_t x, int64_t step) { return (x + step - 1) / step * step; }
 
 }  // namespace luna::tiles

@@ -62,9 +62,10 @@ struct GradientSum {
 };
 
 /// CPU: the loops in which a gradient is stored, over blocks of kGradTokens tokens and, inside,
-/// over blocks of kRowColumns columns.
+/// over blocks of so many columns.
 struct GradientLoops {
   Halide::LoopLevel tokens, columns;
+  int width;
 };
 
 /// What a map is defined over. tile: a tile on the CPU. On a GPU gradients end at the projection,

@@ -95,20 +95,22 @@ void Projected::schedule_features(const Halide::Target& target, Func out) {
 }
 
 void Projected::schedule_projection(const Halide::Target& target) {
-  // Register block: two vectors of projections (one where L channels leave fewer) x 8 tokens, W
-  // read once for 8 tokens.
+  // Register block: two vectors of projections (one where L channels leave fewer), W read once for
+  // its tokens.
   const int lanes = target.natural_vector_size<float>();
-  const int width = channels() == 1 ? 2 * lanes : lanes;
+  const int vectors = channels() == 1 ? 2 : 1, width = vectors * lanes;
+  const int tokens = std::min(tiles::register_sums(lanes) / vectors, tiles::kTokenBlock);
   const Var no("no"), ni("ni"), io("io"), ii("ii");
   per_tile(t_, own_projections_)
-      .align_bounds(n_, 8)
-      .split(n_, no, ni, 8, TailStrategy::RoundUp)
+      .align_bounds(n_, tokens)
+      .split(n_, no, ni, tokens, TailStrategy::RoundUp)
       .split(i_, io, ii, width, TailStrategy::RoundUp)
       .reorder(ii, ni, no, io)
       .vectorize(ii, lanes)
       .unroll(ni);
   t_block_.compute_at(t_, no).store_in(MemoryType::Register);
-  t_block_.bound_extent(i_, width).bound_extent(n_, 8).vectorize(i_, lanes).unroll(i_).unroll(n_);
+  t_block_.bound_extent(i_, width).bound_extent(n_, tokens);
+  t_block_.vectorize(i_, lanes).unroll(i_).unroll(n_);
   t_block_.update().reorder(i_, n_, over_d_).vectorize(i_, lanes).unroll(i_).unroll(n_);
 }
 
@@ -120,20 +122,22 @@ void Projected::schedule_gradient(const Halide::Target& target, const GradientLo
     schedule_projection(target);
   }
   dx_.compute_at(at.columns).store_in(MemoryType::Register);
-  dx_.bound_extent(j_, tiles::kRowColumns).bound_extent(n_, tiles::kGradTokens);
+  dx_.bound_extent(j_, at.width).bound_extent(n_, tiles::kGradTokens);
   dx_.vectorize(j_, lanes).unroll(j_).unroll(n_);
   dx_.update().reorder(j_, n_, over_i_).vectorize(j_, lanes).unroll(j_).unroll(n_);
 
   dproj_.split(i_, io, ii, 4, round_up).vectorize(j_, lanes, round_up);
   dproj_.update()
       .split(i_, io, ii, 4, round_up)
-      .split(j_, jo, jv, lanes, round_up)
+      .split(j_, jo, jv, tiles::kLanes, round_up)
       .reorder(jv, ii, jo, io)
-      .vectorize(jv)
+      .vectorize(jv, lanes)
+      .unroll(jv)
       .unroll(ii);
   dproj_block_.compute_at(dproj_, jo).store_in(MemoryType::Register);
-  dproj_block_.bound_extent(i_, 4).bound_extent(j_, lanes).vectorize(j_, lanes).unroll(i_);
-  dproj_block_.update().reorder(j_, i_, over_n_).vectorize(j_, lanes).unroll(i_);
+  dproj_block_.bound_extent(i_, 4).bound_extent(j_, tiles::kLanes);
+  dproj_block_.vectorize(j_, lanes).unroll(j_).unroll(i_);
+  dproj_block_.update().reorder(j_, i_, over_n_).vectorize(j_, lanes).unroll(j_).unroll(i_);
   dbias_.vectorize(i_, lanes, round_up);
   dbias_.update().reorder(i_, over_n_bias_).vectorize(i_, lanes, round_up);
 }

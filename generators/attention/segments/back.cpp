@@ -1,5 +1,7 @@
 // back: the gradient dt at the projection carried back, dx = W^T dt, and in place dW += dt x^T,
 // db += sum of dt. Tokens of weight 0 have dt = 0; what they hold in x is not read.
+#include <algorithm>
+
 #include "generators/attention/segments/segments.h"
 
 namespace luna {
@@ -40,15 +42,18 @@ class SegmentBack : public SegmentPass<SegmentBack> {
     bind(dbias);
     const auto guard = Halide::TailStrategy::GuardWithIf;
     const Var no("no"), ni("ni"), io("io"), ii("ii"), jo("jo"), jv("jv");
-    const int width = size ? int(size) : lanes();
+    const int sums = tiles::register_sums(lanes()), tokens_at_once = sums / 2;
+    const int width = size ? std::min<int>(size, sums / 4 * lanes()) : lanes();
     Func result = dx, gradient = dproj, bias = dbias;
-    result.split(n_, no, ni, 8, guard).split(j_, jo, j_, width, guard).reorder(j_, ni, jo, no);
+    result.split(n_, no, ni, tokens_at_once, guard)
+        .split(j_, jo, j_, width, guard)
+        .reorder(j_, ni, jo, no);
     result.vectorize(j_, lanes(), guard).unroll(ni);
     if (size) {
       result.unroll(j_);
     }
     dx_block.compute_at(result, jo).store_in(Halide::MemoryType::Register);
-    dx_block.bound_extent(j_, width).bound_extent(n_, 8);
+    dx_block.bound_extent(j_, width).bound_extent(n_, tokens_at_once);
     dx_block.vectorize(j_, lanes()).unroll(j_).unroll(n_);
     dx_block.update().reorder(j_, n_, over_i).vectorize(j_, lanes()).unroll(j_).unroll(n_);
 

@@ -46,22 +46,23 @@ class Sites : public SegmentPass<Sites> {
   }
 
  private:
-  /// 8 tokens x 16 projections at a time: the projection lane by lane of i, then one scalar search
-  /// after the other.
+  /// Some tokens x 16 projections at a time: the projection lane by lane of i, then one scalar
+  /// search after the other.
   void schedule(KnotSearch& knots) {
     const Var no("no"), ni("ni"), io("io"), ii("ii");
+    const int tokens = tiles::register_sums(lanes()) / 2;
     Func sites = site;
-    sites.split(n_, no, ni, 8, Halide::TailStrategy::GuardWithIf)
+    sites.split(n_, no, ni, tokens, Halide::TailStrategy::GuardWithIf)
         .split(i_, io, ii, tiles::kLanes, Halide::TailStrategy::RoundUp)
         .reorder(ni, ii, io, no);
     t_.compute_at(sites, io).store_in(Halide::MemoryType::Stack);
-    t_.bound_extent(i_, tiles::kLanes).bound_extent(n_, 8);
+    t_.bound_extent(i_, tiles::kLanes).bound_extent(n_, tokens);
     t_.vectorize(i_, lanes()).unroll(i_).unroll(n_);
     block_.compute_at(sites, io).store_in(Halide::MemoryType::Register);
-    block_.bound_extent(i_, tiles::kLanes).bound_extent(n_, 8);
+    block_.bound_extent(i_, tiles::kLanes).bound_extent(n_, tokens);
     block_.vectorize(i_, lanes()).unroll(i_).unroll(n_);
     block_.update().reorder(i_, n_, over_d_).vectorize(i_, lanes()).unroll(i_).unroll(n_);
-    dropped_.compute_at(sites, no).store_in(Halide::MemoryType::Stack).bound_extent(n_, 8);
+    dropped_.compute_at(sites, no).store_in(Halide::MemoryType::Stack).bound_extent(n_, tokens);
     knots.schedule(Halide::LoopLevel(sites, ni));
   }
 

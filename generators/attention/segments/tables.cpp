@@ -1,5 +1,7 @@
 // Between states [D, dv] and tables (e, c, row, i) of one (b, h), with the coefficients
 // (c, row, l): intercepts c = 0 and slopes c = 1 of every segment and channel.
+#include <algorithm>
+
 #include "generators/attention/segments/segments.h"
 
 namespace luna {
@@ -57,7 +59,8 @@ class SegmentTable : public TablePass<SegmentTable> {
 
     const Var ro("ro"), ri("ri"), eo("eo"), ei("ei");
     Func result = table;
-    result.split(row_, ro, ri, 4, Halide::TailStrategy::GuardWithIf)
+    const int together = std::min(4, tiles::register_sums(lanes()) / (2 * tiles::kLanes / lanes()));
+    result.split(row_, ro, ri, together, Halide::TailStrategy::GuardWithIf)
         .split(e_, eo, ei, tiles::kLanes)
         .reorder(ei, c_, ri, ro, eo, i_)
         .vectorize(ei, lanes())
@@ -65,7 +68,7 @@ class SegmentTable : public TablePass<SegmentTable> {
         .unroll(c_)
         .unroll(ri);
     block.compute_at(result, ro).store_in(Halide::MemoryType::Register);
-    block.bound_extent(e_, tiles::kLanes).bound_extent(row_, 4).bound_extent(c_, 2);
+    block.bound_extent(e_, tiles::kLanes).bound_extent(row_, together).bound_extent(c_, 2);
     block.vectorize(e_, lanes()).unroll(e_).unroll(c_).unroll(row_);
     block.update()
         .reorder(e_, c_, row_, over_l)
@@ -107,20 +110,14 @@ class SegmentState : public TablePass<SegmentState> {
     Func result = S;
     const auto guard = Halide::TailStrategy::GuardWithIf;
     result.split(l_, lo, li, tiles::kChannels, guard)
-        .split(e_, eo, ei, tiles::kLanes)
+        .split(e_, eo, ei, lanes())
         .reorder(ei, li, lo, eo, i_)
-        .vectorize(ei, lanes())
-        .unroll(ei)
+        .vectorize(ei)
         .unroll(li);
     block.compute_at(result, lo).store_in(Halide::MemoryType::Register);
-    block.bound_extent(e_, tiles::kLanes).bound_extent(l_, tiles::kChannels);
-    block.vectorize(e_, lanes()).unroll(e_).unroll(l_);
-    block.update()
-        .reorder(e_, l_, over.x, over.y)
-        .vectorize(e_, lanes())
-        .unroll(e_)
-        .unroll(l_)
-        .unroll(over.x);
+    block.bound_extent(e_, lanes()).bound_extent(l_, tiles::kChannels);
+    block.vectorize(e_).unroll(l_);
+    block.update().reorder(e_, l_, over.x, over.y).vectorize(e_).unroll(l_).unroll(over.x);
     Func column = z;
     z_block.compute_at(column, l_).store_in(Halide::MemoryType::Register);
     z_block.update().atomic().vectorize(over_z.x).vectorize(over_z.y, lanes() / 2, guard);
@@ -137,13 +134,13 @@ class SegmentTableGrad : public TablePass<SegmentTableGrad> {
   Output<Buffer3> gradient{"gradient"};  // (c, row, l)
 
   void generate() {
-    const Expr m = S.dim(2).extent(), blocks = S.dim(0).extent() / tiles::kLanes;
-    const int vector = lanes();
-    const RDom over(0, blocks, 0, m, "over"), over_lane(0, tiles::kLanes, "over_lane");
+    const int vector = lanes(), channels = tiles::register_sums(vector) / 2;
+    const Expr m = S.dim(2).extent(), blocks = S.dim(0).extent() / vector;
+    const RDom over(0, blocks, 0, m, "over"), over_lane(0, vector, "over_lane");
     const RDom over_i(0, m, "over_i");
     const Var lane("lane");
     const Expr channel = Halide::min(l_, S.dim(1).extent() - 1);
-    const Expr e = over.x * tiles::kLanes + lane;
+    const Expr e = over.x * vector + lane;
     Func by_lane("by_lane"), column("column"), total("total");
     by_lane(lane, c_, row_, l_) = 0.0f;
     by_lane(lane, c_, row_, l_) += sums(e, c_, row_, over.y) * S(e, channel, over.y);
@@ -161,26 +158,19 @@ class SegmentTableGrad : public TablePass<SegmentTableGrad> {
 
     const Var lo("lo"), li("li");
     Func result = gradient;
-    result.split(l_, lo, li, tiles::kChannels, Halide::TailStrategy::GuardWithIf)
+    result.split(l_, lo, li, channels, Halide::TailStrategy::GuardWithIf)
         .reorder(c_, li, lo, row_)
         .unroll(c_)
         .unroll(li);
     by_lane.compute_at(result, lo).store_in(Halide::MemoryType::Register);
-    by_lane.bound_extent(lane, tiles::kLanes)
-        .bound_extent(l_, tiles::kChannels)
-        .bound_extent(c_, 2);
-    by_lane.vectorize(lane, vector).unroll(lane).unroll(c_).unroll(l_);
-    by_lane.update()
-        .reorder(lane, c_, l_, over.x, over.y)
-        .vectorize(lane, vector)
-        .unroll(lane)
-        .unroll(c_)
-        .unroll(l_);
+    by_lane.bound_extent(lane, vector).bound_extent(l_, channels).bound_extent(c_, 2);
+    by_lane.vectorize(lane).unroll(c_).unroll(l_);
+    by_lane.update().reorder(lane, c_, l_, over.x, over.y).vectorize(lane).unroll(c_).unroll(l_);
     total.compute_at(result, lo).store_in(Halide::MemoryType::Register);
-    total.bound_extent(l_, tiles::kChannels).bound_extent(c_, 2).unroll(c_).unroll(l_);
+    total.bound_extent(l_, channels).bound_extent(c_, 2).unroll(c_).unroll(l_);
     total.update().reorder(over_lane, c_, l_).atomic().vectorize(over_lane).unroll(c_).unroll(l_);
     column.compute_at(result, lo).store_in(Halide::MemoryType::Register);
-    column.bound_extent(l_, tiles::kChannels).bound_extent(c_, 2).unroll(c_).unroll(l_);
+    column.bound_extent(l_, channels).bound_extent(c_, 2).unroll(c_).unroll(l_);
     column.update().reorder(c_, l_, over_i).unroll(c_).unroll(l_);
   }
 };

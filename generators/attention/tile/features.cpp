@@ -104,13 +104,14 @@ class FeaturesGrad : public FeaturesPass<FeaturesGrad> {
     align(dx);
     bind(gradient.sums);
     const Var jo("jo"), ji("ji"), no("no"), ni("ni");
+    const int width = 2 * lanes();
     Func out = dx;
     out.split(n_, no, ni, tiles::kGradTokens, kRoundUp)
-        .split(j_, jo, ji, tiles::kRowColumns, kRoundUp)
+        .split(j_, jo, ji, width, kRoundUp)
         .reorder(ji, ni, jo, no)
         .vectorize(ji, lanes())
         .unroll(ni);
-    feature_map_->schedule_gradient(get_target(), {{out, no}, {out, jo}});
+    feature_map_->schedule_gradient(get_target(), {{out, no}, {out, jo}, width});
   }
 
  private:

@@ -56,9 +56,8 @@ class TileProduct : public TilePipeline<TileProduct> {
   }
 
   void schedule() {
-    // Two vectors x 8 accumulators; with 16 registers half of that.
     const int width = (int(vectors) ? int(vectors) : 2) * lanes();
-    const int at_once = int(tokens) ? int(tokens) : lanes() == 16 ? 8 : 4;
+    const int at_once = int(tokens) ? int(tokens) : tiles::register_sums(lanes()) / 2;
     _halide_user_assert(tiles::kRowColumns % width == 0 && tiles::kTokenBlock % at_once == 0)
         << "tile_product: rows are padded to " << tiles::kRowColumns << ", n to "
         << tiles::kTokenBlock << ": no blocks of " << width << " x " << at_once << "\n";

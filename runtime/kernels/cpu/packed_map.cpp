@@ -5,7 +5,6 @@
 
 #include "generators/common/tiles.h"
 #include "runtime/kernels/cpu/locate.h"
-#include "runtime/kernels/cpu/processor.h"
 #include "runtime/kernels/cpu/search_tree.h"
 #include "runtime/kernels/layout.h"
 
@@ -95,14 +94,13 @@ void PackedMap::plant_search() {
   const at::Tensor sorted = args_.knots.contiguous();
   const float* first = sorted.const_data_ptr<float>();
   level_count_ = locate_levels(sorted.numel());
-  if (!has_avx512() || !level_count_) {
+  if (!level_count_) {
     const bool big = sorted.numel() > tree_knots(2);
     search_ = search_tree(sorted, big ? kMaxSearchLevels : 2);
     if (big) variant_ += "_big";
     return;
   }
   levels_ = search_levels({first, first + sorted.numel()}, level_count_);
-  base_ = zeros({int64_t{1} << level_count_});
   variant_ += "_located";
 }
 
@@ -111,9 +109,9 @@ float PackedMap::epsilon() const {
 }
 
 void PackedMap::locate(const Matrix& x, const Sites& sites) const {
-  locate_avx512({x.data, d_, x.stride1, x.extent1, floats(proj_), floats(bias_), projections_,
-                 floats(levels_), level_count_, floats(base_), sites.t, sites.segment,
-                 sites.pitch});
+  kernels::locate({x.data, d_, x.stride1, x.extent1, floats(proj_), floats(bias_), projections_,
+                   floats(levels_), level_count_, nullptr, 0.0f, sites.t, sites.segment,
+                   sites.pitch});
 }
 
 void PackedMap::pack_dense() {

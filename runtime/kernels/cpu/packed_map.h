@@ -81,7 +81,7 @@ class PackedMap {
   int64_t padded_d_ = 0;
   FeatureLayout layout_{};
   at::Tensor real_features_, proj_, proj_rows_, bias_, first_;
-  at::Tensor search_, levels_, base_, table_;
+  at::Tensor search_, levels_, table_;
   int level_count_ = 0;
   at::Tensor w1_, b1_, w2_, w2_rows_, b2_;
   at::Tensor coordinates_, token_values_;

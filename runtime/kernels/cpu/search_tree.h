@@ -20,10 +20,10 @@ constexpr int64_t tree_knots(int levels) {
 /// [nodes, 16], level by level. knots: [K <= tree_knots(levels)], ascending.
 at::Tensor search_tree(const at::Tensor& knots, int levels);
 
-/// Levels of the binary search among that many knots; 0: more than locate_avx512() takes.
+/// Levels of the binary search among that many knots; 0: more than locate() takes.
 int locate_levels(int64_t knots);
 
-/// The complete binary tree that locate_avx512() descends, level after level, level k with its 2^k
+/// The complete binary tree that locate() descends, level after level, level k with its 2^k
 /// knots padded to whole vectors. Absent knots are NaN, which no t passes. knots: fewer than
 /// 2^levels, ascending.
 at::Tensor search_levels(const std::vector<float>& knots, int levels);

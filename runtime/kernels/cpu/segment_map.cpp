@@ -25,9 +25,8 @@ double inner_point(double begin, double end) {
 /// where a floor is cut far out. A channel that begins at a cut is exactly 0 there, so that its
 /// small values cancel nothing. 0 where that end is no number to subtract.
 double base_point(double begin, double end) {
-  constexpr double kFar = 1e18;
   const double nearer = std::abs(begin) <= std::abs(end) ? begin : end;
-  return std::abs(nearer) < kFar ? nearer : 0.0;
+  return std::abs(nearer) < kFarthestBase ? nearer : 0.0;
 }
 
 /// Tokens per segment from which the segment form is the faster one.
@@ -114,6 +113,8 @@ void SegmentMap::plant_search() {
   const auto knots = static_cast<int64_t>(knots_.size());
   search_ = search_tree(at::from_blob(knots_.data(), {knots}, at::kFloat), tiles::kSegmentLevels);
   level_count_ = locate_levels(knots);
+  const auto of_zero = std::upper_bound(knots_.begin(), knots_.end(), 0.0f) - knots_.begin();
+  origin_ = base_.const_data_ptr<float>()[of_zero];
   if (level_count_) levels_ = search_levels(knots_, level_count_);
 }
 

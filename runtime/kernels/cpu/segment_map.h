@@ -27,10 +27,11 @@ class SegmentMap {
   const at::Tensor& proj_rows() const { return proj_rows_; }  ///< [projections, d]
   const at::Tensor& bias() const { return bias_; }            ///< [projections]
   const at::Tensor& search() const { return search_; }        ///< search_tree()
-  /// Binary search for locate_avx512(), and its number of levels; 0 where there are too many knots.
+  /// Binary search for locate(), and its number of levels; 0 where there are too many knots.
   const at::Tensor& levels() const { return levels_; }
   int level_count() const { return level_count_; }
   const at::Tensor& base() const { return base_; }  ///< [segments + 1 or more], zeros beyond
+  float origin() const { return origin_; }          ///< base of the segment of 0
   /// [L, segments, 2]: values at the segment's base, then slopes.
   const at::Tensor& coefficients() const { return coefficients_; }
 
@@ -52,6 +53,7 @@ class SegmentMap {
   std::vector<float> knots_;
   at::Tensor proj_, proj_rows_, bias_, search_, levels_, base_, coefficients_;
   int level_count_ = 0;
+  float origin_ = 0.0f;
 };
 
 /// The segment maps of a problem's sides, one for both where map and tokens are the same; nullptr

@@ -2,7 +2,6 @@
 
 #include "generators/common/tiles.h"
 #include "runtime/kernels/cpu/locate.h"
-#include "runtime/kernels/cpu/processor.h"
 #include "runtime/kernels/layout.h"
 
 namespace luna::kernels {
@@ -86,11 +85,11 @@ void Strip::add_segments(TileCall& call) const {
 
 void Strip::locate(const StripRows& x, const StripScalars& weight, int64_t tokens) {
   tokens_ = tokens;
-  if (has_avx512() && map_.level_count() > 0) {
-    locate_avx512({x.data, x.width, x.row, tokens, map_.proj().const_data_ptr<float>(),
-                   map_.bias().const_data_ptr<float>(), map_.projections(),
-                   map_.levels().const_data_ptr<float>(), map_.level_count(),
-                   map_.base().const_data_ptr<float>(), t_, row_, kStripPitch});
+  if (map_.level_count() > 0) {
+    kernels::locate({x.data, x.width, x.row, tokens, map_.proj().const_data_ptr<float>(),
+                     map_.bias().const_data_ptr<float>(), map_.projections(),
+                     map_.levels().const_data_ptr<float>(), map_.level_count(),
+                     map_.base().const_data_ptr<float>(), map_.origin(), t_, row_, kStripPitch});
     if (weight.stride != 0) drop_masked(weight);
     return;
   }

@@ -101,55 +101,81 @@ TEST(SegmentMap, IsNotMadeWhereItDoesNotPay) {
   EXPECT_FALSE(SegmentMap::where_it_pays(random_pwl(300, 1, -kInf), kManyTokens, 32));
 }
 
-class Locate : public ::testing::TestWithParam<int> {};
+/// The end of every segment that is nearer to 0, or 0 where that is far out.
+at::Tensor segment_bases(const std::vector<float>& knots, int levels) {
+  at::Tensor base = at::zeros({int64_t{1} << levels}, at::kFloat);
+  for (size_t s = 0; s <= knots.size(); s++) {
+    const float begin = s > 0 ? knots[s - 1] : -kInf, end = s < knots.size() ? knots[s] : kInf;
+    const float nearer = std::abs(begin) <= std::abs(end) ? begin : end;
+    if (std::abs(nearer) < kFarthestBase) base[static_cast<int64_t>(s)] = nearer;
+  }
+  return base;
+}
 
-/// Every number of knots and tail of tokens, ties, infinities and NaN, against a plain search.
+class Locate : public ::testing::TestWithParam<std::tuple<int, bool>> {};
+
+/// Every number of knots and tail of tokens, ties, infinities and NaN, with bases and without,
+/// against a plain search.
 TEST_P(Locate, FindsTheSegmentOfEveryToken) {
-  if (!has_avx512()) GTEST_SKIP() << "no AVX-512 on this machine";
-  const int knots = GetParam();
+  const auto [knots, avx512] = GetParam();
+  if (avx512 && !has_avx512()) GTEST_SKIP() << "no AVX-512 on this machine";
   at::manual_seed(knots);
   std::vector<float> sorted(knots);
   for (float& knot : sorted) knot = std::round(at::randn({}).item<float>() * 8) / 4;
+  if (knots > 15) sorted[3] = 2e18f, sorted[4] = -kFarthestBase;
   std::sort(sorted.begin(), sorted.end());
   int levels = 4;
   while ((1 << levels) <= knots) levels++;
   const at::Tensor tree = search_levels(sorted, levels);
-  const at::Tensor base = at::arange(1 << levels).to(at::kFloat) / 16;
-  for (const int64_t tokens : {1, 15, 16, 37}) {
+  const at::Tensor bases = segment_bases(sorted, levels), none = at::zeros_like(bases);
+  const auto of_zero = std::upper_bound(sorted.begin(), sorted.end(), 0.0f) - sorted.begin();
+  for (const auto& [tokens, anchored] : std::vector<std::pair<int64_t, bool>>{
+           {1, true}, {1, false}, {15, true}, {16, false}, {37, true}, {37, false}}) {
     const int64_t d = 2, projections = 32, pitch = 48, row = 5;
     at::Tensor x = (at::randn({tokens, row}) * 8).round() / 8;
     if (tokens > 4) {
       x[1][0] = kInf;
       x[2][0] = -kInf;
       x[3][0] = kNan;
+      x[4][0] = 1e19f;
+      x[5][0] = -1e18f;
     }
+    const at::Tensor base = anchored ? bases : none;
     const at::Tensor proj = at::ones({d, projections}), bias = at::arange(projections) * 0.25f;
     at::Tensor t = at::full({projections, pitch}, -7.0f),
                segment = at::full({projections, pitch}, -7);
     segment = segment.to(at::kInt);
     const at::Tensor offsets = bias.to(at::kFloat).contiguous();
-    locate_avx512({x.const_data_ptr<float>(), d, row, tokens, proj.const_data_ptr<float>(),
-                   offsets.const_data_ptr<float>(), projections, tree.const_data_ptr<float>(),
-                   levels, base.const_data_ptr<float>(), t.data_ptr<float>(),
-                   segment.data_ptr<int32_t>(), pitch});
+    (avx512 ? locate_avx512 : locate_avx2)(
+        {x.const_data_ptr<float>(), d, row, tokens, proj.const_data_ptr<float>(),
+         offsets.const_data_ptr<float>(), projections, tree.const_data_ptr<float>(), levels,
+         anchored ? base.const_data_ptr<float>() : nullptr, base.const_data_ptr<float>()[of_zero],
+         t.data_ptr<float>(), segment.data_ptr<int32_t>(), pitch});
     for (int64_t n = 0; n < tokens; n++) {
       for (int64_t i = 0; i < projections; i++) {
         const float want = (x[n][0] + x[n][1] + offsets[i]).item<float>();
         const int64_t passed =
             std::count_if(sorted.begin(), sorted.end(), [&](float k) { return k <= want; });
         ASSERT_EQ(segment[i][n].item<int32_t>(), passed) << n << " " << i;
-        const float got = t[i][n].item<float>(), from_base = want - passed / 16.0f;
+        const float got = t[i][n].item<float>(), from_base = want - base[passed].item<float>();
         ASSERT_TRUE(got == from_base || (std::isnan(got) && std::isnan(from_base)))
-            << n << " " << i;
+            << n << " " << i << ": " << got << ", not " << from_base;
       }
     }
     // Whole vectors of tokens are written, nothing beyond them.
-    const int64_t written = tiles::round_up(tokens, tiles::kLanes);
+    const int64_t written = tiles::round_up(tokens, avx512 ? 16 : 8);
     EXPECT_TRUE(t.narrow(1, written, pitch - written).eq(-7.0f).all().item<bool>());
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Knots, Locate, ::testing::Values(0, 1, 15, 16, 31, 32, 80, 127, 128, 255));
+INSTANTIATE_TEST_SUITE_P(Knots, Locate,
+                         ::testing::Combine(::testing::Values(0, 1, 15, 16, 31, 32, 80, 127, 128,
+                                                              255),
+                                            ::testing::Bool()),
+                         [](const auto& info) {
+                           return std::to_string(std::get<0>(info.param)) +
+                                  (std::get<1>(info.param) ? "_avx512" : "_avx2");
+                         });
 
 }  // namespace
 }  // namespace luna::kernels

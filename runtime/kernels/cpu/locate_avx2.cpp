@@ -1,0 +1,87 @@
+#include <immintrin.h>
+
+#include "runtime/kernels/cpu/locate.h"
+
+namespace luna::kernels {
+namespace {
+
+constexpr int kLanes = 8, kVectors = 2, kTogether = 1;  // 8 of 16 registers hold sums
+using Float = __m256;
+
+inline Float load(const float* from) { return _mm256_load_ps(from); }
+
+/// The lanes of b where that bit of index is set, of a elsewhere.
+template <int Bit>
+inline Float choose(Float a, Float b, __m256i index) {
+  return _mm256_blendv_ps(a, b, _mm256_castsi256_ps(_mm256_slli_epi32(index, 31 - Bit)));
+}
+
+constexpr int log2(int x) { return x > 1 ? 1 + log2(x / 2) : 0; }
+
+/// table[index] of Entries floats.
+template <int Entries>
+inline Float look_up(const float* table, __m256i index) {
+  if constexpr (Entries == 1) {
+    return _mm256_broadcast_ss(table);
+  } else if constexpr (Entries <= kLanes) {
+    return _mm256_permutevar8x32_ps(load(table), index);
+  } else {
+    constexpr int half = Entries / 2;
+    return choose<log2(half)>(look_up<half>(table, index), look_up<half>(table + half, index),
+                              index);
+  }
+}
+
+/// Where t lies, as far as the levels above tell.
+struct Search {
+  __m256i index = _mm256_setzero_si256();  ///< knots passed; a NaN passes none
+  /// The nearest knot between t and 0, which is the nearer end of t's segment; where there is
+  /// none, the base of 0's segment. (In a table it would take 31 permutations and blends.)
+  Float nearest;
+
+  explicit Search(const LocateArgs& a) : nearest(_mm256_set1_ps(a.origin)) {}
+  void compare(Float knot, Float t) {
+    const Float passed = _mm256_cmp_ps(knot, t, _CMP_LE_OQ);
+    index = _mm256_sub_epi32(_mm256_add_epi32(index, index), _mm256_castps_si256(passed));
+    // Passed and not below 0, or not passed and below: signs alone, as blendv reads them.
+    nearest = _mm256_blendv_ps(nearest, knot, _mm256_xor_ps(passed, knot));
+  }
+  template <int>
+  Float base(const LocateArgs& a) const {
+    if (!a.base) return Float{};
+    const Float size = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), nearest);
+    return _mm256_and_ps(nearest, _mm256_cmp_ps(size, _mm256_set1_ps(kFarthestBase), _CMP_LT_OQ));
+  }
+};
+
+inline Float pair(Float a, Float b, bool high) {
+  const __m256d x = _mm256_castps_pd(a), y = _mm256_castps_pd(b);
+  return _mm256_castpd_ps(high ? _mm256_unpackhi_pd(x, y) : _mm256_unpacklo_pd(x, y));
+}
+
+/// Stores the transposed 8 x 8 block: row k of `out` is column k of `rows`.
+inline void store_transposed(const Float* rows, float* out, int64_t pitch) {
+  Float two[kLanes], four[kLanes];
+  for (int k = 0; k < kLanes; k += 2) {
+    two[k] = _mm256_unpacklo_ps(rows[k], rows[k + 1]);
+    two[k + 1] = _mm256_unpackhi_ps(rows[k], rows[k + 1]);
+  }
+  for (int k = 0; k < kLanes; k += 4) {
+    for (int c = 0; c < 4; c++) four[k + c] = pair(two[k + c / 2], two[k + 2 + c / 2], c % 2);
+  }
+  for (int c = 0; c < 4; c++) {
+    _mm256_store_ps(out + c * pitch, _mm256_permute2f128_ps(four[c], four[4 + c], 0x20));
+    _mm256_store_ps(out + (4 + c) * pitch, _mm256_permute2f128_ps(four[c], four[4 + c], 0x31));
+  }
+}
+
+}  // namespace
+}  // namespace luna::kernels
+
+#include "runtime/kernels/cpu/locate_kernel.h"
+
+namespace luna::kernels {
+
+void locate_avx2(const LocateArgs& args) { locate_all(args); }
+
+}  // namespace luna::kernels
