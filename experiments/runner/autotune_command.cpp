@@ -176,12 +176,13 @@ int tune(const AutotuneOptions& options, std::vector<Tunable> tunables) {
     tuner.device = c10::Device(c10::kCUDA, 0);
     timer.emplace(tuner.device);
     tuner.clock = [&](const std::function<void()>& run) { return timer->seconds(run); };
-    tunables = autotune::called(tuner, tunables);
   }
+  const autotune::Workloads workloads = autotune::workloads(tuner.device);
+  if (cuda) tunables = autotune::called(tuner, tunables, workloads.few_rows);
   autotune::compile_all(tuner, tunables, kCompileShare * seconds, state);
   if (cuda) refuse_busy_gpu(options);
-  write_schedule(options, device,
-                 autotune::tune_all(tuner, tunables, end - bench::seconds_now(), state));
+  const double left = end - bench::seconds_now();
+  write_schedule(options, device, autotune::tune_all(tuner, tunables, workloads, left, state));
   return 0;
 }
 
