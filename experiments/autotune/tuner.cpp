@@ -200,6 +200,14 @@ class PipelineTuning {
 
 }  // namespace
 
+State resume(const std::filesystem::path& folder, const nlohmann::json& key) {
+  State state(folder / "state.json", key);
+  if (state.resumed()) return state;
+  remove_candidates(folder);
+  state.save();  // the key is noted only once another's candidates are gone
+  return state;
+}
+
 std::vector<Tunable> called(const TunerOptions& options, const std::vector<Tunable>& tunables,
                             const std::vector<Workload>& workloads) {
   std::vector<Tunable> kept;

@@ -37,6 +37,9 @@ struct Tuned {
   int64_t rows = 0;  ///< of calls about at most so many; 0: of all calls
 };
 
+/// The state in a folder of candidates, which are removed where it is of another key.
+State resume(const std::filesystem::path& folder, const nlohmann::json& key);
+
 /// Candidates that are not settled.
 std::vector<Parameters> unsettled(const Tunable& tunable, const State& state);
 

@@ -118,6 +118,44 @@ TEST(Tuner, SettlesACandidateThatDiesWhereItIsTimed) {
   EXPECT_EQ(tune_all(options, {one}, calls(), 0, again)[0].chosen, one.defaults());
 }
 
+/// Of other spaces or programs, another device or architecture, nothing stays.
+TEST(Tuner, GoesOnFromTheSameBuildAlone) {
+  const TemporaryFolder build, folder;
+  const auto spaces = build.write("tunables.json", "[]"), program = build.path() / "predict";
+  const auto key = [&](const char* device, const char* architecture) {
+    return state_key({spaces, program}, device, architecture);
+  };
+  const auto begin = [&](const nlohmann::json& of) {
+    State state = resume(folder.path(), of);
+    state.finish("p");
+    state.save();
+    folder.write("p_at_unroll_1.so", "");
+    folder.write("notes", "");
+  };
+  const auto goes_on = [&](const nlohmann::json& now) {
+    const State state = resume(folder.path(), now);
+    const bool compiled = std::filesystem::exists(folder.path() / "p_at_unroll_1.so");
+    EXPECT_EQ(state.done("p"), state.resumed());
+    EXPECT_EQ(compiled, state.resumed());
+    EXPECT_TRUE(std::filesystem::exists(folder.path() / "notes")) << "no candidate";
+    return state.resumed();
+  };
+  const nlohmann::json first = key("X", "");
+  begin(first);
+  EXPECT_TRUE(goes_on(key("X", "")));
+  EXPECT_FALSE(goes_on(key("Y", "")));
+  EXPECT_TRUE(resume(folder.path(), key("Y", "")).resumed());
+  begin(first);
+  EXPECT_FALSE(goes_on(key("X", "sm_90")));
+  begin(first);
+  build.write("tunables.json", "[ ]");
+  EXPECT_FALSE(goes_on(key("X", "")));
+  const nlohmann::json without = key("X", "");
+  begin(without);
+  build.write("predict", "");
+  EXPECT_FALSE(goes_on(key("X", "")));
+}
+
 TEST(Tuner, GoesOnAfterAnInspectionThatThrows) {
   const TemporaryFolder folder;
   Tunable one = tile_product();
