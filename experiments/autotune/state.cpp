@@ -2,11 +2,25 @@
 
 #include <fstream>
 
+#include "experiments/train/environment.h"
 #include "runtime/io/atomic_file.h"
+#include "runtime/io/sha256.h"
 
 namespace luna::autotune {
 
 using nlohmann::json;
+
+json state_key(const std::vector<std::filesystem::path>& files, const std::string& device,
+               const std::string& architecture) {
+  json contents = json::array();
+  for (const std::filesystem::path& file : files) {
+    contents.push_back(std::filesystem::exists(file) ? json(io::sha256_file(file)) : json());
+  }
+  return {{"library", experiments::library_sha256()},
+          {"files", contents},
+          {"device", device},
+          {"architecture", architecture}};
+}
 
 State::State(std::filesystem::path file, json key) : file_(std::move(file)) {
   std::ifstream stream(file_);

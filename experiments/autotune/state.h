@@ -13,6 +13,11 @@
 
 namespace luna::autotune {
 
+/// What results depend on: libluna and these files by their contents (a file may be absent), and
+/// where they were found.
+nlohmann::json state_key(const std::vector<std::filesystem::path>& files, const std::string& device,
+                         const std::string& architecture);
+
 class State {
  public:
   /// Begins anew where the file is of another key or damaged. key: what the results depend on.

@@ -14,8 +14,6 @@ namespace luna::autotune {
 namespace {
 
 constexpr int kFewestRounds = 3;  // a rung
-/// Heads of what is timed: few, and as many as fill a GPU.
-constexpr int64_t kHeads = 4, kFullHeads = 64;
 
 /// A candidate of one pipeline while it is tuned.
 struct Trial {
@@ -202,11 +200,19 @@ class PipelineTuning {
 
 }  // namespace
 
-std::vector<Tunable> called(const TunerOptions& options, const std::vector<Tunable>& tunables) {
-  const std::vector<Workload> all = workloads(options.device, kHeads);
+State resume(const std::filesystem::path& folder, const nlohmann::json& key) {
+  State state(folder / "state.json", key);
+  if (state.resumed()) return state;
+  remove_candidates(folder);
+  state.save();  // the key is noted only once another's candidates are gone
+  return state;
+}
+
+std::vector<Tunable> called(const TunerOptions& options, const std::vector<Tunable>& tunables,
+                            const std::vector<Workload>& workloads) {
   std::vector<Tunable> kept;
   for (const Tunable& tunable : tunables) {
-    const bool any = std::any_of(all.begin(), all.end(), [&](const Workload& workload) {
+    const bool any = std::any_of(workloads.begin(), workloads.end(), [&](const Workload& workload) {
       return runs(workload, tunable.pipeline);
     });
     if (any) kept.push_back(tunable);
@@ -217,7 +223,7 @@ std::vector<Tunable> called(const TunerOptions& options, const std::vector<Tunab
 }
 
 std::vector<Tuned> tune_all(const TunerOptions& options, const std::vector<Tunable>& tunables,
-                            double seconds, State& state) {
+                            const Workloads& workloads, double seconds, State& state) {
   const double end = bench::seconds_now() + seconds;
   const bool gpu = options.device.is_cuda();
   std::vector<const Tunable*> ready;
@@ -231,16 +237,15 @@ std::vector<Tuned> tune_all(const TunerOptions& options, const std::vector<Tunab
   }
   std::vector<Tuned> tuned;
   size_t open = ready.size() * (gpu ? 2 : 1);
-  const auto tune = [&](int64_t heads, int64_t rows) {
-    const std::vector<Workload> all = workloads(options.device, heads);
+  const auto tune = [&](const std::vector<Workload>& timed, int64_t rows) {
     for (const Tunable* tunable : ready) {
       const double left = end - bench::seconds_now();
-      PipelineTuning one(options, *tunable, all, rows, state);
+      PipelineTuning one(options, *tunable, timed, rows, state);
       tuned.push_back(one.run(left / static_cast<double>(open--)));
     }
   };
-  tune(gpu ? kFullHeads : kHeads, 0);
-  if (gpu) tune(kHeads, kFewRows);
+  tune(workloads.all, 0);
+  if (gpu) tune(workloads.few_rows, kFewRows);
   return tuned;
 }
 

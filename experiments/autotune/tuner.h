@@ -37,6 +37,9 @@ struct Tuned {
   int64_t rows = 0;  ///< of calls about at most so many; 0: of all calls
 };
 
+/// The state in a folder of candidates, which are removed where it is of another key.
+State resume(const std::filesystem::path& folder, const nlohmann::json& key);
+
 /// Candidates that are not settled.
 std::vector<Parameters> unsettled(const Tunable& tunable, const State& state);
 
@@ -48,13 +51,14 @@ int64_t uncompiled(const TunerOptions& options, const Tunable& tunable, const St
 void compile_all(const TunerOptions& options, const std::vector<Tunable>& tunables, double seconds,
                  State& state);
 
-/// Those that some workload on the device runs; what is not, is said.
-std::vector<Tunable> called(const TunerOptions& options, const std::vector<Tunable>& tunables);
+/// Those that some workload runs; what is not, is said.
+std::vector<Tunable> called(const TunerOptions& options, const std::vector<Tunable>& tunables,
+                            const std::vector<Workload>& workloads);
 
 /// Pipelines whose candidates are all compiled, in about so many seconds; the others keep their
 /// schedules: the winner among some is not the winner among all. On a GPU each twice: for all
 /// calls, then for a bucket of those about few rows.
 std::vector<Tuned> tune_all(const TunerOptions& options, const std::vector<Tunable>& tunables,
-                            double seconds, State& state);
+                            const Workloads& workloads, double seconds, State& state);
 
 }  // namespace luna::autotune

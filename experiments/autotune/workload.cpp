@@ -12,7 +12,9 @@ namespace luna::autotune {
 namespace {
 
 constexpr uint64_t kSeed = 1;
-constexpr int64_t kTokens = 1024, kCheckedHeads = 4;
+constexpr int64_t kTokens = 1024;
+/// Few, and as many as fill a GPU.
+constexpr int64_t kHeads = 4, kFullHeads = 64;
 constexpr int64_t kProjections = 16, kChannels = 8, kHidden = 64;
 
 std::vector<bench::Operator> fused(const std::vector<bench::Operator>& operators) {
@@ -101,6 +103,22 @@ bool is_built(const std::function<void()>& run) {
   }
 }
 
+/// Checked on few heads, timed on so many.
+std::vector<Workload> timed_on(c10::Device device, int64_t heads) {
+  std::vector<Workload> all;
+  for (const Call& call : tuned_calls(device.type())) {
+    Workload one{
+        &call, call.size(kHeads, kTokens), call.task(call.size(heads, kTokens), device), {}};
+    if (device.is_cuda()) {
+      kernels::watch_pipelines([&](const std::string& name) { one.looked_up.insert(name); });
+    }
+    const bool built = is_built(one.run);
+    kernels::watch_pipelines({});
+    if (built) all.push_back(std::move(one));
+  }
+  return all;
+}
+
 }  // namespace
 
 bench::Size Call::size(int64_t heads, int64_t tokens) const {
@@ -121,19 +139,9 @@ const std::vector<Call>& tuned_calls(c10::DeviceType device) {
   return device == c10::kCPU ? cpu : cuda;
 }
 
-std::vector<Workload> workloads(c10::Device device, int64_t heads) {
-  std::vector<Workload> all;
-  for (const Call& call : tuned_calls(device.type())) {
-    Workload one{
-        &call, call.size(kCheckedHeads, kTokens), call.task(call.size(heads, kTokens), device), {}};
-    if (device.is_cuda()) {
-      kernels::watch_pipelines([&](const std::string& name) { one.looked_up.insert(name); });
-    }
-    const bool built = is_built(one.run);
-    kernels::watch_pipelines({});
-    if (built) all.push_back(std::move(one));
-  }
-  return all;
+Workloads workloads(c10::Device device) {
+  if (device.is_cpu()) return {timed_on(device, kHeads), {}};
+  return {timed_on(device, kFullHeads), timed_on(device, kHeads)};
 }
 
 bool runs(const Workload& workload, const std::string& pipeline) {

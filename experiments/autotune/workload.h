@@ -37,9 +37,14 @@ struct Workload {
   std::set<std::string> looked_up;
 };
 
-/// Those calls on 4 heads of 1024 tokens, timed on so many heads of as many; those that are not
-/// built for the device are left out.
-std::vector<Workload> workloads(c10::Device device, int64_t heads);
+/// What schedules are tuned for: all calls, and on a GPU those that do not fill it.
+struct Workloads {
+  std::vector<Workload> all, few_rows;
+};
+
+/// Those calls on 4 heads of 1024 tokens; timed on as many, and on a GPU, as all calls, on 64
+/// heads. Those that are not built for the device are left out.
+Workloads workloads(c10::Device device);
 
 /// Whether one call of it runs that pipeline.
 bool runs(const Workload& workload, const std::string& pipeline);

@@ -61,7 +61,7 @@ class CudaRun {
         on_(on),
         say_(std::move(say)),
         limits_{options.call_seconds, on.memory_bytes / 4},
-        groups_(sweep_groups(options.sizes, {1}, options.filter, c10::kCUDA)) {}
+        groups_(options.groups) {}
 
   void run() {
     const GpuState before = on_.state();
@@ -92,7 +92,7 @@ class CudaRun {
     io::write_file_atomically(options_.file, file_.dump(1) + "\n");
     if (options_.force || failure_.empty()) return;
     throw std::runtime_error(
-        fmt::format("{}; the other operators' rows are in {}", failure_, options_.file.string()));
+        fmt::format("{} The other operators' rows are in {}.", failure_, options_.file.string()));
   }
 
  private:
@@ -135,7 +135,7 @@ class CudaRun {
                                  {"limit", result.limit}});
         return;
       }
-      const std::string failure = gate_failure(result, group.size);
+      const std::string failure = gate_failure(result, group.size, "it is left out");
       say_(failure);
       if (failure_.empty()) failure_ = failure;
       wrong_.insert({row.op, group.size.d, group.causal, row.dtype});

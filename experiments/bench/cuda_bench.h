@@ -14,8 +14,7 @@
 namespace luna::bench {
 
 struct CudaBenchOptions {
-  std::vector<Size> sizes;
-  std::string filter;         ///< regular expression on the rows' keys; empty: all
+  std::vector<Group> groups;  ///< sweep_groups() on CUDA
   double seconds = 60;        ///< for everything; what they are too short for is left out
   double call_seconds = 0.5;  ///< rows whose call would take longer are left out, as are those that
                               ///< hold more than a quarter of the GPU's memory

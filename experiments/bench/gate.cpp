@@ -99,11 +99,11 @@ Operator through(const Operator& op, c10::Device device) {
   return there;
 }
 
-std::string gate_failure(const GateResult& result, const Size& size) {
+std::string gate_failure(const GateResult& result, const Size& size, const char* consequence) {
   return fmt::format(
-      "bench: {} is wrong at d {} (error {:.2g}, accepted {:.2g}); nothing was timed. Run `make "
-      "test` to see where.",
-      result.name, size.d, result.max_error, result.limit);
+      "bench: {} is wrong at d {} (error {:.2g}, accepted {:.2g}); {}. Run `make test` to see "
+      "where.",
+      result.name, size.d, result.max_error, result.limit, consequence);
 }
 
 }  // namespace luna::bench

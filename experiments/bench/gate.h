@@ -28,7 +28,8 @@ GateResult check(const Operator& op, const Inputs& inputs, at::ScalarType dtype 
 /// The operator on tensors of a device while inputs and result stay on the host, as checks need it.
 Operator through(const Operator& op, c10::Device device);
 
-/// The error for a result that has not passed.
-std::string gate_failure(const GateResult& result, const Size& size);
+/// The error for a result that has not passed, and what follows from it.
+std::string gate_failure(const GateResult& result, const Size& size,
+                         const char* consequence = "nothing was timed");
 
 }  // namespace luna::bench

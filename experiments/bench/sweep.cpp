@@ -88,7 +88,8 @@ std::regex expression(const std::string& filter) {
   try {
     return std::regex(filter);
   } catch (const std::regex_error&) {
-    throw UsageError("--filter '" + filter + "' is no regular expression");
+    throw UsageError("--filter '" + filter +
+                     "' is no regular expression; put a backslash before what stands for itself");
   }
 }
 

@@ -18,7 +18,6 @@
 #include "experiments/train/lock.h"
 #include "runtime/halide/cuda_driver.h"
 #include "runtime/io/atomic_file.h"
-#include "runtime/io/sha256.h"
 
 namespace luna::experiments {
 namespace {
@@ -129,9 +128,12 @@ void refuse_busy_gpu(const AutotuneOptions& options) {
   bench::refuse_unless(options.force, "autotune", bench::busy_gpu(bench::gpu_state()));
 }
 
-/// Of a program, "" where there is none.
-std::string sha256_of(const fs::path& file) {
-  return fs::exists(file) ? io::sha256_file(file.string()) : "";
+/// The spaces, the programs that make candidates, and those that judge them: this one's rules.
+autotune::State state_of(const AutotuneOptions& options, const fs::path& folder,
+                         const std::string& device, const std::string& architecture) {
+  const std::vector<fs::path> files = {options.tunables, options.generators, options.predict,
+                                       "/proc/self/exe"};
+  return autotune::resume(folder, autotune::state_key(files, device, architecture));
 }
 
 int tune(const AutotuneOptions& options, std::vector<Tunable> tunables) {
@@ -148,17 +150,8 @@ int tune(const AutotuneOptions& options, std::vector<Tunable> tunables) {
   }
   autotune::TunerOptions tuner = tuner_of(options, device, assembler);
   const FolderLock lock(tuner.folder, "choose another folder with --folder");
-  autotune::State state(tuner.folder / "state.json",
-                        {{"library", library_sha256()},
-                         {"program", io::sha256_file("/proc/self/exe")},  // holds ranking's rules
-                         {"generators", io::sha256_file(options.generators.string())},
-                         {"predict", sha256_of(options.predict)},
-                         {"device", device},
-                         {"architecture", assembler ? assembler->architecture.name : ""}});
-  if (!state.resumed()) {  // noted only once another build's candidates are gone
-    autotune::remove_candidates(tuner.folder);
-    state.save();
-  }
+  autotune::State state =
+      state_of(options, tuner.folder, device, assembler ? assembler->architecture.name : "");
   say(
       fmt::format("{}: pipelines: {}, minutes: {:g}; Ctrl-C keeps what is known, the same command "
                   "goes on{}",
@@ -176,12 +169,13 @@ int tune(const AutotuneOptions& options, std::vector<Tunable> tunables) {
     tuner.device = c10::Device(c10::kCUDA, 0);
     timer.emplace(tuner.device);
     tuner.clock = [&](const std::function<void()>& run) { return timer->seconds(run); };
-    tunables = autotune::called(tuner, tunables);
   }
+  const autotune::Workloads workloads = autotune::workloads(tuner.device);
+  if (cuda) tunables = autotune::called(tuner, tunables, workloads.few_rows);
   autotune::compile_all(tuner, tunables, kCompileShare * seconds, state);
   if (cuda) refuse_busy_gpu(options);
-  write_schedule(options, device,
-                 autotune::tune_all(tuner, tunables, end - bench::seconds_now(), state));
+  const double left = end - bench::seconds_now();
+  write_schedule(options, device, autotune::tune_all(tuner, tunables, workloads, left, state));
   return 0;
 }
 

@@ -139,22 +139,25 @@ int print_environment(const BenchCommandOptions& options) {
   return 0;
 }
 
+std::vector<bench::Group> groups_of(const BenchCommandOptions& options) {
+  const bool cuda = options.device == "cuda";
+  const c10::DeviceType device = cuda ? c10::kCUDA : c10::kCPU;
+  return bench::sweep_groups(bench::sweep_sizes(options.sizes, device),
+                             cuda ? std::vector{1} : options.threads, options.filter, device);
+}
+
 int print_model(const BenchCommandOptions& options) {
   const bool cuda = options.device == "cuda";
+  const std::vector<bench::Group> groups = groups_of(options);
   if (cuda && !has_cuda()) return kNotRun;
-  const c10::DeviceType device = cuda ? c10::kCUDA : c10::kCPU;
-  const std::vector<bench::Group> groups =
-      bench::sweep_groups(bench::sweep_sizes(options.sizes, device),
-                          cuda ? std::vector{1} : options.threads, options.filter, device);
   say((cuda ? bench::gpu_model(groups, bench::first_gpu()) : bench::cpu_model(groups)).dump(1));
   return 0;
 }
 
 int run_cuda(const BenchCommandOptions& options) {
-  if (!has_cuda()) return kNotRun;
   bench::CudaBenchOptions wanted;
-  wanted.sizes = bench::sweep_sizes(options.sizes, c10::kCUDA);
-  wanted.filter = options.filter;
+  wanted.groups = groups_of(options);
+  if (!has_cuda()) return kNotRun;
   if (options.seconds) wanted.seconds = *options.seconds;
   if (options.call_seconds) wanted.call_seconds = *options.call_seconds;
   wanted.force = options.force;

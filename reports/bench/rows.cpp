@@ -19,11 +19,17 @@ constexpr const char* kCure = "make it with `luna bench --full` or `make bench-p
 
 constexpr int64_t kMostCount = int64_t{1} << 40;
 constexpr size_t kMostShown = 60;  // characters of a value
+constexpr int kMostDepth = 64;     // of values in values, which are copied and printed recursively
+
+/// As much of it as a message has room for; whole characters.
+std::string shown(const json& value) {
+  return value.dump(-1, ' ', /*ensure_ascii=*/true).substr(0, kMostShown);
+}
 
 /// What a field holds and what it should; the caller says of which row.
 [[noreturn]] void refuse(const char* key, const json& object, const char* expected) {
   const auto found = object.find(key);
-  const std::string given = found == object.end() ? "nothing" : found->dump().substr(0, kMostShown);
+  const std::string given = found == object.end() ? "nothing" : shown(*found);
   throw std::runtime_error(fmt::format("{} must be {}, got {}", key, expected, given));
 }
 
@@ -85,6 +91,17 @@ void each(const json& content, const char* list, const Read& read) {
   }
 }
 
+json parsed(std::istream& file) {
+  const auto shallow = [](int depth, json::parse_event_t, const json&) {
+    if (depth <= kMostDepth) return true;
+    throw std::runtime_error(fmt::format("nested more than {} deep", kMostDepth));
+  };
+  json content = json::parse(file, shallow, /*allow_exceptions=*/false);
+  if (content.is_discarded()) throw std::runtime_error("no JSON");
+  if (member(content, "kind") != "rows") throw std::runtime_error("no benchmark with rows");
+  return content;
+}
+
 BenchFile file_of(const json& content) {
   BenchFile result{member(content, "environment"), {}, {}, member(content, "ceilings")};
   if (!result.environment.is_object()) refuse("environment", content, "an object");
@@ -136,7 +153,7 @@ void to_json(json& object, const BenchRow& row) {
 }
 
 void from_json(const json& object, BenchRow& row) {
-  if (!object.is_object()) throw std::runtime_error("must be an object, got " + object.dump());
+  if (!object.is_object()) throw std::runtime_error("must be an object, got " + shown(object));
   row.name = text(object, "operator");
   row.label = text(object, "label");
   row.map = text(object, "map");
@@ -176,11 +193,8 @@ BenchFile read_bench_file(const std::filesystem::path& path) {
   if (std::filesystem::is_directory(path)) throw refused("a folder, no file");
   std::ifstream file(path);
   if (!file) throw refused("no such file");
-  const json content = json::parse(file, nullptr, /*allow_exceptions=*/false);
-  if (content.is_discarded()) throw refused("no JSON");
-  if (member(content, "kind") != "rows") throw refused("no benchmark with rows");
   try {
-    return file_of(content);
+    return file_of(parsed(file));
   } catch (const std::exception& error) {
     throw refused(error.what());
   }

@@ -89,22 +89,36 @@ int load_module(void** module, const void* image, unsigned, int*, void**) {
   return code;
 }
 
+/// "9.0" of 90.
+std::string version(int capability) {
+  return fmt::format("{}.{}", capability / 10, capability % 10);
+}
+
+/// "8.0, 9.0".
+std::string checked_versions() {
+  std::string listed;
+  for (const int capability : kCheckedCapabilities) {
+    listed += (listed.empty() ? "" : ", ") + version(capability);
+  }
+  return listed;
+}
+
 /// Refuses a device below the PTX's target; says of one that nothing was assembled for which PTX it
 /// gets. After cuInit, before the device's context is retained.
 int check_capability(int device) {
   const int capability = compute_capability(device);
   if (capability == 0) return 0;  // the launch will say what is wrong
-  const std::string of_device = fmt::format("CUDA device {} has compute capability {}.{}", device,
-                                            capability / 10, capability % 10);
+  const std::string of_device =
+      fmt::format("CUDA device {} has compute capability {}", device, version(capability));
   if (capability < kLeastCapability) {
-    keep_error(of_device + ", the kernels need 8.0 or later: move the tensors to the CPU");
+    keep_error(fmt::format("{}, the kernels need {} or later: move the tensors to the CPU",
+                           of_device, version(kLeastCapability)));
     return halide_error_code_gpu_device_error;
   }
   if (std::find(std::begin(kCheckedCapabilities), std::end(kCheckedCapabilities), capability) ==
       std::end(kCheckedCapabilities)) {
-    std::fprintf(stderr,
-                 "luna: %s, which is not among those checked (8.0, 9.0): PTX of 8.0 is taken\n",
-                 of_device.c_str());
+    std::fprintf(stderr, "luna: %s, which is not among those checked (%s): PTX of %s is taken\n",
+                 of_device.c_str(), checked_versions().c_str(), version(kLeastCapability).c_str());
   }
   return 0;
 }

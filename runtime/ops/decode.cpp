@@ -30,10 +30,10 @@ at::Tensor decode_kernel(const at::Tensor& q, const at::Tensor& k, const at::Ten
                   psi,         denominator, eps,    feature_eps, /*causal=*/true};
   Inputs in{q.unsqueeze(2), k.unsqueeze(2), v.unsqueeze(2), params.vec(), {}};
   in.positions = positions;
-  check_step_values(spec.learned() ? "luna_decode_step" : "fixed_decode_step", {in, state, norm},
-                    spec);
+  const char* const name = spec.learned() ? "luna_decode_step" : "fixed_decode_step";
+  check_step_values(name, {in, state, norm}, spec);
   at::Tensor out = at::empty({q.size(0), q.size(1), v.size(2)}, q.options());
-  const std::shared_ptr<const PreparedMap> map = kept_map(in.params, spec);
+  const std::shared_ptr<const PreparedMap> map = kept_map(name, in.params, spec);
   const auto step = [&](const Inputs& part, bool exchanged, const at::Tensor& columns,
                         const at::Tensor& sum, const at::Tensor& result) {
     kernels::decode_step(Call(part, spec, *map, exchanged).problem, columns, sum,

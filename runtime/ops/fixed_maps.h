@@ -89,8 +89,8 @@ struct FixedMap {
   bool unit_rows = false;   ///< the kernels get x / |x|
   bool positional = false;  ///< phi depends on where a token stands
   /// The psi of a map that is a table of segments, from its params in float32: one fold for
-  /// queries and keys, on every device.
-  std::shared_ptr<const psi::Psi> (*table)(at::TensorList params) = nullptr;
+  /// queries and keys, on every device. op: the name messages begin with.
+  std::shared_ptr<const psi::Psi> (*table)(const char* op, at::TensorList params) = nullptr;
   /// Why these inputs are refused, beyond what `params` says; "" where they are not.
   std::string (*refusal)(const Inputs& inputs, const Spec& spec, int64_t option) = nullptr;
 

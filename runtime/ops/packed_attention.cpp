@@ -74,7 +74,7 @@ at::Tensor sum(const std::vector<std::vector<at::Tensor>>& parts, size_t i,
 
 kernels::Forward packed_forward(const Inputs& given, const Spec& spec, const PreparedMap& map) {
   const Inputs in = with_host_offsets(given);
-  const char* const op = spec.learned() ? "luna_attention" : "fixed_attention";
+  const char* const op = spec.op();
   const std::vector<int64_t> begins = check_values(op, in, spec);
   const kernels::Forward all = empty_forward(in, spec);
   for_each_group(in, begins, spec, [&](int64_t, const SequenceGroup& group) {

@@ -35,7 +35,7 @@ std::mutex& guard() {
 
 }  // namespace
 
-PreparedMap::PreparedMap(const std::vector<at::Tensor>& given, const Spec& spec) {
+PreparedMap::PreparedMap(const char* op, const std::vector<at::Tensor>& given, const Spec& spec) {
   for (const at::Tensor& param : given) params.push_back(param.to(at::kFloat));
   if (spec.learned()) {
     luna = std::make_shared<LunaMap>(params, spec);
@@ -45,14 +45,14 @@ PreparedMap::PreparedMap(const std::vector<at::Tensor>& given, const Spec& spec)
   if (!fixed->table) return;
   MapContext context;
   context.params = params;
-  context.table = table = fixed->table(params);
+  context.table = table = fixed->table(op, params);
   folded = fixed->fold(0, context);
 }
 
-std::shared_ptr<const PreparedMap> kept_map(const std::vector<at::Tensor>& params,
+std::shared_ptr<const PreparedMap> kept_map(const char* op, const std::vector<at::Tensor>& params,
                                             const Spec& spec) {
   const bool folds = spec.learned() || find_fixed_map(spec.feature_map)->table;
-  if (!folds || !params[0].is_cpu()) return std::make_shared<PreparedMap>(params, spec);
+  if (!folds || !params[0].is_cpu()) return std::make_shared<PreparedMap>(op, params, spec);
   std::vector<at::Tensor> dense;
   for (const at::Tensor& param : params) dense.push_back(param.detach().contiguous());
   const auto is_it = [&](const Kept& entry) {
@@ -66,7 +66,7 @@ std::shared_ptr<const PreparedMap> kept_map(const std::vector<at::Tensor>& param
     return kept().front().map;
   }
   for (at::Tensor& param : dense) param = param.clone();
-  kept().push_front({spec, dense, std::make_shared<PreparedMap>(dense, spec)});
+  kept().push_front({spec, dense, std::make_shared<PreparedMap>(op, dense, spec)});
   if (kept().size() > kKept) kept().pop_back();
   return kept().front().map;
 }

@@ -11,7 +11,8 @@
 namespace luna::ops {
 
 struct PreparedMap {
-  PreparedMap(const std::vector<at::Tensor>& given, const Spec& spec);
+  /// op: the name messages begin with.
+  PreparedMap(const char* op, const std::vector<at::Tensor>& given, const Spec& spec);
 
   std::vector<at::Tensor> params;         ///< in float32, as the kernels take them
   std::shared_ptr<const LunaMap> luna;    ///< of a learned map
@@ -23,7 +24,7 @@ struct PreparedMap {
 /// The map of such parameters, made by an earlier call where all their bits and the spec are the
 /// same (a psi takes longer to fold than a step takes): never of tensors that only look the same
 /// by address or version. Elsewhere than on the CPU nothing is kept. Any thread.
-std::shared_ptr<const PreparedMap> kept_map(const std::vector<at::Tensor>& params,
+std::shared_ptr<const PreparedMap> kept_map(const char* op, const std::vector<at::Tensor>& params,
                                             const Spec& spec);
 
 }  // namespace luna::ops

@@ -26,6 +26,8 @@ struct Spec {
 
   bool learned() const { return feature_map == "luna"; }
   bool has_envelope() const { return envelope != "none"; }
+  /// The name that errors of a call on real tensors begin with.
+  const char* op() const { return learned() ? "luna_attention" : "fixed_attention"; }
 };
 
 inline bool operator==(const Spec& a, const Spec& b) {

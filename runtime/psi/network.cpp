@@ -30,7 +30,7 @@ double sum_of(const std::vector<double>& x) { return std::accumulate(x.begin(), 
 
 }  // namespace
 
-Network::Network(at::TensorList params) {
+Network::Network(const char* op, at::TensorList params) {
   std::vector<std::vector<double>> host = to_host(params);
   for (size_t i = 0; i < host.size(); i += 2) {
     layers_.push_back({params[i].size(0), std::move(host[i]), std::move(host[i + 1])});
@@ -42,10 +42,9 @@ Network::Network(at::TensorList params) {
     layer.in = std::move(lines);
     lines = apply(layer);
     split(layer, lines);
-    TORCH_CHECK_VALUE(knots_.size() <= static_cast<size_t>(kernels::kMaxKnots),
-                      "luna-deep's psi has ", knots_.size(), " knots behind hidden layer ", i + 1,
-                      ", at most ", kernels::kMaxKnots,
-                      " are searched; use fewer or narrower hidden layers.");
+    TORCH_CHECK_VALUE(knots_.size() <= static_cast<size_t>(kernels::kMaxKnots), op,
+                      ": luna-deep's psi may have at most ", kernels::kMaxKnots, " knots, got ",
+                      knots_.size(), " behind W_", i + 1, "; use fewer or narrower hidden layers.");
     lines = rectify(layer, lines);
   }
   layers_.back().in = std::move(lines);

@@ -11,8 +11,9 @@ namespace luna::psi {
 class Network : public TablePsi {
  public:
   /// params: W_1 [hid1], b_1 [hid1], W_2 [hid2, hid1], b_2 [hid2], ..., W_out [L, hid], b_out [L],
-  /// float32, any device. Throws c10::ValueError where there are more than kMaxKnots knots.
-  explicit Network(at::TensorList params);
+  /// float32, any device. Throws c10::ValueError where there are more than kMaxKnots knots; op: the
+  /// name that its message begins with.
+  Network(const char* op, at::TensorList params);
 
   std::vector<at::Tensor> unfold(const at::Tensor& lines) const override;
 

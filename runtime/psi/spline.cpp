@@ -4,19 +4,19 @@
 
 namespace luna::psi {
 
-void check_knots(const at::Tensor& given) {
+void check_knots(const char* op, const at::Tensor& given) {
   const std::vector<double> knots = to_host(given);
   for (size_t k = 0; k < knots.size(); ++k) {
-    TORCH_CHECK_VALUE(std::isfinite(knots[k]), "luna-spline's knots must be finite, got ", knots[k],
-                      ".");
-    TORCH_CHECK_VALUE(k == 0 || knots[k] > knots[k - 1],
-                      "luna-spline's knots must rise strictly, got ", knots[k], " behind ",
+    TORCH_CHECK_VALUE(std::isfinite(knots[k]), op, ": luna-spline's knots must be finite, got ",
+                      knots[k], ".");
+    TORCH_CHECK_VALUE(k == 0 || knots[k] > knots[k - 1], op,
+                      ": luna-spline's knots must rise strictly, got ", knots[k], " behind ",
                       knots[k - 1], ".");
   }
 }
 
-Spline::Spline(const at::Tensor& knots, const at::Tensor& values) {
-  if (knots.is_cpu()) check_knots(knots);
+Spline::Spline(const char* op, const at::Tensor& knots, const at::Tensor& values) {
+  if (knots.is_cpu()) check_knots(op, knots);
   const int64_t K = knots.size(0);
   const at::Tensor at = knots.to(at::kDouble).unsqueeze(1), value = values.to(at::kDouble).t();
   begin_ = at.narrow(0, 0, K - 1);

@@ -5,8 +5,9 @@
 
 namespace luna::psi {
 
-/// Throws c10::ValueError unless the knots are finite and rise strictly.
-void check_knots(const at::Tensor& knots);
+/// Throws c10::ValueError unless the knots are finite and rise strictly. op: the name that its
+/// message begins with.
+void check_knots(const char* op, const at::Tensor& knots);
 
 /// Psi_l is linear between the knots, where it has the values, and goes on as its outer segments
 /// beyond them. A value that is not finite spoils its channel everywhere. In ATen, where the
@@ -14,8 +15,8 @@ void check_knots(const at::Tensor& knots);
 /// knots that check_knots refuses make psi NaN.
 class Spline : public TablePsi {
  public:
-  /// knots [K], K >= 2, values [L, K], float32.
-  Spline(const at::Tensor& knots, const at::Tensor& values);
+  /// knots [K], K >= 2, values [L, K], float32; op: check_knots'.
+  Spline(const char* op, const at::Tensor& knots, const at::Tensor& values);
 
   /// Of the values, [L, K]; knots have none.
   std::vector<at::Tensor> unfold(const at::Tensor& lines) const override;

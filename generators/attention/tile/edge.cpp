@@ -3,11 +3,13 @@
 #include "generators/attention/tile/tile.h"
 
 namespace luna {
+
+/// Outside the anonymous namespace, as the classes with a member of it.
+enum class Storage { f32, bf16, f16 };
+
 namespace {
 
 using Halide::Expr;
-
-enum class Storage { f32, bf16, f16 };
 
 const std::map<std::string, Storage>& storages() {
   static const std::map<std::string, Storage> names = {

@@ -79,7 +79,7 @@ at::Tensor deep(const at::Tensor& x, const MapContext& context) {
 at::Tensor spline(const at::Tensor& x, const MapContext& context) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   const at::Tensor &knots = context.params[kKnots], &values = context.params[kValues];
-  if (readable(knots) && knots.is_cpu()) psi::check_knots(knots);
+  if (readable(knots) && knots.is_cpu()) psi::check_knots("reference_attention", knots);
   const at::Tensor begin = knots.slice(0, 0, -1);
   at::Tensor low = at::zeros_like(begin), high = at::ones_like(begin);
   low[0] = -kInfinity;
@@ -176,10 +176,10 @@ FixedMap luna_deep_map() {
   map.draw = draw_deep;
   map.fold = fold;
   map.unfold = unfold;
-  map.table = [](at::TensorList params) -> std::shared_ptr<const psi::Psi> {
+  map.table = [](const char* op, at::TensorList params) -> std::shared_ptr<const psi::Psi> {
     params = params.slice(kPsi);
     if (params[0].is_cuda()) return std::make_shared<psi::DeviceNetwork>(params);
-    return std::make_shared<psi::Network>(params);
+    return std::make_shared<psi::Network>(op, params);
   };
   return map;
 }
@@ -195,8 +195,8 @@ FixedMap luna_spline_map() {
   map.draw = draw_spline;
   map.fold = fold;
   map.unfold = unfold;
-  map.table = [](at::TensorList params) -> std::shared_ptr<const psi::Psi> {
-    return std::make_shared<psi::Spline>(params[kKnots], params[kValues]);
+  map.table = [](const char* op, at::TensorList params) -> std::shared_ptr<const psi::Psi> {
+    return std::make_shared<psi::Spline>(op, params[kKnots], params[kValues]);
   };
   map.refusal = spline_refusal;
   return map;

@@ -25,6 +25,12 @@ Tunable tile_product() {
   return one;
 }
 
+/// Made once for all tests.
+const Workloads& calls() {
+  static const Workloads all = workloads(c10::kCPU);
+  return all;
+}
+
 TEST(Candidate, IsAPipelineLikeTheBuilds) {
   const TemporaryFolder folder;
   const Tunable one = tile_product();
@@ -74,7 +80,7 @@ TEST(Tuner, FindsTheFasterScheduleAndGoesOnAfterAnInterruption) {
   State state(file, "key");
   compile_all(options, {one}, kEndless, state);
   fast = load(candidate_at(folder.path(), one, one.candidates()[1]));
-  const auto tuned = tune_all(options, {one}, 0, state);
+  const auto tuned = tune_all(options, {one}, calls(), 0, state);
   ASSERT_EQ(tuned.size(), 1u);
   EXPECT_EQ(tuned[0].chosen, one.candidates()[1]);
   EXPECT_DOUBLE_EQ(tuned[0].verdict.ratio, 0.5);
@@ -83,7 +89,7 @@ TEST(Tuner, FindsTheFasterScheduleAndGoesOnAfterAnInterruption) {
   options.clock = [](const std::function<void()>&) -> double {
     throw std::logic_error("timed again");
   };
-  EXPECT_EQ(tune_all(options, {one}, 0, again)[0].chosen, one.candidates()[1]);
+  EXPECT_EQ(tune_all(options, {one}, calls(), 0, again)[0].chosen, one.candidates()[1]);
 }
 
 /// (Death stands for a crash: at the size that is timed alone, on a GPU more heads than are
@@ -106,10 +112,48 @@ TEST(Tuner, SettlesACandidateThatDiesWhereItIsTimed) {
   compile_all(options, {one}, kEndless, state);
   const Parameters second = one.candidates()[1];
   deadly = load(candidate_at(folder.path(), one, second));
-  EXPECT_THROW(tune_all(options, {one}, 0, state), std::runtime_error);
+  EXPECT_THROW(tune_all(options, {one}, calls(), 0, state), std::runtime_error);
   State again(file, "key");
   EXPECT_EQ(again.reason(one.pipeline, text_of(second)), "it killed the process");
-  EXPECT_EQ(tune_all(options, {one}, 0, again)[0].chosen, one.defaults());
+  EXPECT_EQ(tune_all(options, {one}, calls(), 0, again)[0].chosen, one.defaults());
+}
+
+/// Of other spaces or programs, another device or architecture, nothing stays.
+TEST(Tuner, GoesOnFromTheSameBuildAlone) {
+  const TemporaryFolder build, folder;
+  const auto spaces = build.write("tunables.json", "[]"), program = build.path() / "predict";
+  const auto key = [&](const char* device, const char* architecture) {
+    return state_key({spaces, program}, device, architecture);
+  };
+  const auto begin = [&](const nlohmann::json& of) {
+    State state = resume(folder.path(), of);
+    state.finish("p");
+    state.save();
+    folder.write("p_at_unroll_1.so", "");
+    folder.write("notes", "");
+  };
+  const auto goes_on = [&](const nlohmann::json& now) {
+    const State state = resume(folder.path(), now);
+    const bool compiled = std::filesystem::exists(folder.path() / "p_at_unroll_1.so");
+    EXPECT_EQ(state.done("p"), state.resumed());
+    EXPECT_EQ(compiled, state.resumed());
+    EXPECT_TRUE(std::filesystem::exists(folder.path() / "notes")) << "no candidate";
+    return state.resumed();
+  };
+  const nlohmann::json first = key("X", "");
+  begin(first);
+  EXPECT_TRUE(goes_on(key("X", "")));
+  EXPECT_FALSE(goes_on(key("Y", "")));
+  EXPECT_TRUE(resume(folder.path(), key("Y", "")).resumed());
+  begin(first);
+  EXPECT_FALSE(goes_on(key("X", "sm_90")));
+  begin(first);
+  build.write("tunables.json", "[ ]");
+  EXPECT_FALSE(goes_on(key("X", "")));
+  const nlohmann::json without = key("X", "");
+  begin(without);
+  build.write("predict", "");
+  EXPECT_FALSE(goes_on(key("X", "")));
 }
 
 TEST(Tuner, GoesOnAfterAnInspectionThatThrows) {
@@ -146,14 +190,14 @@ TEST(Tuner, LeavesWhatItHasNoTimeToCompileForTheNextRun) {
                                 "for the next run"));
   EXPECT_FALSE(compiled(at(1)));
   said.clear();
-  EXPECT_TRUE(tune_all(options, {one}, kEndless, state).empty());
+  EXPECT_TRUE(tune_all(options, {one}, calls(), kEndless, state).empty());
   EXPECT_THAT(said,
               ElementsAre("[tile_product] candidates not compiled: 3; left for the next run"));
   compile_all(options, {one}, kEndless, state);
   said.clear();
   compile_all(options, {one}, 0, state);
   EXPECT_THAT(said, ElementsAre("compiled 4 of 4 candidates, about 0 s to go"));
-  EXPECT_EQ(tune_all(options, {one}, 0, state).size(), 1u);
+  EXPECT_EQ(tune_all(options, {one}, calls(), 0, state).size(), 1u);
 }
 
 }  // namespace

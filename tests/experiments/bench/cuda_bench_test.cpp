@@ -21,7 +21,11 @@ namespace {
 using luna::testing::error_of;
 using luna::testing::TemporaryFolder;
 using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 TEST(GpuState, IsReadFromNvidiaSmi) {
   const GpuState state = parse_gpu_state("NVIDIA H100 80GB HBM3, 570.86.15, 1980, 2619, 121.55, 3");
@@ -106,10 +110,11 @@ Outcome run_on(const Accelerator& gpu, CudaBenchOptions options) {
   return run;
 }
 
-CudaBenchOptions tiny(const std::string& filter) {
+const Size kTinyGpu{"A", 2, 2, 24, 8, 3, 2, 5};
+
+CudaBenchOptions tiny(const std::string& filter, const std::vector<Size>& sizes = {kTinyGpu}) {
   CudaBenchOptions options;
-  options.sizes = {{"A", 2, 2, 24, 8, 3, 2, 5}};
-  options.filter = filter;
+  options.groups = sweep_groups(sizes, {1}, filter, c10::kCUDA);
   options.call_seconds = 10;
   options.force = true;  // noise is no matter here
   return options;
@@ -148,8 +153,7 @@ TEST(CudaBench, CountsBytesOfTheDtype) {
 
 TEST(CudaBench, ModelIsWhatRowsAreTimedAgainst) {
   const CudaBenchOptions options = tiny("^(luna|plain_elu|sdpa_math)/.*d:8/");
-  const nlohmann::json model =
-      gpu_model(sweep_groups(options.sizes, {1}, options.filter, c10::kCUDA), made_gpu());
+  const nlohmann::json model = gpu_model(options.groups, made_gpu());
   EXPECT_EQ(model["ceilings"].size(), 2u);
   const Outcome run = run_on(made_gpu(), options);
   ASSERT_EQ(run.file.rows.size(), 3u * 2 * 2 * 2);  // dtypes, passes, causal or not
@@ -162,17 +166,15 @@ TEST(CudaBench, ModelIsWhatRowsAreTimedAgainst) {
 }
 
 TEST(CudaBench, DecodesInBothDtypes) {
-  CudaBenchOptions options = tiny("");
-  options.sizes = {{"decode", 3, 2, 1, 8, 3, 2, 5}};
-  const Outcome run = run_on(made_gpu(), options);
+  const Outcome run = run_on(made_gpu(), tiny("", {{"decode", 3, 2, 1, 8, 3, 2, 5}}));
   EXPECT_EQ(run.file.rows.size(), 2 * decode_operators().size());
   EXPECT_TRUE(run.file.left_out.empty()) << run.file.left_out[0];
 }
 
 TEST(CudaBench, LeavesOutWhatWouldTakeTooLong) {
-  CudaBenchOptions options = tiny("^elu/B.*d:8/forward/");
-  options.sizes.push_back(options.sizes[0]);
-  options.sizes[1].N = 48;
+  Size longer = kTinyGpu;
+  longer.N = 48;
+  CudaBenchOptions options = tiny("^elu/B.*d:8/forward/", {kTinyGpu, longer});
   options.call_seconds = 1e-9;
   const Outcome run = run_on(made_gpu(), options);
   EXPECT_EQ(run.file.rows.size(), 1u);  // the first size is the measure
@@ -211,6 +213,59 @@ TEST(CudaBench, PageIsTheGpus) {
                           HasSubstr("### B N 48, H 2, d 8, bfloat16, not causal, forward + ")));
   const size_t at = page.find("| 24 | LUNA, fused");
   EXPECT_EQ(page.substr(at, page.find('\n', at) - at).find("–"), std::string::npos) << page;
+}
+
+/// One wrong operator, and calls of one length, so that nothing is noise.
+class WrongOperator : public ::testing::Test {
+ protected:
+  WrongOperator() {
+    options_.file = folder_.path() / "rows.json";
+    options_.force = false;
+    gpu_.seconds = [](const Accelerator::Task& run) {
+      run();
+      return 0.1;
+    };
+    for (SweepRow& row : options_.groups.at(0).rows) {
+      if (row.op->name != "elu") continue;
+      wrong_ = *row.op;
+      wrong_.apply = [right = row.op->apply](const Inputs& in) { return 2 * right(in); };
+      row.op = &wrong_;
+    }
+  }
+
+  std::string run() {
+    return error_of([&] {
+      run_cuda_bench(options_, gpu_, [&](const std::string& line) { said_.push_back(line); });
+    });
+  }
+
+  const TemporaryFolder folder_;
+  Accelerator gpu_ = made_gpu();
+  CudaBenchOptions options_ = tiny("^(elu|relu)/.*d:8/forward/");
+  Operator wrong_;
+  std::vector<std::string> said_;
+};
+
+TEST_F(WrongOperator, IsTheErrorAndLeavesTheOthersRows) {
+  const std::string error = run(), file = options_.file.string();
+  EXPECT_THAT(error, AllOf(StartsWith("bench: elu is wrong at d 8 (error 1, accepted "),
+                           EndsWith("); it is left out. Run `make test` to see where. The other "
+                                    "operators' rows are in " +
+                                    file + ".")));
+  const reports::BenchFile written = reports::read_bench_file(file);
+  EXPECT_EQ(keys_of(written),
+            (std::set<std::string>{"relu/B:2/H:2/N:24/d:8/forward/threads:1",
+                                   "relu/bfloat16/B:2/H:2/N:24/d:8/forward/threads:1"}));
+  EXPECT_THAT(written.left_out, ElementsAre(StartsWith("elu/d:8: wrong (error 1, accepted "),
+                                            StartsWith("elu/bfloat16/d:8: wrong (error 1, ")));
+  EXPECT_THAT(said_, Contains(HasSubstr("bench: elu is wrong at d 8")).Times(2));
+  EXPECT_THAT(said_, Contains("gate: 2 operators and modes passed against float64, 2 did not"));
+}
+
+TEST_F(WrongOperator, IsNoErrorWithForce) {
+  options_.force = true;
+  EXPECT_EQ(run(), "no error");
+  EXPECT_EQ(reports::read_bench_file(options_.file).rows.size(), 2u);
 }
 
 TEST(CudaBench, RefusesABusyGpu) {

@@ -162,7 +162,7 @@ TEST(Sweep, FilterIsARegularExpressionOnKeys) {
   EXPECT_EQ(error_of<UsageError>([&] { sweep_groups(sizes, {1}, "lnua"); }),
             "--filter 'lnua' leaves no row");
   EXPECT_EQ(error_of<UsageError>([&] { sweep_groups(sizes, {1}, "("); }),
-            "--filter '(' is no regular expression");
+            "--filter '(' is no regular expression; put a backslash before what stands for itself");
 }
 
 TEST(Budget, IsSharedByRowsAndTokens) {

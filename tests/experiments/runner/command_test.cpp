@@ -136,6 +136,17 @@ INSTANTIATE_TEST_SUITE_P(
               "unknown size 'C'; known: A, B, decode and numbers of tokens from 1 to 16384k such "
               "as 64 or 4k\n"},
         Usage{"filter", {"bench", "--full", "--filter", "lnua"}, "--filter 'lnua' leaves no row\n"},
+        Usage{"size_cuda",
+              {"bench", "--device", "cuda", "--sizes", "4k:33"},
+              "unknown size '4k:33'; known: A, B, decode and numbers of tokens from 1 to 16384k "
+              "such as 64 or 4k, 4k:32 and 4k:128 for other d than 64\n"},
+        Usage{"filter_text_cuda",
+              {"bench", "--device", "cuda", "--filter", "("},
+              "--filter '(' is no regular expression; put a backslash before what stands for "
+              "itself\n"},
+        Usage{"model_cuda",
+              {"bench", "--device", "cuda", "--model", "--filter", "lnua"},
+              "--filter 'lnua' leaves no row\n"},
         Usage{"filter_quick",
               {"bench", "--filter", "luna"},
               "--filter goes with --full or --device cuda\n"},

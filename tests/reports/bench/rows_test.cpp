@@ -95,6 +95,10 @@ INSTANTIATE_TEST_SUITE_P(
         Damage{"empty", "", "no JSON"},
         Damage{"cut", made_file({}).dump().substr(0, 40), "no JSON"},
         Damage{"list", "[]", "no benchmark with rows"},
+        Damage{"deep", std::string(200000, '['), "nested more than 64 deep"},
+        Damage{"cut_within_a_character", with("N", std::string(58, 'x') + "\u00e9"),
+               "rows[1]: N must be a whole number from 1 to 2^40, got \"" + std::string(58, 'x') +
+                   "\\"},
         Damage{"quick", R"({"schema": 1, "sizes": []})", "no benchmark with rows"},
         Damage{"no_samples", with("samples", kNone),
                "rows[1]: samples must be a list of seconds from 1e-15 to 1e15, got []"},

@@ -243,7 +243,7 @@ TEST_F(TensorCores, WriteHalfPrecisionOfPackedSequences) {
 TEST_F(TensorCores, GiveTokensGradientsWithoutParameters) {
   const Case c = usual();
   const ops::Inputs in = on_device(make_inputs(c), at::kBFloat16);
-  const ops::PreparedMap map(in.params, c.spec);
+  const ops::PreparedMap map(c.spec.op(), in.params, c.spec);
   const kernels::Problem problem = ops::Call(in, c.spec, map, false).problem;
   const at::Tensor grad = make_grad(c).to(at::kBFloat16).to(fused_device());
   const kernels::Forward saved = kernels::forward(problem);
@@ -291,7 +291,7 @@ kernels::Pipeline find_without_siblings(const std::string& name, const kernels::
 TEST_P(TensorAccuracy, IsWhatHalidesPipelinesGive) {
   const auto& [c, dtype] = GetParam();
   const ops::Inputs in = on_device(rounded(make_inputs(c), dtype), dtype);
-  const ops::PreparedMap map(in.params, c.spec);
+  const ops::PreparedMap map(c.spec.op(), in.params, c.spec);
   const kernels::Problem problem = ops::Call(in, c.spec, map, false).problem;
   const at::Tensor grad = make_grad(c).to(dtype).to(fused_device());
   const auto results = [&](const kernels::cuda::Backend& backend) {

@@ -188,6 +188,21 @@ std::string step_name(const ::testing::TestParamInfo<StepRefusal>& info) { retur
 INSTANTIATE_TEST_SUITE_P(Tensors, StepRefused, ::testing::ValuesIn(kTensors), step_name);
 INSTANTIATE_TEST_SUITE_P(Options, StepRefused, ::testing::ValuesIn(kOptions), step_name);
 
+TEST(StepRefused, NamesTheStepOfKnotsThatDoNotRise) {
+  const Case c = small_case("luna-spline");
+  const ops::Inputs in = make_inputs(c);
+  std::vector<at::Tensor> params = in.params;
+  params[2] = at::tensor({0.0f, 2.0f, 1.0f});
+  params[3] = at::ones({4, 3});
+  const int64_t D = params[0].size(0) * 4;
+  at::Tensor state = at::zeros({2, 2, D, 12}), norm = at::zeros({2, 2, D});
+  EXPECT_EQ(torch_error_of([&] {
+              fixed_decode_step(in.q.select(2, 0), in.k.select(2, 0), in.v.select(2, 0), state,
+                                norm, "luna-spline", params);
+            }),
+            "fixed_decode_step: luna-spline's knots must rise strictly, got 1 behind 2.");
+}
+
 TEST(Prefill, NeedsAsManyQueriesAsKeys) {
   const Case c = small_case();
   const ops::Inputs in = make_inputs(c);

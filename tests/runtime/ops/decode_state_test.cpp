@@ -49,16 +49,16 @@ TEST(DecodeMaps, AreKeptBitForBit) {
   for (const char* name : {"luna", "luna-deep"}) {
     const Case c = small_case(name);
     std::vector<at::Tensor> params = make_inputs(c).params;
-    const auto first = ops::kept_map(params, c.spec);
+    const auto first = ops::kept_map(c.spec.op(), params, c.spec);
     std::vector<at::Tensor> copies;
     for (const at::Tensor& param : params) copies.push_back(param.clone());
-    EXPECT_EQ(ops::kept_map(copies, c.spec), first) << name;
+    EXPECT_EQ(ops::kept_map(c.spec.op(), copies, c.spec), first) << name;
     ops::Spec other = c.spec;
     other.feature_eps = 0.5;
-    EXPECT_NE(ops::kept_map(params, other), first) << name;
+    EXPECT_NE(ops::kept_map(c.spec.op(), params, other), first) << name;
     params[3].variable_data().flatten()[0] += 1.0;  // no version tells
-    EXPECT_NE(ops::kept_map(params, c.spec), first) << name;
-    EXPECT_EQ(ops::kept_map(copies, c.spec), first) << name;
+    EXPECT_NE(ops::kept_map(c.spec.op(), params, c.spec), first) << name;
+    EXPECT_EQ(ops::kept_map(c.spec.op(), copies, c.spec), first) << name;
   }
 }
 

@@ -79,8 +79,8 @@ const std::vector<Refusal> kPsi{
      "14].",
      [](In in, Options) { in.params[4] = in.params[4].t(); }, "luna-deep"},
     {"deep_knots",
-     "luna-deep's psi has 5000 knots behind hidden layer 1, at most 4368 are "
-     "searched; use fewer or narrower hidden layers.",
+     "fixed_attention: luna-deep's psi may have at most 4368 knots, got 5000 behind W_1; use fewer "
+     "or narrower hidden layers.",
      [](In in, Options) {
        in.params[2] = at::ones({5000});
        in.params[3] = at::linspace(-1, 1, 5000);
@@ -101,12 +101,14 @@ const std::vector<Refusal> kPsi{
     {"spline_values",
      "fixed_attention: luna-spline's values must be [L, K] with L > 0, K = 14, got [4, 13].",
      [](In in, Options) { in.params[3] = in.params[3].narrow(1, 0, 13); }, "luna-spline"},
-    {"spline_order", "luna-spline's knots must rise strictly, got 1 behind 2.",
+    {"spline_order", "fixed_attention: luna-spline's knots must rise strictly, got 1 behind 2.",
      [](In in, Options) {
        in.params[2] = at::tensor({0.0f, 2.0f, 1.0f});
        in.params[3] = at::ones({4, 3});
      },
      "luna-spline"},
+    {"spline_finite", "fixed_attention: luna-spline's knots must be finite, got inf.",
+     [](In in, Options) { in.params[2][13] = INFINITY; }, "luna-spline"},
     {"spline_gradient",
      "fixed_attention: luna-spline's knots are given and get no gradient; pass "
      "knots.detach().",
@@ -182,10 +184,11 @@ TEST(ReferenceRefused, KnotsThatDoNotRise) {
   ops::Inputs in = make_inputs(c);
   in.params[2] = in.params[2].flip(0);
   const std::string order = torch_error_of([&] { run_forward(in, c.spec, Through::reference); });
-  EXPECT_EQ(order.find("luna-spline's knots must rise strictly, got "), 0u) << order;
+  EXPECT_EQ(order.find("reference_attention: luna-spline's knots must rise strictly, got "), 0u)
+      << order;
   in.params[2][0] = NAN;
   EXPECT_EQ(torch_error_of([&] { run_forward(in, c.spec, Through::reference); }),
-            "luna-spline's knots must be finite, got nan.");
+            "reference_attention: luna-spline's knots must be finite, got nan.");
 }
 
 INSTANTIATE_TEST_SUITE_P(Maps, MapRefused, ::testing::ValuesIn(kMaps), refusal_name);

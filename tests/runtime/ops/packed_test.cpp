@@ -149,7 +149,7 @@ TEST(PackedMaps, AreMadeOnceACall) {
     c.begins = {0, 18, 37};
     c.shape.Nq = c.shape.N;
     const ops::Inputs in = make_inputs(c);
-    const ops::PreparedMap map(in.params, c.spec);
+    const ops::PreparedMap map(c.spec.op(), in.params, c.spec);
     ops::Inputs spoilt = in;
     for (at::Tensor& param : spoilt.params) param = at::full_like(param, kNan);
     const kernels::Forward given = ops::packed_forward(in, c.spec, map);

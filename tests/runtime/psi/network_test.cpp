@@ -70,6 +70,15 @@ Evaluated evaluate(const Params& p, double t) {
   return out;
 }
 
+template <typename Table>
+Table made(const Params& params) {
+  if constexpr (std::is_same_v<Table, Network>) {
+    return Network("op", params);
+  } else {
+    return Table(params);
+  }
+}
+
 /// On the host, and as on a device, which needs none: ATen's operators are the CPU's.
 template <typename Table>
 class EitherNetwork : public ::testing::Test {};
@@ -79,7 +88,7 @@ TYPED_TEST_SUITE(EitherNetwork, Networks);
 TYPED_TEST(EitherNetwork, EqualsItsLayersEverywhere) {
   EXPECT_TRUE(rc::check([] {
     const Params params = *network();
-    const HostTable table(TypeParam(params).table());
+    const HostTable table(made<TypeParam>(params).table());
     for (const float t : probes(table)) {
       const auto expected = test::literal_psi("luna-deep", t, as_map(params));
       const at::Tensor size = evaluate(in_double(params), t).size;
@@ -92,7 +101,7 @@ TYPED_TEST(EitherNetwork, EqualsItsLayersEverywhere) {
 
 TEST(Network, KnotsRiseStrictly) {
   EXPECT_TRUE(rc::check([] {
-    const std::vector<float> knots = HostTable(Network(*psi::network()).table()).knots;
+    const std::vector<float> knots = HostTable(Network("op", *psi::network()).table()).knots;
     RC_ASSERT(std::adjacent_find(knots.begin(), knots.end(), std::greater_equal<>()) ==
               knots.end());
   }));
@@ -102,7 +111,7 @@ TEST(Network, KnotsRiseStrictly) {
 TYPED_TEST(EitherNetwork, GradientEqualsTheSumOverSamples) {
   EXPECT_TRUE(rc::check([] {
     const Params params = *network();
-    const TypeParam network(params);
+    const auto network = made<TypeParam>(params);
     const HostTable table(network.table());
     Params leaves = in_double(params);
     for (at::Tensor& leaf : leaves) leaf.requires_grad_(true);
@@ -141,7 +150,7 @@ Params saw(int64_t layers) {
 /// Also where layers could cut more often than there is room for.
 TYPED_TEST(EitherNetwork, FoldsLayerByLayer) {
   for (const int64_t layers : {5, 12}) {
-    const HostTable table(TypeParam(saw(layers)).table());
+    const HostTable table(made<TypeParam>(saw(layers)).table());
     const int64_t teeth = int64_t{1} << layers;
     std::vector<float> knots = table.knots;
     knots.erase(std::unique(knots.begin(), knots.end()), knots.end());
@@ -159,10 +168,11 @@ TYPED_TEST(EitherNetwork, HugeUnitLeavesNoTraceWhereItIsInactive) {
   Params params = saw(2);
   params[0] = at::tensor({-1e20f, 1.0f});  // active for t < 0 alone
   params[1] = at::tensor({0.0f, 0.25f});
-  EXPECT_EQ(value(HostTable(TypeParam(params).table()), 1.0f, 0), 0.0);
+  EXPECT_EQ(value(HostTable(made<TypeParam>(params).table()), 1.0f, 0), 0.0);
   params[2] = -params[2];
   const double first = 4 * 1.25, second = first - 0.5;
-  EXPECT_DOUBLE_EQ(value(HostTable(TypeParam(params).table()), 1.0f, 0), 2 * first - 4 * second);
+  EXPECT_DOUBLE_EQ(value(HostTable(made<TypeParam>(params).table()), 1.0f, 0),
+                   2 * first - 4 * second);
 }
 
 /// But for a bias of -inf, whose unit is off.
@@ -174,7 +184,7 @@ TYPED_TEST(EitherNetwork, AHiddenParameterThatIsNotFiniteSpoilsEveryChannel) {
       params[5] = at::zeros({3});
       params[i] = params[i].clone();
       params[i].flatten()[0] = bad;
-      const TypeParam network(params);
+      const auto network = made<TypeParam>(params);
       const HostTable table(network.table());
       const bool off = i % 2 == 1 && bad == -INFINITY;
       for (const double x : table.intercept) EXPECT_EQ(std::isnan(x), !off) << i << " " << bad;
@@ -191,7 +201,7 @@ TYPED_TEST(EitherNetwork, AnOutputThatIsNotFiniteSpoilsItsChannelAlone) {
     params[4] = at::ones({3, 2});
     params[5] = at::zeros({3});
     params[i][1] = NAN;
-    const HostTable table(TypeParam(params).table());
+    const HostTable table(made<TypeParam>(params).table());
     for (int64_t s = 0; s < table.segments(); ++s) {
       for (int64_t l = 0; l < 3; ++l) EXPECT_EQ(std::isnan(line(table, s, l).offset), l == 1);
     }
@@ -201,13 +211,14 @@ TYPED_TEST(EitherNetwork, AnOutputThatIsNotFiniteSpoilsItsChannelAlone) {
 TEST(Network, SaysHowManyKnotsAreTooMany) {
   const auto error = [](int64_t units) {
     return test::torch_error_of([&] {
-      Network({at::ones({units}), at::linspace(-1, 1, units), at::ones({1, units}), at::ones({1})});
+      Network("op",
+              {at::ones({units}), at::linspace(-1, 1, units), at::ones({1, units}), at::ones({1})});
     });
   };
   EXPECT_EQ(error(kernels::kMaxKnots), "no error");
   EXPECT_EQ(error(5000),
-            "luna-deep's psi has 5000 knots behind hidden layer 1, at most 4368 "
-            "are searched; use fewer or narrower hidden layers.");
+            "op: luna-deep's psi may have at most 4368 knots, got 5000 behind W_1; use fewer or "
+            "narrower hidden layers.");
 }
 
 /// Knots that are one take one place.

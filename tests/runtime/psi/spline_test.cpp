@@ -34,7 +34,7 @@ std::vector<double> literal(const Values& s, double t) {
 TEST(Spline, EqualsItsDefinitionEverywhere) {
   EXPECT_TRUE(rc::check([] {
     const Values s = *splines();
-    const HostTable table(Spline(s.knots, s.values).table());
+    const HostTable table(Spline("op", s.knots, s.values).table());
     const double step = s.knots.diff().min().item<double>();
     for (const float t : probes(table)) {
       const std::vector<double> expected = literal(s, t);
@@ -49,7 +49,7 @@ TEST(Spline, EqualsItsDefinitionEverywhere) {
 TEST(Spline, HasItsValuesAtItsKnots) {
   const at::Tensor knots = at::tensor({-2.0f, -1.0f, 0.5f, 3.0f});
   const at::Tensor values = at::tensor({1.0f, 4.0f, -2.0f, 0.5f}).view({1, 4});
-  const HostTable table(Spline(knots, values).table());
+  const HostTable table(Spline("op", knots, values).table());
   EXPECT_EQ(table.knots, (std::vector<float>{-1.0f, 0.5f}));
   for (int64_t k = 0; k < 4; ++k) {
     EXPECT_DOUBLE_EQ(value(table, knots[k].item<float>(), 0), values[0][k].item<float>());
@@ -62,7 +62,7 @@ TEST(Spline, HasItsValuesAtItsKnots) {
 TEST(Spline, GradientEqualsTheSumOverSamples) {
   EXPECT_TRUE(rc::check([] {
     const Values s = *splines();
-    const Spline spline(s.knots, s.values);
+    const Spline spline("op", s.knots, s.values);
     const int64_t L = s.values.size(0), K = s.knots.size(0);
     const HostTable table(spline.table());
     LineSums sums(table);
@@ -89,7 +89,7 @@ TEST(Spline, AValueThatIsNotFiniteSpoilsItsChannelAlone) {
   for (const float bad : {NAN, INFINITY, -INFINITY}) {
     at::Tensor values = at::ones({3, 5});
     values[1][4] = bad;
-    const HostTable table(Spline(at::arange(5).to(at::kFloat), values).table());
+    const HostTable table(Spline("op", at::arange(5).to(at::kFloat), values).table());
     for (int64_t s = 0; s < table.segments(); ++s) {
       for (int64_t l = 0; l < 3; ++l) EXPECT_EQ(std::isnan(line(table, s, l).offset), l == 1);
     }
@@ -99,13 +99,14 @@ TEST(Spline, AValueThatIsNotFiniteSpoilsItsChannelAlone) {
 TEST(Spline, SaysWhichKnotsItTakes) {
   const auto error = [](const std::vector<float>& knots) {
     const at::Tensor x = at::tensor(knots);
-    return test::torch_error_of([&] { Spline(x, at::ones({2, x.size(0)})); });
+    return test::torch_error_of([&] { Spline("op", x, at::ones({2, x.size(0)})); });
   };
   EXPECT_EQ(error({-1.0f, 0.0f}), "no error");
-  EXPECT_EQ(error({-1.0f, 2.0f, 1.0f}), "luna-spline's knots must rise strictly, got 1 behind 2.");
-  EXPECT_EQ(error({1.0f, 1.0f}), "luna-spline's knots must rise strictly, got 1 behind 1.");
-  EXPECT_EQ(error({0.0f, NAN}), "luna-spline's knots must be finite, got nan.");
-  EXPECT_EQ(error({0.0f, INFINITY}), "luna-spline's knots must be finite, got inf.");
+  EXPECT_EQ(error({-1.0f, 2.0f, 1.0f}),
+            "op: luna-spline's knots must rise strictly, got 1 behind 2.");
+  EXPECT_EQ(error({1.0f, 1.0f}), "op: luna-spline's knots must rise strictly, got 1 behind 1.");
+  EXPECT_EQ(error({0.0f, NAN}), "op: luna-spline's knots must be finite, got nan.");
+  EXPECT_EQ(error({0.0f, INFINITY}), "op: luna-spline's knots must be finite, got inf.");
 }
 
 }  // namespace
