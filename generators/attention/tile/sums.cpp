@@ -93,7 +93,7 @@ class TileColumn : public TilePipeline<TileColumn> {
     column = result;
     bind_rows(rows);
     bind_scalars(c);
-    const int width = tiles::register_sums(lanes()) / kSums * lanes();
+    const int width = 2 * lanes();
     result.update().split(j_, jo, ji, width, kRoundUp).vectorize(ji, lanes());
     partial.compute_at(result, jo).store_in(Halide::MemoryType::Register);
     partial.bound_extent(j_, width).bound_extent(k, kSums);
