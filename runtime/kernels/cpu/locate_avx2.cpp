@@ -54,21 +54,16 @@ struct Search {
   }
 };
 
-inline Float pair(Float a, Float b, bool high) {
+inline Float interleave(Float a, Float b, bool high) {
+  return high ? _mm256_unpackhi_ps(a, b) : _mm256_unpacklo_ps(a, b);
+}
+
+inline Float interleave_pairs(Float a, Float b, bool high) {
   const __m256d x = _mm256_castps_pd(a), y = _mm256_castps_pd(b);
   return _mm256_castpd_ps(high ? _mm256_unpackhi_pd(x, y) : _mm256_unpacklo_pd(x, y));
 }
 
-/// Stores the transposed 8 x 8 block: row k of `out` is column k of `rows`.
-inline void store_transposed(const Float* rows, float* out, int64_t pitch) {
-  Float two[kLanes], four[kLanes];
-  for (int k = 0; k < kLanes; k += 2) {
-    two[k] = _mm256_unpacklo_ps(rows[k], rows[k + 1]);
-    two[k + 1] = _mm256_unpackhi_ps(rows[k], rows[k + 1]);
-  }
-  for (int k = 0; k < kLanes; k += 4) {
-    for (int c = 0; c < 4; c++) four[k + c] = pair(two[k + c / 2], two[k + 2 + c / 2], c % 2);
-  }
+inline void store_parts(const Float* four, float* out, int64_t pitch) {
   for (int c = 0; c < 4; c++) {
     _mm256_store_ps(out + c * pitch, _mm256_permute2f128_ps(four[c], four[4 + c], 0x20));
     _mm256_store_ps(out + (4 + c) * pitch, _mm256_permute2f128_ps(four[c], four[4 + c], 0x31));

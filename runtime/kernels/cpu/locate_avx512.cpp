@@ -42,21 +42,16 @@ struct Search {
   }
 };
 
-inline __m512 pair(__m512 a, __m512 b, bool high) {
+inline Float interleave(Float a, Float b, bool high) {
+  return high ? _mm512_unpackhi_ps(a, b) : _mm512_unpacklo_ps(a, b);
+}
+
+inline Float interleave_pairs(Float a, Float b, bool high) {
   const __m512d x = _mm512_castps_pd(a), y = _mm512_castps_pd(b);
   return _mm512_castpd_ps(high ? _mm512_unpackhi_pd(x, y) : _mm512_unpacklo_pd(x, y));
 }
 
-/// Stores the transposed 16 x 16 block: row k of `out` is column k of `rows`.
-inline void store_transposed(const __m512* rows, float* out, int64_t pitch) {
-  __m512 two[kLanes], four[kLanes];
-  for (int k = 0; k < kLanes; k += 2) {
-    two[k] = _mm512_unpacklo_ps(rows[k], rows[k + 1]);
-    two[k + 1] = _mm512_unpackhi_ps(rows[k], rows[k + 1]);
-  }
-  for (int k = 0; k < kLanes; k += 4) {
-    for (int c = 0; c < 4; c++) four[k + c] = pair(two[k + c / 2], two[k + 2 + c / 2], c % 2);
-  }
+inline void store_parts(const Float* four, float* out, int64_t pitch) {
   for (int c = 0; c < 4; c++) {
     const __m512 even = _mm512_shuffle_f32x4(four[c], four[4 + c], 0x88);
     const __m512 odd = _mm512_shuffle_f32x4(four[c], four[4 + c], 0xdd);

@@ -1,7 +1,7 @@
 // locate() for vectors of kLanes floats: included by one file an instruction set, which defines
-// Float, Search and look_up(). A complete binary tree over the sorted knots, level after level,
-// each level one or several vector registers that are indexed by permutation; lanes are projections
-// of one token.
+// Float, Search, look_up() and how vectors are interleaved. A complete binary tree over the sorted
+// knots, level after level, each level one or several vector registers that are indexed by
+// permutation; lanes are projections of one token.
 #pragma once
 
 #include <immintrin.h>
@@ -83,6 +83,20 @@ inline void ask_for_next(const LocateArgs& a, const float* const* x) {
     const float* next = x[n] + kLanes * a.row_stride;
     for (int64_t j = 0; j < a.d; j += kLine) _mm_prefetch(next + j, _MM_HINT_T0);
   }
+}
+
+/// Stores the transposed block: row k of `out` is column k of `rows`. Its 4 x 4 blocks are
+/// transposed within the parts of 4 floats of vectors, which store_parts() then puts in their
+/// places.
+inline void store_transposed(const Float* rows, float* out, int64_t pitch) {
+  Float two[kLanes], four[kLanes];
+  for (int k = 0; k < kLanes; k++) two[k] = interleave(rows[k / 2 * 2], rows[k / 2 * 2 + 1], k % 2);
+  for (int k = 0; k < kLanes; k += 4) {
+    for (int c = 0; c < 4; c++) {
+      four[k + c] = interleave_pairs(two[k + c / 2], two[k + 2 + c / 2], c % 2);
+    }
+  }
+  store_parts(four, out, pitch);
 }
 
 /// Replaces t of kLanes tokens by how far it is into its segment.
