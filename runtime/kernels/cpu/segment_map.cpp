@@ -111,11 +111,14 @@ void SegmentMap::pack_segments(const MapArgs& args) {
 
 void SegmentMap::plant_search() {
   const auto knots = static_cast<int64_t>(knots_.size());
-  search_ = search_tree(at::from_blob(knots_.data(), {knots}, at::kFloat), tiles::kSegmentLevels);
   level_count_ = locate_levels(knots);
+  if (level_count_) {
+    levels_ = search_levels(knots_, level_count_);
+  } else {
+    search_ = search_tree(at::from_blob(knots_.data(), {knots}, at::kFloat), tiles::kSegmentLevels);
+  }
   const auto of_zero = std::upper_bound(knots_.begin(), knots_.end(), 0.0f) - knots_.begin();
   origin_ = base_.const_data_ptr<float>()[of_zero];
-  if (level_count_) levels_ = search_levels(knots_, level_count_);
 }
 
 void SegmentMap::pack_projection(const MapArgs& args) {

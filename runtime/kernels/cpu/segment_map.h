@@ -27,7 +27,8 @@ class SegmentMap {
   const at::Tensor& proj_rows() const { return proj_rows_; }  ///< [projections, d]
   const at::Tensor& bias() const { return bias_; }            ///< [projections]
   const at::Tensor& search() const { return search_; }        ///< search_tree()
-  /// Binary search for locate(), and its number of levels; 0 where there are too many knots.
+  /// Binary search for locate(), and its number of levels; 0, and search() instead, where there are
+  /// too many knots.
   const at::Tensor& levels() const { return levels_; }
   int level_count() const { return level_count_; }
   const at::Tensor& base() const { return base_; }  ///< [segments + 1 or more], zeros beyond
