@@ -2,14 +2,23 @@
 
 #include <map>
 
+#include "runtime/halide/cuda_driver.h"
 #include "runtime/ops/fixed_maps.h"
 #include "runtime/ops/packed.h"
 
 namespace luna::ops {
 namespace {
 
+/// values on the device. A copy from host memory cannot be captured into a CUDA graph: there each
+/// value is a launch of its own.
 at::Tensor table(const std::vector<int64_t>& values, c10::Device device) {
-  return at::tensor(values, at::kLong).to(device);
+  if (!device.is_cuda() || !halide::is_capturing(device)) {
+    return at::tensor(values, at::kLong).to(device, at::kLong, /*non_blocking=*/true);
+  }
+  const at::Tensor out =
+      at::empty({static_cast<int64_t>(values.size())}, at::TensorOptions(device).dtype(at::kLong));
+  for (size_t i = 0; i < values.size(); ++i) out[static_cast<int64_t>(i)].fill_(values[i]);
+  return out;
 }
 
 bool depends_on_length(const Spec& spec) {
@@ -33,27 +42,27 @@ SequenceGroup::SequenceGroup(int64_t sequence, int64_t first, int64_t tokens)
 SequenceGroup::SequenceGroup(const std::vector<int64_t>& begins, std::vector<int64_t> sequences,
                              c10::Device device)
     : sequences_(std::move(sequences)) {
-  const auto length = [&](int64_t s) { return begins[s + 1] - begins[s]; };
-  int64_t longest = 0;
-  for (const int64_t s : sequences_) longest = std::max(longest, length(s));
-  std::vector<int64_t> source, real, places;
+  // Rows: the sequence, where it begins, its tokens, and all tokens up to its end.
+  std::vector<int64_t> values = sequences_;
+  int64_t longest = 0, tokens = 0;
+  for (const int64_t s : sequences_) values.push_back(begins[s]);
+  for (const int64_t s : sequences_) values.push_back(begins[s + 1] - begins[s]);
   for (const int64_t s : sequences_) {
-    for (int64_t n = 0; n < longest; ++n) {
-      if (n < length(s)) {
-        real.push_back(begins[s] + n);
-        places.push_back(static_cast<int64_t>(source.size()));
-      }
-      source.push_back(begins[s] + std::min(n, length(s) - 1));
-    }
+    longest = std::max(longest, begins[s + 1] - begins[s]);
+    values.push_back(tokens += begins[s + 1] - begins[s]);
   }
-  rows_ = table(sequences_, device);
-  source_ = table(source, device);
-  real_ = table(real, device);
-  places_ = table(places, device);
-  const auto count = static_cast<int64_t>(sequences_.size());
-  pads_ = at::ones({count * longest}, at::TensorOptions(device).dtype(at::kBool))
-              .index_fill_(0, places_, false)
-              .view({count, longest});
+  const at::Tensor columns =
+      table(values, device).view({4, static_cast<int64_t>(sequences_.size()), 1});
+  rows_ = columns[0].flatten();
+  const at::Tensor first = columns[1], lengths = columns[2], ends = columns[3].flatten();
+  const at::Tensor place = at::arange(longest, columns.options());
+  const at::Tensor token = at::arange(tokens, columns.options());
+  pads_ = place.ge(lengths);
+  source_ = first.add(place.minimum(lengths.sub(1))).flatten();
+  const at::Tensor s = at::bucketize(token, ends, /*out_int32=*/false, /*right=*/true);
+  const at::Tensor behind = ends.sub(lengths.flatten());
+  places_ = token.sub(behind.index_select(0, s)).add_(s, longest);
+  real_ = source_.index_select(0, places_);
 }
 
 at::Tensor SequenceGroup::of(const at::Tensor& x, int64_t dim) const {

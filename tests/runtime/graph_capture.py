@@ -10,6 +10,7 @@ import torch
 
 SKIPPED = 77
 B, H, N, D, M, L, HID = 2, 4, 96, 64, 16, 8, 64
+OFFSETS = torch.tensor([0, 20, 21, 47, 47, N], dtype=torch.int32)  # of like length and alone
 MAPS = ("luna", "luna-deep", "luna-spline", "elu", "relu", "performer", "taylor2", "t2r")
 
 
@@ -23,10 +24,10 @@ def params_of(feature_map):
     return [x.detach().cuda() for x in torch.ops.luna.draw_feature_map(feature_map, M, D)]
 
 
-def attention(feature_map, params, causal):
+def attention(feature_map, params, **options):
     if feature_map == "luna":
-        return lambda *tokens: torch.ops.luna.luna_attention(*tokens, *params, causal=causal)
-    return lambda *tokens: torch.ops.luna.fixed_attention(*tokens, feature_map, params, causal=causal)
+        return lambda *tokens: torch.ops.luna.luna_attention(*tokens, *params, **options)
+    return lambda *tokens: torch.ops.luna.fixed_attention(*tokens, feature_map, params, **options)
 
 
 def decoding(feature_map, params):
@@ -65,18 +66,18 @@ def check(call, inputs, name):
             assert torch.equal(replayed, ordinary), name
 
 
-def check_attention(feature_map, dtype, causal):
+def check_attention(feature_map, dtype, batch=B, **options):
     params = params_of(feature_map)
-    apply = attention(feature_map, params, causal)
-    tokens = [drawn(B, H, N, D, dtype=dtype).requires_grad_() for _ in range(3)]
+    apply = attention(feature_map, params, **options)
+    tokens = [drawn(batch, H, N, D, dtype=dtype).requires_grad_() for _ in range(3)]
     leaves = [*tokens, *(x.requires_grad_() for x in params if feature_map in ("luna", "t2r"))]
-    upstream = drawn(B, H, N, D, dtype=dtype)
+    upstream = drawn(batch, H, N, D, dtype=dtype)
 
     def both():
         out = apply(*tokens)
         return [out, *torch.autograd.grad(out, leaves, upstream)]
 
-    check(both, tokens, f"{feature_map}, {dtype}, causal {causal}")
+    check(both, tokens, f"{feature_map}, {dtype}, {options}")
 
 
 def check_decoding(feature_map, dtype):
@@ -104,10 +105,11 @@ def main():
     torch.manual_seed(0)
     for feature_map, dtype in itertools.product(MAPS, (torch.float32, torch.bfloat16, torch.float16)):
         for causal in (False, True):
-            check_attention(feature_map, dtype, causal)
+            check_attention(feature_map, dtype, causal=causal)
+            check_attention(feature_map, dtype, batch=1, causal=causal, cu_seqlens=OFFSETS)
         with torch.no_grad():
             check_decoding(feature_map, dtype)
-    print(f"captured and replayed with the bits of ordinary calls: {', '.join(MAPS)}, causal and not, decoding")
+    print(f"captured and replayed with the bits of ordinary calls: {', '.join(MAPS)}, causal and not, packed, decoding")
 
 
 if __name__ == "__main__":

@@ -77,6 +77,20 @@ ops::Inputs inputs_there(const Case& c, at::ScalarType dtype) {
   return in;
 }
 
+void expect_training_capturable(const Case& c, const ops::Inputs& in) {
+  std::vector<at::Tensor> leaves{in.q, in.k, in.v};
+  if (c.spec.learned()) {
+    for (const at::Tensor& param : in.params) leaves.push_back(param.requires_grad_(true));
+  }
+  const at::Tensor upstream = make_grad(c).to(in.q.options());
+  expect_capturable(
+      [&] {
+        const at::Tensor out = run_forward(in, c.spec, Through::fused);
+        torch::autograd::grad({out}, leaves, {upstream});
+      },
+      describe(c));
+}
+
 class CudaCapture : public ::testing::TestWithParam<at::ScalarType> {};
 
 TEST_P(CudaCapture, ForwardAndBackwardOnlyLaunch) {
@@ -84,19 +98,22 @@ TEST_P(CudaCapture, ForwardAndBackwardOnlyLaunch) {
     for (Case c : capturable_cases(causal)) {
       c.shape.Nq = c.shape.N;
       c.spec.causal = causal;
-      const ops::Inputs in = inputs_there(c, GetParam());
-      std::vector<at::Tensor> leaves{in.q, in.k, in.v};
-      if (c.spec.learned()) {
-        for (const at::Tensor& param : in.params) leaves.push_back(param.requires_grad_(true));
-      }
-      const at::Tensor upstream = make_grad(c).to(in.q.options());
-      expect_capturable(
-          [&] {
-            const at::Tensor out = run_forward(in, c.spec, Through::fused);
-            torch::autograd::grad({out}, leaves, {upstream});
-          },
-          describe(c));
+      expect_training_capturable(c, inputs_there(c, GetParam()));
     }
+  }
+}
+
+/// Sequences of like length, a batch whose places are told from the offsets, and some alone.
+TEST_P(CudaCapture, PackedSequencesOnlyLaunch) {
+  for (Case c : capturable_cases(false)) {
+    c.shape.B = 1;
+    c.shape.Nq = c.shape.N;
+    ops::Inputs in = inputs_there(c, GetParam());
+    const auto N = static_cast<int>(c.shape.N);
+    in.cu_seqlens = at::tensor({0, 5, 6, 13, 13, N}, at::kInt);
+    set_capturing(true);
+    expect_training_capturable(c, in);
+    set_capturing(false);
   }
 }
 
