@@ -1,6 +1,8 @@
 namespace luna::kernels {
 namespace {
 constexpr int kVector = 16, kVectors = 2, kCoefficients = 8;  // 16 of 32 registers hold T
+// Never: a block computes four times as long as AVX2's on what it reads.
+constexpr int kDenseCount = 1 << 30;
 }  // namespace
 }  // namespace luna::kernels
 

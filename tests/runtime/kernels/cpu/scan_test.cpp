@@ -12,11 +12,17 @@
 namespace luna::kernels {
 namespace {
 
-constexpr int64_t kLanesHere = 64, kCount = 21, kRunTokens = 19;
+constexpr int64_t kLanesHere = 64;
 
 struct Memory {
-  Memory() : a(kRunTokens * kLanesHere), b(kRunTokens * kCount), c(b.size()), y(a.size()) {
-    T.resize(kCount * kLanesHere);
+  explicit Memory(int64_t tokens = 19, int64_t count = 21)
+      : tokens(tokens),
+        count(count),
+        a(tokens * kLanesHere),
+        b(tokens * count),
+        c(b.size()),
+        y(a.size()),
+        T(count * kLanesHere) {
     std::mt19937 random(7);
     std::normal_distribution<float> normal;
     for (auto* values : {&a, &b, &c, &y, &T}) {
@@ -25,38 +31,45 @@ struct Memory {
   }
 
   Scan scan(bool reverse, bool adds, bool keeps) {
-    const int64_t first = reverse ? kRunTokens - 1 : 0, sign = reverse ? -1 : 1;
+    const int64_t first = reverse ? tokens - 1 : 0, sign = reverse ? -1 : 1;
     const auto rows = [&](const std::vector<float>& x, int64_t width) {
       return ScanRows{x.data() + first * width, sign * width};
     };
-    return {rows(a, kLanesHere), rows(b, kCount),
-            rows(c, kCount),     y.data() + first * kLanesHere,
-            sign * kLanesHere,   adds,
-            kLanesHere,          kCount,
-            kRunTokens,          T.data(),
-            kLanesHere,          keeps};
+    return {rows(a, kLanesHere),
+            rows(b, count),
+            rows(c, count),
+            y.data() + first * kLanesHere,
+            sign * kLanesHere,
+            adds,
+            kLanesHere,
+            count,
+            tokens,
+            T.data(),
+            kLanesHere,
+            keeps};
   }
 
   /// The same in double, token by token.
   void expect(bool reverse, bool adds, const Memory& before, bool keeps) const {
     std::vector<double> state(before.T.begin(), before.T.end());
-    for (int64_t k = 0; k < kRunTokens; k++) {
-      const int64_t n = reverse ? kRunTokens - 1 - k : k;
+    for (int64_t k = 0; k < tokens; k++) {
+      const int64_t n = reverse ? tokens - 1 - k : k;
       for (int64_t i = 0; i < kLanesHere; i++) {
         double sum = adds ? before.y[n * kLanesHere + i] : 0.0;
-        for (int64_t j = 0; j < kCount; j++) {
+        for (int64_t j = 0; j < count; j++) {
           double& t = state[j * kLanesHere + i];
-          t += static_cast<double>(a[n * kLanesHere + i]) * b[n * kCount + j];
-          sum += t * c[n * kCount + j];
+          t += static_cast<double>(a[n * kLanesHere + i]) * b[n * count + j];
+          sum += t * c[n * count + j];
         }
-        ASSERT_NEAR(y[n * kLanesHere + i], sum, 1e-4) << "token " << n << ", lane " << i;
+        ASSERT_NEAR(y[n * kLanesHere + i], sum, 1e-5 * tokens) << "token " << n << ", lane " << i;
       }
     }
     for (size_t x = 0; x < T.size(); x++) {
-      ASSERT_NEAR(T[x], keeps ? state[x] : before.T[x], 1e-5) << "state " << x;
+      ASSERT_NEAR(T[x], keeps ? state[x] : before.T[x], 1e-6 * tokens) << "state " << x;
     }
   }
 
+  int64_t tokens, count;
   std::vector<float> a, b, c, y, T;
 };
 
@@ -64,10 +77,14 @@ void expect_formula(void (*scan)(const Scan&)) {
   for (const bool reverse : {false, true}) {
     for (const bool adds : {false, true}) {
       for (const bool keeps : {false, true}) {
-        Memory memory;
-        const Memory before = memory;
-        scan(memory.scan(reverse, adds, keeps));
-        memory.expect(reverse, adds, before, keeps);
+        for (const int64_t tokens : {19, 128, 150}) {
+          for (const int64_t count : {3, 21}) {
+            Memory memory(tokens, count);
+            const Memory before = memory;
+            scan(memory.scan(reverse, adds, keeps));
+            memory.expect(reverse, adds, before, keeps);
+          }
+        }
       }
     }
   }
@@ -85,7 +102,7 @@ TEST(Scan, IsCausal) {
   Memory memory;
   memory.a[5 * kLanesHere] = NAN;
   scan(memory.scan(false, false, true));
-  for (int64_t n = 0; n < kRunTokens; n++) {
+  for (int64_t n = 0; n < memory.tokens; n++) {
     EXPECT_EQ(std::isnan(memory.y[n * kLanesHere]), n >= 5) << "token " << n;
   }
 }
