@@ -3,8 +3,9 @@
 //   T(i, j) += a_n(i) b_n(j),  y_n(i) = sum_j T(i, j) c_n(j),  n in the order of time,
 // so that y_n holds what its own token and those before it gave, with neither scores nor a mask. By
 // hand: blocks of T stay in registers over all tokens, which Halide cannot express (an update whose
-// every step another one reads): 2 multiplications a (feature, value) at 99 % (AVX-512) of the measured FMA
-// peak. No header of torch: compiled once for AVX2 and once for AVX-512, and chosen at run time.
+// every step another one reads): 2 multiplications a (feature, value) at 99 % (AVX-512) of the
+// measured FMA peak. No header of torch: compiled once for AVX2 and once for AVX-512, and chosen at
+// run time.
 #pragma once
 
 #include <cstdint>
