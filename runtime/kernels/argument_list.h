@@ -44,9 +44,15 @@ class ArgumentList {
 
  private:
   static constexpr int kMaxArguments = 40;
+  /// Begins as it lies in memory: of 40 slots a call fills some 8.
   struct Slot {
-    halide_buffer_t buffer;
-    halide_dimension_t dims[kMaxDims];
+    Slot() {}
+    union {
+      halide_buffer_t buffer;
+    };
+    union {
+      halide_dimension_t dims[kMaxDims];
+    };
     union {
       float real;
       double wide;
