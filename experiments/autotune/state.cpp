@@ -34,8 +34,11 @@ State::State(std::filesystem::path file, json key) : file_(std::move(file)) {
   }
   for (auto& [pipeline, entry] : content_["pipelines"].items()) {
     const std::string trying = entry.value("trying", "");
-    if (!trying.empty()) settle(pipeline, trying, "it killed the process");
     entry["trying"] = "";
+    if (trying.empty()) continue;
+    const int deaths = entry.value("deaths", json::object()).value(trying, 0) + 1;
+    entry["deaths"][trying] = deaths;
+    if (deaths > 1) settle(pipeline, trying, "it killed the process twice");
   }
 }
 

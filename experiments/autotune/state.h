@@ -1,5 +1,6 @@
 // Where a tuning run stands, on disk: whatever interrupts it, the same command goes on from there.
 //   {"key": {...}, "pipelines": {NAME: {"settled": {CANDIDATE: reason}, "trying": CANDIDATE,
+//                                       "deaths": {CANDIDATE: int},
 //                                       "alive": [CANDIDATE], "rung": int,
 //                                       "ratios": {CANDIDATE: [number]},
 //                                       "seconds": {CANDIDATE: [number]}, "done": bool}}}
@@ -29,8 +30,8 @@ class State {
   /// Why the candidate is out; "" where it is not.
   std::string reason(const std::string& pipeline, const std::string& candidate) const;
   void settle(const std::string& pipeline, const std::string& candidate, const std::string& reason);
-  /// Notes what is about to run for the first time: found again after a restart, it has killed the
-  /// process and is settled as that. "" for none.
+  /// Notes what is about to run for the first time; "" for none. Found again after a restart, it
+  /// was interrupted or has killed the process: it is tried once more, then settled as that.
   void try_now(const std::string& pipeline, const std::string& candidate);
 
   std::vector<std::string> alive(const std::string& pipeline) const;

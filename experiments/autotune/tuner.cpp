@@ -59,6 +59,10 @@ class PipelineTuning {
     if (state_.done(key_)) return outcome();
     load_trials();
     const bool usual = !trials_.empty() && trials_.front().parameters == tunable_.defaults();
+    if (!usual) {
+      options_.say(fmt::format("[{}] its default is out ({}): its schedule stays", key_,
+                               state_.reason(pipeline_, text_of(tunable_.defaults()))));
+    }
     if (!usual || alive().empty()) return outcome();
     if (state_.alive(key_).empty()) state_.enter(key_, 0, alive());
     const int rungs = rungs_of(alive().size());
@@ -105,13 +109,25 @@ class PipelineTuning {
     return names;
   }
 
-  /// Against the formula, every operator that calls the pipeline, and once as it is timed, which
-  /// is of more heads on a GPU; "" where it is right.
+  /// Why a candidate is wrong; "" where it is right.
   std::string check(const Trial& trial) {
     if (!state_.seconds(key_, trial.name).empty()) return "";  // checked before the restart
     if (rows_ > 0) return "";                                  // checked for all calls
     state_.try_now(pipeline_, trial.name);
     const Replaced scope(pipeline_, trial.entry);
+    try {
+      const std::string wrong = compare();
+      state_.try_now(pipeline_, "");
+      return wrong;
+    } catch (const c10::OutOfMemoryError&) {  // no fault of the candidate's
+      state_.try_now(pipeline_, "");
+      throw;
+    }
+  }
+
+  /// The same of the candidate in place: every operator that calls the pipeline against the
+  /// formula, and once as it is timed, which is of more heads on a GPU.
+  std::string compare() {
     std::string wrong;
     for (const Workload* workload : workloads_) {
       const Call& call = *workload->call;
@@ -123,7 +139,6 @@ class PipelineTuning {
       }
       if (wrong.empty()) options_.clock(workload->run);
     }
-    state_.try_now(pipeline_, "");
     return wrong;
   }
 

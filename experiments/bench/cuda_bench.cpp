@@ -28,8 +28,9 @@ constexpr uint64_t kCudaSeed = 1;
 constexpr const char* kCudaMethod =
     "One process, all operators of a size, causal or not, in one random order, anew in every "
     "round, float32 and bfloat16 (states of decoding in float32), on the same q, k, v. A sample is "
-    "one call between two CUDA events on its stream; 256 MiB are written before it, so that "
-    "nothing of its inputs is in the L2 cache. Forward is without gradients; forward + backward "
+    "one call between two CUDA events on its stream; 256 MiB are written 8 times before it, so "
+    "that nothing of its inputs is in the L2 cache and the host has queued it. Forward is without "
+    "gradients; forward + backward "
     "gives gradients to q, k, v and every parameter of the map; a decoding step takes one token "
     "into every state. Roofline: the longer of operations by what torch's matmul does in the "
     "dtype, float32 without TF32, and bytes by the bandwidth of a copy, as modelled for each "
@@ -39,6 +40,12 @@ constexpr const char* kCudaMethod =
 std::string first_line(const c10::Error& error) {
   const std::string text = error.what_without_backtrace();
   return text.substr(0, text.find('\n'));
+}
+
+/// Whether an operator says that it is not for such a call.
+bool is_declined(const c10::Error& error) {
+  return dynamic_cast<const c10::NotImplementedError*>(&error) ||
+         dynamic_cast<const c10::ValueError*>(&error);
 }
 
 /// A row and the call that it times.
@@ -135,14 +142,24 @@ class CudaRun {
                                  {"limit", result.limit}});
         return;
       }
-      const std::string failure = gate_failure(result, group.size, "it is left out");
-      say_(failure);
-      if (failure_.empty()) failure_ = failure;
-      wrong_.insert({row.op, group.size.d, group.causal, row.dtype});
-      leave_out(mode, fmt::format("wrong (error {:.2g}, accepted {:.2g})", result.max_error,
-                                  result.limit));
-    } catch (const c10::Error&) {  // has no float32 or not this mode: left out when it is timed
+      fail(row, group, mode,
+           fmt::format("wrong (error {:.2g}, accepted {:.2g})", result.max_error, result.limit),
+           gate_failure(result, group.size, "it is left out"));
+    } catch (const c10::Error& error) {
+      // A peer without float32 or this mode, or what is not offered: left out when it is timed.
+      if (row.op->kind != OperatorKind::kFused || is_declined(error)) return;
+      fail(row, group, mode, "not checked: " + first_line(error),
+           fmt::format("bench: {} could not be checked: {}.", mode, first_line(error)));
     }
+  }
+
+  /// Leaves out an operator of this library; the run fails with the first of them.
+  void fail(const SweepRow& row, const Group& group, const std::string& mode,
+            const std::string& reason, const std::string& failure) {
+    say_(failure);
+    if (failure_.empty()) failure_ = failure;
+    wrong_.insert({row.op, group.size.d, group.causal, row.dtype});
+    leave_out(mode, reason);
   }
 
   void measure() {
@@ -194,6 +211,10 @@ class CudaRun {
       } catch (const c10::Error& error) {
         refused_.insert(sizeless(row));
         leave_out(sizeless(row), first_line(error));
+        const bool own = row.op->kind == OperatorKind::kFused;
+        if (own && !is_declined(error) && failure_.empty()) {
+          failure_ = fmt::format("bench: {} failed: {}.", row.facts.key(), first_line(error));
+        }
       }
     }
     return tasks;

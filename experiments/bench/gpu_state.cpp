@@ -3,17 +3,42 @@
 #include <fmt/format.h>
 #include <stdio.h>
 
+#include <cstdlib>
 #include <sstream>
 #include <stdexcept>
 #include <vector>
+
+#include "runtime/halide/cuda_driver.h"
 
 namespace luna::bench {
 namespace {
 
 constexpr double kMostUsed = 5;  // percent, before anything of ours runs
-constexpr const char* kCommand =
-    "nvidia-smi --id=0 --query-gpu=name,driver_version,clocks.sm,clocks.mem,power.draw,"
-    "utilization.gpu --format=csv,noheader,nounits 2>&1";
+constexpr const char* kQuery =
+    "--query-gpu=name,driver_version,clocks.sm,clocks.mem,power.draw,utilization.gpu "
+    "--format=csv,noheader,nounits 2>&1";
+constexpr size_t kFields = 6;
+
+std::optional<double> number(const std::string& field) {
+  char* end = nullptr;
+  const double value = std::strtod(field.c_str(), &end);
+  return end == field.c_str() ? std::nullopt : std::optional(value);
+}
+
+nlohmann::json or_null(const std::optional<double>& value) {
+  return value ? nlohmann::json(*value) : nlohmann::json();
+}
+
+/// The first line that a command prints.
+std::string first_line_of(const std::string& command) {
+  FILE* const pipe = popen(command.c_str(), "r");
+  if (pipe == nullptr) return "";
+  char buffer[512] = {};
+  const char* const got = fgets(buffer, sizeof buffer, pipe);
+  pclose(pipe);
+  const std::string line = got ? buffer : "";
+  return line.substr(0, line.find('\n'));
+}
 
 }  // namespace
 
@@ -23,33 +48,26 @@ GpuState parse_gpu_state(const std::string& line) {
   for (std::string field; std::getline(stream, field, ',');) {
     fields.push_back(field.substr(std::min(field.size(), field.find_first_not_of(" \t"))));
   }
-  try {
-    return {fields.at(0),
-            fields.at(1),
-            std::stod(fields.at(2)),
-            std::stod(fields.at(3)),
-            std::stod(fields.at(4)),
-            std::stod(fields.at(5))};
-  } catch (const std::logic_error&) {  // a field that is missing or no number
-    throw std::runtime_error("bench: nvidia-smi says '" + line +
-                             "' where name, driver, clocks, power and use were asked for");
-  }
+  if (fields.size() != kFields) return {};
+  return {fields[0],         fields[1],         number(fields[2]),
+          number(fields[3]), number(fields[4]), number(fields[5])};
 }
 
 GpuState gpu_state() {
-  FILE* const pipe = popen(kCommand, "r");
-  if (pipe == nullptr) throw std::runtime_error("bench: nvidia-smi cannot be started");
-  char buffer[512] = {};
-  const char* const got = fgets(buffer, sizeof buffer, pipe);
-  pclose(pipe);
-  const std::string line = got ? buffer : "";
-  return parse_gpu_state(line.substr(0, line.find('\n')));
+  const std::string bus = halide::device_bus(0);
+  GpuState state = parse_gpu_state(
+      first_line_of(fmt::format("nvidia-smi --id={} {}", bus.empty() ? "0" : bus, kQuery)));
+  if (state.name.empty()) state.name = halide::device_name(0);
+  return state;
 }
 
 nlohmann::json to_json(const GpuState& state) {
-  return {{"name", state.name},     {"driver", state.driver},
-          {"sm_mhz", state.sm_mhz}, {"memory_mhz", state.memory_mhz},
-          {"watts", state.watts},   {"percent_used", state.percent_used}};
+  return {{"name", state.name},
+          {"driver", state.driver},
+          {"sm_mhz", or_null(state.sm_mhz)},
+          {"memory_mhz", or_null(state.memory_mhz)},
+          {"watts", or_null(state.watts)},
+          {"percent_used", or_null(state.percent_used)}};
 }
 
 void refuse_unless(bool force, const std::string& command, const std::string& problem) {
@@ -58,8 +76,9 @@ void refuse_unless(bool force, const std::string& command, const std::string& pr
 }
 
 std::string busy_gpu(const GpuState& state) {
-  if (state.percent_used <= kMostUsed) return "";
-  return fmt::format("another process uses the GPU ({:.0f} % busy)", state.percent_used);
+  if (!state.percent_used) return "nvidia-smi does not say whether another process uses the GPU";
+  if (*state.percent_used <= kMostUsed) return "";
+  return fmt::format("another process uses the GPU ({:.0f} % busy)", *state.percent_used);
 }
 
 }  // namespace luna::bench

@@ -166,6 +166,7 @@ int tune(const AutotuneOptions& options, std::vector<Tunable> tunables) {
   at::set_num_threads(1);
   std::optional<bench::EventTimer> timer;
   if (cuda) {
+    refuse_busy_gpu(options);  // before anything of ours keeps it busy
     tuner.device = c10::Device(c10::kCUDA, 0);
     timer.emplace(tuner.device);
     tuner.clock = [&](const std::function<void()>& run) { return timer->seconds(run); };
@@ -173,7 +174,6 @@ int tune(const AutotuneOptions& options, std::vector<Tunable> tunables) {
   const autotune::Workloads workloads = autotune::workloads(tuner.device);
   if (cuda) tunables = autotune::called(tuner, tunables, workloads.few_rows);
   autotune::compile_all(tuner, tunables, kCompileShare * seconds, state);
-  if (cuda) refuse_busy_gpu(options);
   const double left = end - bench::seconds_now();
   write_schedule(options, device, autotune::tune_all(tuner, tunables, workloads, left, state));
   return 0;

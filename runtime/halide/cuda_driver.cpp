@@ -25,6 +25,7 @@ namespace {
 constexpr unsigned kSharedMemoryDefault = 48 * 1024;
 constexpr int kMaxDynamicSharedMemory = 8;  // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 
+constexpr int kCaptureModeRelaxed = 2;                       // CU_STREAM_CAPTURE_MODE_RELAXED
 constexpr int kUnsupportedPtxVersion = 222;                  // CUDA_ERROR_UNSUPPORTED_PTX_VERSION
 constexpr int kCapabilityMajor = 75, kCapabilityMinor = 76;  // CUdevice_attribute
 /// Of the PTX that is built, and those for which ptxas assembles it in tests/generators.
@@ -72,6 +73,13 @@ int launch_kernel(void* function, unsigned grid_x, unsigned grid_y, unsigned gri
                 parameters, extra);
 }
 
+/// What the driver's function says of a device; "" where it does not.
+std::string text_of_device(const char* function, int device) {
+  auto* const get = symbol<int(char*, int, int)>(function);
+  char text[256] = {};
+  return get && get(text, sizeof text - 1, device) == 0 ? text : "";
+}
+
 /// " 9.0" of a text with ".version 9.0".
 std::string ptx_version(const char* text) {
   const char* const found = std::strstr(text, ".version");
@@ -81,7 +89,11 @@ std::string ptx_version(const char* text) {
 /// The runtime's only option is a cap of 64 registers a thread, with which the kernels spill.
 int load_module(void** module, const void* image, unsigned, int*, void**) {
   static auto* const load = symbol<decltype(load_module)>("cuModuleLoadDataEx");
+  static auto* const exchange_mode = symbol<int(int*)>("cuThreadExchangeStreamCaptureMode");
+  int mode = kCaptureModeRelaxed;  // a module may be loaded while this thread captures a graph
+  if (exchange_mode) exchange_mode(&mode);
   const int code = load(module, image, 0, nullptr, nullptr);
+  if (exchange_mode) exchange_mode(&mode);
   if (code == kUnsupportedPtxVersion) {
     keep_error(fmt::format("the CUDA driver is too old for PTX{}: update the NVIDIA driver",
                            ptx_version(static_cast<const char*>(image))));
@@ -220,11 +232,9 @@ bool is_capturing(c10::Device device) {
   return ask && ask(current_place(device).stream, &status) == 0 && status != 0;
 }
 
-std::string device_name(int device) {
-  static auto* const get_name = symbol<int(char*, int, int)>("cuDeviceGetName");
-  char name[256] = {};
-  return get_name && get_name(name, sizeof name - 1, device) == 0 ? name : "";
-}
+std::string device_name(int device) { return text_of_device("cuDeviceGetName", device); }
+
+std::string device_bus(int device) { return text_of_device("cuDeviceGetPCIBusId", device); }
 
 }  // namespace luna::halide
 

@@ -42,4 +42,8 @@ bool is_capturing(c10::Device device);
 /// "NVIDIA H100 80GB HBM3"; "" where the driver does not say.
 std::string device_name(int device);
 
+/// "0000:1b:00.0", which names the device whatever order its process sees devices in; "" where the
+/// driver does not say.
+std::string device_bus(int device);
+
 }  // namespace luna::halide

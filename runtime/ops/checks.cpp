@@ -83,9 +83,9 @@ void check_qkv(const char* op, const Inputs& in) {
                     v[0], ".");
   TORCH_CHECK_VALUE(k[1] == v[1], op, ": k and v must share the head count Hk, got ", k[1], " and ",
                     v[1], ".");
-  TORCH_CHECK_VALUE(k[1] > 0 && q[1] % k[1] == 0, op,
-                    ": k's head count Hk must divide q's H, got Hk = ", k[1], " and H = ", q[1],
-                    ".");
+  TORCH_CHECK_VALUE(k[1] > 0 && q[1] > 0 && q[1] % k[1] == 0, op,
+                    ": k's head count Hk must divide q's H, both > 0, got Hk = ", k[1],
+                    " and H = ", q[1], ".");
   TORCH_CHECK_VALUE(k[2] == v[2], op, ": k and v must share the length N, got ", k[2], " and ",
                     v[2], ".");
   TORCH_CHECK_VALUE(q[3] == k[3], op, ": q and k must share the head size d, got ", q[3], " and ",

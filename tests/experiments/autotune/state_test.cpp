@@ -49,12 +49,26 @@ TEST(State, ForgetsTheRatiosThatChoseWhoIsInARung) {
   EXPECT_THAT(state.ratios("p", "a=1"), ElementsAre());
 }
 
-TEST(State, SettlesWhatKilledTheProcess) {
+/// Once may have been Ctrl-C.
+TEST(State, SettlesWhatKilledTheProcessTwice) {
   const TemporaryFolder folder;
   const auto file = folder.path() / "state.json";
   State(file, "key").try_now("p", "a=1");  // and no word of it afterwards
+  State again(file, "key");
+  EXPECT_EQ(again.reason("p", "a=1"), "");
+  again.try_now("p", "a=1");
   const State state(file, "key");
-  EXPECT_EQ(state.reason("p", "a=1"), "it killed the process");
+  EXPECT_EQ(state.reason("p", "a=1"), "it killed the process twice");
+}
+
+TEST(State, ForgetsADeathOfWhatPassedAfterwards) {
+  const TemporaryFolder folder;
+  const auto file = folder.path() / "state.json";
+  State(file, "key").try_now("p", "a=1");
+  State again(file, "key");
+  again.try_now("p", "a=1");
+  again.try_now("p", "");
+  EXPECT_EQ(State(file, "key").reason("p", "a=1"), "");
 }
 
 TEST(State, BeginsAnewForAnotherKeyOrADamagedFile) {

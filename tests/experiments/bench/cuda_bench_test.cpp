@@ -37,15 +37,23 @@ TEST(GpuState, IsReadFromNvidiaSmi) {
   EXPECT_EQ(busy_gpu(state), "");
 }
 
-TEST(GpuState, RefusesABusyGpuAndOtherTexts) {
+/// Of a part of a GPU nvidia-smi knows no use.
+TEST(GpuState, IsUnknownWhereNvidiaSmiDoesNotSay) {
+  const GpuState part = parse_gpu_state("A, 1, 1980, [N/A], [Not Supported], [N/A]");
+  EXPECT_EQ(part.sm_mhz, 1980);
+  EXPECT_TRUE(to_json(part)["memory_mhz"].is_null());
+  const char* unknown = "nvidia-smi does not say whether another process uses the GPU";
+  EXPECT_EQ(busy_gpu(part), unknown);
+  for (const char* line : {"", "sh: 1: nvidia-smi: not found", "A, 1, 2", "1, 2, 3, 4, 5, 6, 7"}) {
+    EXPECT_EQ(parse_gpu_state(line).name, "");
+    EXPECT_EQ(busy_gpu(parse_gpu_state(line)), unknown);
+  }
+}
+
+TEST(GpuState, RefusesABusyGpu) {
   GpuState state;
   state.percent_used = 40;
   EXPECT_EQ(busy_gpu(state), "another process uses the GPU (40 % busy)");
-  for (const char* line : {"", "sh: 1: nvidia-smi: not found", "A, 1, x, 2, 3, 4", "A, 1, 2"}) {
-    EXPECT_EQ(error_of([&] { parse_gpu_state(line); }),
-              "bench: nvidia-smi says '" + std::string(line) +
-                  "' where name, driver, clocks, power and use were asked for");
-  }
 }
 
 reports::BenchRow row_of(double scale, const std::vector<double>& samples) {
@@ -260,6 +268,24 @@ TEST_F(WrongOperator, IsTheErrorAndLeavesTheOthersRows) {
                                             StartsWith("elu/bfloat16/d:8: wrong (error 1, ")));
   EXPECT_THAT(said_, Contains(HasSubstr("bench: elu is wrong at d 8")).Times(2));
   EXPECT_THAT(said_, Contains("gate: 2 operators and modes passed against float64, 2 did not"));
+}
+
+/// What the gate could not look at is not timed.
+TEST_F(WrongOperator, IsLeftOutWhereItCannotBeChecked) {
+  wrong_.apply = [](const Inputs&) -> at::Tensor { TORCH_CHECK(false, "made to fail"); };
+  EXPECT_THAT(run(), StartsWith("bench: elu/d:8 could not be checked: made to fail. The other "));
+  const reports::BenchFile written = reports::read_bench_file(options_.file);
+  EXPECT_EQ(written.rows.size(), 2u);
+  EXPECT_THAT(written.left_out, Contains("elu/d:8: not checked: made to fail"));
+}
+
+/// (A mode that an operator is not for.)
+TEST_F(WrongOperator, IsNoErrorWhereItDeclines) {
+  wrong_.apply = [](const Inputs&) -> at::Tensor {
+    TORCH_CHECK_NOT_IMPLEMENTED(false, "not offered");
+  };
+  EXPECT_EQ(run(), "no error");
+  EXPECT_EQ(reports::read_bench_file(options_.file).rows.size(), 2u);
 }
 
 TEST_F(WrongOperator, IsNoErrorWithForce) {

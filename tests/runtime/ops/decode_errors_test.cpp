@@ -43,7 +43,8 @@ TEST_P(StepRefused, WithThisMessage) {
 const std::vector<StepRefusal> kTensors{
     {"rank", "luna_decode_step: q must be [B, H, d], got shape [2, 4, 1, 16].",
      [](Step& s) { s.q = s.q.unsqueeze(2); }},
-    {"heads", "luna_decode_step: k's head count Hk must divide q's H, got Hk = 2 and H = 3.",
+    {"heads",
+     "luna_decode_step: k's head count Hk must divide q's H, both > 0, got Hk = 2 and H = 3.",
      [](Step& s) { s.q = s.q.narrow(1, 0, 3); }},
     {"state_dtype", "luna_decode_step: state must be float32 whatever q is, got BFloat16.",
      [](Step& s) { s.state = s.state.to(at::kBFloat16); }},
