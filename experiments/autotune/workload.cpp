@@ -3,7 +3,9 @@
 #include <c10/util/Exception.h>
 
 #include <atomic>
+#include <map>
 #include <set>
+#include <tuple>
 
 #include "experiments/bench/selftest_operators.h"
 #include "runtime/kernels/registry.h"
@@ -106,9 +108,12 @@ bool is_built(const std::function<void()>& run) {
 /// Checked on few heads, timed on so many.
 std::vector<Workload> timed_on(c10::Device device, int64_t heads) {
   std::vector<Workload> all;
+  std::map<std::tuple<int64_t, bool, at::ScalarType>, Tokens> shared;  // a GPU holds them once
   for (const Call& call : tuned_calls(device.type())) {
-    Workload one{
-        &call, call.size(kHeads, kTokens), call.task(call.size(heads, kTokens), device), {}};
+    const bench::Size size = call.size(heads, kTokens);
+    const auto key = std::tuple(call.d, call.op.decodes, call.dtype);
+    if (shared.count(key) == 0) shared[key] = call.tokens(size, device);
+    Workload one{&call, call.size(kHeads, kTokens), call.task(size, shared.at(key)), {}};
     if (device.is_cuda()) {
       kernels::watch_pipelines([&](const std::string& name) { one.looked_up.insert(name); });
     }
@@ -126,12 +131,18 @@ bench::Size Call::size(int64_t heads, int64_t tokens) const {
   return {"", B, heads, N, d, kProjections, kChannels, kHidden};
 }
 
-std::function<void()> Call::task(const bench::Size& size, c10::Device device) const {
-  bench::Inputs drawn = bench::draw_inputs(op, size, kSeed);
-  bench::Inputs leaves = drawn.want_gradients().on(device, dtype);
-  leaves.causal = causal;
+Tokens Call::tokens(const bench::Size& size, c10::Device device) const {
+  const bench::Inputs inputs = bench::draw_tokens(size, kSeed).on(device, dtype);
+  return {inputs, at::ones_like(inputs.q)};
+}
+
+std::function<void()> Call::task(const bench::Size& size, const Tokens& tokens) const {
+  bench::Inputs own = tokens.inputs;
+  for (at::Tensor* x : {&own.q, &own.k}) *x = bench::usual_tokens(op.name, *x);
+  bench::Inputs leaves = bench::with_params(own, op, size, kSeed + 1).on(own.q.device(), dtype);
+  leaves.want_gradients().causal = causal;
   const auto pass = op.decodes ? bench::Pass::kDecode : bench::Pass::kForwardBackward;
-  return bench::pass_task(op, leaves, at::ones_like(leaves.q), pass);
+  return bench::pass_task(op, leaves, tokens.upstream, pass);
 }
 
 const std::vector<Call>& tuned_calls(c10::DeviceType device) {

@@ -84,12 +84,20 @@ SweepRow row_of(const Operator& op, Pass pass, at::ScalarType dtype, const Group
   return {&op, pass, dtype, facts};
 }
 
+constexpr size_t kLongestFilter = 1000;  // std::regex reads one recursively
+
+/// In polynomial time, which needs no backtracking and has no back-references.
 std::regex expression(const std::string& filter) {
+  if (filter.size() > kLongestFilter) {
+    throw UsageError(fmt::format("--filter has {} characters; up to {} are read", filter.size(),
+                                 kLongestFilter));
+  }
   try {
-    return std::regex(filter);
+    return std::regex(filter, std::regex::ECMAScript | std::regex_constants::__polynomial);
   } catch (const std::regex_error&) {
     throw UsageError("--filter '" + filter +
-                     "' is no regular expression; put a backslash before what stands for itself");
+                     "' is no regular expression without back-references; put a backslash before "
+                     "what stands for itself");
   }
 }
 

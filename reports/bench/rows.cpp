@@ -39,6 +39,16 @@ std::string text(const json& object, const char* key) {
   return found->get<std::string>();
 }
 
+/// What can stand in a cell of a table.
+std::string cell(const json& object, const char* key) {
+  std::string found = text(object, key);
+  const bool fits = std::none_of(found.begin(), found.end(), [](char c) {
+    return c == '|' || (static_cast<unsigned char>(c) < 0x20);
+  });
+  if (!fits) refuse(key, object, "a text of one line without |");
+  return found;
+}
+
 int64_t count(const json& object, const char* key, int64_t least) {
   const auto found = object.find(key);
   const bool whole = found != object.end() && found->is_number_integer() && *found >= least &&
@@ -96,9 +106,16 @@ json parsed(std::istream& file) {
     if (depth <= kMostDepth) return true;
     throw std::runtime_error(fmt::format("nested more than {} deep", kMostDepth));
   };
-  json content = json::parse(file, shallow, /*allow_exceptions=*/false);
-  if (content.is_discarded()) throw std::runtime_error("no JSON");
+  json content;
+  try {
+    content = json::parse(file, shallow);
+  } catch (const json::parse_error& error) {
+    throw std::runtime_error(fmt::format("no JSON from byte {} on", error.byte));
+  } catch (const json::out_of_range&) {
+    throw std::runtime_error("a number beyond what float64 holds");
+  }
   if (member(content, "kind") != "rows") throw std::runtime_error("no benchmark with rows");
+  if (member(content, "schema") != 1) refuse("schema", content, "1");
   return content;
 }
 
@@ -154,18 +171,18 @@ void to_json(json& object, const BenchRow& row) {
 
 void from_json(const json& object, BenchRow& row) {
   if (!object.is_object()) throw std::runtime_error("must be an object, got " + shown(object));
-  row.name = text(object, "operator");
-  row.label = text(object, "label");
-  row.map = text(object, "map");
-  row.kind = text(object, "kind");
-  if (object.contains("dtype")) row.dtype = text(object, "dtype");
+  row.name = cell(object, "operator");
+  row.label = cell(object, "label");
+  row.map = cell(object, "map");
+  row.kind = cell(object, "kind");
+  if (object.contains("dtype")) row.dtype = cell(object, "dtype");
   row.B = count(object, "B", 1);
   row.H = count(object, "H", 1);
   row.N = count(object, "N", 1);
   row.d = count(object, "d", 1);
   row.D = count(object, "D", 0);
   row.causal = flag(object, "causal");
-  row.pass = text(object, "pass");
+  row.pass = cell(object, "pass");
   row.threads = count(object, "threads", 1);
   row.calls = count(object, "calls", 1);
   row.samples = times(object, "samples");

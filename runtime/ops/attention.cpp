@@ -108,6 +108,15 @@ Gradients backward_of(const Call& call, const at::Tensor& grad, const Inputs& in
   return out;
 }
 
+/// q and k in float32 where their gradients are sums of several parts: half precision rounds the
+/// sum, not the parts.
+Inputs with_wide_tokens(Inputs in, const Spec& spec) {
+  if (!spec.has_envelope() && spec.ch_rms_target == 0 && !by_polarity(spec)) return in;
+  in.q = in.q.to(at::kFloat);
+  in.k = in.k.to(at::kFloat);
+  return in;
+}
+
 kernels::Forward polar_forward(const Inputs& inputs, const Spec& spec, const PreparedMap& map) {
   kernels::Forward parts[2];
   for (const int half : {0, 1}) {
@@ -150,8 +159,9 @@ kernels::Forward sequence_forward(const Inputs& inputs, const Spec& spec, const 
 Gradients sequence_backward(const at::Tensor& grad, const Inputs& inputs,
                             const kernels::Forward& saved, const Spec& spec,
                             const WantedGradients& wanted, const PreparedMap& map) {
-  if (by_polarity(spec)) return polar_backward(grad, inputs, saved, spec, wanted, map);
-  return backward_of(Call(inputs, spec, map, false), grad, inputs, saved, spec, wanted);
+  const Inputs in = with_wide_tokens(inputs, spec);
+  if (by_polarity(spec)) return polar_backward(grad, in, saved, spec, wanted, map);
+  return backward_of(Call(in, spec, map, false), grad, in, saved, spec, wanted);
 }
 
 kernels::Forward attention_forward(const Inputs& inputs, const Spec& spec) {

@@ -8,6 +8,7 @@
 #include "runtime/ops/internal.h"
 #include "runtime/ops/packed.h"
 #include "runtime/ops/param_checks.h"
+#include "runtime/ops/quoted.h"
 #include "runtime/psi/activation.h"
 
 namespace luna::ops {
@@ -22,7 +23,8 @@ void check_name(const char* op, const char* argument, const std::string& given,
     if (given == name) return;
     listed += (listed.empty() ? "" : ", ") + std::string(name);
   }
-  TORCH_CHECK_VALUE(false, op, ": unknown ", argument, " \"", given, "\"; known: ", listed, ".");
+  TORCH_CHECK_VALUE(false, op, ": unknown ", argument, " ", quoted(given), "; known: ", listed,
+                    ".");
 }
 
 /// others: names that are accepted beside the fixed maps'.

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "runtime/ops/maps/maps.h"
+#include "runtime/ops/quoted.h"
 
 namespace luna::ops {
 namespace {
@@ -34,14 +35,14 @@ std::string unknown_name(const std::string& name, const std::string& others) {
   std::string known = others;
   for (const char* each : fixed_map_names())
     known += (known.empty() ? "" : ", ") + std::string(each);
-  return c10::str("unknown feature_map \"", name, "\"; known: ", known);
+  return c10::str("unknown feature_map ", quoted(name), "; known: ", known);
 }
 
 std::string unknown_option(const FixedMap& map, const std::string& name) {
   const std::string range =
       map.option.number ? c10::str(" with a whole number from 1 to ", map.option.largest) : "";
-  return c10::str("unknown option in feature_map \"", name, "\"; accepted: ", accepted_names(map),
-                  range);
+  return c10::str("unknown option in feature_map ", quoted(name),
+                  "; accepted: ", accepted_names(map), range);
 }
 
 }  // namespace

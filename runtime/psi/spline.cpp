@@ -12,6 +12,9 @@ void check_knots(const char* op, const at::Tensor& given) {
     TORCH_CHECK_VALUE(k == 0 || knots[k] > knots[k - 1], op,
                       ": luna-spline's knots must rise strictly, got ", knots[k], " behind ",
                       knots[k - 1], ".");
+    const bool sloped = k == 0 || std::isfinite(static_cast<float>(1 / (knots[k] - knots[k - 1])));
+    TORCH_CHECK_VALUE(sloped, op, ": luna-spline's knots must be as far apart as float32's slopes ",
+                      "need, 3e-39, got ", knots[k], " behind ", knots[k - 1], ".");
   }
 }
 

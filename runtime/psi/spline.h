@@ -5,8 +5,8 @@
 
 namespace luna::psi {
 
-/// Throws c10::ValueError unless the knots are finite and rise strictly. op: the name that its
-/// message begins with.
+/// Throws c10::ValueError unless the knots are finite and rise strictly, by 3e-39 at the least. op:
+/// the name that its message begins with.
 void check_knots(const char* op, const at::Tensor& knots);
 
 /// Psi_l is linear between the knots, where it has the values, and goes on as its outer segments

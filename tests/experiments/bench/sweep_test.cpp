@@ -162,7 +162,13 @@ TEST(Sweep, FilterIsARegularExpressionOnKeys) {
   EXPECT_EQ(error_of<UsageError>([&] { sweep_groups(sizes, {1}, "lnua"); }),
             "--filter 'lnua' leaves no row");
   EXPECT_EQ(error_of<UsageError>([&] { sweep_groups(sizes, {1}, "("); }),
-            "--filter '(' is no regular expression; put a backslash before what stands for itself");
+            "--filter '(' is no regular expression without back-references; put a backslash before "
+            "what stands for itself");
+  // Neither backtracks for ever nor recurses for every character.
+  EXPECT_EQ(error_of<UsageError>([&] { sweep_groups(sizes, {1}, "(.*)*(.*)*(.*)*x$"); }),
+            "--filter '(.*)*(.*)*(.*)*x$' leaves no row");
+  EXPECT_EQ(error_of<UsageError>([&] { sweep_groups(sizes, {1}, std::string(100000, 'a')); }),
+            "--filter has 100000 characters; up to 1000 are read");
 }
 
 TEST(Budget, IsSharedByRowsAndTokens) {

@@ -142,7 +142,8 @@ INSTANTIATE_TEST_SUITE_P(
               "such as 64 or 4k, 4k:32 and 4k:128 for other d than 64\n"},
         Usage{"filter_text_cuda",
               {"bench", "--device", "cuda", "--filter", "("},
-              "--filter '(' is no regular expression; put a backslash before what stands for "
+              "--filter '(' is no regular expression without back-references; put a backslash "
+              "before what stands for "
               "itself\n"},
         Usage{"model_cuda",
               {"bench", "--device", "cuda", "--model", "--filter", "lnua"},

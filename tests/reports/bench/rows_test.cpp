@@ -92,8 +92,11 @@ const nlohmann::json kNone = nlohmann::json::array();
 INSTANTIATE_TEST_SUITE_P(
     Files, DamagedFile,
     ::testing::Values(
-        Damage{"empty", "", "no JSON"},
-        Damage{"cut", made_file({}).dump().substr(0, 40), "no JSON"},
+        Damage{"empty", "", "no JSON from byte 1 on"},
+        Damage{"cut", made_file({}).dump().substr(0, 40), "no JSON from byte 41 on"},
+        Damage{"nan", R"({"kind": NaN})", "no JSON from byte 10 on"},
+        Damage{"huge", R"({"kind": 1e999})", "a number beyond what float64 holds"},
+        Damage{"later", R"({"kind": "rows", "schema": 2})", "schema must be 1, got 2"},
         Damage{"list", "[]", "no benchmark with rows"},
         Damage{"deep", std::string(200000, '['), "nested more than 64 deep"},
         Damage{"cut_within_a_character", with("N", std::string(58, 'x') + "\u00e9"),
@@ -122,6 +125,10 @@ INSTANTIATE_TEST_SUITE_P(
                "rows[1]: threads must be a whole number from 1 to 2^40, got 0"},
         Damage{"features", with("D", -1), "rows[1]: D must be a whole number up to 2^40, got -1"},
         Damage{"name", with("operator", 3), "rows[1]: operator must be a text, got 3"},
+        Damage{"label", with("label", "a|b"),
+               "rows[1]: label must be a text of one line without |, got \"a|b\""},
+        Damage{"lines", with("pass", "a\n# b"),
+               "rows[1]: pass must be a text of one line without |, got \"a\\n# b\""},
         Damage{"dtype", with("dtype", 3), "rows[1]: dtype must be a text, got 3"},
         Damage{"flag", with("causal", 1), "rows[1]: causal must be true or false, got 1"},
         Damage{"size", with("peak_bytes", "much"),
@@ -137,7 +144,7 @@ INSTANTIATE_TEST_SUITE_P(
         Damage{"cpu", with_member("environment", {{"cpu", 3}}), "cpu must be a text, got 3"},
         Damage{"left_out", with_member("left_out", {{{"row", "x"}}}),
                "left_out[0]: reason must be a text, got nothing"},
-        Damage{"no_rows", R"({"kind": "rows", "environment": {}})",
+        Damage{"no_rows", R"({"schema": 1, "kind": "rows", "environment": {}})",
                "rows must be a list, got nothing"}),
     [](const auto& info) { return info.param.name; });
 

@@ -60,6 +60,31 @@ INSTANTIATE_TEST_SUITE_P(Maps, Half,
                                             ::testing::Bool(),
                                             ::testing::ValuesIn(token_counts())));
 
+/// Gradients of q and k that are sums (through phi and an envelope, ch_rms or either polarity) are
+/// float32's, rounded once; rounded part by part, every fourth number and more is another.
+TEST(HalfPrecision, RoundsSumsOfGradientsOnce) {
+  std::vector<Case> cases{small_case("polaformer")};
+  for (const char* envelope : {"exp", "norm"}) {
+    cases.push_back(small_case());
+    cases.back().spec.envelope = envelope;
+  }
+  cases.push_back(small_case());
+  cases.back().spec.ch_rms_target = 0.5;
+  for (Case& c : cases) {
+    c.spec.eps = 0.5;
+    const ops::Inputs in = rounded(make_inputs(c), at::kBFloat16);
+    const at::Tensor grad = make_grad(c).to(at::kBFloat16).to(at::kFloat);
+    const Result half = run(in, c.spec, grad, Through::fused, at::kBFloat16);
+    const Result wide = run(in, c.spec, grad, Through::fused, at::kFloat);
+    for (size_t i = 0; i < half.names.size(); ++i) {
+      if (half.names[i] != "dq" && half.names[i] != "dk") continue;
+      const at::Tensor once = wide.tensors[i].to(at::kBFloat16);
+      EXPECT_LE(half.tensors[i].ne(once).to(at::kFloat).mean().item<float>(), 0.02)
+          << describe(c) << " " << half.names[i];
+    }
+  }
+}
+
 TEST(HalfPrecision, KeepsFloat32ParametersAndTheirGradients) {
   Case c = small_case();
   ops::Inputs in = make_inputs(c);

@@ -107,6 +107,14 @@ const std::vector<Refusal> kPsi{
        in.params[3] = at::ones({4, 3});
      },
      "luna-spline"},
+    {"spline_near",
+     "fixed_attention: luna-spline's knots must be as far apart as float32's slopes need, 3e-39, "
+     "got 1.4013e-45 behind 0.",
+     [](In in, Options) {
+       in.params[2] = at::tensor({0.0f, 1e-45f, 1.0f});
+       in.params[3] = at::ones({4, 3});
+     },
+     "luna-spline"},
     {"spline_finite", "fixed_attention: luna-spline's knots must be finite, got inf.",
      [](In in, Options) { in.params[2][13] = INFINITY; }, "luna-spline"},
     {"spline_gradient",

@@ -1,4 +1,5 @@
 // The fixed maps' names with their options, and the parameters that each starts with.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -57,6 +58,11 @@ TEST(FixedMapName, SaysWhatIsAccepted) {
             "draw_feature_map: unknown feature_map \"tanh\"; known: elu, relu, relu2, identity, "
             "performer, rff, rfa, cosformer, dpfp, taylor2, t2r, hedgehog, polaformer, luna-deep, "
             "luna-spline.");
+  EXPECT_THAT(torch_error_of([] { draw_feature_map(std::string(1000000, 'x') + "y", 4, 4); }),
+              ::testing::StartsWith("draw_feature_map: unknown feature_map \"" +
+                                    std::string(64, 'x') + "..\"; known: elu, "));
+  EXPECT_THAT(torch_error_of([] { draw_feature_map(std::string("\0e\nlu", 5), 4, 4); }),
+              ::testing::StartsWith("draw_feature_map: unknown feature_map \"\\x00e\\x0alu\"; "));
   EXPECT_EQ(torch_error_of([] { draw_feature_map("rff", 0, 4); }),
             "draw_feature_map: m and d must be > 0, got 0 and 4.");
 }

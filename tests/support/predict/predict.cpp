@@ -113,7 +113,8 @@ bool is_sibling(const std::string& name) {
 /// What one pipeline executes in a call about so many tokens of one head, where it does.
 std::optional<Executed> executed(const autotune::Call& call, int64_t tokens,
                                  const std::string& pipeline) {
-  const auto task = call.task(call.size(1, tokens), kStandIn);
+  const bench::Size size = call.size(1, tokens);
+  const auto task = call.task(size, call.tokens(size, kStandIn));
   Attribution attribution;
   try {
     task();

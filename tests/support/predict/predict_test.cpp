@@ -159,7 +159,8 @@ TEST(TunedCalls, RunOnCuda) {
   std::set<std::string> seen;
   kernels::watch_pipelines([&](const std::string& name) { seen.insert(name); });
   for (const autotune::Call& call : autotune::tuned_calls(c10::kCUDA)) {
-    EXPECT_NO_THROW(call.task(call.size(1, 20), c10::Device(c10::kCUDA, 0))())
+    const bench::Size size = call.size(1, 20);
+    EXPECT_NO_THROW(call.task(size, call.tokens(size, c10::Device(c10::kCUDA, 0)))())
         << call.op.name << (call.causal ? ", causal" : "");
   }
   kernels::watch_pipelines({});
