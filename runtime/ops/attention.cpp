@@ -109,9 +109,11 @@ Gradients backward_of(const Call& call, const at::Tensor& grad, const Inputs& in
 }
 
 /// q and k in float32 where their gradients are sums of several parts: half precision rounds the
-/// sum, not the parts.
+/// sum, not the parts. (LUNA's on CUDA excepted: its gradient on tensor cores takes and gives
+/// tokens in half precision.)
 Inputs with_wide_tokens(Inputs in, const Spec& spec) {
-  if (!spec.has_envelope() && spec.ch_rms_target == 0 && !by_polarity(spec)) return in;
+  const bool weighed = spec.has_envelope() || spec.ch_rms_target > 0;
+  if (!by_polarity(spec) && !(weighed && in.q.is_cpu())) return in;
   in.q = in.q.to(at::kFloat);
   in.k = in.k.to(at::kFloat);
   return in;

@@ -1,8 +1,11 @@
+#include <cstdint>
+
 namespace luna::kernels {
 namespace {
-constexpr int kVector = 16, kVectors = 2, kCoefficients = 8;  // 16 of 32 registers hold T
+constexpr int64_t kVector = 16;
+constexpr int kVectors = 2, kCoefficients = 8;  // 16 of 32 registers hold T
 // Never: a block computes four times as long as AVX2's on what it reads.
-constexpr int kDenseCount = 1 << 30;
+constexpr int64_t kDenseCount = 1 << 30;
 }  // namespace
 }  // namespace luna::kernels
 

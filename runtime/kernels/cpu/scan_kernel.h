@@ -56,7 +56,7 @@ Scan part(const Scan& s, int64_t i, int64_t j) {
   return part;
 }
 
-constexpr int kLanes = kVectors * kVector;  // of a block
+constexpr int64_t kLanes = kVectors * kVector;  // of a block
 
 void scan_lanes(const Scan& s, int64_t i) {
   int64_t j = 0;
