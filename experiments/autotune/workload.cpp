@@ -108,7 +108,8 @@ bool is_built(const std::function<void()>& run) {
 /// Checked on few heads, timed on so many.
 std::vector<Workload> timed_on(c10::Device device, int64_t heads) {
   std::vector<Workload> all;
-  std::map<std::tuple<int64_t, bool, at::ScalarType>, Tokens> shared;  // a GPU holds them once
+  std::map<std::tuple<int64_t, bool, at::ScalarType>, bench::Tokens>
+      shared;  // a GPU holds them once
   for (const Call& call : tuned_calls(device.type())) {
     const bench::Size size = call.size(heads, kTokens);
     const auto key = std::tuple(call.d, call.op.decodes, call.dtype);
@@ -131,12 +132,12 @@ bench::Size Call::size(int64_t heads, int64_t tokens) const {
   return {"", B, heads, N, d, kProjections, kChannels, kHidden};
 }
 
-Tokens Call::tokens(const bench::Size& size, c10::Device device) const {
+bench::Tokens Call::tokens(const bench::Size& size, c10::Device device) const {
   const bench::Inputs inputs = bench::draw_tokens(size, kSeed).on(device, dtype);
   return {inputs, at::ones_like(inputs.q)};
 }
 
-std::function<void()> Call::task(const bench::Size& size, const Tokens& tokens) const {
+std::function<void()> Call::task(const bench::Size& size, const bench::Tokens& tokens) const {
   bench::Inputs own = tokens.inputs;
   for (at::Tensor* x : {&own.q, &own.k}) *x = bench::usual_tokens(op.name, *x);
   bench::Inputs leaves = bench::with_params(own, op, size, kSeed + 1).on(own.q.device(), dtype);

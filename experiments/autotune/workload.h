@@ -10,12 +10,6 @@
 
 namespace luna::autotune {
 
-/// q, k, v on a device, and gradients for the outputs.
-struct Tokens {
-  bench::Inputs inputs;
-  at::Tensor upstream;
-};
-
 /// A kind of call: an operator with all gradients, or one step of it where it decodes.
 struct Call {
   bench::Operator op;
@@ -25,9 +19,9 @@ struct Call {
 
   /// Of so many heads and tokens; where it decodes, each token is that of another sequence.
   bench::Size size(int64_t heads, int64_t tokens) const;
-  Tokens tokens(const bench::Size& size, c10::Device device) const;
+  bench::Tokens tokens(const bench::Size& size, c10::Device device) const;
   /// Of such tokens, which calls of the same size, dtype and device share.
-  std::function<void()> task(const bench::Size& size, const Tokens& tokens) const;
+  std::function<void()> task(const bench::Size& size, const bench::Tokens& tokens) const;
 };
 
 /// On the CPU the fused operators of the table of `luna bench` at d 32, 48 (a size that no pipeline

@@ -55,12 +55,6 @@ struct Task {
   double seconds;  ///< of a first call
 };
 
-/// q, k, v of a group in either dtype, shared by its operators.
-struct Tokens {
-  Inputs inputs;
-  at::Tensor upstream;
-};
-
 class CudaRun {
  public:
   CudaRun(const CudaBenchOptions& options, const Accelerator& on, Say say)

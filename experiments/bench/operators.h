@@ -34,6 +34,12 @@ struct Inputs {
   Inputs copy(at::ScalarType dtype, bool gradients) const;
 };
 
+/// q, k, v on a device in one dtype, which operators share, and a gradient for their outputs.
+struct Tokens {
+  Inputs inputs;
+  at::Tensor upstream;
+};
+
 /// kDecode: one token a sequence, whose state takes it in.
 enum class Pass { kForward, kForwardBackward, kDecode };
 
