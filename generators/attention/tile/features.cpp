@@ -35,9 +35,10 @@ class FeaturesPass : public MapPass<Pass> {
     const Expr tokens = x.dim(1).extent();
     return feature_map_->features(args, {x, d, tokens, this->features_, {}, summed});
   }
-  /// value times the token's weight, 0 where that is 0.
-  Expr weighed(const Expr& value) const {
-    return Halide::select(is_kept(weight(n_)), weight(n_) * value, 0.0f);
+  /// value times the token's weight, 0 where that is 0 or a bit of `mask` is not set.
+  Expr weighed(const Expr& value, const Expr& mask = ~Expr(0u)) const {
+    const Expr kept = Halide::select(is_kept(weight(n_)), ~Expr(0u), Expr(0u));
+    return masked(weight(n_) * value, kept & mask);
   }
   int lanes() const { return this->natural_vector_size(Halide::Float(32)); }
 };
@@ -57,7 +58,7 @@ class Features : public FeaturesPass<Features> {
 
   void generate() {
     const Func bare = features(arguments());
-    phi(D_, n_) = Halide::select(real(D_) == 0.0f, 0.0f, weighed(bare(D_, n_)));
+    phi(D_, n_) = weighed(bare(D_, n_), Halide::select(real(D_) == 0.0f, Expr(0u), ~Expr(0u)));
     align(real);
     align(phi);
     phi.dim(0).set_bounds(0, features_).set_stride(1);
