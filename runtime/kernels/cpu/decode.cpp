@@ -43,7 +43,7 @@ void copy_features(const Matrix& phi, int64_t tokens, const FeatureLayout& layou
 /// The pass over the state of one head: takes the token in and leaves phi(q) S and phi(q) z.
 class StatePass {
  public:
-  StatePass(const at::Tensor& state, const at::Tensor& norm, int64_t group, int64_t width)
+  StatePass(const at::Tensor& state, const at::Tensor& norm, int64_t group, int64_t pitch)
       : state_(state),
         norm_(norm),
         group_(group),
@@ -54,20 +54,20 @@ class StatePass {
         den_(group) {
     const int64_t dv = state.size(3);
     call_.add(kUnplaced, {{0, 1}});
-    call_.add(kUnplaced, {{group, width}, {0, 1}});
+    call_.add(kUnplaced, {{group, pitch}, {0, 1}});
     call_.add(kUnplaced, {{0, 1}});
     for (int k = 0; k < 2; k++) {  // before, after
       call_.add(kUnplaced, {{dv, 1}, {0, state.stride(2)}});
       call_.add(kUnplaced, {{0, 1}});
     }
-    call_.add(part_.data(), {{dv, 1}, {group, part_.width()}});
-    call_.add(out_.data(), {{dv, 1}, {group, out_.width()}});
+    call_.add(part_.data(), {{dv, 1}, {group, part_.pitch()}});
+    call_.add(out_.data(), {{dv, 1}, {group, out_.pitch()}});
     call_.add(den_.data(), {{group, 1}});
   }
 
-  /// phi_k: D features, phi_q: a row of `width` for every query of the group.
+  /// phi_k: D features, phi_q: a row for every query of the group, `pitch` apart.
   void run(int64_t b, int64_t head, const float* phi_k, const float* phi_q, const float* v) {
-    std::fill_n(out_.data(), group_ * out_.width(), 0.0f);
+    std::fill_n(out_.data(), group_ * out_.pitch(), 0.0f);
     std::fill(den_.begin(), den_.end(), 0.0f);
     float* S = state_.data_ptr<float>() + b * state_.stride(0) + head * state_.stride(1);
     float* z = norm_.data_ptr<float>() + b * norm_.stride(0) + head * norm_.stride(1);
@@ -113,12 +113,12 @@ void decode_step(const Problem& p, const at::Tensor& state, const at::Tensor& no
   tasks.run([&](int64_t begin, int64_t end) {
     FeatureTiles keys(k_map, k, k_weight, kMostHeads), queries(q_map, q, q_weight, kMostHeads);
     const Tile phi_k(D, kMostHeads), phi_q(D, kMostHeads * order.group), values(dv, kMostHeads);
-    StatePass pass(state, norm, order.group, phi_q.width());
+    StatePass pass(state, norm, order.group, phi_q.pitch());
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
       keys.start(task, task.h);
       keys.compute(task.first, task.tokens);
-      copy_features(keys.phi(), task.tokens, k_map.layout(), phi_k.data(), phi_k.width());
+      copy_features(keys.phi(), task.tokens, k_map.layout(), phi_k.data(), phi_k.pitch());
       value_rows.load(0, task.h, task.first, task.tokens, keys.weight(), 0.0f, values);
       for (int64_t g = 0; g < order.group; g++) {
         Task own = task;
@@ -126,7 +126,7 @@ void decode_step(const Problem& p, const at::Tensor& state, const at::Tensor& no
         queries.start(own, task.h);
         queries.compute(task.first, task.tokens);
         copy_features(queries.phi(), task.tokens, q_map.layout(), phi_q.row(g),
-                      order.group * phi_q.width());
+                      order.group * phi_q.pitch());
       }
       for (int64_t n = 0; n < task.tokens; n++) {
         const int64_t token = task.first + n, b = order.b(token);

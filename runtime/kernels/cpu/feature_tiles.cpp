@@ -7,7 +7,7 @@ namespace {
 enum { kX, kWeight, kD, kPhi, kDphi };
 
 size_t add_tile(TileCall& call, const Tile& tile, int64_t width) {
-  return call.add(tile.data(), {{width, 1}, {0, tile.width()}});
+  return call.add(tile.data(), {{width, 1}, {0, tile.pitch()}});
 }
 
 }  // namespace
@@ -26,7 +26,7 @@ FeatureTiles::FeatureTiles(const PackedMap& map, const at::Tensor& x, const at::
       largest_(1, tokens) {}
 
 Sites FeatureTiles::sites() const {
-  return {t_.data(), reinterpret_cast<int32_t*>(segment_.data()), t_.width()};
+  return {t_.data(), reinterpret_cast<int32_t*>(segment_.data()), t_.pitch()};
 }
 
 void FeatureTiles::begin(TileCall& call) {

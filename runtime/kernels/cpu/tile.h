@@ -43,18 +43,21 @@ struct MemoryRows {
 class NextTile;
 
 /// Memory of a tile: rows of `width` floats (padded to kRowColumns), `tokens` of them (padded to
-/// kTokenBlock).
+/// kTokenBlock). Long rows lie an odd number of cache lines apart, so that a block of columns is
+/// spread over all sets of the nearest cache.
 class Tile {
  public:
   Tile(int64_t width, int64_t tokens);
   float* data() const { return data_; }
   int64_t width() const { return width_; }
-  float* row(int64_t n) const { return data_ + n * width_; }
+  /// Floats from one row to the next.
+  int64_t pitch() const { return pitch_; }
+  float* row(int64_t n) const { return data_ + n * pitch_; }
   /// (width, tokens).
-  Matrix matrix(int64_t tokens) const { return {data_, width_, 1, tokens, width_}; }
+  Matrix matrix(int64_t tokens) const { return {data_, width_, 1, tokens, pitch_}; }
 
  private:
-  int64_t width_;
+  int64_t width_, pitch_;
   at::DataPtr memory_;
   float* data_;
 };
