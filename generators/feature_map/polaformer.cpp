@@ -28,27 +28,42 @@ class PolaFormer : public Blocks {
       phi_(D_, n_) = power(select(positive, x, -x), p_(place.at));
       return phi_;
     }
+    magnitude_(j_, n_) = power(Halide::abs(tile.x(j_, n_)), p_(j_));
     phi_(D_, n_) = unwritten();
+    // (No x <= 0: Halide's simplifier makes it the opposite of x > 0, which a NaN is too.)
     for (const bool positive : {true, false}) {
       const RDom over_d(0, tile.d, "over_half");
-      const Expr x = tile.x(over_d, n_);
-      phi_(over_d + offset(positive), n_) = power(positive ? x : -x, p_(over_d));
+      const Expr x = tile.x(over_d, n_), other = positive ? x < 0.0f : x > 0.0f;
+      phi_(over_d + offset(positive), n_) = select_strictly(other, 0.0f, magnitude_(over_d, n_));
       runs_.push_back(over_d);
     }
     return phi_;
   }
 
-  Gradient gradient(const Arguments&, const Func& dphi) override {
+  void schedule_features(const Halide::Target& target, Func out) override {
+    Blocks::schedule_features(target, out);
+    magnitude_.compute_at(out, n_).store_in(Halide::MemoryType::Stack);
+    magnitude_.bound(j_, 0, pitch(tile_.d));
+    magnitude_.vectorize(j_, target.natural_vector_size<float>(), Halide::TailStrategy::RoundUp);
+  }
+
+  Gradient gradient(const Arguments& arguments, const Func& dphi) override {
+    const Func phi = given_features(arguments, phi_);
     const auto toward = [&](const Expr& j, const Expr& n, const Expr& x) {
       return select(x > 0.0f, dphi(j + offset(true), n), dphi(j + offset(false), n));
     };
+    // |x|^p: the tile's features, one of which is 0 (weights are 0 or 1).
+    const auto magnitude = [&](const Expr& j, const Expr& n, const Expr& size) {
+      if (options_.form != Form::tile) return power(size, p_(j));
+      return phi(j + offset(true), n) + phi(j + offset(false), n);
+    };
     const Expr x = tile_.x(j_, n_), size = Halide::abs(x);
-    const Expr slope = p_(j_) * power(size, p_(j_)) / size * toward(j_, n_, x);
+    const Expr slope = p_(j_) * magnitude(j_, n_, size) / size * toward(j_, n_, x);
     dx_(j_, n_) = Halide::strict_float(select(x == 0.0f, 0.0f, x < 0.0f, -slope, slope));
     const auto term = [&](const Expr& n) {
       const Expr y = tile_.x(j_, n), distance = Halide::abs(y);
       const Expr logarithm = select(distance > 0.0f, Halide::log(distance), 0.0f);
-      return toward(j_, n, y) * power(distance, p_(j_)) * logarithm;
+      return toward(j_, n, y) * magnitude(j_, n, distance) * logarithm;
     };
     if (options_.form == Form::rows) {
       dp_(j_, n_) = term(n_);
@@ -68,12 +83,16 @@ class PolaFormer : public Blocks {
  private:
   Expr offset(bool positive) const { return positive ? first_ : pitch(tile_.d) - first_; }
   /// max(y, 0)^p; NaN stays.
-  static Expr power(const Expr& y, const Expr& p) {
+  Expr power(const Expr& y, const Expr& p) const {
+    if (options_.form == Form::tile) {
+      const Expr of_positive = select_strictly(y > 0.0f, exponential(p * Halide::log(y)), 0.0f);
+      return select_strictly(Halide::is_nan(y), y, of_positive);
+    }
     return Halide::strict_float(
         select(y > 0.0f, Halide::exp(p * Halide::log(y)), Halide::is_nan(y), y, 0.0f));
   }
 
-  Func p_, dx_{"dx"}, dp_{"dp"};
+  Func p_, magnitude_{"magnitude"}, dx_{"dx"}, dp_{"dp"};
   Expr first_;
   RDom over_n_;
 };
