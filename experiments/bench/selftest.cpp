@@ -119,6 +119,11 @@ double compare(const ops::Spec& spec, const Mode& mode, Configuration c, c10::De
   return least;
 }
 
+std::string first_line(const c10::Error& error) {
+  const std::string text = error.what_without_backtrace();
+  return text.substr(0, text.find('\n'));
+}
+
 SelftestResult run_mode(const Map& map, const Mode& mode, c10::Device device) {
   SelftestResult result;
   result.map = map.name;
@@ -133,10 +138,10 @@ SelftestResult run_mode(const Map& map, const Mode& mode, c10::Device device) {
       result.worst = std::max(result.worst, compare(spec, mode, c, device));
       result.configurations++;
     }
-  } catch (const c10::NotImplementedError&) {  // not offered: nothing to hold against it
+  } catch (const c10::NotImplementedError& error) {  // nothing to hold against the kernels
+    result.not_built = first_line(error);
   } catch (const c10::Error& error) {
-    const std::string text = error.what_without_backtrace();
-    result.error = text.substr(0, text.find('\n'));
+    result.error = first_line(error);
   }
   return result;
 }
@@ -169,19 +174,23 @@ std::vector<SelftestResult> selftest(c10::Device device, const std::string& only
 
 std::string selftest_summary(const std::vector<SelftestResult>& results) {
   int configurations = 0, groups = 0, absent = 0;
-  std::string failures;
+  std::string failures, not_built;
   for (const SelftestResult& result : results) {
     configurations += result.configurations;
     groups += result.configurations > 0;
     absent += result.configurations == 0 && result.error.empty();
+    if (!result.not_built.empty()) {
+      not_built +=
+          fmt::format("\nnot built: {}, {}: {}", result.map, result.mode, result.not_built);
+    }
     if (result.passed()) continue;
     failures += fmt::format(
         "\nfailed: {}, {}: {}", result.map, result.mode,
         result.error.empty() ? fmt::format("{:.3g} times its bound", result.worst) : result.error);
   }
-  return fmt::format("{} configurations of {} maps and modes, {} not offered: {}{}", configurations,
-                     groups, absent, failures.empty() ? "all within their bounds" : "failures",
-                     failures);
+  return fmt::format(
+      "{} configurations of {} maps and modes, {} not offered: {}{}{}", configurations, groups,
+      absent, failures.empty() ? "all within their bounds" : "failures", failures, not_built);
 }
 
 }  // namespace luna::bench

@@ -11,6 +11,7 @@ namespace luna::bench {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(Selftest, PassesOnTheCpu) {
   size_t lines = 0;
@@ -18,6 +19,7 @@ TEST(Selftest, PassesOnTheCpu) {
   for (const SelftestResult& result : results) {
     EXPECT_TRUE(result.passed()) << result.map << ", " << result.mode << ": " << result.worst << " "
                                  << result.error;
+    EXPECT_EQ(result.not_built, "") << result.map << ", " << result.mode;
   }
   EXPECT_THAT(selftest_summary(results), HasSubstr(": all within their bounds"));
   EXPECT_GT(lines, 20u);
@@ -33,6 +35,15 @@ TEST(Selftest, NamesWhatIsWrong) {
     EXPECT_EQ(result.passed(), result.map != "identity") << result.map << ", " << result.mode;
   }
   EXPECT_THAT(selftest_summary(results), HasSubstr("failures\nfailed: identity, plain: "));
+}
+
+TEST(Selftest, NamesWhatIsNotBuilt) {
+  SelftestResult missing{"elu", "causal"}, refused{"cosformer", "causal"};
+  missing.not_built = "luna: the CUDA kernel rows_scan is missing";
+  const std::string summary = selftest_summary({missing, refused});
+  EXPECT_THAT(summary, HasSubstr("2 not offered: all within their bounds\n"
+                                 "not built: elu, causal: luna: the CUDA kernel rows_scan"));
+  EXPECT_THAT(summary, Not(HasSubstr("cosformer")));
 }
 
 }  // namespace
