@@ -108,8 +108,8 @@ bool is_built(const std::function<void()>& run) {
 /// Checked on few heads, timed on so many.
 std::vector<Workload> timed_on(c10::Device device, int64_t heads) {
   std::vector<Workload> all;
-  std::map<std::tuple<int64_t, bool, at::ScalarType>, bench::Tokens>
-      shared;  // a GPU holds them once
+  // A GPU holds them once.
+  std::map<std::tuple<int64_t, bool, at::ScalarType>, bench::Tokens> shared;
   for (const Call& call : tuned_calls(device.type())) {
     const bench::Size size = call.size(heads, kTokens);
     const auto key = std::tuple(call.d, call.op.decodes, call.dtype);

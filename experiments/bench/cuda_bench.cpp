@@ -37,11 +37,6 @@ constexpr const char* kCudaMethod =
     "operator in experiments/bench/work.h. The gate is in float32, of this library's operators in "
     "bfloat16 too.";
 
-std::string first_line(const c10::Error& error) {
-  const std::string text = error.what_without_backtrace();
-  return text.substr(0, text.find('\n'));
-}
-
 /// Whether an operator says that it is not for such a call.
 bool is_declined(const c10::Error& error) {
   return dynamic_cast<const c10::NotImplementedError*>(&error) ||

@@ -106,4 +106,9 @@ std::string gate_failure(const GateResult& result, const Size& size, const char*
       result.name, size.d, result.max_error, result.limit, consequence);
 }
 
+std::string first_line(const c10::Error& error) {
+  const std::string text = error.what_without_backtrace();
+  return text.substr(0, text.find('\n'));
+}
+
 }  // namespace luna::bench

@@ -32,4 +32,7 @@ Operator through(const Operator& op, c10::Device device);
 std::string gate_failure(const GateResult& result, const Size& size,
                          const char* consequence = "nothing was timed");
 
+/// What torch's error says, without what follows its first line.
+std::string first_line(const c10::Error& error);
+
 }  // namespace luna::bench

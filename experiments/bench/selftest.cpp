@@ -119,11 +119,6 @@ double compare(const ops::Spec& spec, const Mode& mode, Configuration c, c10::De
   return least;
 }
 
-std::string first_line(const c10::Error& error) {
-  const std::string text = error.what_without_backtrace();
-  return text.substr(0, text.find('\n'));
-}
-
 SelftestResult run_mode(const Map& map, const Mode& mode, c10::Device device) {
   SelftestResult result;
   result.map = map.name;

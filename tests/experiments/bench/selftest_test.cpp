@@ -38,7 +38,10 @@ TEST(Selftest, NamesWhatIsWrong) {
 }
 
 TEST(Selftest, NamesWhatIsNotBuilt) {
-  SelftestResult missing{"elu", "causal"}, refused{"cosformer", "causal"};
+  SelftestResult missing, refused;
+  missing.map = "elu";
+  refused.map = "cosformer";
+  for (SelftestResult* result : {&missing, &refused}) result->mode = "causal";
   missing.not_built = "luna: the CUDA kernel rows_scan is missing";
   const std::string summary = selftest_summary({missing, refused});
   EXPECT_THAT(summary, HasSubstr("2 not offered: all within their bounds\n"
