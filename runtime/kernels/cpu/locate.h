@@ -9,23 +9,33 @@
 
 namespace luna::kernels {
 
+/// Most knots: 2^kMaxLocateLevels - 1.
+inline constexpr int kMaxLocateLevels = 8;
+
+/// Knots of a tail: gaps of a tree's knots that hold one more each.
+inline constexpr int kTailKnots = 16;
+
+/// Of SearchLevels: a complete binary tree of knots, level after level in whole vectors, and
+/// the tail's knots.
+struct KnotLevels {
+  const float* knots;
+  int count;  ///< levels of the tree; 0: too many knots
+  bool tail;
+};
+
 struct LocateArgs {
   const float* x;  ///< [tokens, d], row_stride apart
   int64_t d, row_stride, tokens;
   const float* proj;  ///< [d, projections], projections a multiple of 16, 64-byte aligned
   const float* bias;  ///< [projections]
   int64_t projections;
-  const float* levels;  ///< search_levels() of the knots
-  int level_count;
-  const float* base;  ///< [2^level_count], of the segments; nullptr: 0
+  KnotLevels levels;
+  const float* base;  ///< of the segments, padded to 2^kMaxLocateLevels; nullptr: 0
   float origin;       ///< base of the segment of 0
   float* t;           ///< [projections, pitch], tokens innermost; pitch a multiple of 16 and
   int32_t* segment;   ///< not below tokens rounded up to 16
   int64_t pitch;
 };
-
-/// Most knots: 2^kMaxLocateLevels - 1.
-inline constexpr int kMaxLocateLevels = 8;
 
 /// Segments' bases, which are one of their ends, are 0 from there on.
 inline constexpr float kFarthestBase = 1e18f;

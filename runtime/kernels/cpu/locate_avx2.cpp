@@ -46,6 +46,16 @@ struct Search {
     // Passed and not below 0, or not passed and below: signs alone, as blendv reads them.
     nearest = _mm256_blendv_ps(nearest, knot, _mm256_xor_ps(passed, knot));
   }
+  /// The gap's own knot, where it has one; index counts these too from here on.
+  void compare_tail(const float* tail, Float t) {
+    const __m256i first_above = _mm256_set1_epi32(kTailKnots);
+    const Float gaps = _mm256_castsi256_ps(_mm256_cmpgt_epi32(first_above, index));
+    const Float knot = look_up<kTailKnots>(tail, index);
+    const Float passed = _mm256_and_ps(_mm256_cmp_ps(knot, t, _CMP_LE_OQ), gaps);
+    index = _mm256_add_epi32(index, _mm256_min_epi32(index, first_above));
+    index = _mm256_sub_epi32(index, _mm256_castps_si256(passed));
+    nearest = _mm256_blendv_ps(nearest, knot, _mm256_and_ps(_mm256_xor_ps(passed, knot), gaps));
+  }
   template <int>
   Float base(const LocateArgs& a) const {
     if (!a.base) return Float{};

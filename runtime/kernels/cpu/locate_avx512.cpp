@@ -35,6 +35,15 @@ struct Search {
     index = _mm512_add_epi32(index, index);
     index = _mm512_mask_add_epi32(index, passed, index, _mm512_set1_epi32(1));
   }
+  /// The gap's own knot, where it has one; index counts these too from here on.
+  void compare_tail(const float* tail, Float t) {
+    const __m512i first_above = _mm512_set1_epi32(kTailKnots);
+    const __mmask16 gaps = _mm512_cmplt_epi32_mask(index, first_above);
+    const Float knot = look_up<kTailKnots>(tail, index);
+    const __mmask16 passed = _mm512_mask_cmp_ps_mask(gaps, knot, t, _CMP_LE_OQ);
+    index = _mm512_add_epi32(index, _mm512_min_epi32(index, first_above));
+    index = _mm512_mask_add_epi32(index, passed, index, _mm512_set1_epi32(1));
+  }
   template <int Levels>
   Float base(const LocateArgs& a) const {
     if (!a.base) return Float{};

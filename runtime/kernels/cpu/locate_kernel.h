@@ -1,7 +1,9 @@
 // locate() for vectors of kLanes floats: included by one file an instruction set, which defines
 // Float, Search, look_up() and how vectors are interleaved. A complete binary tree over the sorted
 // knots, level after level, each level one or several vector registers that are indexed by
-// permutation; lanes are projections of one token.
+// permutation; lanes are projections of one token. A few knots more than a tree holds are its tail:
+// one in each of the first kTailKnots gaps between its knots. (64 knots and some cuts would take
+// a level of 64 entries: a quarter of the search.)
 #pragma once
 
 #include <immintrin.h>
@@ -19,7 +21,7 @@ constexpr int kBlock = kVectors * kLanes;  // projections at a time
 constexpr int kLine = 16;                  // floats of a line of the cache
 
 /// kSearches searches level by level, which hide each other's latency.
-template <int Levels, int Level = 0>
+template <int Levels, bool Tail, int Level = 0>
 inline void descend(const float* table, const Float* t, Search* search) {
   if constexpr (Level < Levels) {
     constexpr int entries = 1 << Level;
@@ -27,8 +29,11 @@ inline void descend(const float* table, const Float* t, Search* search) {
     for (int k = 0; k < kSearches; k++) {
       search[k].compare(look_up<entries>(table, search[k].index), t[k]);
     }
-    descend<Levels, Level + 1>(table + (entries < tiles::kLanes ? tiles::kLanes : entries), t,
-                               search);
+    descend<Levels, Tail, Level + 1>(table + (entries < tiles::kLanes ? tiles::kLanes : entries), t,
+                                     search);
+  } else if constexpr (Tail) {
+#pragma GCC unroll 4
+    for (int k = 0; k < kSearches; k++) search[k].compare_tail(table, t[k]);
   }
 }
 
@@ -100,20 +105,20 @@ inline void store_transposed(const Float* rows, float* out, int64_t pitch) {
 }
 
 /// Replaces t of kLanes tokens by how far it is into its segment.
-template <int Levels>
+template <int Levels, bool Tail>
 void search_block(const LocateArgs& a, Float* t, Float* segment) {
   for (int n = 0; n < kLanes; n += kSearches) {
     Search search[kSearches] = {Search(a), Search(a), Search(a), Search(a)};
-    descend<Levels>(a.levels, t + n, search);
+    descend<Levels, Tail>(a.levels.knots, t + n, search);
 #pragma GCC unroll 4
     for (int k = 0; k < kSearches; k++) {
-      t[n + k] -= search[k].template base<Levels>(a);
+      t[n + k] -= search[k].template base<Levels + Tail>(a);
       segment[n + k] = reinterpret_cast<Float>(search[k].index);
     }
   }
 }
 
-template <int Levels>
+template <int Levels, bool Tail>
 void locate(const LocateArgs& a) {
   for (int64_t n0 = 0; n0 < a.tokens; n0 += kLanes) {
     const float* x[kLanes];
@@ -130,7 +135,7 @@ void locate(const LocateArgs& a) {
       for (int v = 0; v < kVectors; v++) {
         Float t[kLanes], segment[kLanes];
         for (int n = 0; n < kLanes; n++) t[n] = block[n][v];
-        search_block<Levels>(a, t, segment);
+        search_block<Levels, Tail>(a, t, segment);
         const int64_t to = (first + v * kLanes) * a.pitch + n0;
         store_transposed(t, a.t + to, a.pitch);
         store_transposed(segment, reinterpret_cast<float*>(a.segment) + to, a.pitch);
@@ -141,17 +146,18 @@ void locate(const LocateArgs& a) {
 
 void locate_all(const LocateArgs& args) {
   static_assert(tiles::kLanes % kBlock == 0, "projections are padded to kLanes");
-  switch (args.level_count) {
+  const bool tail = args.levels.tail;
+  switch (args.levels.count) {
     case 8:
-      return locate<8>(args);
+      return locate<8, false>(args);
     case 7:
-      return locate<7>(args);
+      return tail ? locate<7, true>(args) : locate<7, false>(args);
     case 6:
-      return locate<6>(args);
+      return tail ? locate<6, true>(args) : locate<6, false>(args);
     case 5:
-      return locate<5>(args);
+      return tail ? locate<5, true>(args) : locate<5, false>(args);
     default:
-      return locate<4>(args);
+      return locate<4, false>(args);
   }
 }
 

@@ -93,14 +93,13 @@ void PackedMap::pack_pwl() {
 void PackedMap::plant_search() {
   const at::Tensor sorted = args_.knots.contiguous();
   const float* first = sorted.const_data_ptr<float>();
-  level_count_ = locate_levels(sorted.numel());
-  if (!level_count_) {
+  levels_ = SearchLevels({first, first + sorted.numel()});
+  if (levels_.empty()) {
     const bool big = sorted.numel() > tree_knots(2);
     search_ = search_tree(sorted, big ? kMaxSearchLevels : 2);
     if (big) variant_ += "_big";
     return;
   }
-  levels_ = search_levels({first, first + sorted.numel()}, level_count_);
   variant_ += "_located";
 }
 
@@ -110,8 +109,7 @@ float PackedMap::epsilon() const {
 
 void PackedMap::locate(const Matrix& x, const Sites& sites) const {
   kernels::locate({x.data, d_, x.stride1, x.extent1, floats(proj_), floats(bias_), projections_,
-                   floats(levels_), level_count_, nullptr, 0.0f, sites.t, sites.segment,
-                   sites.pitch});
+                   levels_.get(), nullptr, 0.0f, sites.t, sites.segment, sites.pitch});
 }
 
 void PackedMap::pack_dense() {

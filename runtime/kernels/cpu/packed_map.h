@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/kernels/channel_groups.h"
+#include "runtime/kernels/cpu/search_tree.h"
 #include "runtime/kernels/cpu/state.h"
 #include "runtime/kernels/cpu/tile.h"
 #include "runtime/kernels/cpu/tile_call.h"
@@ -31,7 +32,7 @@ class PackedMap {
   int64_t heads() const { return args_.per_head() ? args_.proj.size(0) : 1; }
   const MapArgs& args() const { return args_; }
   /// Whether the pipelines take sites, filled by locate(), in place of projection and knots.
-  bool located() const { return levels_.defined(); }
+  bool located() const { return !levels_.empty(); }
   int64_t projections() const { return projections_; }
   /// Whether the pipeline of features also gives the largest t of every token.
   bool reports_largest() const { return args_.map == "performer"; }
@@ -81,8 +82,8 @@ class PackedMap {
   int64_t padded_d_ = 0;
   FeatureLayout layout_{};
   at::Tensor real_features_, proj_, proj_rows_, bias_, first_;
-  at::Tensor search_, levels_, table_;
-  int level_count_ = 0;
+  at::Tensor search_, table_;
+  SearchLevels levels_;
   at::Tensor w1_, b1_, w2_, w2_rows_, b2_;
   at::Tensor coordinates_, token_values_;
   std::vector<Sum> sums_;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "generators/common/tiles.h"
+#include "runtime/kernels/cpu/locate.h"
 
 namespace luna::kernels {
 
@@ -20,12 +21,19 @@ constexpr int64_t tree_knots(int levels) {
 /// [nodes, 16], level by level. knots: [K <= tree_knots(levels)], ascending.
 at::Tensor search_tree(const at::Tensor& knots, int levels);
 
-/// Levels of the binary search among that many knots; 0: more than locate() takes.
-int locate_levels(int64_t knots);
+/// What locate() descends among ascending knots.
+class SearchLevels {
+ public:
+  SearchLevels() = default;
+  explicit SearchLevels(const std::vector<float>& knots);
+  KnotLevels get() const { return {memory_.const_data_ptr<float>(), count_, tail_}; }
+  /// Whether there are too many knots for locate().
+  bool empty() const { return count_ == 0; }
 
-/// The complete binary tree that locate() descends, level after level, level k with its 2^k
-/// knots padded to whole vectors. Absent knots are NaN, which no t passes. knots: fewer than
-/// 2^levels, ascending.
-at::Tensor search_levels(const std::vector<float>& knots, int levels);
+ private:
+  at::Tensor memory_;
+  int count_ = 0;
+  bool tail_ = false;
+};
 
 }  // namespace luna::kernels

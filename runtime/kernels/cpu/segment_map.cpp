@@ -110,11 +110,9 @@ void SegmentMap::pack_segments(const MapArgs& args) {
 }
 
 void SegmentMap::plant_search() {
-  const auto knots = static_cast<int64_t>(knots_.size());
-  level_count_ = locate_levels(knots);
-  if (level_count_) {
-    levels_ = search_levels(knots_, level_count_);
-  } else {
+  levels_ = SearchLevels(knots_);
+  if (levels_.empty()) {
+    const auto knots = static_cast<int64_t>(knots_.size());
     search_ = search_tree(at::from_blob(knots_.data(), {knots}, at::kFloat), tiles::kSegmentLevels);
   }
   const auto of_zero = std::upper_bound(knots_.begin(), knots_.end(), 0.0f) - knots_.begin();

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "runtime/kernels/cpu/search_tree.h"
 #include "runtime/kernels/kernels.h"
 
 namespace luna::kernels {
@@ -27,10 +28,8 @@ class SegmentMap {
   const at::Tensor& proj_rows() const { return proj_rows_; }  ///< [projections, d]
   const at::Tensor& bias() const { return bias_; }            ///< [projections]
   const at::Tensor& search() const { return search_; }        ///< search_tree()
-  /// Binary search for locate(), and its number of levels; 0, and search() instead, where there are
-  /// too many knots.
-  const at::Tensor& levels() const { return levels_; }
-  int level_count() const { return level_count_; }
+  /// Binary search for locate(); empty, and search() instead, where there are too many knots.
+  const SearchLevels& levels() const { return levels_; }
   const at::Tensor& base() const { return base_; }  ///< [segments + 1 or more], zeros beyond
   float origin() const { return origin_; }          ///< base of the segment of 0
   /// [L, segments, 2]: values at the segment's base, then slopes.
@@ -52,8 +51,8 @@ class SegmentMap {
   std::vector<int64_t> table_row_;  ///< row of MapArgs::table that each segment is a part of
   std::vector<uint8_t> floored_;    ///< [L, segments]
   std::vector<float> knots_;
-  at::Tensor proj_, proj_rows_, bias_, search_, levels_, base_, coefficients_;
-  int level_count_ = 0;
+  at::Tensor proj_, proj_rows_, bias_, search_, base_, coefficients_;
+  SearchLevels levels_;
   float origin_ = 0.0f;
 };
 

@@ -85,10 +85,9 @@ void Strip::add_segments(TileCall& call) const {
 
 void Strip::locate(const StripRows& x, const StripScalars& weight, int64_t tokens) {
   tokens_ = tokens;
-  if (map_.level_count() > 0) {
+  if (!map_.levels().empty()) {
     kernels::locate({x.data, x.width, x.row, tokens, map_.proj().const_data_ptr<float>(),
-                     map_.bias().const_data_ptr<float>(), map_.projections(),
-                     map_.levels().const_data_ptr<float>(), map_.level_count(),
+                     map_.bias().const_data_ptr<float>(), map_.projections(), map_.levels().get(),
                      map_.base().const_data_ptr<float>(), map_.origin(), t_, row_, kStripPitch});
     if (weight.stride != 0) drop_masked(weight);
     return;

@@ -102,8 +102,8 @@ TEST(SegmentMap, IsNotMadeWhereItDoesNotPay) {
 }
 
 /// The end of every segment that is nearer to 0, or 0 where that is far out.
-at::Tensor segment_bases(const std::vector<float>& knots, int levels) {
-  at::Tensor base = at::zeros({int64_t{1} << levels}, at::kFloat);
+at::Tensor segment_bases(const std::vector<float>& knots) {
+  at::Tensor base = at::zeros({int64_t{1} << kMaxLocateLevels}, at::kFloat);
   for (size_t s = 0; s <= knots.size(); s++) {
     const float begin = s > 0 ? knots[s - 1] : -kInf, end = s < knots.size() ? knots[s] : kInf;
     const float nearer = std::abs(begin) <= std::abs(end) ? begin : end;
@@ -114,7 +114,7 @@ at::Tensor segment_bases(const std::vector<float>& knots, int levels) {
 
 class Locate : public ::testing::TestWithParam<std::tuple<int, bool>> {};
 
-/// Every number of knots and tail of tokens, ties, infinities and NaN, with bases and without,
+/// Every shape of the search and tail of tokens, ties, infinities and NaN, with bases and without,
 /// against a plain search.
 TEST_P(Locate, FindsTheSegmentOfEveryToken) {
   const auto [knots, avx512] = GetParam();
@@ -124,10 +124,8 @@ TEST_P(Locate, FindsTheSegmentOfEveryToken) {
   for (float& knot : sorted) knot = std::round(at::randn({}).item<float>() * 8) / 4;
   if (knots > 15) sorted[3] = 2e18f, sorted[4] = -kFarthestBase;
   std::sort(sorted.begin(), sorted.end());
-  int levels = 4;
-  while ((1 << levels) <= knots) levels++;
-  const at::Tensor tree = search_levels(sorted, levels);
-  const at::Tensor bases = segment_bases(sorted, levels), none = at::zeros_like(bases);
+  const SearchLevels levels(sorted);
+  const at::Tensor bases = segment_bases(sorted), none = at::zeros_like(bases);
   const auto of_zero = std::upper_bound(sorted.begin(), sorted.end(), 0.0f) - sorted.begin();
   for (const auto& [tokens, anchored] : std::vector<std::pair<int64_t, bool>>{
            {1, true}, {1, false}, {15, true}, {16, false}, {37, true}, {37, false}}) {
@@ -148,7 +146,7 @@ TEST_P(Locate, FindsTheSegmentOfEveryToken) {
     const at::Tensor offsets = bias.to(at::kFloat).contiguous();
     (avx512 ? locate_avx512 : locate_avx2)(
         {x.const_data_ptr<float>(), d, row, tokens, proj.const_data_ptr<float>(),
-         offsets.const_data_ptr<float>(), projections, tree.const_data_ptr<float>(), levels,
+         offsets.const_data_ptr<float>(), projections, levels.get(),
          anchored ? base.const_data_ptr<float>() : nullptr, base.const_data_ptr<float>()[of_zero],
          t.data_ptr<float>(), segment.data_ptr<int32_t>(), pitch});
     for (int64_t n = 0; n < tokens; n++) {
@@ -169,8 +167,8 @@ TEST_P(Locate, FindsTheSegmentOfEveryToken) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Knots, Locate,
-                         ::testing::Combine(::testing::Values(0, 1, 15, 16, 31, 32, 80, 127, 128,
-                                                              255),
+                         ::testing::Combine(::testing::Values(0, 1, 15, 16, 31, 32, 47, 48, 64, 79,
+                                                              80, 127, 128, 143, 144, 255),
                                             ::testing::Bool()),
                          [](const auto& info) {
                            return std::to_string(std::get<0>(info.param)) +
