@@ -1,6 +1,6 @@
 // out(i, n) = factor(n) sum_k rows(i, k) c(k, n), or added to out: every matrix product of every
-// pass. Rows are read as vectors, coefficients one by one with any strides, so that neither operand
-// is ever copied or transposed:
+// pass. Rows are read as vectors, coefficients one by one, with k or n innermost, so that neither
+// operand is ever copied or transposed:
 //   state      S(D, e) += phi(D, n) columns(e, n)      apply     out(e, n) = S(e, D) phi(D, n)
 //   gradients  dphi(D, n) = S(D, e) columns(e, n)      causal    scores(s, n) = phi(s, D) phi(D, n)
 // k is summed in blocks of kSumBlock so that rounding errors do not pile up along it.
@@ -10,14 +10,15 @@ namespace luna {
 namespace {
 
 /// The launcher's (runtime/kernels/cpu/next_tile.h): asks for a little of the memory that the next
-/// product will want, while this one is at work; 0.0f.
-HalideExtern_1(float, luna_ask_ahead, uint64_t);
+/// product will want, while this one is at work on so many blocks of k; 0.0f.
+HalideExtern_2(float, luna_ask_ahead, uint64_t, int);
 
 }  // namespace
 
 class TileProduct : public TilePipeline<TileProduct> {
  public:
   Halide::GeneratorParam<bool> adds{"adds", false};
+  Halide::GeneratorParam<bool> transposed{"transposed", false};  ///< c has n innermost, not k
   // The schedule: vectors of i and values of n in registers (0: by their number), k at a time.
   Halide::GeneratorParam<int> vectors{"vectors", 0}, tokens{"tokens", 0}, unroll{"unroll", 1};
   Input<Buffer2> rows{"rows"};  // (i, k), i padded to kRowColumns
@@ -28,12 +29,13 @@ class TileProduct : public TilePipeline<TileProduct> {
 
   void generate() {
     const Expr K = c.dim(0).extent();
-    const RDom over_block(0, (K + tiles::kSumBlock - 1) / tiles::kSumBlock, "over_block");
+    const Expr blocks = (K + tiles::kSumBlock - 1) / tiles::kSumBlock;
+    const RDom over_block(0, blocks, "over_block");
     RDom over_k(0, tiles::kSumBlock, "over_k");
     const Expr k = kb_ * tiles::kSumBlock + over_k;
     over_k.where(k < K);
     const Expr at = Halide::unsafe_promise_clamped(k, 0, K - 1);
-    zero_() = luna_ask_ahead(ahead);
+    zero_() = luna_ask_ahead(ahead, blocks);
     part_(i_, n_, kb_) = zero_();
     part_(i_, n_, kb_) += rows(i_, at) * c(at, n_);
     sum_(i_, n_) = 0.0f;
@@ -49,8 +51,8 @@ class TileProduct : public TilePipeline<TileProduct> {
     bind_tile(out);
     rows.dim(0).set_bounds(0, out.dim(0).extent());
     bind_scalars(factor);
-    c.dim(0).set_min(0).set_stride(Expr());
-    c.dim(1).set_bounds(0, out.dim(1).extent()).set_stride(Expr());
+    c.dim(0).set_min(0).set_stride(transposed ? Expr() : Expr(1));
+    c.dim(1).set_bounds(0, out.dim(1).extent()).set_stride(transposed ? Expr(1) : Expr());
     over_block_ = over_block;
     over_k_ = over_k;
   }
@@ -67,6 +69,7 @@ class TileProduct : public TilePipeline<TileProduct> {
           .split(n_, no, ni, at_once, kRoundUp)
           .reorder(ii, ni, no, io)
           .vectorize(ii, lanes())
+          .unroll(ii)
           .unroll(ni);
     };
     if (adds) {
@@ -79,7 +82,7 @@ class TileProduct : public TilePipeline<TileProduct> {
     sum_.bound_extent(i_, width).bound_extent(n_, at_once);
     sum_.vectorize(i_, lanes()).unroll(i_).unroll(n_);
     sum_.update().reorder(i_, n_, over_block_).vectorize(i_, lanes()).unroll(i_).unroll(n_);
-    zero_.compute_at(sum_, over_block_);
+    zero_.compute_at(result_, no);
     part_.compute_at(sum_, over_block_).store_in(Halide::MemoryType::Register);
     part_.bound_extent(i_, width).bound_extent(n_, at_once).bound_extent(kb_, 1);
     part_.vectorize(i_, lanes()).unroll(i_).unroll(n_);

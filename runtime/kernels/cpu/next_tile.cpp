@@ -7,9 +7,11 @@ namespace {
 
 constexpr int64_t kLine = 64;
 
-/// Lines at a time, which is once every kSumBlock x a register block of multiplications: 4 are too
-/// few for tiles of 64 floats a row, all at once take longer than none (N 4096, d 64).
+/// Lines for every kSumBlock x a register block of multiplications: 4 are too few for tiles of 64
+/// floats a row, all at once take longer than none (N 4096, d 64).
 constexpr int64_t kLines = 8;
+/// Most lines at a time.
+constexpr int64_t kMostLines = 32;
 
 }  // namespace
 
@@ -51,8 +53,8 @@ NextTile::Lines NextTile::take(int64_t most) {
   return lines;
 }
 
-void NextTile::ask() {
-  for (int64_t left = kLines; left > 0;) {
+void NextTile::ask(int64_t blocks) {
+  for (int64_t left = std::min(blocks * kLines, kMostLines); left > 0;) {
     const auto [first, count, written] = take(left);
     if (count == 0) return;
     if (written) {
@@ -67,7 +69,7 @@ void NextTile::ask() {
 }  // namespace luna::kernels
 
 /// What a product calls (generators/attention/tile/product.cpp).
-extern "C" float luna_ask_ahead(uint64_t next_tile) {
-  if (next_tile) reinterpret_cast<luna::kernels::NextTile*>(next_tile)->ask();
+extern "C" float luna_ask_ahead(uint64_t next_tile, int32_t blocks) {
+  if (next_tile) reinterpret_cast<luna::kernels::NextTile*>(next_tile)->ask(blocks);
   return 0.0f;
 }

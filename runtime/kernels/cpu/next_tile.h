@@ -18,8 +18,9 @@ class NextTile {
 
   /// From now on it asks for what follows the tokens n, ... of (b, h).
   void follow(int64_t b, int64_t h, int64_t n, int64_t tokens);
-  /// Asks for the next few lines; nothing where all have been asked for.
-  void ask();
+  /// Asks for the next few lines, more during a product of many blocks of k; nothing where all have
+  /// been asked for.
+  void ask(int64_t blocks);
 
   /// Lines that follow each other in memory, from the one that holds `first` on.
   struct Lines {

@@ -199,12 +199,12 @@ const float* TokenWeights::of(const Task& task, int64_t n, int64_t tokens) {
 void product(const Matrix& rows, const Matrix& c, const Matrix& out, const float* factor,
              NextTile* next) {
   static const Pipeline& pipeline = pipeline_slot("tile_product");
-  static const Pipeline& adding = pipeline_slot("tile_state_add");
+  static const Pipeline& adding = pipeline_slot("tile_product_add");
   const int64_t count = c.extent0, first = std::min(kSumAtOnce, count);
   run(pipeline, "tile_product", rows.first1(first), c.first0(first), out, factor, next);
   for (int64_t k = first; k < count; k += kSumAtOnce) {
     const int64_t more = std::min(kSumAtOnce, count - k);
-    run(adding, "tile_state_add", rows.part1(k, more), c.part0(k, more), out, factor, next);
+    run(adding, "tile_product_add", rows.part1(k, more), c.part0(k, more), out, factor, next);
   }
 }
 
