@@ -2,7 +2,7 @@
 // pass. Rows are read as vectors, coefficients one by one, with k or n innermost, so that neither
 // operand is ever copied or transposed:
 //   state      S(D, e) += phi(D, n) columns(e, n)      apply     out(e, n) = S(e, D) phi(D, n)
-//   gradients  dphi(D, n) = S(D, e) columns(e, n)      causal    scores(s, n) = phi(s, D) phi(D, n)
+//   gradients  dphi(D, n) = S(D, e) columns(e, n)
 // k is summed in blocks of kSumBlock so that rounding errors do not pile up along it.
 #include "generators/attention/tile/tile.h"
 

@@ -136,12 +136,12 @@ class TokenWeights {
 };
 
 /// out(i, n) = factor[n] sum_k rows(i, k) c(k, n), without a factor 1; i padded to kRowColumns, n
-/// to kTokenBlock. next (nullptr: nothing) is asked for meanwhile.
+/// to kTokenBlock, stride0 of rows and c is 1. next (nullptr: nothing) is asked for meanwhile.
 void product(const Matrix& rows, const Matrix& c, const Matrix& out, const float* factor = nullptr,
              NextTile* next = nullptr);
-/// state(D, e) += sum_n phi(D, n) columns(e, n), e <= dv. columns has dv columns and, where these
-/// are no whole blocks of kStateColumns, the last one after them; else that is `last`, by its
-/// tokens.
+/// state(D, e) += sum_n phi(D, n) columns(e, n), e <= dv; stride0 of both is 1. columns has dv
+/// columns and, where these are no whole blocks of kStateColumns, the last one after them; else
+/// that is `last`, by its tokens.
 void state_add(const Matrix& phi, const Matrix& columns, const Matrix& last, int64_t dv,
                const Matrix& state, NextTile* next = nullptr);
 /// A 1 for every token.
