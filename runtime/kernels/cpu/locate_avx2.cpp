@@ -5,7 +5,8 @@
 namespace luna::kernels {
 namespace {
 
-constexpr int kLanes = 8, kVectors = 2, kTogether = 1;  // 8 of 16 registers hold sums
+constexpr int64_t kLanes = 8;
+constexpr int kVectors = 2, kTogether = 1;  // 8 of 16 registers hold sums
 using Float = __m256;
 
 inline Float load(const float* from) { return _mm256_load_ps(from); }

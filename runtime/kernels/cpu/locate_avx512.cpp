@@ -5,7 +5,8 @@
 namespace luna::kernels {
 namespace {
 
-constexpr int kLanes = 16, kVectors = 1, kTogether = 4;  // 16 of 32 registers hold sums
+constexpr int64_t kLanes = 16;
+constexpr int kVectors = 1, kTogether = 4;  // 16 of 32 registers hold sums
 using Float = __m512;
 
 inline Float load(const float* from) { return _mm512_load_ps(from); }

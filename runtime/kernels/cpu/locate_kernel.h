@@ -15,10 +15,10 @@ namespace luna::kernels {
 namespace {
 
 constexpr int kChains = 4;
-constexpr int kTokens = 4;                 // whose projections are accumulated together
-constexpr int kSearches = 4;               // that hide each other's latency
-constexpr int kBlock = kVectors * kLanes;  // projections at a time
-constexpr int kLine = 16;                  // floats of a line of the cache
+constexpr int kTokens = 4;                     // whose projections are accumulated together
+constexpr int kSearches = 4;                   // that hide each other's latency
+constexpr int64_t kBlock = kVectors * kLanes;  // projections at a time
+constexpr int kLine = 16;                      // floats of a line of the cache
 
 /// kSearches searches level by level, which hide each other's latency.
 template <int Levels, bool Tail, int Level = 0>
@@ -95,7 +95,9 @@ inline void ask_for_next(const LocateArgs& a, const float* const* x) {
 /// places.
 inline void store_transposed(const Float* rows, float* out, int64_t pitch) {
   Float two[kLanes], four[kLanes];
-  for (int k = 0; k < kLanes; k++) two[k] = interleave(rows[k / 2 * 2], rows[k / 2 * 2 + 1], k % 2);
+  for (int64_t k = 0; k < kLanes; k++) {
+    two[k] = interleave(rows[k / 2 * 2], rows[k / 2 * 2 + 1], k % 2);
+  }
   for (int k = 0; k < kLanes; k += 4) {
     for (int c = 0; c < 4; c++) {
       four[k + c] = interleave_pairs(two[k + c / 2], two[k + 2 + c / 2], c % 2);

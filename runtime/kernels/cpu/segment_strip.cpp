@@ -65,7 +65,7 @@ void SegmentTable::add_pairs_to(TileCall& call) const {
 Strip::Strip(const SegmentMap& map, int64_t dv)
     : map_(map), by_d_(built_for(map.d())), by_dv_(built_for(dv)) {
   const int64_t sites = map.projections() * kStripPitch;
-  memory_ = at::zeros({2 * sites + 2 * kStripPitch}, at::kFloat);
+  memory_ = at::zeros({2 * (sites + kStripPitch)}, at::kFloat);
   rows_ = at::empty({sites}, at::kInt);
   t_ = memory_.data_ptr<float>();
   dt_ = t_ + sites;
