@@ -8,8 +8,10 @@ MINUTES ?= 30
 DEVICE ?= cpu
 BUDGET ?= 10
 # Cells side by side: the runner's own choice unless JOBS was given.
-CELLS := $(if $(filter command line environment,$(origin JOBS)),--jobs $(JOBS))
-JOBS ?= $(shell nproc)
+CELLS := $(if $(JOBS),--jobs $(JOBS))
+ifeq ($(JOBS),)
+override JOBS := $(shell nproc)
+endif
 CMAKE := .venv/bin/cmake
 ifneq ($(SANITIZE),)
 override BUILD := build-sanitize
@@ -38,7 +40,7 @@ build: configure ## configure and build everything into build/
 	  if (n) printf "[build] %d Halide pipelines: %d core-seconds of it\n", n, s / 1000}' $(BUILD)/.ninja_log
 
 test: build ## build, then run every test (SANITIZE=address,undefined for parsers and bridge)
-	@cd $(BUILD) && ../.venv/bin/ctest --output-on-failure -j $(JOBS) $(if $(SANITIZE),-L sanitize)
+	@.venv/bin/ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS) $(if $(SANITIZE),-L sanitize)
 
 LUNA := $(BUILD)/luna
 
@@ -51,12 +53,20 @@ reproduce: build ## train every cell of TIER (quick, cpu, paper, paper-skyformer
 report: build ## write reports/out/report.md and report.html from the results of TIER
 	@$(LUNA) report --tier $(TIER)
 
-bench: build ## time every operator and its peers over all sizes, alone (MINUTES=30; on a CPU it goes on where it stopped; DEVICE=cuda: the important rows first)
+PEERS = results/$(TIER)/bench-peers$(if $(filter cuda,$(DEVICE)),-cuda)
+# $(call time_peers,MINUTES): the peers that only Python has.
+time_peers = .venv/bin/python experiments/bench/peers.py --luna $(LUNA) --library $(BUILD)/libluna.so \
+  --device $(DEVICE) --out $(PEERS).json --minutes $(1) && \
+  $(LUNA) table $(PEERS).json | tee $(PEERS).md
+
+bench: build ## time every operator and its peers over all sizes, alone (MINUTES=30; on a CPU it goes on where it stopped; DEVICE=cuda: the important rows first, then for a third of the time torch.compile and flash-linear-attention)
 ifeq ($(DEVICE),cuda)
-	@status=0; $(LUNA) bench --tier $(TIER) --device cuda --seconds $$(awk 'BEGIN {print 60 * $(MINUTES)}') || status=$$?; \
-	[ $$status -eq 3 ] && exec $(BUILD)/luna_predict; exit $$status
+	@[[ "$(MINUTES)" =~ ^[0-9]+([.][0-9]+)?$$ ]] || { echo "MINUTES=$(MINUTES) is no number of minutes, such as 30 or 0.5" >&2; exit 2; }
+	@status=0; $(LUNA) bench --tier $(TIER) --device cuda --seconds $$(awk 'BEGIN {print 40 * $(MINUTES)}') || status=$$?; \
+	[ $$status -eq 3 ] && exec $(BUILD)/luna_predict; [ $$status -eq 0 ] || exit $$status; \
+	$(call time_peers,$$(awk 'BEGIN {print $(MINUTES) / 3}'))
 else
-	@$(LUNA) bench --tier $(TIER) --full --minutes $(MINUTES)
+	@$(LUNA) bench --tier $(TIER) --full --device "$(DEVICE)" --minutes $(MINUTES)
 endif
 
 selftest: build ## every map and mode against float64 on DEVICE (cpu, cuda), in the installed program itself
@@ -65,11 +75,8 @@ selftest: build ## every map and mode against float64 on DEVICE (cpu, cuda), in 
 autotune: build ## find the fastest schedules of DEVICE in BUDGET=10 minutes, for the next build (goes on where it stopped; ARCHITECTURE=sm_80: predict for it)
 	@$(LUNA) autotune --device $(DEVICE) --minutes $(BUDGET) --jobs $(JOBS) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))
 
-bench-peers: PEERS = results/$(TIER)/bench-peers$(if $(filter cuda,$(DEVICE)),-cuda)
 bench-peers: build ## the same against torch.compile and flash-linear-attention, from Python (MINUTES=30; DEVICE=cuda)
-	@.venv/bin/python experiments/bench/peers.py --luna $(LUNA) --library $(BUILD)/libluna.so \
-	  --device $(DEVICE) --out $(PEERS).json --minutes $(MINUTES) && \
-	$(LUNA) table $(PEERS).json | tee $(PEERS).md
+	@$(call time_peers,$(MINUTES))
 
 data: build ## make and verify the data sets of TIER
 	@$(LUNA) data make --tier $(TIER) && $(LUNA) data verify --tier $(TIER)
@@ -88,5 +95,5 @@ tidy: build ## run clang-tidy (apt: clang-tidy) over every source file (half an 
 	  clang-tidy -p $(BUILD)/tidy --quiet --warnings-as-errors='*' \
 	  2> >(grep -vE '^[0-9]+ warnings? generated\.$$' >&2)
 
-clean: ## remove build folders; results/ and .venv/ stay
-	rm -rf build build-*
+clean: ## remove build folders, BUILD too; results/ and .venv/ stay
+	rm -rf build build-* $(if $(wildcard $(BUILD)/CMakeCache.txt),$(BUILD))

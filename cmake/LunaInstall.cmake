@@ -1,4 +1,5 @@
-# cmake --install: libluna.so, the one public header and LunaConfig.cmake.
+# cmake --install: the program, libluna.so, the one public header and LunaConfig.cmake; and Google Benchmark, the one
+# library of which Debian has no archive. They find each other wherever the folder is carried to, torch's beside it.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -9,8 +10,14 @@ configure_package_config_file("${CMAKE_SOURCE_DIR}/cmake/LunaConfig.cmake.in"
 write_basic_package_version_file("${CMAKE_BINARY_DIR}/LunaConfigVersion.cmake"
                                  COMPATIBILITY SameMinorVersion)
 
-set_target_properties(luna PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
-install(TARGETS luna LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT luna)
+file(RELATIVE_PATH libraries "${CMAKE_INSTALL_FULL_BINDIR}" "${CMAKE_INSTALL_FULL_LIBDIR}")
+set_target_properties(luna PROPERTIES BUILD_RPATH "\$ORIGIN" INSTALL_RPATH "\$ORIGIN")
+set_target_properties(luna_executable PROPERTIES INSTALL_RPATH "\$ORIGIN/${libraries}")
+install(TARGETS luna luna_executable
+        RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT luna
+        LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT luna)
+install(IMPORTED_RUNTIME_ARTIFACTS benchmark::benchmark
+        LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT luna)
 install(FILES "${CMAKE_SOURCE_DIR}/runtime/luna.h" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
         COMPONENT luna)
 install(FILES "${CMAKE_BINARY_DIR}/LunaConfig.cmake" "${CMAKE_BINARY_DIR}/LunaConfigVersion.cmake"

@@ -94,10 +94,10 @@ TORCH_LIBRARY(luna, library) {
   const std::string forward =
       "_attention_forward(Tensor q, Tensor k, Tensor v, Tensor[] params, Tensor? key_mask, "
       "Tensor? cu_seqlens, " +
-      kOptions + ", ScalarType o_type) -> (Tensor o, Tensor den, Tensor S, Tensor z)";
+      kOptions + ", ScalarType o_type) -> (Tensor o, Tensor den, Tensor S, Tensor z, Tensor M)";
   const std::string backward =
       "_attention_backward(Tensor grad, Tensor q, Tensor k, Tensor v, Tensor[] params, Tensor o, "
-      "Tensor den, Tensor S, Tensor z, Tensor? key_mask, Tensor? cu_seqlens, " +
+      "Tensor den, Tensor S, Tensor z, Tensor M, Tensor? key_mask, Tensor? cu_seqlens, " +
       kOptions + ", bool[] wanted) -> (Tensor dq, Tensor dk, Tensor dv, Tensor[] dparams)";
   library.def(forward.c_str());
   library.def(backward.c_str());

@@ -13,7 +13,7 @@ using Prefilled = std::tuple<at::Tensor, at::Tensor, at::Tensor>;
 
 /// The causal forward with the state it ends with.
 Prefilled prefill(const char* op, const Inputs& in, const Spec& spec) {
-  const auto [o, den, S, z] = fused_forward(op, in, spec);
+  const auto [o, den, S, z, M] = fused_forward(op, in, spec);
   return {o.to(in.q.scalar_type()), S, z};
 }
 
@@ -109,6 +109,14 @@ TORCH_LIBRARY_IMPL(luna, CUDA, library) { library.impl("_decode_step", &decode_k
 TORCH_LIBRARY_IMPL(luna, Meta, library) { library.impl("_decode_step", &decode_shapes); }
 
 TORCH_LIBRARY_IMPL(luna, Autograd, library) { library.impl("_decode_step", &decode_autograd); }
+
+/// torch's fallback for views with the negative bit ends in an assertion where what is updated in
+/// place is one: check_step() refuses it, and the internal operator's fallback resolves what is
+/// read.
+TORCH_LIBRARY_IMPL(luna, Negative, library) {
+  library.impl("luna_decode_step", torch::CppFunction::makeFallthrough());
+  library.impl("fixed_decode_step", torch::CppFunction::makeFallthrough());
+}
 
 TORCH_LIBRARY_IMPL(luna, AutocastCPU, library) { register_decode_autocast(library); }
 

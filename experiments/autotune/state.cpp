@@ -1,5 +1,6 @@
 #include "experiments/autotune/state.h"
 
+#include <algorithm>
 #include <fstream>
 
 #include "experiments/train/environment.h"
@@ -9,6 +10,38 @@
 namespace luna::autotune {
 
 using nlohmann::json;
+
+namespace {
+
+bool is_text(const json& value) { return value.is_string(); }
+
+bool are_numbers(const json& values) {
+  return values.is_array() &&
+         std::all_of(values.begin(), values.end(), [](const json& x) { return x.is_number(); });
+}
+
+/// Whether a pipeline's entry is what this file writes.
+bool is_entry(const json& entry) {
+  if (!entry.is_object()) return false;
+  const auto of_candidates = [&](const char* field, const auto& is) {
+    const json values = entry.value(field, json::object());
+    return values.is_object() && std::all_of(values.begin(), values.end(), is);
+  };
+  const json alive = entry.value("alive", json::array());
+  return of_candidates("settled", is_text) && is_text(entry.value("trying", json(""))) &&
+         of_candidates("deaths", [](const json& x) { return x.is_number_integer(); }) &&
+         alive.is_array() && std::all_of(alive.begin(), alive.end(), is_text) &&
+         entry.value("rung", json(0)).is_number_integer() && of_candidates("ratios", are_numbers) &&
+         of_candidates("seconds", are_numbers) && entry.value("done", json(false)).is_boolean();
+}
+
+bool is_state(const json& there, const json& key) {
+  if (!there.is_object() || there.value("key", json()) != key) return false;
+  const json pipelines = there.value("pipelines", json());
+  return pipelines.is_object() && std::all_of(pipelines.begin(), pipelines.end(), is_entry);
+}
+
+}  // namespace
 
 json state_key(const std::vector<std::filesystem::path>& files, const std::string& device,
                const std::string& architecture) {
@@ -25,8 +58,7 @@ json state_key(const std::vector<std::filesystem::path>& files, const std::strin
 State::State(std::filesystem::path file, json key) : file_(std::move(file)) {
   std::ifstream stream(file_);
   json there = json::parse(stream, nullptr, /*allow_exceptions=*/false);
-  resumed_ = there.is_object() && there.value("key", json()) == key &&
-             there.value("pipelines", json()).is_object();
+  resumed_ = is_state(there, key);
   if (resumed_) {
     content_ = std::move(there);
   } else {

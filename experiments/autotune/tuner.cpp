@@ -57,6 +57,7 @@ class PipelineTuning {
       return outcome();
     }
     if (state_.done(key_)) return outcome();
+    options_.before_timing();
     load_trials();
     const bool usual = !trials_.empty() && trials_.front().parameters == tunable_.defaults();
     if (!usual) {
@@ -112,7 +113,7 @@ class PipelineTuning {
   /// Why a candidate is wrong; "" where it is right.
   std::string check(const Trial& trial) {
     if (!state_.seconds(key_, trial.name).empty()) return "";  // checked before the restart
-    if (rows_ > 0) return "";                                  // checked for all calls
+    if (rows_ > 0 && state_.done(pipeline_)) return "";        // checked for all calls
     state_.try_now(pipeline_, trial.name);
     const Replaced scope(pipeline_, trial.entry);
     try {
@@ -240,7 +241,7 @@ std::vector<Tunable> called(const TunerOptions& options, const std::vector<Tunab
 std::vector<Tuned> tune_all(const TunerOptions& options, const std::vector<Tunable>& tunables,
                             const Workloads& workloads, double seconds, State& state) {
   const double end = bench::seconds_now() + seconds;
-  const bool gpu = options.device.is_cuda();
+  const bool buckets = !workloads.few_rows.empty();
   std::vector<const Tunable*> ready;
   for (const Tunable& tunable : tunables) {
     const int64_t left = uncompiled(options, tunable, state);
@@ -251,7 +252,7 @@ std::vector<Tuned> tune_all(const TunerOptions& options, const std::vector<Tunab
     }
   }
   std::vector<Tuned> tuned;
-  size_t open = ready.size() * (gpu ? 2 : 1);
+  size_t open = ready.size() * (buckets ? 2 : 1);
   const auto tune = [&](const std::vector<Workload>& timed, int64_t rows) {
     for (const Tunable* tunable : ready) {
       const double left = end - bench::seconds_now();
@@ -260,7 +261,7 @@ std::vector<Tuned> tune_all(const TunerOptions& options, const std::vector<Tunab
     }
   };
   tune(workloads.all, 0);
-  if (gpu) tune(workloads.few_rows, kFewRows);
+  if (buckets) tune(workloads.few_rows, kFewRows);
   return tuned;
 }
 

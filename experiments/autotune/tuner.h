@@ -20,6 +20,8 @@ struct TunerOptions {
   /// Why a candidate that was compiled is not worth a trial; "" where it is (ptxas on CUDA).
   std::function<std::string(const Tunable&, const Candidate&)> inspect =
       [](const Tunable&, const Candidate&) { return ""; };
+  /// Before each pipeline that is to be timed; throws where timing means nothing (a busy GPU).
+  std::function<void()> before_timing = [] {};
   std::function<void(const std::string&)> say;
 };
 
@@ -56,8 +58,8 @@ std::vector<Tunable> called(const TunerOptions& options, const std::vector<Tunab
                             const std::vector<Workload>& workloads);
 
 /// Pipelines whose candidates are all compiled, in about so many seconds; the others keep their
-/// schedules: the winner among some is not the winner among all. On a GPU each twice: for all
-/// calls, then for a bucket of those about few rows.
+/// schedules: the winner among some is not the winner among all. Each twice where there are calls
+/// about few rows: for all calls, then for a bucket of those.
 std::vector<Tuned> tune_all(const TunerOptions& options, const std::vector<Tunable>& tunables,
                             const Workloads& workloads, double seconds, State& state);
 

@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <map>
-#include <set>
 #include <tuple>
 
 #include "experiments/bench/selftest_operators.h"
@@ -17,7 +16,11 @@ constexpr uint64_t kSeed = 1;
 constexpr int64_t kTokens = 1024;
 /// Few, and as many as fill a GPU.
 constexpr int64_t kHeads = 4, kFullHeads = 64;
-constexpr int64_t kProjections = 16, kChannels = 8, kHidden = 64;
+constexpr int64_t kChannels = 8, kHidden = 64;
+/// Query heads of a key head that a decoding step takes in one pass over its state.
+constexpr int64_t kGroup = 4;
+/// 136 features at 8 channels: rows of a state beyond whole blocks of 16.
+constexpr int64_t kRaggedProjections = 17;
 
 std::vector<bench::Operator> fused(const std::vector<bench::Operator>& operators) {
   std::vector<bench::Operator> kept;
@@ -27,9 +30,10 @@ std::vector<bench::Operator> fused(const std::vector<bench::Operator>& operators
   return kept;
 }
 
+/// Whether this build has kernels of the map that read half precision as it lies.
 bool has_half_kernels(const bench::Operator& op) {
-  const std::set<std::string> maps = {"luna", "elu", "relu", "relu2", "identity"};
-  return maps.count(op.map) > 0;
+  const std::string map = op.map == "luna" ? "pwl8" : op.map;
+  return kernels::find_pipeline("kv_state_" + map + "_64_bf16_cuda") != nullptr;
 }
 
 /// LUNA under other options.
@@ -67,6 +71,26 @@ std::vector<Call> cpu_calls() {
   return all;
 }
 
+/// Heads that no pass inlines the map for: by features in memory.
+void add_large_heads(std::vector<Call>& all) {
+  for (const bench::Operator& op : fused(bench::operators())) {
+    if (op.map == "relu") continue;  // elu's kernels but for its features
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+      for (const bool causal : {false, true}) all.push_back({op, 128, causal, dtype});
+    }
+  }
+}
+
+void add_decoding(std::vector<Call>& all) {
+  const std::vector<bench::Operator> steps = fused(bench::decode_operators());
+  for (const int64_t group : {int64_t{1}, kGroup}) {
+    for (const bench::Operator& op : steps) {
+      all.push_back({op, 64, true, at::kFloat, kUsualProjections, group});
+    }
+    all.push_back({steps.front(), 64, true, at::kFloat, kRaggedProjections, group});
+  }
+}
+
 /// (Angles of cosformer change with every later token.)
 std::vector<Call> cuda_calls() {
   std::vector<Call> all;
@@ -80,10 +104,9 @@ std::vector<Call> cuda_calls() {
       }
     }
   }
+  add_large_heads(all);
   add_luna_variants(all);
-  for (const bench::Operator& op : fused(bench::decode_operators())) {
-    all.push_back({op, 64, true, at::kFloat});
-  }
+  add_decoding(all);
   return all;
 }
 
@@ -109,10 +132,10 @@ bool is_built(const std::function<void()>& run) {
 std::vector<Workload> timed_on(c10::Device device, int64_t heads) {
   std::vector<Workload> all;
   // A GPU holds them once.
-  std::map<std::tuple<int64_t, bool, at::ScalarType>, bench::Tokens> shared;
+  std::map<std::tuple<int64_t, bool, int64_t, at::ScalarType>, bench::Tokens> shared;
   for (const Call& call : tuned_calls(device.type())) {
     const bench::Size size = call.size(heads, kTokens);
-    const auto key = std::tuple(call.d, call.op.decodes, call.dtype);
+    const auto key = std::tuple(call.d, call.op.decodes, call.group, call.dtype);
     if (shared.count(key) == 0) shared[key] = call.tokens(size, device);
     Workload one{&call, call.size(kHeads, kTokens), call.task(size, shared.at(key)), {}};
     if (device.is_cuda()) {
@@ -129,7 +152,7 @@ std::vector<Workload> timed_on(c10::Device device, int64_t heads) {
 
 bench::Size Call::size(int64_t heads, int64_t tokens) const {
   const int64_t B = op.decodes ? tokens : 1, N = op.decodes ? 1 : tokens;
-  return {"", B, heads, N, d, kProjections, kChannels, kHidden};
+  return {"", B, heads * group, N, d, projections, kChannels, kHidden, group};
 }
 
 bench::Tokens Call::tokens(const bench::Size& size, c10::Device device) const {

@@ -59,7 +59,7 @@ double error(const at::Tensor& given, const at::Tensor& expected) {
 GateResult check(const Operator& op, const Size& size, bool causal, at::ScalarType dtype) {
   Size small = size;
   small.B = 1;
-  small.H = 2;
+  small.H = 2 * size.group;
   small.N = std::min(size.N, kTokens);
   Inputs drawn = draw_inputs(op, small, kGateSeed);
   drawn.causal = causal;

@@ -13,7 +13,9 @@
 namespace luna::bench {
 namespace {
 
-constexpr double kMostUsed = 5;  // percent, before anything of ours runs
+constexpr double kMostUsed = 5;  // percent, while nothing of ours runs
+constexpr double kIdleSeconds = 30, kPauseSeconds = 1;
+constexpr int kMostAsked = 5;
 constexpr const char* kQuery =
     "--query-gpu=name,driver_version,clocks.sm,clocks.mem,power.draw,utilization.gpu "
     "--format=csv,noheader,nounits 2>&1";
@@ -79,6 +81,23 @@ std::string busy_gpu(const GpuState& state) {
   if (!state.percent_used) return "nvidia-smi does not say whether another process uses the GPU";
   if (*state.percent_used <= kMostUsed) return "";
   return fmt::format("another process uses the GPU ({:.0f} % busy)", *state.percent_used);
+}
+
+BusyWatch::BusyWatch(std::function<GpuState()> state, std::function<void(double)> pause,
+                     std::function<double()> now)
+    : state_(std::move(state)), pause_(std::move(pause)), now_(std::move(now)) {}
+
+std::string BusyWatch::problem() {
+  if (idle_ && now_() - *idle_ < kIdleSeconds) return "";
+  std::string busy;
+  for (int asked = 0; asked < kMostAsked; ++asked) {
+    pause_(kPauseSeconds);
+    busy = busy_gpu(state_());
+    if (!busy.empty()) continue;
+    idle_ = now_();
+    break;
+  }
+  return busy;
 }
 
 }  // namespace luna::bench

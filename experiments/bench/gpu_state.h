@@ -2,6 +2,7 @@
 // noticed. Tested in tests/experiments/bench.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -31,5 +32,22 @@ void refuse_unless(bool force, const std::string& command, const std::string& pr
 /// Why timing beside what runs there already means nothing, or that it cannot be known; "" where
 /// the GPU is idle.
 std::string busy_gpu(const GpuState& state);
+
+/// Asks the same between timings of this process, whose own calls nvidia-smi still counts for about
+/// a second after their end.
+class BusyWatch {
+ public:
+  BusyWatch(std::function<GpuState()> state, std::function<void(double seconds)> pause,
+            std::function<double()> now);
+  /// "" too where the GPU was found idle within the last half minute; one that is busy is asked
+  /// again after a second, a few times.
+  std::string problem();
+
+ private:
+  std::function<GpuState()> state_;
+  std::function<void(double)> pause_;
+  std::function<double()> now_;
+  std::optional<double> idle_;  ///< when it was
+};
 
 }  // namespace luna::bench

@@ -224,9 +224,13 @@ const std::vector<Operator>& decode_operators() {
 
 Inputs draw_tokens(const Size& size, uint64_t seed) {
   const at::Generator generator = at::detail::createCPUGenerator(seed);
-  const std::vector<int64_t> shape = {size.B, size.H, size.N, size.d};
+  const auto draw = [&](int64_t heads) {
+    return normal({size.B, heads, size.N, size.d}, generator);
+  };
   Inputs tokens;
-  for (at::Tensor* x : {&tokens.q, &tokens.k, &tokens.v}) *x = normal(shape, generator);
+  tokens.q = draw(size.H);
+  tokens.k = draw(size.key_heads());
+  tokens.v = draw(size.key_heads());
   return tokens;
 }
 
@@ -235,9 +239,9 @@ Inputs with_params(const Inputs& tokens, const Operator& op, const Size& size, u
   const at::Generator generator = at::detail::createCPUGenerator(seed);
   in.params = op.draw_params(size, generator);
   if (op.decodes) {
-    const std::vector<int64_t> heads = {size.B, size.H, features_of(op, in)};
-    in.norm = normal(heads, generator).abs();
-    in.state = in.norm.unsqueeze(-1) * normal({size.B, size.H, 1, size.d}, generator);
+    const int64_t Hk = size.key_heads();
+    in.norm = normal({size.B, Hk, features_of(op, in)}, generator).abs();
+    in.state = in.norm.unsqueeze(-1) * normal({size.B, Hk, 1, size.d}, generator);
   }
   return in;
 }

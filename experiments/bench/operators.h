@@ -10,19 +10,21 @@
 
 namespace luna::bench {
 
-/// Sizes of one measurement; Hk = H, Nq = N, dv = d.
+/// Sizes of one measurement; Nq = N, dv = d.
 struct Size {
   std::string name;
   int64_t B, H, N, d, m, L, hid;
+  int64_t group = 1;  ///< query heads of a key head; the model of work.h is of 1
+  int64_t key_heads() const { return H / group; }
 };
 
-/// q, k, v [B, H, N, d] and the parameters of the operator's feature map; learned ones require
-/// gradients, a fixed draw does not.
+/// q [B, H, N, d], k, v [B, Hk, N, d] and the parameters of the operator's feature map; learned
+/// ones require gradients, a fixed draw does not.
 struct Inputs {
   at::Tensor q, k, v;
   std::vector<at::Tensor> params;
   bool causal = false;     ///< token t sees keys 0..t
-  at::Tensor state, norm;  ///< decoding: [B, H, D, d], [B, H, D], updated in place; N is 1
+  at::Tensor state, norm;  ///< decoding: [B, Hk, D, d], [B, Hk, D], updated in place; N is 1
 
   /// q, k, v and the learned parameters.
   std::vector<at::Tensor> leaves() const;

@@ -10,6 +10,7 @@ HEAD_SIZES = (32, 64, 128)
 GPU_TOKENS, GPU_HEADS, GPU_HEAD_SIZE = 65536, 16, 64  # B N, H, d: as sweep_sizes() of sweep.h
 DTYPES = {"cpu": ("float32",), "cuda": ("float32", "bfloat16")}
 PASSES = ("forward", "forward_backward")
+MOST_SPREAD, HOST_BOUND = 0.05, 100e-6  # of a GPU's rows; shorter calls wait for the host
 
 
 def key_of(row):
@@ -36,6 +37,17 @@ def facts(operator, size, which, threads, dtype="float32"):
 def quartiles(samples):
     low, middle, high = statistics.quantiles(samples, n=4, method="inclusive")
     return {"min_s": min(samples), "q1_s": low, "median_s": middle, "q3_s": high}
+
+
+def noise(rows):
+    """Why rows of a GPU are no result, or ""; as noise() of experiments/bench/cuda_admission.h."""
+    spreads = [(row["q3_s"] - row["q1_s"]) / row["median_s"] for row in rows
+               if row["median_s"] >= HOST_BOUND]
+    spread = statistics.median(spreads) if spreads else 0
+    if spread <= MOST_SPREAD:
+        return ""
+    return (f"times of 100 us and more spread over {100 * spread:.0f} % of their median "
+            f"({100 * MOST_SPREAD:.0f} % accepted)")
 
 
 def sizes_of(names, device="cpu"):

@@ -21,7 +21,8 @@ import time
 
 import torch
 from peer_operators import HID, M, draw_tokens, gate, leaves_of, operators
-from peer_rows import DTYPES, PASSES, SWEEPS, facts, key_of, kind_of, quartiles, sizes_of
+from peer_rows import (DTYPES, PASSES, SWEEPS, facts, key_of, kind_of, noise, quartiles,
+                       sizes_of)
 from peer_timer import EventTimer, HostTimer
 
 FEWEST, MOST = 5, 30
@@ -94,9 +95,7 @@ class Bench:
     def __init__(self, options):
         self.options = options
         environment = environment_of(options)
-        busy = environment.get("gpu", {}).pop("busy", "")
-        if busy and not options.force:
-            raise SystemExit(f"peers: {busy}; --force goes on nevertheless")
+        self.refuse(environment.get("gpu", {}).pop("busy", ""))
         self.timer = EventTimer() if options.device == "cuda" else HostTimer()
         self.content = {
             "schema": 1, "kind": "rows", "environment": environment, "method": self.timer.method,
@@ -107,6 +106,13 @@ class Bench:
             self.memory = torch.cuda.mem_get_info()[1]
         self.work = {}  # key of a row of `luna bench` -> operations, bytes and seconds at the least
         self.slow = {}  # kind_of(row) -> seconds a token-head at the largest N so far
+
+    def refuse(self, problem):
+        if not problem:
+            return
+        if not self.options.force:
+            raise SystemExit(f"peers: {problem}; --force goes on nevertheless")
+        print(problem, flush=True)
 
     def leave_out(self, row, reason):
         self.content["left_out"].append({"row": row, "reason": reason})
@@ -226,10 +232,12 @@ class Bench:
                                f"the {self.options.minutes:g} minutes were over")
                 continue
             self.time_size(listed, size, count, left / (len(groups) - i) / 2)
-            self.save()
+            if self.options.device == "cpu":  # a GPU's rows may yet be refused
+                self.save()
             print(f"[{i + 1}/{len(groups)}] N {size[2]}, d {size[3]}, {count} threads; at most "
                   f"{max(left, 0):.0f} s to go", flush=True)
         if self.options.device == "cuda":
+            self.refuse(noise(self.content["rows"]))
             after = environment_of(self.options)["gpu"]["before"]
             self.content["environment"]["gpu"]["after"] = after
         self.save()
@@ -251,7 +259,7 @@ def main():
     parser.add_argument("--sizes", help="A, B or numbers of tokens, by comma")
     parser.add_argument("--threads", default="1,2", help="numbers of threads of a CPU, by comma")
     parser.add_argument("--filter", default="", help="regular expression on rows")
-    parser.add_argument("--force", action="store_true", help="on a busy GPU, too")
+    parser.add_argument("--force", action="store_true", help="on a busy or noisy GPU, too")
     parser.add_argument("--minutes", type=positive, default=30, help="for everything together")
     parser.add_argument("--call-seconds", type=positive, default=2, help="longest call timed")
     options = parser.parse_args()

@@ -42,6 +42,15 @@ std::string unknown_name(const std::string& kind, const std::string& name,
                      nearest(name, known), fmt::join(known, ", "));
 }
 
+void check_keys(const json& object, const std::string& table, const std::string& kind,
+                const std::vector<std::string>& known) {
+  for (const auto& item : object.items()) {
+    if (std::find(known.begin(), known.end(), item.key()) != known.end()) continue;
+    throw UsageError(
+        fmt::format("{}.{}: {}", table, item.key(), unknown_name(kind, item.key(), known)));
+  }
+}
+
 void check_list(const json& list, const std::string& name) {
   if (list.empty()) throw UsageError(name + " is empty; name at least one");
   for (auto item = list.begin(); item != list.end(); ++item) {
@@ -146,13 +155,7 @@ json OptionReader::table(const std::string& key) {
 }
 
 void OptionReader::finish() const {
-  const std::vector<std::string> known(asked_.begin(), asked_.end());
-  for (const auto& item : object_.items()) {
-    if (asked_.count(item.key()) == 0) {
-      throw UsageError(
-          fmt::format("{}.{}: {}", table_, item.key(), unknown_name("key", item.key(), known)));
-    }
-  }
+  check_keys(object_, table_, "key", {asked_.begin(), asked_.end()});
 }
 
 }  // namespace luna::experiments

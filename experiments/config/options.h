@@ -23,6 +23,11 @@ std::string nearest(const std::string& name, const std::vector<std::string>& kno
 std::string unknown_name(const std::string& kind, const std::string& name,
                          const std::vector<std::string>& known);
 
+/// Throws a UsageError, naming the nearest, for a key of the table that is none of `known`. The
+/// kind is what keys name: "key", "tier".
+void check_keys(const nlohmann::json& object, const std::string& table, const std::string& kind,
+                const std::vector<std::string>& known);
+
 /// Throws a UsageError unless the list names something, and everything once.
 void check_list(const nlohmann::json& list, const std::string& name);
 

@@ -2,8 +2,10 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
+#include <chrono>
 #include <fstream>
 #include <optional>
+#include <thread>
 
 #include "experiments/autotune/ranking.h"
 #include "experiments/autotune/schedule_file.h"
@@ -128,6 +130,18 @@ void refuse_busy_gpu(const AutotuneOptions& options) {
   bench::refuse_unless(options.force, "autotune", bench::busy_gpu(bench::gpu_state()));
 }
 
+void sleep_for(double seconds) {
+  std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+}
+
+/// Likewise between pipelines.
+std::function<void()> refusal_while_busy(const AutotuneOptions& options) {
+  if (options.force) return [] {};
+  return [watch = bench::BusyWatch(bench::gpu_state, sleep_for, bench::seconds_now)]() mutable {
+    bench::refuse_unless(false, "autotune", watch.problem());
+  };
+}
+
 /// The spaces, the programs that make candidates, and those that judge them: this one's rules.
 autotune::State state_of(const AutotuneOptions& options, const fs::path& folder,
                          const std::string& device, const std::string& architecture) {
@@ -170,6 +184,7 @@ int tune(const AutotuneOptions& options, std::vector<Tunable> tunables) {
     tuner.device = c10::Device(c10::kCUDA, 0);
     timer.emplace(tuner.device);
     tuner.clock = [&](const std::function<void()>& run) { return timer->seconds(run); };
+    tuner.before_timing = refusal_while_busy(options);
   }
   const autotune::Workloads workloads = autotune::workloads(tuner.device);
   if (cuda) tunables = autotune::called(tuner, tunables, workloads.few_rows);
@@ -184,6 +199,12 @@ int tune(const AutotuneOptions& options, std::vector<Tunable> tunables) {
 int run(const AutotuneOptions& options) {
   if (options.device != "cuda" && !options.architecture.empty()) {
     throw UsageError("--architecture goes with --device cuda");
+  }
+  if (!fs::exists(options.tunables)) {
+    throw UsageError(
+        fmt::format("autotune needs the build that this program is of, and {} is not there; run it "
+                    "in the checkout",
+                    options.tunables.string()));
   }
   const std::vector<Tunable> tunables =
       autotune::read_tunables(options.tunables, options.device, options.only);

@@ -83,22 +83,26 @@ Command bench_command(CLI::App& root) {
   app->add_flag("--model", options->model,
                 "with --full or on CUDA: print the machine's ceilings as JSON, and what every row "
                 "has to do at the least, and stop");
-  CLI::App* full = app->add_option_group("The full benchmark");
-  full->add_flag("--full", options->full,
-                 "every operator and peer over all sizes, causal and not, forward and training; "
-                 "goes on where it was interrupted");
-  full->add_option(
-          "--minutes", options->minutes,
-          "with --full: time for everything together; default: 30. What is not reached, the "
-          "same command goes on with")
-      ->check(in_range(0.001, 1e4));
-  full->add_option("--filter", options->filter,
-                   "also on CUDA: regular expression on rows such as "
-                   "luna/B:1/H:8/N:4096/d:64/causal/forward/threads:1");
-  full->add_option("--call-seconds", options->call_seconds,
-                   "also on CUDA: rows whose call would take longer are left out; default: 2, "
-                   "on CUDA 0.5")
-      ->check(in_range(0.001, 1e4));
+  const std::string full = "The full benchmark";
+  app->add_flag("--full", options->full,
+                "every operator and peer over all sizes, causal and not, forward and training; "
+                "goes on where it was interrupted")
+      ->group(full);
+  app->add_option(
+         "--minutes", options->minutes,
+         "with --full: time for everything together; default: 30. What is not reached, the "
+         "same command goes on with")
+      ->check(in_range(0.001, 1e4))
+      ->group(full);
+  app->add_option("--filter", options->filter,
+                  "also on CUDA: regular expression on rows such as "
+                  "luna/B:1/H:8/N:4096/d:64/causal/forward/threads:1")
+      ->group(full);
+  app->add_option("--call-seconds", options->call_seconds,
+                  "also on CUDA: rows whose call would take longer are left out; default: 2, "
+                  "on CUDA 0.5")
+      ->check(in_range(0.001, 1e4))
+      ->group(full);
   return command(app, options);
 }
 
@@ -107,7 +111,7 @@ Command selftest_command(CLI::App& root) {
   CLI::App* app =
       root.add_subcommand("selftest", "every map and mode that is built, against float64");
   add_device(*app, options->device);
-  app->add_option("--only", options->only, "maps with this in their name");
+  add_only(*app, options->only, "maps with this in their name");
   return command(app, options);
 }
 
@@ -129,7 +133,7 @@ Command autotune_command(CLI::App& root) {
       ->capture_default_str()
       ->check(in_range(0.01, 1e4));
   add_jobs(*app, options->jobs, "compilations side by side");
-  app->add_option("--only", options->only, "pipelines with this in their name");
+  add_only(*app, options->only, "pipelines with this in their name");
   app->add_option("--architecture", options->architecture,
                   "what to predict for without a GPU: sm_80 ..; default: the GPU's, else sm_90");
   app->add_flag("--force", options->force, "on a busy GPU, too");
@@ -228,7 +232,9 @@ void check_first(const CLI::App& app, int count, char** arguments) {
   throw UsageError(unknown_name("command", given, command_names(app)));
 }
 
+/// What was not understood, by the app or by a command given below it.
 void check_extras(const CLI::App& app) {
+  for (const CLI::App* command : app.get_subcommands()) check_extras(*command);
   const std::vector<std::string> commands = command_names(app);
   for (const std::string& extra : app.remaining()) {
     if (!commands.empty() && app.get_subcommands().empty() && extra[0] != '-') {
@@ -246,12 +252,12 @@ int run_command_line(int count, char** arguments) {
                "luna");
   app.set_version_flag("--version", LUNA_VERSION);
   app.require_subcommand(1);
+  app.allow_extras();  // of every command below, for check_extras()
   const std::vector<Command> commands = {
       run_command(app),     bench_command(app), selftest_command(app), autotune_command(app),
       compare_command(app), table_command(app), report_command(app),   list_command(app),
       data_command(app),    tune_command(app),  cell_command(app)};
   check_first(app, count, arguments);
-  for (const Command& command : commands) command.app->allow_extras();
   try {
     app.parse(count, arguments);
   } catch (const CLI::ParseError& error) {
@@ -260,7 +266,7 @@ int run_command_line(int count, char** arguments) {
   }
   const auto given = std::find_if(commands.begin(), commands.end(),
                                   [](const Command& command) { return command.app->parsed(); });
-  check_extras(*given->app);
+  check_extras(app);
   return given->run();
 }
 

@@ -25,6 +25,10 @@ CLI::Option* add_path(CLI::App& app, const std::string& name, std::filesystem::p
   return app.add_option(name, path, help)->check(CLI::Validator(check_path, ""));
 }
 
+void add_only(CLI::App& app, std::string& part, const std::string& help) {
+  app.add_option("--only", part, help)->check(CLI::Validator(check_part, ""));
+}
+
 void add_results(CLI::App& app, Places& places) {
   add_path(app, "--results", places.results, "folder of results")->capture_default_str();
 }

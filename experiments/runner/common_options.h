@@ -26,6 +26,8 @@ CLI::Validator in_range(double least, double most);
 void add_jobs(CLI::App& app, int& jobs, const std::string& help);
 CLI::Option* add_path(CLI::App& app, const std::string& name, std::filesystem::path& path,
                       const std::string& help);
+/// --only, part of the names of what is tested or tuned.
+void add_only(CLI::App& app, std::string& part, const std::string& help);
 void add_results(CLI::App& app, Places& places);
 void add_data(CLI::App& app, Places& places);
 /// The checkout's own configurations, whatever the working directory.

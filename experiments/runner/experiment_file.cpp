@@ -18,13 +18,6 @@ using nlohmann::json;
 
 constexpr double kMost = std::numeric_limits<double>::max();
 
-void check_attention(const std::string& name, const std::string& where) {
-  if (nn::find_attention(name)) return;
-  std::vector<std::string> known;
-  for (const auto& entry : nn::attention_registry()) known.push_back(entry.name);
-  throw UsageError(where + ": " + unknown_name("attention", name, known));
-}
-
 /// A table of numbers whose keys are attentions or, if given, `also`.
 std::map<std::string, double> by_attention(const json& table, const std::string& where,
                                            const std::string& also = "") {
@@ -53,11 +46,11 @@ Grid read_grid(const json& table, const std::string& where) {
   Grid grid;
   grid.rates = reader.reals("rates", {});
   for (const double rate : grid.rates) {
-    if (rate >= 0 && rate <= kMostRate) continue;
-    throw UsageError(
-        fmt::format("{}.rates holds {}; accepted: numbers from 0 to {}", where, rate, kMostRate));
+    if (rate > 0 && rate <= kMostRate) continue;
+    throw UsageError(fmt::format("{}.rates holds {}; accepted: numbers above 0, up to {}", where,
+                                 rate, kMostRate));
   }
-  if (!grid.rates.empty()) check_list(grid.rates, where + ".rates");
+  if (table.contains("rates")) check_list(grid.rates, where + ".rates");
   std::sort(grid.rates.begin(), grid.rates.end());
   grid.seed = reader.integer("seed", 0, 0, std::numeric_limits<int32_t>::max());
   reader.finish();
@@ -76,10 +69,20 @@ json tier_tables(const json& file, const std::string& tier, const std::string& w
   return tables;
 }
 
+void check_seeds(const std::vector<int64_t>& seeds, const std::string& where) {
+  constexpr int64_t kMostSeed = int64_t{1} << 31;
+  check_list(seeds, where);
+  for (const int64_t seed : seeds) {
+    if (seed >= 0 && seed <= kMostSeed) continue;
+    throw UsageError(
+        fmt::format("{} holds {}; accepted: whole numbers from 0 to {}", where, seed, kMostSeed));
+  }
+}
+
 /// Errors of [task], [model] and [train], with the file that they stand in.
 void check_cells(const Experiment& experiment, const std::string& where) {
   check_list(experiment.attentions, where + ".attentions");
-  check_list(experiment.seeds, where + ".seeds");
+  check_seeds(experiment.seeds, where + ".seeds");
   for (const std::string& attention : experiment.attentions) {
     check_attention(attention, where + ".attentions");
   }
@@ -93,6 +96,13 @@ void check_cells(const Experiment& experiment, const std::string& where) {
 }
 
 }  // namespace
+
+void check_attention(const std::string& name, const std::string& where) {
+  if (nn::find_attention(name)) return;
+  std::vector<std::string> known;
+  for (const auto& entry : nn::attention_registry()) known.push_back(entry.name);
+  throw UsageError(where + ": " + unknown_name("attention", name, known));
+}
 
 Experiment read_experiment(const fs::path& path, const std::string& name, const std::string& tier) {
   const std::string where = path.filename().string();

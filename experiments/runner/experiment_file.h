@@ -12,4 +12,7 @@ namespace luna::experiments {
 Experiment read_experiment(const std::filesystem::path& path, const std::string& name,
                            const std::string& tier);
 
+/// Throws UsageError naming the nearest for a name that is no attention's; `where` it stands.
+void check_attention(const std::string& name, const std::string& where);
+
 }  // namespace luna::experiments

@@ -48,6 +48,9 @@ void list_feature_maps(const Places&) {
 }
 
 void list_experiments(const Places& places) {
+  if (!std::filesystem::exists(places.config)) {  // as where the program alone was carried to
+    return print_row("none", places.config.string() + " is not there; name a file with --config");
+  }
   for (const auto& [name, tiers] : experiment_tiers(places.config)) {
     print_row(name, fmt::format("tiers {}", fmt::join(tiers, ", ")));
   }

@@ -13,6 +13,10 @@ std::string check_path(const std::string& path) {
   return path.empty() ? "'' is no path; name one, or leave the option out" : "";
 }
 
+std::string check_part(const std::string& part) {
+  return part.empty() ? "'' is part of every name; name more, or leave the option out" : "";
+}
+
 std::string check_file(const std::string& path) {
   const bool file = std::filesystem::exists(path) && !std::filesystem::is_directory(path);
   return file ? "" : "there is no file '" + path + "'; name one, or leave the option out";

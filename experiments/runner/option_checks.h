@@ -10,6 +10,9 @@ namespace luna::experiments {
 
 std::string check_path(const std::string& path);
 
+/// Of a name.
+std::string check_part(const std::string& part);
+
 std::string check_file(const std::string& path);
 
 /// A tier's name is that of its folder of results.

@@ -34,28 +34,46 @@ json read_tiers(const fs::path& tiers_file, const std::string& tier) {
   return tiers;
 }
 
-json read_rates(const fs::path& tiers_file, const std::string& tier) {
-  std::ifstream file(learning_rates_file(tiers_file));
+/// Of all tiers.
+std::vector<std::string> experiment_names(const fs::path& tiers_file) {
+  std::vector<std::string> names;
+  for (const auto& [name, tiers] : experiment_tiers(tiers_file)) names.push_back(name);
+  return names;
+}
+
+/// The table of `tier`, one of `tiers`, in learning_rates.json.
+json read_rates(const fs::path& tiers_file, const json& tiers, const std::string& tier) {
+  const fs::path path = learning_rates_file(tiers_file);
+  if (fs::is_directory(path)) {
+    throw UsageError(fmt::format("{}: a folder, not a JSON file", path.string()));
+  }
+  std::ifstream file(path);
   if (!file) return json::object();
   const json all = json::parse(file, nullptr, /*allow_exceptions=*/false);
-  const fs::path path = learning_rates_file(tiers_file);
   if (!all.is_object()) {
     throw UsageError(
         fmt::format("{} is damaged; delete it, `luna tune` writes it anew", path.string()));
   }
-  return OptionReader(all, path.filename().string()).table(tier);
+  const std::string name = path.filename().string();
+  check_keys(all, name, "tier", keys(tiers));
+  const json chosen = OptionReader(all, name).table(tier);
+  check_keys(chosen, name + "." + tier, "experiment", experiment_names(tiers_file));
+  return chosen;
 }
 
 /// chosen: the tier's table in learning_rates.json.
 void apply_rates(const json& chosen, const std::string& tier, Experiment& experiment) {
-  const std::string where = "learning_rates.json." + tier;
-  const json mine = OptionReader(chosen, where).table(experiment.name);
-  OptionReader reader(mine, where + "." + experiment.name);
+  const std::string tier_table = "learning_rates.json." + tier;
+  const std::string where = tier_table + "." + experiment.name;
+  const json mine = OptionReader(chosen, tier_table).table(experiment.name);
+  for (const std::string& attention : keys(mine)) check_attention(attention, where);
+  OptionReader reader(mine, where);
   for (const std::string& attention : experiment.attentions) {
     const json entry = reader.table(attention);
+    check_keys(entry, where + "." + attention, "key", {"chosen", "grid", "seed", "steps"});
     if (!entry.empty()) experiment.searches[attention] = entry;
     if (entry.contains("chosen")) {
-      OptionReader found(entry, fmt::format("{}.{}.{}", where, experiment.name, attention));
+      OptionReader found(entry, where + "." + attention);
       experiment.rates[attention] = found.real("chosen", 0, 0, kMostRate);
     } else {
       experiment.untuned.push_back(attention);
@@ -98,7 +116,7 @@ fs::path learning_rates_file(const fs::path& tiers_file) {
 Tier read_tier(const fs::path& tiers_file, const std::string& tier) {
   const json tiers = read_tiers(tiers_file, tier);
   OptionReader reader(tiers, tiers_file.filename().string());
-  const json chosen = read_rates(tiers_file, tier);
+  const json chosen = read_rates(tiers_file, tiers, tier);
   Tier result{tier, {}};
   const std::vector<std::string> names = reader.texts(tier, {});
   check_list(names, tiers_file.filename().string() + "." + tier);

@@ -48,7 +48,7 @@ Func Favor::features(const Arguments& arguments, const TokenTile& tile) {
   }
   const Expr square =
       options_.form == Form::rows ? arguments.buffers.at("square")(n_) : square_(at(n_));
-  const Expr exponent = t_(at(D_, n_)) - half_scale_ * square - largest;
+  const Expr exponent = t_(at(D_, n_)) - (half_scale_ * square + largest);
   power_(at(D_, n_)) = amplitude * exponential(exponent);
   phi_(at(D_, n_)) = power_(at(D_, n_)) + epsilon;
   return phi_;

@@ -40,8 +40,17 @@ std::string line(const Section& section, const BenchRow& op) {
   const std::string than_sdpa = faster_from(section.rows, op.name, sdpa);
   const std::string than_elu =
       op.name == kEagerElu ? kNone : faster_from(section.rows, op.name, eager_elu);
-  if (than_sdpa == kNone && than_elu == kNone) return "";
-  return fmt::format("| {} | {} | {} | {} |\n", section.title, op.label, than_sdpa, than_elu);
+  const auto of_python = [&](const char* kind) {
+    const auto peer = [&](int64_t N) { return fastest(section.rows, N, kind, op.map); };
+    return faster_from(section.rows, op.name, peer);
+  };
+  const std::string than_compiled = of_python("compiled"), than_fla = of_python("fla");
+  const std::string cells =
+      fmt::format("| {} | {} | {} | {} |\n", than_sdpa, than_elu, than_compiled, than_fla);
+  for (const std::string& cell : {than_sdpa, than_elu, than_compiled, than_fla}) {
+    if (cell != kNone) return fmt::format("| {} | {} {}", section.title, op.label, cells);
+  }
+  return "";
 }
 
 }  // namespace
@@ -56,8 +65,8 @@ std::string crossovers(const std::vector<Section>& sections) {
     for (const auto& [name, row] : operators) text += line(section, *row);
   }
   if (text.empty()) return "";
-  return "\n### Faster from N\n\n| sizes | operator | than SDPA | than eager elu+1 |\n"
-         "|:--|:--|--:|--:|\n" +
+  return "\n### Faster from N\n\n| sizes | operator | than SDPA | than eager elu+1 | than "
+         "torch.compile | than flash-linear-attention |\n|:--|:--|--:|--:|--:|--:|\n" +
          text;
 }
 

@@ -15,6 +15,8 @@
 #include <map>
 #include <mutex>
 #include <tuple>
+#include <unordered_map>
+#include <utility>
 
 #include "runtime/halide/error.h"
 
@@ -57,17 +59,29 @@ int keep_driver_error(const std::string& call, int code) {
   return halide_error_code_gpu_device_error;
 }
 
+/// Lets the function have so much dynamic shared memory: asked for where it never had as much.
+int allow_shared_memory(void* function, unsigned bytes) {
+  static auto* const set_attribute = symbol<int(void*, int, int)>("cuFuncSetAttribute");
+  static std::mutex mutex;
+  static std::unordered_map<void*, unsigned> allowed;
+  const std::lock_guard lock(mutex);
+  unsigned& most = allowed[function];
+  if (bytes <= most) return 0;
+  const int code = set_attribute(function, kMaxDynamicSharedMemory, static_cast<int>(bytes));
+  if (code) {
+    keep_driver_error(fmt::format("cuFuncSetAttribute({} bytes of shared memory)", bytes), code);
+  } else {
+    most = bytes;
+  }
+  return code;
+}
+
 int launch_kernel(void* function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                   unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared,
                   void* stream, void** parameters, void** extra) {
   static auto* const launch = symbol<decltype(launch_kernel)>("cuLaunchKernel");
-  static auto* const set_attribute = symbol<int(void*, int, int)>("cuFuncSetAttribute");
   if (shared > kSharedMemoryDefault) {
-    if (const int code =
-            set_attribute(function, kMaxDynamicSharedMemory, static_cast<int>(shared))) {
-      keep_driver_error(fmt::format("cuFuncSetAttribute({} bytes of shared memory)", shared), code);
-      return code;
-    }
+    if (const int code = allow_shared_memory(function, shared)) return code;
   }
   return launch(function, grid_x, grid_y, grid_z, block_x, block_y, block_z, shared, stream,
                 parameters, extra);
@@ -167,25 +181,39 @@ int primary_context(int device, void** context) {
 }
 
 /// A code of the driver as one of Halide's.
-int checked(const std::string& call, int code) { return code ? keep_driver_error(call, code) : 0; }
+int checked(const char* call, int code) { return code ? keep_driver_error(call, code) : 0; }
+
+/// The module on that device, loaded once; its context is current, find_kernel's lock is held.
+int find_module(int device, const char* image, void** module) {
+  static std::map<std::pair<int, const char*>, void*> modules;
+  void*& known = modules[{device, image}];
+  if (!known) {
+    void* loaded = nullptr;
+    const int code =
+        checked("cuModuleLoadDataEx", load_module(&loaded, image, 0, nullptr, nullptr));
+    if (code) return code;
+    known = loaded;
+  }
+  *module = known;
+  return 0;
+}
 
 /// The kernel on that device, found once; its context is current.
 int find_kernel(int device, const KernelLaunch& wanted, void** function) {
-  using Key = std::tuple<int, const char*, std::string>;
   static auto* const get_function = symbol<int(void**, void*, const char*)>("cuModuleGetFunction");
   static std::mutex mutex;
-  static std::map<Key, void*> modules, functions;
+  static std::map<std::tuple<int, const char*, const char*>, void*> functions;
   const std::lock_guard lock(mutex);
-  void*& module = modules[{device, wanted.module, ""}];
   void*& known = functions[{device, wanted.module, wanted.kernel}];
-  int code = module ? 0
-                    : checked("cuModuleLoadDataEx",
-                              load_module(&module, wanted.module, 0, nullptr, nullptr));
-  if (!code && !known) {
-    code = checked("cuModuleGetFunction", get_function(&known, module, wanted.kernel.c_str()));
+  if (!known) {
+    void *module = nullptr, *found = nullptr;
+    if (const int code = find_module(device, wanted.module, &module)) return code;
+    const int code = get_function(&found, module, wanted.kernel);
+    if (code) return checked("cuModuleGetFunction", code);
+    known = found;
   }
   *function = known;
-  return code;
+  return 0;
 }
 
 }  // namespace
@@ -232,7 +260,21 @@ bool is_capturing(c10::Device device) {
   return ask && ask(current_place(device).stream, &status) == 0 && status != 0;
 }
 
-std::string device_name(int device) { return text_of_device("cuDeviceGetName", device); }
+std::string driver_problem() {
+  static auto* const init = symbol<int(unsigned)>("cuInit");
+  if (!init) return fmt::format("no CUDA driver here ({} cannot be opened)", driver_name());
+  const int code = init(0);
+  return code == 0 ? "" : fmt::format("the CUDA driver finds no device (cuInit: error {})", code);
+}
+
+std::string device_name(int device) {
+  static std::mutex mutex;
+  static std::map<int, std::string> names;
+  const std::lock_guard lock(mutex);
+  std::string& name = names[device];
+  if (name.empty()) name = text_of_device("cuDeviceGetName", device);
+  return name;
+}
 
 std::string device_bus(int device) { return text_of_device("cuDeviceGetPCIBusId", device); }
 

@@ -22,8 +22,9 @@ CudaPlace current_place(c10::Device device);
 /// One launch of a kernel that is not Halide's: `arguments` is its only parameter, a struct by
 /// value.
 struct KernelLaunch {
-  const char* module;  ///< PTX, with a lifetime beyond the process's
-  std::string kernel;
+  /// PTX, and a name in it: both lie where they are for the life of the process, and are told from
+  /// others by their addresses.
+  const char *module, *kernel;
   unsigned grid_x, grid_y, grid_z, threads, shared_bytes;
   void* arguments;
 };
@@ -32,6 +33,10 @@ struct KernelLaunch {
 /// pipelines do, with the thread's error kept (error.h).
 int launch(const CudaPlace& place, const KernelLaunch& launch);
 
+/// Why no CUDA pipeline can run here, one line: no driver, or no device that it finds; "" where one
+/// can.
+std::string driver_problem();
+
 /// 10 major + minor, 90 for an H100; 0 where the driver does not say. After cuInit.
 int compute_capability(int device);
 
@@ -39,7 +44,7 @@ int compute_capability(int device);
 /// host cannot wait for it.
 bool is_capturing(c10::Device device);
 
-/// "NVIDIA H100 80GB HBM3"; "" where the driver does not say.
+/// "NVIDIA H100 80GB HBM3", asked for once; "" where the driver does not say.
 std::string device_name(int device);
 
 /// "0000:1b:00.0", which names the device whatever order its process sees devices in; "" where the

@@ -60,12 +60,21 @@ Forward forward(const Problem& problem) {
   const bool there = on_cuda(problem.q);
   const bool found_on_the_way = !there && cpu::finds_stabiliser(problem);
   if (lacks_stabiliser(problem) && !found_on_the_way) return forward(stabilised(problem));
-  return there ? cuda::forward(cuda::kDevice, problem) : cpu::forward(problem);
+  Forward result = there ? cuda::forward(cuda::kDevice, problem) : cpu::forward(problem);
+  if (!result.M.defined()) {
+    const at::Tensor& given = problem.k_map.stabiliser;
+    result.M = given.defined() ? given : at::empty({0}, result.z.options());
+  }
+  return result;
 }
 
 Backward backward(const Problem& problem, const Forward& saved, const at::Tensor& grad,
                   const Wanted& wanted) {
-  if (lacks_stabiliser(problem)) return backward(stabilised(problem), saved, grad, wanted);
+  if (lacks_stabiliser(problem)) {
+    Problem known = problem;
+    known.k_map.stabiliser = saved.M;
+    return backward(known, saved, grad, wanted);
+  }
   return on_cuda(problem.q) ? cuda::backward(cuda::kDevice, problem, saved, grad, wanted)
                             : cpu::backward(problem, saved, grad, wanted);
 }

@@ -76,6 +76,10 @@ struct Denominator {
 /// of projections of which a token's own M is the largest, 0: M is the stabiliser.
 constexpr size_t kPerformerHalfScale = 0, kPerformerEpsilon = 2, kPerformerOwnMaximum = 3;
 
+/// Where "fourier" has the rates at which its exponent grows with |x|^2: that of the gradient, and
+/// that of the value, 0 where M takes it away.
+constexpr size_t kFourierGrowth = 3, kFourierGrows = 4;
+
 /// What both directions are given. Weights are float32 [B, heads, tokens] or undefined (= 1): phi
 /// is multiplied by them; a zero selects the token (phi and v) out, so that NaN in it cannot leak.
 struct Problem {
@@ -99,12 +103,16 @@ struct Forward {
   at::Tensor den;  ///< [B, H, Nq]: phi(q) z, before the denominator rule
   at::Tensor S;    ///< [B, Hk, D, dv]; causal: after the last token
   at::Tensor z;    ///< [B, Hk, D]
+  at::Tensor M;    ///< [B, Hk] where the map has one that depends on the keys, else no elements
 };
 
 /// Which gradients are wanted; the rest come back undefined and are not computed where that saves a
 /// pass.
 struct Wanted {
   bool q = true, k = true, v = true, q_weight = false, k_weight = false, params = true;
+  bool wide = false;  ///< q's and k's in float32, for sums that half precision is to round once
+
+  at::ScalarType type(const at::Tensor& x) const { return wide ? at::kFloat : x.scalar_type(); }
 };
 
 struct Backward {
@@ -129,7 +137,7 @@ void decode_step(const Problem& problem, const at::Tensor& state, const at::Tens
 at::Tensor power_sum(const at::Tensor& x, const MapArgs& map);
 
 /// Gradient of sum_l coefficient_l * power_sum_l / 2: dphi = coefficient_l phi, float32 [L] -> dx
-/// and parameters.
+/// in float32 (on the CPU x is, too) and parameters.
 std::pair<at::Tensor, MapGrads> power_grad(const at::Tensor& x, const MapArgs& map,
                                            const at::Tensor& coefficient);
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -35,6 +36,19 @@ const std::vector<Tuned>& tuned() {
   return schedule;
 }
 
+/// The rows of one pipeline.
+const std::vector<Tuned>& tuned(const std::string& name) {
+  using Rows = std::vector<Tuned>;
+  static const std::unordered_map<std::string, Rows> by_name = [] {
+    std::unordered_map<std::string, Rows> all;
+    for (const Tuned& row : tuned()) all[row.name].push_back(row);
+    return all;
+  }();
+  static const Rows none;
+  const auto found = by_name.find(name);
+  return found == by_name.end() ? none : found->second;
+}
+
 Table scheduled_for(const std::string& device) {
   Table table = compiled();
   for (const Tuned& row : tuned()) {
@@ -52,6 +66,11 @@ Table& own() {
 Table& replaced() {
   static Table pipelines;
   return pipelines;
+}
+
+uint64_t& generation() {
+  static uint64_t number = 0;
+  return number;
 }
 
 std::function<void(const std::string&)>& watcher() {
@@ -86,17 +105,18 @@ Pipeline find_pipeline(const std::string& name, const std::function<std::string(
                        int64_t rows) {
   if (hidden() && hidden()(name)) return nullptr;
   if (const Pipeline other = replacement(name)) return other;
-  const Tuned* const row = choose(tuned(), name, device, rows);
+  const Tuned* const row = choose(tuned(name), name, device, rows);
   return row ? row->pipeline : find(compiled(), name);
 }
 
 const Tuned* choose(const std::vector<Tuned>& schedule, const std::string& name,
                     const std::function<std::string()>& device, int64_t rows) {
   const Tuned* best = nullptr;
+  std::optional<std::string> own;
   for (const Tuned& row : schedule) {
-    if (row.name != name || (row.rows > 0 && (rows == 0 || row.rows < rows)) ||
-        row.device != device())
-      continue;
+    if (row.name != name || (row.rows > 0 && (rows == 0 || row.rows < rows))) continue;
+    if (!own) own = device();
+    if (row.device != *own) continue;
     const bool closer = !best || best->rows == 0 || (row.rows > 0 && row.rows < best->rows);
     if (closer) best = &row;
   }
@@ -136,7 +156,10 @@ const std::string& processor_name() {
 
 const Pipeline& pipeline_slot(const std::string& name) { return own().at(name); }
 
+uint64_t pipelines_generation() { return generation(); }
+
 void replace_pipeline(const std::string& name, Pipeline pipeline) {
+  ++generation();
   static const Table before = scheduled_for(processor_name());
   own()[name] = pipeline ? pipeline : find(before, name);
   if (pipeline) {
@@ -146,7 +169,10 @@ void replace_pipeline(const std::string& name, Pipeline pipeline) {
   }
 }
 
-void hide_pipelines(std::function<bool(const std::string&)> is) { hidden() = std::move(is); }
+void hide_pipelines(std::function<bool(const std::string&)> is) {
+  ++generation();
+  hidden() = std::move(is);
+}
 
 void watch_pipelines(std::function<void(const std::string&)> told) { watcher() = std::move(told); }
 

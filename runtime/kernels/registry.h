@@ -1,9 +1,13 @@
-// Every compiled Halide pipeline by name. Names: <pass>_<map>[<channel tile>][_big]_<size>, size 0
-// = any head size; CUDA pipelines end in _cuda. Siblings on tensor cores, which are CUDA C++, are
-// called as pipelines are: <pass>_<map>_<size>_<bf16, f16 or f32>_cuda; so are psi_knots_cuda,
-// psi_table_cuda and psi_gradient_cuda. The list is generated from generators/CMakeLists.txt; a
-// pipeline that a file of generators/schedules/ tunes for a device is compiled once more for it,
-// and what it computes stays the same.
+// Every compiled Halide pipeline by name; CUDA pipelines end in _cuda. Names:
+//   features[_grad]_<map>                       a map on tiles, on CUDA on rows in memory
+//   tile_<pass>, segment_<pass>[_<size>]        the CPU's products; size 0 = any head size
+//   rows_<pass>[_<map>]                         CUDA's over rows in memory
+//   <pass>_<map>[<channel tile>]_<size>         CUDA's with the map inlined
+// Kernels in CUDA C++ are called as pipelines are: siblings on tensor cores, which have the name of
+// what they stand for and _<bf16, f16, f32 or f64>, rows_gather, rows_scatter, psi_knots, psi_table
+// and psi_gradient. The list is generated from generators/CMakeLists.txt; a pipeline that a file of
+// generators/schedules/ tunes for a device is compiled once more for it, and what it computes stays
+// the same.
 #pragma once
 
 #include <cstdint>
@@ -50,6 +54,9 @@ const std::string& processor_name();
 
 /// What tuning and predictions need; not while operators run on other threads.
 ///
+/// Another number after each of the next two: what was decided by which pipelines there are is
+/// decided anew.
+uint64_t pipelines_generation();
 /// From now on CUDA has no pipeline whose name this is true of; an empty one: it has all.
 void hide_pipelines(std::function<bool(const std::string& name)> hidden);
 /// From now on that pipeline is this one, on every device; nullptr: as compiled.

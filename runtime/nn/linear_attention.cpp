@@ -26,7 +26,7 @@ std::optional<AttentionHealth> LinearAttention::health(const at::Tensor& q, cons
   const at::NoGradGuard no_grad;
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   const ops::Inputs inputs{q, k, v, params(), key_mask};
-  auto [o, den, S, z] = ops::fused_forward("health", inputs, spec_);
+  auto [o, den, S, z, M] = ops::fused_forward("health", inputs, spec_);
   if (spec_.feature_eps != 0) {
     ops::Spec bare = spec_;
     bare.feature_eps = 0;  // a feature at its floor then is zero for every key

@@ -71,6 +71,9 @@ void add_fixed_gradients(const Call& call, const kernels::Backward& back,
   add_side(back.k_map, call.k_context);
 }
 
+/// Whether gradients of tokens are sums, of what comes through phi and what through its factors.
+bool is_weighed(const Spec& spec) { return spec.has_envelope() || spec.ch_rms_target > 0; }
+
 /// Gradients of one call of the kernels.
 Gradients backward_of(const Call& call, const at::Tensor& grad, const Inputs& inputs,
                       const kernels::Forward& saved, const Spec& spec,
@@ -83,6 +86,7 @@ Gradients backward_of(const Call& call, const at::Tensor& grad, const Inputs& in
   parts.q_weight = wanted.q && spec.has_envelope();
   parts.k_weight = wanted.k && spec.has_envelope();
   parts.params = any(wanted.params) || through_scale;
+  parts.wide = is_weighed(spec);
   const kernels::Backward back =
       kernels::backward(call.problem, saved, aligned(unit_last_stride(grad)), parts);
 
@@ -109,11 +113,10 @@ Gradients backward_of(const Call& call, const at::Tensor& grad, const Inputs& in
 }
 
 /// q and k in float32 where their gradients are sums of several parts: half precision rounds the
-/// sum, not the parts. (LUNA's on CUDA excepted: its gradient on tensor cores takes and gives
-/// tokens in half precision.)
+/// sum, not the parts. (LUNA's on CUDA excepted: kernels take its tokens in half precision, and
+/// give their part in float32.)
 Inputs with_wide_tokens(Inputs in, const Spec& spec) {
-  const bool weighed = spec.has_envelope() || spec.ch_rms_target > 0;
-  if (!by_polarity(spec) && !(weighed && in.q.is_cpu())) return in;
+  if (!by_polarity(spec) && !(is_weighed(spec) && in.q.is_cpu())) return in;
   in.q = in.q.to(at::kFloat);
   in.k = in.k.to(at::kFloat);
   return in;
@@ -129,7 +132,8 @@ kernels::Forward polar_forward(const Inputs& inputs, const Spec& spec, const Pre
   };
   at::Tensor o = kernels::empty_in_order_of(inputs.q, inputs.v.sym_size(3), spec.o_type);
   at::cat_out(o, {parts[0].o, parts[1].o}, -1);
-  return {o, at::stack({parts[0].den, parts[1].den}), joined(&kernels::Forward::S), parts[0].z};
+  return {o, at::stack({parts[0].den, parts[1].den}), joined(&kernels::Forward::S), parts[0].z,
+          parts[0].M};
 }
 
 Gradients polar_backward(const at::Tensor& grad, const Inputs& inputs,
@@ -139,9 +143,9 @@ Gradients polar_backward(const at::Tensor& grad, const Inputs& inputs,
   for (const int64_t half : {0, 1}) {
     const auto own = [&](const at::Tensor& x) { return x.chunk(2, -1)[half]; };
     const Inputs part = half_of(inputs, half);
-    parts[half] = backward_of(Call(part, spec, map, half == 1), own(grad), part,
-                              {own(saved.o), saved.den[half], own(saved.S).contiguous(), saved.z},
-                              spec, wanted);
+    parts[half] = backward_of(
+        Call(part, spec, map, half == 1), own(grad), part,
+        {own(saved.o), saved.den[half], own(saved.S).contiguous(), saved.z, saved.M}, spec, wanted);
   }
   Gradients& out = parts[0];
   add(out.q, parts[1].q);

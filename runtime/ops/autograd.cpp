@@ -1,5 +1,5 @@
-// Autograd wiring of the internal operators. The forward saves its inputs and (o, den, S, z); the
-// backward is an operator of its own, computes what is asked for, and cannot be differentiated
+// Autograd wiring of the internal operators. The forward saves its inputs and (o, den, S, z, M);
+// the backward is an operator of its own, computes what is asked for, and cannot be differentiated
 // again.
 #include <ATen/functorch/DynamicLayer.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -45,23 +45,31 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
                                Offsets cu_seqlens, const Spec& spec, at::ScalarType o_type) {
     at::AutoDispatchBelowADInplaceOrView below_autograd;
     // Saved in float32, whose digits the gradients' differences need.
-    auto [o, den, S, z] =
+    auto [o, den, S, z, M] =
         call_forward({q, k, v, params.vec(), key_mask, cu_seqlens}, spec, at::kFloat);
-    variable_list saved{
-        q, k, v, o, den, S, z, key_mask.value_or(at::Tensor()), cu_seqlens.value_or(at::Tensor())};
+    variable_list saved{q,
+                        k,
+                        v,
+                        o,
+                        den,
+                        S,
+                        z,
+                        M,
+                        key_mask.value_or(at::Tensor()),
+                        cu_seqlens.value_or(at::Tensor())};
     saved.insert(saved.end(), params.begin(), params.end());
     context->save_for_backward(std::move(saved));
-    context->mark_non_differentiable({den, S, z});
+    context->mark_non_differentiable({den, S, z, M});
     context->set_materialize_grads(false);
     save(context, spec);
-    return {o.scalar_type() == o_type ? o : o.to(o_type), den, S, z};
+    return {o.scalar_type() == o_type ? o : o.to(o_type), den, S, z, M};
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const variable_list saved = context->get_saved_variables();
-    Inputs in{saved[0], saved[1], saved[2], {saved.begin() + 9, saved.end()}, {}};
-    if (saved[7].defined()) in.key_mask = saved[7];
-    if (saved[8].defined()) in.cu_seqlens = saved[8];
+    Inputs in{saved[0], saved[1], saved[2], {saved.begin() + 10, saved.end()}, {}};
+    if (saved[8].defined()) in.key_mask = saved[8];
+    if (saved[9].defined()) in.cu_seqlens = saved[9];
     variable_list out(3 + in.params.size() + 4);  // what follows has none
     if (!grads[0].defined()) return out;
     WantedGradients wanted{context->needs_input_grad(0),
@@ -71,8 +79,8 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
     for (size_t i = 0; i < in.params.size(); ++i) {
       wanted.params.push_back(context->needs_input_grad(3 + i));
     }
-    const Gradients result = call_backward(grads[0], in, {saved[3], saved[4], saved[5], saved[6]},
-                                           load(context), wanted);
+    const Gradients result = call_backward(
+        grads[0], in, {saved[3], saved[4], saved[5], saved[6], saved[7]}, load(context), wanted);
     out[0] = result.q;
     out[1] = result.k;
     out[2] = result.v;
@@ -131,7 +139,7 @@ ForwardOut forward_autograd(const Inputs& in, const Spec& spec) {
   refuse_func();
   const variable_list out = AttentionFunction::apply(in.q, in.k, in.v, at::TensorList(in.params),
                                                      in.key_mask, in.cu_seqlens, spec, spec.o_type);
-  return {out[0], out[1], out[2], out[3]};
+  return {out[0], out[1], out[2], out[3], out[4]};
 }
 
 BackwardOut backward_autograd(const at::Tensor& grad, const Inputs& in,

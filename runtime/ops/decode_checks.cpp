@@ -25,6 +25,10 @@ void check_state(const char* op, const char* name, const char* shape, const at::
                     " = ", c10::SymIntArrayRef(sizes), ", got ", x.sym_sizes(), ".");
   TORCH_CHECK_VALUE(x.device() == device, op, ": ", name, " must be on q's device ", device,
                     ", got ", x.device(), ".");
+  TORCH_CHECK_VALUE(!x.is_neg(), op, ": ", name,
+                    " must not have torch's negative bit, which a view has whose numbers are the "
+                    "memory's negated; pass ",
+                    name, ".resolve_neg() and keep it.");
   TORCH_CHECK_VALUE(x.sym_stride(-1) == 1, op, ": ", name,
                     " must have a last stride of 1, got strides ", x.sym_strides(),
                     "; pass a contiguous tensor and keep it.");

@@ -86,6 +86,8 @@ struct FixedMap {
   /// Gradients of `params` (undefined for drawn ones) from one side's.
   std::vector<at::Tensor> (*unfold)(const kernels::MapGrads& grads,
                                     const MapContext& context) = nullptr;
+  /// Whether features are reduced by an M that depends on all keys (kernels::Forward::M).
+  bool (*stabilised)(int64_t option) = [](int64_t) { return false; };
   bool unit_rows = false;   ///< the kernels get x / |x|
   bool positional = false;  ///< phi depends on where a token stands
   /// The psi of a map that is a table of segments, from its params in float32: one fold for

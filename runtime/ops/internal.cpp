@@ -37,9 +37,17 @@ c10::SymInt feature_count(const Inputs& in, const Spec& spec) {
   return feature_count(find_fixed_map(spec.feature_map), in.q.sym_size(-1), in.params);
 }
 
+std::vector<c10::SymInt> stabiliser_shape(const Spec& spec, const c10::SymInt& states,
+                                          const c10::SymInt& Hk) {
+  if (spec.learned() || spec.causal) return {0};
+  const NamedMap map = find_fixed_map(spec.feature_map);
+  if (!map->stabilised(map.option)) return {0};
+  return {states, Hk};
+}
+
 ForwardOut forward_kernel(const Inputs& in, const Spec& spec) {
   const kernels::Forward out = attention_forward(in, spec);
-  return {out.o.to(spec.o_type), out.den, out.S, out.z};
+  return {out.o.to(spec.o_type), out.den, out.S, out.z, out.M};
 }
 
 ForwardOut forward_shapes(const Inputs& in, const Spec& spec) {
@@ -51,7 +59,8 @@ ForwardOut forward_shapes(const Inputs& in, const Spec& spec) {
   if (by_polarity(spec)) den.insert(den.begin(), 2);
   const auto sums = q.options().dtype(at::kFloat);
   return {kernels::empty_in_order_of(q, dv, spec.o_type), at::empty_symint(den, sums),
-          at::empty_symint({states, Hk, D, dv}, sums), at::empty_symint({states, Hk, D}, sums)};
+          at::empty_symint({states, Hk, D, dv}, sums), at::empty_symint({states, Hk, D}, sums),
+          at::empty_symint(stabiliser_shape(spec, states, Hk), sums)};
 }
 
 BackwardOut backward_kernel(const at::Tensor& grad, const Inputs& in, const kernels::Forward& saved,
@@ -105,10 +114,10 @@ Gradients call_backward(const at::Tensor& grad, const Inputs& in, const kernels:
                              .findSchemaOrThrow("luna::_attention_backward", "")
                              .typed<BackwardOp>();
   auto [dq, dk, dv, dparams] =
-      op.call(grad, in.q, in.k, in.v, in.params, saved.o, saved.den, saved.S, saved.z, in.key_mask,
-              in.cu_seqlens, spec.feature_map, spec.activation, spec.nonneg, spec.envelope,
-              spec.ch_rms_target, spec.psi, spec.denominator, spec.eps, spec.feature_eps,
-              spec.causal, pack(wanted));
+      op.call(grad, in.q, in.k, in.v, in.params, saved.o, saved.den, saved.S, saved.z, saved.M,
+              in.key_mask, in.cu_seqlens, spec.feature_map, spec.activation, spec.nonneg,
+              spec.envelope, spec.ch_rms_target, spec.psi, spec.denominator, spec.eps,
+              spec.feature_eps, spec.causal, pack(wanted));
   const auto given = [](const at::Tensor& x, bool flag) { return flag ? x : at::Tensor(); };
   Gradients out{given(dq, wanted.q), given(dk, wanted.k), given(dv, wanted.v), dparams};
   for (size_t i = 0; i < out.params.size(); ++i) {

@@ -1,7 +1,7 @@
 // The internal operators luna::_attention_forward and luna::_attention_backward, which the public
 // ones call:
-//   forward  -> (o [B, H, Nq, dv] of o_type, den [B, H, Nq], S [B, Hk, D, dv], z [B,
-//   Hk, D]; packed: of the S sequences, [S, Hk, D, dv] and [S, Hk, D])
+//   forward  -> (o [B, H, Nq, dv] of o_type, den [B, H, Nq], S [B, Hk, D, dv], z [B, Hk, D],
+//   M [B, Hk] or no elements; packed: the last three of the S sequences, [S, Hk, ...])
 //   backward -> (dq, dk, dv, dparams), zero-element tensors where `wanted` (q, k, v, then
 //   params) is false
 // One argument list each for the kernels' implementation, the shape function and the autograd
@@ -15,7 +15,7 @@ namespace luna::ops {
 
 using Mask = const std::optional<at::Tensor>&;
 using Offsets = const std::optional<at::Tensor>&;
-using ForwardOut = std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor>;
+using ForwardOut = std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor, at::Tensor>;
 using BackwardOut = std::tuple<at::Tensor, at::Tensor, at::Tensor, std::vector<at::Tensor>>;
 
 /// What an implementation of theirs is given; Spec::o_type is the forward's o_type.
@@ -46,11 +46,12 @@ template <BackwardBody* body>
 BackwardOut backward_op(const at::Tensor& grad, const at::Tensor& q, const at::Tensor& k,
                         const at::Tensor& v, at::TensorList params, const at::Tensor& o,
                         const at::Tensor& den, const at::Tensor& S, const at::Tensor& z,
-                        Mask key_mask, Offsets cu_seqlens, std::string feature_map,
-                        std::string activation, bool nonneg, std::string envelope,
-                        double ch_rms_target, std::string psi, std::string denominator, double eps,
-                        double feature_eps, bool causal, c10::List<bool> wanted) {
-  return body(grad, {q, k, v, params.vec(), key_mask, cu_seqlens}, {o, den, S, z},
+                        const at::Tensor& M, Mask key_mask, Offsets cu_seqlens,
+                        std::string feature_map, std::string activation, bool nonneg,
+                        std::string envelope, double ch_rms_target, std::string psi,
+                        std::string denominator, double eps, double feature_eps, bool causal,
+                        c10::List<bool> wanted) {
+  return body(grad, {q, k, v, params.vec(), key_mask, cu_seqlens}, {o, den, S, z, M},
               {feature_map, activation, nonneg, envelope, ch_rms_target, psi, denominator, eps,
                feature_eps, causal},
               unpack(wanted));
@@ -61,6 +62,9 @@ using BackwardOp = decltype(backward_op<backward_kernel>);
 
 /// D: features of one token.
 c10::SymInt feature_count(const Inputs& inputs, const Spec& spec);
+/// The shape of kernels::Forward::M of so many states of Hk heads.
+std::vector<c10::SymInt> stabiliser_shape(const Spec& spec, const c10::SymInt& states,
+                                          const c10::SymInt& Hk);
 
 /// What every caller with inputs of its own goes through: checks them (op: the name that messages
 /// begin with), takes any strides, then call_forward: o in q's dtype on CUDA, float32 on the CPU.

@@ -59,7 +59,8 @@ kernels::Forward empty_forward(const Inputs& in, const Spec& spec) {
   std::vector<int64_t> den = in.q.sizes().slice(0, 3).vec();
   if (by_polarity(spec)) den.insert(den.begin(), 2);
   return {kernels::empty_in_order_of(in.q, dv, spec.o_type), at::empty(den, sums),
-          at::empty({S, Hk, D, dv}, sums), at::empty({S, Hk, D}, sums)};
+          at::empty({S, Hk, D, dv}, sums), at::empty({S, Hk, D}, sums),
+          at::empty_symint(stabiliser_shape(spec, S, Hk), sums)};
 }
 
 /// Sums in float64, in the order of the parts.
@@ -85,6 +86,7 @@ kernels::Forward packed_forward(const Inputs& given, const Spec& spec, const Pre
     group.put(part.den, all.den, all.den.dim() - 1);
     group.put_sequences(part.S, all.S);
     group.put_sequences(part.z, all.z);
+    if (all.M.dim() > 1) group.put_sequences(part.M, all.M);
   });
   return all;
 }
@@ -104,7 +106,8 @@ Gradients packed_backward(const at::Tensor& grad, const Inputs& given,
       for_each_group(in, begins, spec, [&](int64_t i, const SequenceGroup& group) {
         const kernels::Forward own_saved{group.of(saved.o, 2),
                                          group.of(saved.den, saved.den.dim() - 1),
-                                         group.of_sequences(saved.S), group.of_sequences(saved.z)};
+                                         group.of_sequences(saved.S), group.of_sequences(saved.z),
+                                         saved.M.dim() > 1 ? group.of_sequences(saved.M) : saved.M};
         const Gradients part = sequence_backward(group.gradients_of(grad), group.inputs(in),
                                                  own_saved, spec, wanted, map);
         if (wanted.q) group.put(part.q, out.q, 2);

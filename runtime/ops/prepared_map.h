@@ -23,7 +23,9 @@ struct PreparedMap {
 
 /// The map of such parameters, made by an earlier call where all their bits and the spec are the
 /// same (a psi takes longer to fold than a step takes): never of tensors that only look the same
-/// by address or version. Elsewhere than on the CPU nothing is kept. Any thread.
+/// by address or version. Elsewhere than on the CPU nothing is kept: to compare bits is to wait for
+/// the device, and writes that torch does not see (a replayed graph, `.data`) change no version.
+/// Any thread.
 std::shared_ptr<const PreparedMap> kept_map(const char* op, const std::vector<at::Tensor>& params,
                                             const Spec& spec);
 

@@ -5,7 +5,8 @@
 
 namespace luna::ops {
 
-/// The first 64 characters in quotation marks, on one line: control characters as \x0a.
+/// The characters that fit in 64 bytes of UTF-8, in quotation marks, on one line: control
+/// characters as \x0a.
 std::string quoted(const std::string& name);
 
 }  // namespace luna::ops

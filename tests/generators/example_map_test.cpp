@@ -11,12 +11,13 @@ constexpr int kSize = 32, kTokens = 8;
 
 TEST(ExampleMap, IsTheSquareAndItsGradient) {
   Halide::Runtime::Buffer<float> x(kSize, kTokens), phi(kSize, kTokens), dphi(kSize, kTokens),
-      dx(kSize, kTokens), weight(kTokens), real(kSize);
+      dx(kSize, kTokens), weight(kTokens);
+  Halide::Runtime::Buffer<int32_t> mask(kSize);
   x.for_each_element([&](int j, int n) { x(j, n) = 0.25f * static_cast<float>(j - 3 * n); });
   dphi.for_each_element([&](int j, int n) { dphi(j, n) = static_cast<float>(j + n); });
   weight.fill(1.0f);
-  real.fill(1.0f);
-  ASSERT_EQ(example_features(x, weight, kSize, real, phi), 0);
+  mask.fill(-1);
+  ASSERT_EQ(example_features(x, weight, kSize, mask, phi), 0);
   ASSERT_EQ(example_features_grad(x, weight, kSize, phi, dphi, /*sums=*/0, dx), 0);
   x.for_each_element([&](int j, int n) {
     EXPECT_EQ(phi(j, n), x(j, n) * x(j, n));

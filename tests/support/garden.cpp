@@ -25,11 +25,13 @@ Garden::Garden(Subject subject) : subject_(std::move(subject)) {
     kernels_[entry_of(text)] = text;
     return text;
   });
+  take_ptx_counts();
   right_ = subject_.run();
+  for (const auto& [kernel, counts] : take_ptx_counts()) stores_[kernel] = counts.global_stores;
   edit_ptx({});
 }
 
-Garden::Outcome Garden::run(const std::string& kernel, const std::string& wrong) const {
+Garden::Trial Garden::run(const std::string& kernel, const std::string& wrong) const {
   const std::string& own = kernels_.at(kernel);
   edit_ptx([&](const std::string& text) { return text == own ? wrong : text; });
   Outcome outcome = Outcome::survives;
@@ -42,7 +44,8 @@ Garden::Outcome Garden::run(const std::string& kernel, const std::string& wrong)
     outcome = take_ptx_error().empty() ? Outcome::seen : Outcome::reported;
   }
   edit_ptx({});
-  return outcome;
+  const bool as_often = take_ptx_counts()[kernel].global_stores == stores_.at(kernel);
+  return {outcome, as_often};
 }
 
 bool Garden::is_right(const at::Tensor& given, size_t i) const {

@@ -28,7 +28,11 @@ class Garden {
   /// Whether a kernel of that text in place of its own is reported by the interpreter, seen in the
   /// results, or neither.
   enum class Outcome { survives, seen, reported };
-  Outcome run(const std::string& kernel, const std::string& wrong) const;
+  struct Trial {
+    Outcome outcome;
+    bool stores_as_often;  ///< to global memory, as without the bug; if it is not reported
+  };
+  Trial run(const std::string& kernel, const std::string& wrong) const;
 
   /// Before and after the first and the last run of a suite: wrong kernels may not run for ever.
   static void open();
@@ -40,6 +44,7 @@ class Garden {
   Subject subject_;
   std::vector<at::Tensor> right_;
   std::map<std::string, std::string> kernels_;
+  std::map<std::string, uint64_t> stores_;
 };
 
 }  // namespace luna::test

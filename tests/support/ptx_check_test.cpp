@@ -25,6 +25,13 @@ void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
 const std::string kStore = "shl.b32 %r2, %r1, 2; st.shared.u32 [%r2], %r1;";
 const std::string kNeighbour = "xor.b32 %r3, %r2, 128; ld.shared.u32 %r4, [%r3];";
 
+/// 2 blocks of 32 threads: %d2 is the thread's own word of x, %d3 that of its peer in the other
+/// block.
+const PtxShape kTwoBlocks{{2, 1, 1}, {32, 1, 1}, 0}, kOneBlock{{1, 1, 1}, {64, 1, 1}, 0};
+const std::string kPeers =
+    "mov.u32 %r2, %ctaid.x; mad.lo.u32 %r3, %r2, 32, %r1; mul.wide.u32 %d2, %r3, 4;"
+    "xor.b64 %d3, %d2, 128; add.s64 %d2, %d2, %d1; add.s64 %d3, %d3, %d1;";
+
 const Case kCases[] = {
     {"MissingBarrier", kStore, "bar.sync 0;", "", kNeighbour, 719,
      "kernel k: unwritten shared memory: reads address 0x80 that this block has not written [line "
@@ -67,7 +74,46 @@ const Case kCases[] = {
      "st.global.u32 [%d2+16], 1;", 700,
      "kernel k: illegal address: global address @address (4 bytes) is outside every registered "
      "allocation [line 14: st.global.u32 [%d2+16], 1; block (0, 0, 0), thread (60, 0, 0)]",
-     256},
+     256, kOneBlock},
+    {"TwoBlocksWrite", kPeers, "st.global.u32 [%d2], 1;", kOwnWord + "st.global.u32 [%d2], 1;", "",
+     719,
+     "kernel k: data race: writes global address @address that thread (0, 0, 0) of block (0, 0, 0) "
+     "writes [line 14: st.global.u32 [%d2], 1; block (1, 0, 0), thread (0, 0, 0)]",
+     0, kTwoBlocks},
+    {"ReadsWhatAnotherBlockWrites",
+     kPeers + "setp.eq.u32 %p1, %r2, 0; @%p1 st.global.u32 [%d2], 1;", "ld.global.u32 %r4, [%d2];",
+     "ld.global.u32 %r4, [%d3];", "", 719,
+     "kernel k: data race: reads global address @address that thread (0, 0, 0) of block (0, 0, 0) "
+     "writes [line 14: ld.global.u32 %r4, [%d3]; block (1, 0, 0), thread (0, 0, 0)]",
+     0, kTwoBlocks},
+    {"WritesWhatAnotherBlockReads", kPeers, "ld.global.u32 %r4, [%d2];",
+     "ld.global.u32 %r4, [%d3];", "setp.eq.u32 %p1, %r2, 1; @%p1 st.global.u32 [%d2], %r4;", 719,
+     "kernel k: data race: writes global address @address that another block reads [line 14: @%p1 "
+     "st.global.u32 [%d2], %r4; block (1, 0, 0), thread (0, 0, 0)]",
+     128, kTwoBlocks},
+    {"EveryThreadWrites", "setp.eq.u32 %p1, %r1, 40;", "@%p1 ", "", "st.global.u32 [%d1+8], 3;",
+     719,
+     "kernel k: data race: writes global address @address that thread (0, 0, 0) of block (0, 0, 0) "
+     "writes [line 14: st.global.u32 [%d1+8], 3; block (0, 0, 0), thread (1, 0, 0)]",
+     8, kOneBlock},
+    {"MissingBarrierInGlobalMemory", kOwnWord + "st.global.u32 [%d2], 1;", "bar.sync 0;", "",
+     "setp.gt.u32 %p1, %r1, 31; @%p1 ld.global.u32 %r4, [%d1];", 719,
+     "kernel k: data race: reads global address @address that thread (0, 0, 0) of block (0, 0, 0) "
+     "writes [line 14: @%p1 ld.global.u32 %r4, [%d1]; block (0, 0, 0), thread (32, 0, 0)]",
+     0, kOneBlock},
+    {"MissingWarpBarrierInGlobalMemory", kOwnWord + "st.global.u32 [%d2], 1;", "bar.warp.sync -1;",
+     "",
+     "xor.b32 %r2, %r1, 1; mul.wide.u32 %d3, %r2, 4; add.s64 %d3, %d3, %d1;"
+     "ld.global.u32 %r4, [%d3];",
+     719,
+     "kernel k: data race: reads global address @address that thread (1, 0, 0) of block (0, 0, 0) "
+     "writes [line 14: ld.global.u32 %r4, [%d3]; block (0, 0, 0), thread (0, 0, 0)]",
+     4, kOneBlock},
+    {"WarpBarrierForTwoWarps", kOwnWord + "st.global.u32 [%d2], 1;", "bar.sync 0;",
+     "bar.warp.sync -1;", "setp.gt.u32 %p1, %r1, 31; @%p1 ld.global.u32 %r4, [%d1];", 719,
+     "kernel k: data race: reads global address @address that thread (0, 0, 0) of block (0, 0, 0) "
+     "writes [line 14: @%p1 ld.global.u32 %r4, [%d1]; block (0, 0, 0), thread (32, 0, 0)]",
+     0, kOneBlock},
     {"BeforeTheBuffer", "", "ld.global.u32 %r2, [%d1];", "ld.global.u32 %r2, [%d1+-4];", "", 700,
      "kernel k: illegal address: global address @address (4 bytes) is outside every registered "
      "allocation [line 14: ld.global.u32 %r2, [%d1+-4]; block (0, 0, 0), thread (0, 0, 0)]",

@@ -180,7 +180,8 @@ TEST(PtxMatrix, ComparesHalves) {
   @%p1 set.eq.f16x2.f16x2 %r4, %r3, 0;
   setp.eq.u32 %p1, %r2, 1;
   @%p1 set.eq.f16x2.f16x2 %r4, %r3, %r3;
-  st.global.b32 [%d2+16], %r4;
+  setp.lt.u32 %p1, %r1, 4;
+  @%p1 st.global.b32 [%d2+16], %r4;
 )";
   ASSERT_EQ(run_body(body, x), PtxResult{});
   EXPECT_EQ(x[4], 0x3c003c00u);

@@ -86,7 +86,7 @@ TEST(Ptx, UpdatesAtomically) {
   atom.shared.add.u32 %r5, [0], 2;
   bar.sync 0;
   ld.shared.u32 %r5, [0];
-  st.global.u32 [%d1+20], %r5;
+  red.global.max.u32 [%d1+20], %r5;
   red.global.or.b32 [%d1+24], %r2;
 )",
                      x, {{2, 1, 1}, {64, 1, 1}, 4}),

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -15,6 +16,7 @@ struct Driver {
   std::map<std::string, int> failing;
   std::pair<int, int> capability{9, 0};
   bool capturing = false;
+  std::map<std::string, size_t> functions;  ///< their handles, by name
 };
 
 /// Never destroyed: code under test calls the driver at exit.
@@ -111,9 +113,18 @@ int cuModuleLoadDataEx(void** module, const void* image, unsigned options, int*,
   return call("cuModuleLoadDataEx", fmt::format("{} options {}", ptx ? "ptx" : "binary", options));
 }
 
-int cuModuleGetFunction(void** function, void*, const char*) {
-  *function = handle<void>(2);
+int cuModuleGetFunction(void** function, void*, const char* name) {
+  {
+    const std::lock_guard lock(driver().mutex);
+    auto& known = driver().functions;
+    *function = handle<void>(known.try_emplace(name, known.size() + 2).first->second);
+  }
   return call("cuModuleGetFunction");
+}
+
+int cuDeviceGetName(char* name, int size, int device) {
+  std::snprintf(name, static_cast<size_t>(size), "stand-in %d", device);
+  return call("cuDeviceGetName");
 }
 
 int cuFuncSetAttribute(void*, int attribute, int value) {

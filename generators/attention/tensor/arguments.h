@@ -82,10 +82,11 @@ struct RowArguments {
 };
 
 /// dx [B, H, N, size] in the storage of x: the gradient at x of dphi_n = state [scale_n v_n,
-/// last_n]. carry [B, H, N, size] holds it between groups of projections, where there are several.
-/// partial [B, H, blocks, ..]: of a block's tokens dt (x) [x, 1], [P, size + 1], for the gradient
-/// dt at the projections (nullptr: not asked for); then, where asked for, the sums of dpsi and of
-/// dpsi t by the row of the table that they lie in, [rows, 2, kChannels].
+/// last_n]. carry [B, H, N, size] holds it in float32 between groups of projections, where there
+/// are several, and in the end where dx is nowhere (nullptr). partial [B, H, blocks, ..]: of a
+/// block's tokens dt (x) [x, 1], [P, size + 1], for the gradient dt at the projections (nullptr:
+/// not asked for); then, where asked for, the sums of dpsi and of dpsi t by the row of the table
+/// that they lie in, [rows, 2, kChannels].
 struct GradArguments {
   Problem side;
   Tokens v, scale, last;

@@ -182,7 +182,7 @@ class BackProjection {
       float own[8];
 #pragma unroll
       for (int i = 0; i < 8; i++) own[i] = d[i / 2][2 * row + i % 2];
-      if (group + 1 < a.side.map.groups) {
+      if (group + 1 < a.side.map.groups || !a.dx.data) {
         store_eight(carry(row), own);
       } else {
         T* const to = const_cast<T*>(from_token<T>(a.dx, b, h, n + g + 8 * row));

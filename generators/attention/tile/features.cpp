@@ -43,10 +43,10 @@ class FeaturesPass : public MapPass<Pass> {
   int lanes() const { return this->natural_vector_size(Halide::Float(32)); }
 };
 
-/// phi(D, n), weight included; 0 where real(D) is 0, which is where D only pads.
+/// phi(D, n), weight included; bits that mask(D) has not are 0, all of them where D only pads.
 class Features : public FeaturesPass<Features> {
  public:
-  Input<Buffer1> real{"real"};
+  Input<Halide::Buffer<int32_t, 1>> mask{"mask"};
   Output<Buffer2> phi{"phi"};
 
   void configure() {
@@ -58,8 +58,8 @@ class Features : public FeaturesPass<Features> {
 
   void generate() {
     const Func bare = features(arguments());
-    phi(D_, n_) = weighed(bare(D_, n_), Halide::select(real(D_) == 0.0f, Expr(0u), ~Expr(0u)));
-    align(real);
+    phi(D_, n_) = weighed(bare(D_, n_), Halide::reinterpret<uint32_t>(mask(D_)));
+    align(mask);
     align(phi);
     phi.dim(0).set_bounds(0, features_).set_stride(1);
     const auto outputs = feature_map_->token_outputs();

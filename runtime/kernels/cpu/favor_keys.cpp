@@ -3,8 +3,8 @@
 // values count exp(M_n - r), r the largest M_n of the task so far, the state of earlier tokens
 // being scaled when r grows:
 //   S = exp(r - M) sum_n exp(M_n - r) phi_n v_n^T + m^-1/2 eps sum_n w_n v_n^T
-// The backward pass asks for M again and has to get the same bits, or its features would be others
-// than the state's: both take the projections of one pipeline.
+// M is kept for the backward pass, whose features would be others than the state's with an M of
+// other bits.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -81,7 +81,7 @@ at::Tensor key_maximum(const at::Tensor& x, const MapArgs& args, const at::Tenso
   return maxima.view({x.size(0), x.size(1), -1}).amax(2);
 }
 
-void stabilised_state(const Problem& p, at::Tensor& S, at::Tensor& z) {
+void stabilised_state(const Problem& p, at::Tensor& S, at::Tensor& z, at::Tensor& M) {
   const PackedMap map(by_own_maximum(p.k_map), p.k.size(3));
   const int64_t tile = tile_tokens(map.layout().padded), dv = p.v.size(3), Hk = p.k.size(1);
   const Tasks tasks(p.k.size(0), Hk, p.k.size(2));
@@ -119,6 +119,7 @@ void stabilised_state(const Problem& p, at::Tensor& S, at::Tensor& z) {
   });
   const at::Tensor of_slots = maxima.view({-1, tasks.slots()});
   const at::Tensor largest = of_slots.amax(1, true);
+  M = largest.masked_fill(largest == kNone, 0.0).view({S.size(0), Hk});
   const at::Tensor factors =
       (of_slots - largest).exp_().clamp_min_(kLeast).masked_fill_(of_slots == kNone, 0.0).flatten();
   for (int64_t index = 0; index < tasks.count(); index++) {

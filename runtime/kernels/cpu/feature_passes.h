@@ -11,8 +11,8 @@ namespace luna::kernels::cpu {
 
 /// S and z of every (b, key head).
 void feature_state(const Problem& p, const PackedMap& map, at::Tensor& S, at::Tensor& z);
-/// The same of FAVOR+ whose keys' M is not given.
-void stabilised_state(const Problem& p, at::Tensor& S, at::Tensor& z);
+/// The same of FAVOR+ whose keys' M is not given, and M.
+void stabilised_state(const Problem& p, at::Tensor& S, at::Tensor& z, at::Tensor& M);
 /// Adds to every task of a slot below `slots` the augmented state of its keys, in tiles of `tile`
 /// tokens.
 void add_states(const Problem& p, const PackedMap& map, const Tasks& tasks, int64_t tile,

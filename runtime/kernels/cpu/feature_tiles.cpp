@@ -49,7 +49,7 @@ void FeatureTiles::start(const Task& task, int64_t key_head, bool bare) {
   grad_.reset();
   features_.emplace("features_" + map_.variant());
   begin(*features_);
-  features_->add(map_.real_features().const_data_ptr<float>(), {{phi_.width(), 1}});
+  features_->add(map_.feature_mask(), {{phi_.width(), 1}});
   values_at_ = map_.add_inputs(*features_, false, key_head, stabiliser(task), sites(), bare);
   phi_at_ = add_tile(*features_, phi_, phi_.width());
   if (map_.reports_largest()) largest_at_ = features_->add(largest_.data(), {{0, 1}});
@@ -93,13 +93,14 @@ void FeatureTiles::compute(int64_t n, int64_t tokens) {
 }
 
 void FeatureTiles::add_epsilon() {
-  const float* real = map_.real_features().const_data_ptr<float>();
+  const int64_t real = map_.layout().m;
   const float of_map = map_.epsilon();
   for (int64_t n = 0; n < padded_; n++) {
     const float epsilon = of_map * weights_.data()[n];
     const float* from = phi_.row(n);
     float* to = shifted_.row(n);
-    for (int64_t k = 0; k < phi_.width(); k++) to[k] = from[k] + epsilon * real[k];
+    for (int64_t k = 0; k < real; k++) to[k] = from[k] + epsilon;
+    std::copy(from + real, from + phi_.width(), to + real);
   }
 }
 

@@ -27,7 +27,7 @@ Forward forward(const Problem& p) {
   if (segments.k) {
     segment_state(p, *segments.k, result.S, result.z);
   } else if (finds_stabiliser(p)) {
-    stabilised_state(p, result.S, result.z);
+    stabilised_state(p, result.S, result.z, result.M);
   } else {
     feature_state(p, sides.k(), result.S, result.z);
   }

@@ -41,9 +41,9 @@ PackedMap::PackedMap(const MapArgs& args, int64_t d) : args_(args), d_(d) {
     const int64_t stride = round_up(std::max<int64_t>(run, 1), tiles::kRowColumns);
     layout_ = {count, run, stride, count * stride};
   }
-  real_features_ = zeros({layout_.padded});
+  feature_mask_ = at::zeros({layout_.padded}, at::kInt);
   for (int64_t i = 0; i < layout_.m; i++) {
-    std::fill_n(real_features_.data_ptr<float>() + i * layout_.stride, layout_.L, 1.0f);
+    std::fill_n(feature_mask_.data_ptr<int32_t>() + i * layout_.stride, layout_.L, -1);
   }
   if (is_pwl(args.map)) {
     pack_pwl();
@@ -72,7 +72,10 @@ void PackedMap::pack_projection(const at::Tensor& proj, const at::Tensor& bias) 
     proj_rows_[head].narrow(0, 0, used).narrow(1, 0, d_).copy_(groups_.repeat(own));
     bias_[head].narrow(0, 0, used).copy_(groups_.repeat(own_bias));
   }
-  proj_ = proj_rows_.transpose(1, 2).contiguous();
+  // locate() reads it with no pitch.
+  const int64_t pitch = is_pwl(args_.map) ? projections_ : projections_ + tiles::kLanes;
+  proj_ = zeros({heads(), padded_d_, pitch}).narrow(2, 0, projections_);
+  proj_.copy_(proj_rows_.transpose(1, 2));
   add_sum(padded_d_, projections_);
   add_sum(projections_, 0);
 }
@@ -144,7 +147,7 @@ void PackedMap::add_sum(int64_t inner, int64_t outer) {
 int PackedMap::add_inputs(TileCall& call, bool with_gradient, int64_t head, float stabiliser,
                           const Sites& sites, bool bare) const {
   const auto matrix = [&](const at::Tensor& t) {
-    call.add(floats(t), {{t.size(-1), 1}, {t.numel() / t.size(-1), t.size(-1)}});
+    call.add(floats(t), {{t.size(-1), 1}, {t.numel() / t.size(-1), t.stride(-2)}});
   };
   const auto vector = [&](const at::Tensor& t) { call.add(floats(t), {{t.numel(), 1}}); };
   const int64_t own = heads() > 1 ? head : 0;

@@ -42,8 +42,8 @@ class PackedMap {
   void locate(const Matrix& x, const Sites& sites) const;
   /// Where the D features lie after padding; layout().padded is every state's D extent.
   const FeatureLayout& layout() const { return layout_; }
-  /// [layout().padded]: 1 for a feature of the map, 0 where it only pads.
-  const at::Tensor& real_features() const { return real_features_; }
+  /// [layout().padded]: all bits of a feature of the map, none where it only pads.
+  const int32_t* feature_mask() const { return feature_mask_.const_data_ptr<int32_t>(); }
   /// MapArgs', for tokens that only pad too.
   const at::Tensor& token_values() const { return token_values_; }
 
@@ -81,7 +81,7 @@ class PackedMap {
   int64_t projections_ = 0;  ///< padded, groups included
   int64_t padded_d_ = 0;
   FeatureLayout layout_{};
-  at::Tensor real_features_, proj_, proj_rows_, bias_, first_;
+  at::Tensor feature_mask_, proj_, proj_rows_, bias_, first_;
   at::Tensor search_, table_;
   SearchLevels levels_;
   at::Tensor w1_, b1_, w2_, w2_rows_, b2_;

@@ -1,5 +1,6 @@
 #include "runtime/kernels/cuda/device_map.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "generators/common/tiles.h"
@@ -7,15 +8,21 @@
 
 namespace luna::kernels::cuda {
 
-int64_t built_size(int64_t d, int64_t dv) { return std::max(d, dv) <= 32 ? 32 : kLargestSize; }
+int64_t built_size(const std::string& map, int64_t d, int64_t dv) {
+  return std::max(d, dv) <= 32 && !is_dense(map) ? 32 : kLargestSize;
+}
+
+std::string pass_name(const std::string& pass, const std::string& map, int64_t size) {
+  const std::string channels = is_psi(map) ? std::to_string(kPsiChannels) : "";
+  return pass + "_" + map + channels + "_" + std::to_string(size);
+}
 
 DeviceMap::DeviceMap(const MapArgs& args, int64_t d, int64_t size)
     : args_(args),
       psi_(is_psi(args.map)),
-      dense_(is_dense(args.map)),
       elementwise_(!args.proj.defined()),
       d_(d),
-      size_(dense_ ? 64 : size),
+      size_(size),
       projections_(size_) {
   if (elementwise_) {
     return;
@@ -31,11 +38,6 @@ DeviceMap::DeviceMap(const MapArgs& args, int64_t d, int64_t size)
   bias_ = pad(groups_.repeat(args.bias), 0, projections_);
   half_scale_ = static_cast<float>(0.5 / std::sqrt(static_cast<double>(d)));
   if (psi()) psi_inputs_.emplace(args, projections_);
-}
-
-std::string DeviceMap::pipeline(const std::string& pass) const {
-  return pass + "_" + args_.map + (psi() ? std::to_string(kPsiChannels) : "") + "_" +
-         std::to_string(size_);
 }
 
 void DeviceMap::add_inputs(KernelCall& call, const at::Tensor& stabiliser) const {

@@ -9,16 +9,18 @@ namespace luna::kernels::cuda {
 /// The largest head size that the batched pipelines are built for.
 inline constexpr int64_t kLargestSize = 64;
 
-/// The built head size (32 or 64) that holds d and dv.
-int64_t built_size(int64_t d, int64_t dv);
+/// The head size (32 or 64) that passes of a map are built for and that holds d and dv.
+int64_t built_size(const std::string& map, int64_t d, int64_t dv);
+
+/// "<pass>_<map>_<size>" of a pass with the map inlined.
+std::string pass_name(const std::string& pass, const std::string& map, int64_t size);
 
 class DeviceMap {
  public:
   /// d: the true head size; size: the built one.
   DeviceMap(const MapArgs& args, int64_t d, int64_t size);
 
-  /// "<pass>_<map>_<size>".
-  std::string pipeline(const std::string& pass) const;
+  std::string pipeline(const std::string& pass) const { return pass_name(pass, args_.map, size_); }
   bool elementwise() const { return elementwise_; }
   bool psi() const { return psi_; }
   bool performer() const { return !elementwise_ && !psi(); }
@@ -54,7 +56,7 @@ class DeviceMap {
 
  private:
   MapArgs args_;
-  bool psi_, dense_, elementwise_;
+  bool psi_, elementwise_;
   int64_t d_, size_, m_ = 0, projections_, tile_ = 1;
   ChannelGroups groups_{1, 1};
   float half_scale_ = 0.0f;

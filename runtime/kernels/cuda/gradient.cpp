@@ -2,6 +2,8 @@
 #include <ATen/Context.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "generators/attention/tensor/arguments.h"
 #include "runtime/kernels/cuda/pass_calls.h"
 #include "runtime/kernels/cuda/tensor_cores.h"
@@ -95,11 +97,11 @@ at::Tensor of_heads(const Tokens& tokens, const at::Tensor& partial) {
   return sum.flatten(2);
 }
 
-/// One pass from dphi to dx, in the tokens' storage, and to what every block of tokens adds to the
-/// parameters' gradients.
+/// One pass from dphi to dx, in the tokens' storage or float32, and to what every block of tokens
+/// adds to the parameters' gradients.
 at::Tensor tensor_core_gradient(const Tokens& tokens, const Columns& columns,
                                 const at::Tensor& state, const at::Tensor& coefficient, bool params,
-                                MapGrads& grads) {
+                                at::ScalarType type, MapGrads& grads) {
   const DeviceMap& map = tokens.map;
   const at::Tensor& x = tokens.x;
   const bool sums = params && tensor_core_sums_fit(map.args());
@@ -113,7 +115,8 @@ at::Tensor tensor_core_gradient(const Tokens& tokens, const Columns& columns,
   const int64_t P = map.projections(), size = map.size(), products = P * (size + 1);
   const int64_t rows = sums ? map.psi_inputs().sums_shape()[0] : 0;
   const int64_t blocks = (x.size(2) + tensor::kGradTokens - 1) / tensor::kGradTokens;
-  const at::Tensor dx = at::empty_like(x);
+  const at::Tensor dx =
+      type == x.scalar_type() ? at::empty_like(x) : at::empty(x.sizes(), tokens.floats());
   const auto sizes = shape(x, {blocks, products + rows * 2 * kPsiChannels});
   const at::Tensor partial =
       at::empty(params ? at::IntArrayRef(sizes) : at::IntArrayRef(1), tokens.floats());
@@ -180,12 +183,13 @@ std::pair<at::Tensor, at::Tensor> row_products(const Tokens& tokens, const at::T
 }
 
 at::Tensor gradient(const Tokens& tokens, const Columns& columns, const at::Tensor& state,
-                    const at::Tensor& coefficient, bool params, MapGrads& grads) {
+                    const at::Tensor& coefficient, bool params, at::ScalarType type,
+                    MapGrads& grads) {
   const DeviceMap& map = tokens.map;
   if (tokens.storage.tensor_cores) {
     return map.elementwise()
                ? elementwise_gradient(tokens, columns, state)
-               : tensor_core_gradient(tokens, columns, state, coefficient, params, grads);
+               : tensor_core_gradient(tokens, columns, state, coefficient, params, type, grads);
   }
   const at::Tensor dt =
       at::empty(shape(tokens.x, {tokens.x.size(2), map.projections()}), tokens.floats());

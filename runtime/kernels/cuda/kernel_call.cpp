@@ -2,6 +2,8 @@
 
 #include <HalideRuntimeCuda.h>
 
+#include <algorithm>
+
 #include "generators/common/tiles.h"
 #include "runtime/kernels/layout.h"
 
@@ -39,6 +41,10 @@ int64_t slot_tokens(int64_t tokens, int64_t longest) {
   constexpr int64_t kSlots = 1024, kLeast = 2 * tiles::kSlotAlign;
   const int64_t most = std::min(kSlotTokens, tiles::round_up(longest, kLeast));
   return std::clamp(tiles::round_up(tokens / kSlots, kLeast), kLeast, std::max(kLeast, most));
+}
+
+at::Tensor total(const at::Tensor& partial, at::IntArrayRef dims) {
+  return at::sum(partial, at::OptionalIntArrayRef(dims), false, at::kDouble);
 }
 
 bool is_built(const Backend& backend, const std::string& pass, const About& call) {

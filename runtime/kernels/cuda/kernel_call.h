@@ -21,7 +21,8 @@ struct About {
 /// Where the pipelines come from, and what they may use.
 struct Backend {
   const char* suffix;  ///< of the pipelines' names
-  /// The pipeline of that name for such a call, or nullptr.
+  /// The pipeline of that name for such a call, or nullptr. Whether there is one depends on the
+  /// name alone, within a generation of pipelines (registry.h).
   Pipeline (*find)(const std::string& name, const About& call);
   int64_t piece_bytes;  ///< of features in memory at a time (rows.h)
 };
@@ -32,6 +33,9 @@ extern const Backend kDevice;
 /// Tokens of a slot, whose products one block sums, of so many in all and in the longest sequence:
 /// few where there are few, so that every multiprocessor has several blocks.
 int64_t slot_tokens(int64_t tokens, int64_t longest);
+
+/// Sum in float64, of what blocks sum apart.
+at::Tensor total(const at::Tensor& partial, at::IntArrayRef dims);
 
 /// Whether there is such a pass for that device.
 bool is_built(const Backend& backend, const std::string& pass, const About& call);

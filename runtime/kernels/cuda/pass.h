@@ -50,9 +50,11 @@ std::pair<at::Tensor, at::Tensor> row_products(const Tokens& tokens, const at::T
                                                float add, float clamp);
 
 /// dphi = packed state . columns + coefficient phi ([padded D], psi maps) back to dx [B, H, N,
-/// size] and, where wanted, the map's parameters.
+/// size] and, where wanted, the map's parameters. type: of dx where tensor cores make it from psi,
+/// float32 or the tokens' storage; other dx are of that storage.
 at::Tensor gradient(const Tokens& tokens, const Columns& columns, const at::Tensor& state,
-                    const at::Tensor& coefficient, bool params, MapGrads& grads);
+                    const at::Tensor& coefficient, bool params, at::ScalarType type,
+                    MapGrads& grads);
 
 /// Sums of phi^2 over tokens and heads, [D] float64.
 at::Tensor square_sum(const Tokens& tokens);

@@ -24,10 +24,6 @@ std::vector<int64_t> shape(const at::Tensor& x, std::initializer_list<int64_t> r
   return out;
 }
 
-at::Tensor total(const at::Tensor& partial, at::IntArrayRef dims) {
-  return at::sum(partial, at::OptionalIntArrayRef(dims), false, at::kDouble);
-}
-
 at::Tensor slot_total(const Tokens& tokens, const at::Tensor& partial, int64_t columns,
                       const DeviceMap::FeatureLayout& rows, const at::Tensor& sum) {
   narrow("state_total", "a tensor of partial sums", partial.numel());

@@ -15,9 +15,6 @@ int64_t slots(const at::Tensor& x);
 
 std::vector<int64_t> shape(const at::Tensor& x, std::initializer_list<int64_t> rest);
 
-/// Sum in float64.
-at::Tensor total(const at::Tensor& partial, at::IntArrayRef dims);
-
 /// partial [B, H, slots, rows, all columns] summed in float64 over slots and, where `sum` has fewer
 /// heads, those of a group, into sum [B, .., rows, all columns]; 0 in other rows and columns.
 at::Tensor slot_total(const Tokens& tokens, const at::Tensor& partial, int64_t columns,

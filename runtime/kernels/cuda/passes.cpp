@@ -1,5 +1,8 @@
 #include "runtime/kernels/cuda/passes.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "runtime/kernels/cuda/pass_calls.h"
 #include "runtime/kernels/cuda/row_passes.h"
 #include "runtime/kernels/cuda/tensor_cores.h"
@@ -19,25 +22,27 @@ bool may_be_inlined(const MapArgs& map, int64_t d, int64_t dv) {
   return std::max(d, dv) <= kLargestSize && !map.per_head();
 }
 
-/// Whether the batched pipelines know a map, and heads of these sizes.
-bool is_inlined(const MapArgs& map, int64_t d, int64_t dv) {
+/// Whether Halide's passes inline a map, for heads of these sizes. M is their keys' largest t,
+/// where they have one.
+bool is_inlined(const Backend& backend, const MapArgs& map, int64_t d, int64_t dv,
+                const About& call) {
   return may_be_inlined(map, d, dv) &&
-         (is_psi(map.map) || map.map == "elu" || map.map == "relu" ||
-          (map.map == "performer" && map.stabilised_by == Stabiliser::projection));
+         (map.stabilised_by == Stabiliser::absent || map.stabilised_by == Stabiliser::projection) &&
+         missing_pass(backend, map.map, built_size(map.map, d, dv), {}, call).empty();
 }
 
-/// ... or, for the map and dtype of a problem, their siblings on tensor cores.
-bool is_inlined(const Backend& backend, const Problem& p) {
+/// How passes with the map inlined read a problem; nothing where none take it.
+std::optional<Storage> inlined_storage(const Backend& backend, const Problem& p) {
   const int64_t d = p.q.size(3), dv = p.v.size(3);
-  return !p.causal && (is_inlined(p.k_map, d, dv) ||
-                       (may_be_inlined(p.k_map, d, dv) && on_tensor_cores(backend, p)));
+  if (p.causal || !may_be_inlined(p.k_map, d, dv)) return {};
+  return storage_of(backend, p, is_inlined(backend, p.k_map, d, dv, p.q));
 }
 
 /// Both sides of a problem, padded and packed. Stays where it is: q and k refer to the maps.
 struct Sides {
-  Sides(const Backend& backend, const Problem& p)
-      : size(built_size(p.q.size(3), p.v.size(3))),
-        storage(storage_of(backend, p)),
+  Sides(const Backend& backend, const Problem& p, Storage storage)
+      : size(built_size(p.k_map.map, p.q.size(3), p.v.size(3))),
+        storage(storage),
         q_map(p.q_map, p.q.size(3), size),
         k_map(is_same(p.q_map, p.k_map) ? q_map : own_k_map.emplace(p.k_map, p.q.size(3), size)),
         q(backend, q_map, p.q, p.q_weight, storage),
@@ -66,13 +71,13 @@ at::Tensor no_coefficient(const DeviceMap& map, const Tokens& like) {
   return at::zeros({map.features()}, like.floats());
 }
 
-/// padded's columns laid out as x: padded itself where it lies so.
-at::Tensor like(const at::Tensor& x, const at::Tensor& padded) {
+/// padded's columns laid out as x, of that type: padded itself where it lies so.
+at::Tensor like(const at::Tensor& x, const at::Tensor& padded, at::ScalarType type) {
   const auto shape_alone = x.options().device(at::kMeta);
-  const bool same = padded.dtype() == x.dtype() && padded.sizes() == x.sizes() &&
+  const bool same = padded.scalar_type() == type && padded.sizes() == x.sizes() &&
                     padded.strides() == at::empty_like(x, shape_alone).strides();
   if (same) return padded;
-  return at::empty_like(x).copy_(padded.narrow(3, 0, x.size(3)));
+  return at::empty_like(x, x.options().dtype(type)).copy_(padded.narrow(3, 0, x.size(3)));
 }
 
 /// o of the columns that v has: `out` itself where it lies so.
@@ -86,8 +91,9 @@ at::Tensor output_of(const Problem& p, const at::Tensor& out) {
 }  // namespace
 
 Forward forward(const Backend& backend, const Problem& p) {
-  if (!is_inlined(backend, p)) return row_forward(backend, p);
-  const Sides sides(backend, p);
+  const std::optional<Storage> storage = inlined_storage(backend, p);
+  if (!storage) return row_forward(backend, p);
+  const Sides sides(backend, p, *storage);
   const at::Tensor& w = sides.k.weight;
   const at::Tensor state = kv_state(sides.k, {sides.v, w, w}, 1);
   const at::Tensor rows = sides.k_map.true_features(state, 2);
@@ -103,8 +109,9 @@ Forward forward(const Backend& backend, const Problem& p) {
 
 Backward backward(const Backend& backend, const Problem& p, const Forward& saved,
                   const at::Tensor& grad, const Wanted& wanted) {
-  if (!is_inlined(backend, p)) return row_backward(backend, p, saved, grad, wanted);
-  const Sides sides(backend, p);
+  const std::optional<Storage> storage = inlined_storage(backend, p);
+  if (!storage) return row_backward(backend, p, saved, grad, wanted);
+  const Sides sides(backend, p, *storage);
   Backward result;
   if (wanted.q_weight) {
     result.q_weight = query_weight_gradient(p, saved, grad);
@@ -118,10 +125,10 @@ Backward backward(const Backend& backend, const Problem& p, const Forward& saved
       row_products(sides.q, saved.o, rows, saved.den, p.denominator.add, p.denominator.clamp);
   const Columns q_columns{rows, inverse, minus_s};
   if (wanted.q || wanted.params) {
-    const at::Tensor dq =
-        gradient(sides.q, q_columns, pack_state(sides.q_map, saved.S, saved.z),
-                 no_coefficient(sides.q_map, sides.q), wanted.params, result.q_map);
-    result.q = wanted.q ? like(p.q, dq) : at::Tensor();
+    const at::Tensor dq = gradient(sides.q, q_columns, pack_state(sides.q_map, saved.S, saved.z),
+                                   no_coefficient(sides.q_map, sides.q), wanted.params,
+                                   wanted.type(sides.q.x), result.q_map);
+    result.q = wanted.q ? like(p.q, dq, wanted.type(p.q)) : at::Tensor();
   }
   if (!of_keys) {
     return result;
@@ -132,14 +139,14 @@ Backward backward(const Backend& backend, const Problem& p, const Forward& saved
     const at::Tensor& w = sides.k.weight;
     const at::Tensor dk =
         gradient(sides.k, {sides.v, w, w}, state, no_coefficient(sides.k_map, sides.k),
-                 wanted.params, result.k_map);
-    result.k = wanted.k ? like(p.k, dk) : at::Tensor();
+                 wanted.params, wanted.type(sides.k.x), result.k_map);
+    result.k = wanted.k ? like(p.k, dk, wanted.type(p.k)) : at::Tensor();
   }
   if (wanted.v || wanted.k_weight) {  // denominator 1: w phi R and -w phi u
     // The weights' gradient is a difference: of numbers that are not rounded.
     const at::ScalarType type = wanted.k_weight ? at::kFloat : sides.storage.dtype;
     const auto [product, rest] = apply_state(sides.k, state, kLowest, 1.0f, type);
-    result.v = wanted.v ? like(p.v, product) : at::Tensor();
+    result.v = wanted.v ? like(p.v, product, p.v.scalar_type()) : at::Tensor();
     if (wanted.k_weight) {
       result.k_weight = key_weight_gradient(p, (sides.v.to(at::kFloat) * product).sum(-1) + rest);
     }
@@ -148,16 +155,18 @@ Backward backward(const Backend& backend, const Problem& p, const Forward& saved
 }
 
 at::Tensor power_sum(const Backend& backend, const at::Tensor& x, const MapArgs& args) {
-  if (!is_inlined(args, x.size(3), 1)) return row_power_sum(backend, x, args);
-  const DeviceMap map(args, x.size(3), built_size(64, x.size(3)));
+  if (!is_inlined(backend, args, x.size(3), 1, x)) return row_power_sum(backend, x, args);
+  const DeviceMap map(args, x.size(3), kLargestSize);  // this pass is built for no other
   const Tokens tokens(backend, map, x, {});
   return square_sum(tokens).view({-1, args.L}).sum(0);
 }
 
 std::pair<at::Tensor, MapGrads> power_grad(const Backend& backend, const at::Tensor& x,
                                            const MapArgs& args, const at::Tensor& coefficient) {
-  if (!is_inlined(args, x.size(3), 1)) return row_power_grad(backend, x, args, coefficient);
-  const DeviceMap map(args, x.size(3), built_size(x.size(3), x.size(3)));
+  if (!is_inlined(backend, args, x.size(3), 1, x)) {
+    return row_power_grad(backend, x, args, coefficient);
+  }
+  const DeviceMap map(args, x.size(3), built_size(args.map, x.size(3), 1));
   const Tokens tokens(backend, map, x, {});
   const auto options = tokens.x.options();
   const at::Tensor none = at::zeros({}, options).expand_as(tokens.weight);
@@ -166,14 +175,16 @@ std::pair<at::Tensor, MapGrads> power_grad(const Backend& backend, const at::Ten
   const at::Tensor features = coefficient.to(at::kFloat).repeat({map.true_projections()});
   MapGrads grads;
   const at::Tensor dx = gradient(tokens, {tokens.x, none, none}, state,
-                                 map.padded_features(features, 0), true, grads);
-  return {like(x, dx), grads};
+                                 map.padded_features(features, 0), true, at::kFloat, grads);
+  return {like(x, dx, at::kFloat), grads};
 }
 
 at::Tensor key_maximum(const Backend& backend, const at::Tensor& x, const MapArgs& args,
                        const at::Tensor& weight) {
-  if (!is_inlined(args, x.size(3), 1)) return row_key_maximum(backend, x, args, weight);
-  const DeviceMap map(args, x.size(3), built_size(x.size(3), x.size(3)));
+  if (!is_inlined(backend, args, x.size(3), 1, x)) {
+    return row_key_maximum(backend, x, args, weight);
+  }
+  const DeviceMap map(args, x.size(3), built_size(args.map, x.size(3), 1));
   const at::Tensor largest = token_maximum(Tokens(backend, map, x, weight)).amax(2);
   return largest.masked_fill(largest <= kLowest, -std::numeric_limits<double>::infinity());
 }

@@ -1,8 +1,8 @@
 // kernels.h on CUDA. Where a map is inlined by the passes (batched form), every pass is one
 // pipeline call over the whole batch, everything around it (padding, packing, sums of partial
-// results) is ATen on the tensors' device; half precision goes to tensor cores (tensor_cores.h) or
-// is widened first. Everything else goes by features in memory (row_passes.h). Nothing waits for
-// the stream.
+// results) is ATen on the tensors' device. What tensor cores take, in float32 too, goes there
+// (tensor_cores.h); other half precision is widened first. Everything else goes by features in
+// memory (row_passes.h). Nothing waits for the stream.
 #pragma once
 
 #include "runtime/kernels/cuda/kernel_call.h"

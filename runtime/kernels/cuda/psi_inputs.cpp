@@ -1,6 +1,7 @@
 #include "runtime/kernels/cuda/psi_inputs.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "generators/common/tiles.h"
 #include "runtime/kernels/layout.h"

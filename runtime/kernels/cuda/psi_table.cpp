@@ -1,5 +1,7 @@
 #include "runtime/kernels/cuda/psi_table.h"
 
+#include <algorithm>
+
 #include "runtime/kernels/cuda/kernel_call.h"
 
 namespace luna::kernels::cuda {

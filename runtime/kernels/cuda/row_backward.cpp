@@ -12,8 +12,8 @@ class Gradients {
   Gradients(const RowProblem& s, const Forward& saved, const at::Tensor& grad, const Wanted& wanted)
       : s_(s), saved_(saved), grad_(grad), wanted_(wanted) {
     const Problem& p = s.p();
-    if (wanted.q) result_.q = at::empty_like(p.q);
-    if (wanted.k) result_.k = at::empty_like(p.k);
+    if (wanted.q) result_.q = at::empty_like(p.q, p.q.options().dtype(wanted.type(p.q)));
+    if (wanted.k) result_.k = at::empty_like(p.k, p.k.options().dtype(wanted.type(p.k)));
     if (wanted.v) result_.v = at::empty_like(p.v);
     if (wanted.params) {
       q_sums_ = s.q_map().zero_sums();

@@ -7,14 +7,7 @@
 namespace luna::kernels::cuda {
 namespace {
 
-/// Fourier's g of the gradient among its arguments.
-constexpr size_t kGrowth = 3;
-
 constexpr int64_t kVector = 4;  ///< rows are whole vectors
-
-at::Tensor in_float64(const at::Tensor& terms, at::IntArrayRef dims) {
-  return at::sum(terms, at::OptionalIntArrayRef(dims), false, at::kDouble);
-}
 
 at::Tensor flat(const at::Tensor& rows) { return rows.view({-1, rows.size(-1)}); }
 
@@ -145,7 +138,7 @@ at::Tensor RowMap::gradient(const RowFeatures& row, const at::Tensor& dphi, MapS
     call.add(flat(terms));
   }
   call.run();
-  if (sums && terms.defined()) sums->coordinates.add_(in_float64(terms, {0, 1}));
+  if (sums && terms.defined()) sums->coordinates.add_(total(terms, {0, 1}));
   if (!projects()) return to;
   if (sums) add_projection_sums(row, to, *sums);
   if (sums && psi_inputs_) add_psi_sums(row, dphi, *sums);
@@ -154,8 +147,8 @@ at::Tensor RowMap::gradient(const RowFeatures& row, const at::Tensor& dphi, MapS
     const float scale = 2.0f * std::get<float>(args_.scalars[kPerformerHalfScale]);
     if (scale != 0.0f) dx.sub_(row.x * to.sum(2, true).mul_(scale));
   }
-  if (args_.map == "fourier" && std::get<float>(args_.scalars[kGrowth]) != 0.0f) {
-    const float growth = 2.0f * std::get<float>(args_.scalars[kGrowth]);
+  if (args_.map == "fourier" && std::get<float>(args_.scalars[kFourierGrowth]) != 0.0f) {
+    const float growth = 2.0f * std::get<float>(args_.scalars[kFourierGrowth]);
     dx.add_(row.x * (dphi * row.phi).sum(2, true).mul_(growth));
   }
   return dx;
@@ -166,7 +159,7 @@ void RowMap::add_projection_sums(const RowFeatures& row, const at::Tensor& dt,
   const int64_t Hk = rows_.size(0), shared = Hk > 1 ? group_ : heads_;
   const auto by_head = [&](const at::Tensor& terms) {  // [z, ..] -> [Hk, ..]
     const at::Tensor heads = terms.unflatten(0, {terms.size(0) / heads_, Hk, shared});
-    return in_float64(heads, {0, 2});
+    return total(heads, {0, 2});
   };
   sums.proj.add_(by_head(outer_product(backend_, dt, row.x)));
   sums.bias.add_(by_head(dt.sum(1)));
@@ -187,7 +180,7 @@ at::Tensor RowMap::psi_sums(const MapArgs& part, const at::Tensor& t, const at::
   inputs.add(call);
   call.add(sums);
   call.run();
-  return in_float64(sums, {0});
+  return total(sums, {0});
 }
 
 void RowMap::add_psi_sums(const RowFeatures& row, const at::Tensor& dphi, MapSums& sums) const {

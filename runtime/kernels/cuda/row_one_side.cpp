@@ -1,4 +1,6 @@
 // Passes over one side alone (kernels.h).
+#include <limits>
+
 #include "runtime/kernels/cuda/row_moves.h"
 #include "runtime/kernels/cuda/row_passes.h"
 #include "runtime/kernels/cuda/row_problem.h"
@@ -37,7 +39,7 @@ std::pair<at::Tensor, MapGrads> row_power_grad(const Backend& backend, const at:
                                                const MapArgs& args, const at::Tensor& coefficient) {
   const RowMap map(backend, args, x, 1);
   const at::Tensor channels = coefficient.to(at::kFloat).repeat({args.proj.size(0)});
-  const at::Tensor dx = at::empty_like(x);
+  const at::Tensor dx = at::empty_like(x, x.options().dtype(at::kFloat));
   MapSums sums = map.zero_sums();
   for_each_piece(backend, map, x,
                  [&](const Piece& piece, const at::Tensor& own, const Chunks& chunks) {

@@ -1,5 +1,7 @@
 #include "runtime/kernels/cuda/rows.h"
 
+#include <algorithm>
+
 #include "generators/common/tiles.h"
 #include "runtime/kernels/layout.h"
 

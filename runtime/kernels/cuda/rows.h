@@ -17,10 +17,10 @@ struct Piece {
   at::Tensor of_batch(const at::Tensor& x) const { return x.narrow(0, b, batches); }
 };
 
-/// All tokens in order, batch entry after batch entry, at most `most` of one b at a time. tokens:
-/// how many may be in memory, of which a pass then has about three times the features. The heads of
-/// one b and one chunk are the least.
-std::vector<Piece> pieces(int64_t B, int64_t N, int64_t chunk, int64_t most, int64_t tokens);
+/// All tokens in order, batch entry after batch entry, at most `most` of one b at a time. budget:
+/// how many tokens may be in memory, of which a pass then has about three times the features. The
+/// heads of one b and one chunk are the least.
+std::vector<Piece> pieces(int64_t B, int64_t N, int64_t chunk, int64_t most, int64_t budget);
 
 /// How a piece's tokens [B, H, T] lie as rows: [z, token of the chunk], z = (b, chunk, head).
 /// Chunks are padded with zeros.

@@ -4,6 +4,8 @@
 // define; where one is missing those run, half precision on widened copies.
 #pragma once
 
+#include <optional>
+
 #include "runtime/kernels/cuda/kernel_call.h"
 #include "runtime/kernels/kernels.h"
 
@@ -18,24 +20,26 @@ struct Storage {
   const char* suffix() const;
 };
 
+/// The first pipeline that is missing of those which passes with the map inlined are made of; "":
+/// all are built. Looked up once a generation of pipelines.
+std::string missing_pass(const Backend& backend, const std::string& map, int64_t size,
+                         Storage storage, const About& call);
+
 /// Tensor cores where siblings are built for the map and the dtype of q, k and v (heads of up to
 /// 64; a pwl map whose table fits beside the rest in shared memory; a map of one coordinate in half
-/// precision), else Halide's pipelines. With LUNA_VERBOSE=1 in the environment it says on stderr
-/// which, once for each answer.
-Storage storage_of(const Backend& backend, const Problem& problem);
-
-/// Whether they take a problem, without saying it.
-bool on_tensor_cores(const Backend& backend, const Problem& problem);
+/// precision), else Halide's pipelines where they inline the map (by_halide), else nothing. Says
+/// which of the two (say_once).
+std::optional<Storage> storage_of(const Backend& backend, const Problem& problem, bool by_halide);
 
 /// Whether the sums over a table's segments fit in registers; those that do not are Halide's.
 bool tensor_core_sums_fit(const MapArgs& map);
 
-/// Whether the environment has LUNA_VERBOSE=1.
+/// Whether LUNA_VERBOSE in the environment is anything but empty or 0.
 bool verbose();
 /// On stderr, once for each text.
 void print_once(const std::string& text);
 
-/// The text that text() makes, once, with LUNA_VERBOSE=1; without, nothing is made of it.
+/// The text that text() makes, once, where verbose; elsewhere nothing is made of it.
 template <typename Text>
 void say_once(const Text& text) {
   if (verbose()) print_once(text());

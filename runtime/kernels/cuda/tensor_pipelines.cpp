@@ -159,13 +159,16 @@ int grad(void** arguments, const Kernel& kernel) {
   a.key_heads = state.dim[2].extent;
   a.group = a.side.heads / a.key_heads;
   a.side.map = read_map(in, kernel);
-  a.dx = in.tokens();
+  const halide_buffer_t& dx = in.buffer();
+  const bool wide = dx.type.bits > x.type.bits;
+  if (!wide) a.dx = TokenReader::tokens_of(dx);
   a.blocks = blocks_of(a.side.tokens, kGradTokens);
   if (kernel.elementwise) {
     return launch(place, kernel, &a, a.blocks, x, kGradWarps,
                   elementwise_grad_bytes(kernel.size, kernel.parts));
   }
-  a.carry = in.data<float>();
+  float* const carry = in.data<float>();
+  a.carry = wide ? TokenReader::data_of<float>(dx) : carry;
   float* const partial = in.data<float>();
   a.partial = in.value<int32_t>() ? partial : nullptr;
   return launch(place, kernel, a, a.blocks, x, kGradWarps, grad_bytes(kernel.size, kernel.parts),

@@ -1,6 +1,7 @@
 // Random features of the softmax and the Gaussian kernel: exponentials (FAVOR+) or cosines and
 // sines (RFF, RFA) of a drawn projection.
 #include <cmath>
+#include <limits>
 
 #include "runtime/ops/maps/maps.h"
 #include "runtime/ops/performer.h"
@@ -88,9 +89,6 @@ kernels::MapArgs fold_performer(int64_t d, const MapContext& context) {
   return args;
 }
 
-/// Further arguments of the pipelines "fourier", in their order.
-enum Wave { kHalf, kSinesFirst, kAmplitude, kGrowth, kGrows };
-
 /// Cosines and sines of w x.
 kernels::MapArgs waves(const at::Tensor& w, bool sines_first) {
   const int64_t m = w.size(0);
@@ -109,8 +107,9 @@ kernels::MapArgs fold_rff(int64_t d, const MapContext& context) {
       waves(context.params[0] * std::pow(static_cast<double>(d), -0.25), /*sines_first=*/false);
   if (context.option == kNorm) {  // a query's own exponent is its M: its value does not grow
     args.stabiliser_scale = 0.5 / root(d);
-    args.scalars[kGrowth] = as_float(args.stabiliser_scale);
-    args.scalars[kGrows] = context.side == Side::query ? 0.0f : as_float(args.stabiliser_scale);
+    args.scalars[kernels::kFourierGrowth] = as_float(args.stabiliser_scale);
+    args.scalars[kernels::kFourierGrows] =
+        context.side == Side::query ? 0.0f : as_float(args.stabiliser_scale);
     args.stabilised_by = kernels::Stabiliser::square;
   }
   return args;
@@ -137,6 +136,7 @@ FixedMap performer_map() {
     return std::vector<at::Tensor>{performer_projection(m, d, generator)};
   };
   map.fold = fold_performer;
+  map.stabilised = [](int64_t) { return true; };
   return map;
 }
 
@@ -153,6 +153,7 @@ FixedMap rff_map() {
     return std::vector<at::Tensor>{normal(m, d, generator)};
   };
   map.fold = fold_rff;
+  map.stabilised = [](int64_t option) { return option == kNorm; };
   return map;
 }
 

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <cstdlib>
 #include <limits>
 
 #include "experiments/autotune/tuner.h"
@@ -117,6 +118,82 @@ TEST(Tuner, SettlesACandidateThatDiesWhereItIsTimed) {
   State last(file, "key");
   EXPECT_EQ(last.reason(one.pipeline, text_of(second)), "it killed the process twice");
   EXPECT_EQ(tune_all(options, {one}, calls(), 0, last)[0].chosen, one.defaults());
+}
+
+/// In the place of that candidate: a pipeline that leaves its outputs as they are.
+void compile_to_nothing(const Candidate& candidate) {
+  const TemporaryFolder folder;
+  const auto source = folder.write(
+      "nothing.cpp", "extern \"C\" int " + candidate.function + "_argv(void**) { return 0; }\n");
+  const std::string command = std::string(LUNA_COMPILER) + " -shared -fPIC -o " +
+                              candidate.library.string() + " " + source.string();
+  ASSERT_EQ(std::system(command.c_str()), 0);
+}
+
+/// Whatever calls a pipeline there is, none is timed unchecked.
+TEST(Tuner, ChecksWhatCallsAboutFewRowsAloneRun) {
+  const TemporaryFolder folder;
+  Tunable one = tile_product();
+  one.space = {{"tokens", {0}}, {"unroll", {1, 2}}, {"vectors", {0}}};
+  TunerOptions options;
+  options.tools = kTools;
+  options.folder = folder.path();
+  options.say = [](const std::string&) {};
+  options.clock = [](const std::function<void()>&) { return 1.0; };
+  State state(folder.path() / "state.json", "key");
+  compile_all(options, {one}, kEndless, state);
+  const Parameters second = one.candidates()[1];
+  compile_to_nothing(candidate_at(folder.path(), one, second));
+  const Workloads few_alone{{}, calls().all};
+  const auto tuned = tune_all(options, {one}, few_alone, 0, state);
+  ASSERT_EQ(tuned.size(), 2u);
+  EXPECT_THAT(state.reason(one.pipeline, text_of(second)), HasSubstr("wrong: "));
+}
+
+/// A GPU that another process has taken meanwhile: what was measured stays.
+TEST(Tuner, StopsBetweenPipelinesWhereTimingMeansNothing) {
+  const TemporaryFolder folder;
+  Tunable one = tile_product();
+  one.space = {{"tokens", {0}}, {"unroll", {1, 2}}, {"vectors", {0}}};
+  Tunable other = read_tunables(LUNA_TUNABLES, "cpu", "tile_state_add").front();
+  other.space = one.space;
+  TunerOptions options;
+  options.tools = kTools;
+  options.folder = folder.path();
+  options.say = [](const std::string&) {};
+  options.clock = [](const std::function<void()>&) { return 1.0; };
+  int asked = 0;
+  options.before_timing = [&] {
+    if (++asked == 2) throw std::runtime_error("busy");
+  };
+  State state(folder.path() / "state.json", "key");
+  compile_all(options, {one, other}, kEndless, state);
+  Workloads few;
+  for (const Workload& workload : calls().all) {
+    if (workload.call->op.name == "elu" && workload.call->d == 32) few.all.push_back(workload);
+  }
+  EXPECT_THROW(tune_all(options, {one, other}, few, 0, state), std::runtime_error);
+  EXPECT_TRUE(state.done(one.pipeline));
+  EXPECT_FALSE(state.done(other.pipeline));
+  EXPECT_EQ(tune_all(options, {one, other}, few, 0, state).size(), 2u);
+  EXPECT_EQ(asked, 3) << "not for what is done";
+}
+
+TEST(TunedCalls, DecodeWithGroupedHeadsAndRowsBeyondBlocks) {
+  int64_t grouped = 0, ragged = 0;
+  for (const Call& call : tuned_calls(c10::kCUDA)) {
+    if (!call.op.decodes) continue;
+    const bench::Size size = call.size(4, 100);
+    EXPECT_EQ(size.key_heads(), 4);
+    const bench::Inputs in = bench::draw_inputs(call.op, size, 1);
+    EXPECT_EQ(in.q.size(1), 4 * call.group);
+    EXPECT_EQ(in.k.size(1), 4);
+    grouped += call.group > 1;
+    ragged += in.state.size(2) % 16 != 0;
+    EXPECT_TRUE(bench::check(call.op, size, call.causal).passed()) << call.op.name;
+  }
+  EXPECT_GE(grouped, 2);
+  EXPECT_GE(ragged, 2);
 }
 
 /// Of other spaces or programs, another device or architecture, nothing stays.

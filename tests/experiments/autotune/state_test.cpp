@@ -83,5 +83,21 @@ TEST(State, BeginsAnewForAnotherKeyOrADamagedFile) {
   EXPECT_FALSE(State(file, "key").resumed());
 }
 
+TEST(State, BeginsAnewWhereAnEntryIsNotWhatItWrites) {
+  const TemporaryFolder folder;
+  const auto file = folder.path() / "state.json";
+  for (const char* entry :
+       {"3", R"({"settled": 1})", R"({"settled": {"a=1": 2}})", R"({"trying": 1})",
+        R"({"trying": "a=1", "deaths": {"a=1": "one"}})", R"({"alive": "a=1"})",
+        R"({"alive": [1]})", R"({"rung": "x"})", R"({"ratios": {"a=1": 0.5}})",
+        R"({"seconds": {"a=1": ["x"]}})", R"({"done": 1})"}) {
+    write_text(file, R"({"key": "key", "pipelines": {"p": )" + std::string(entry) + "}}");
+    const State state(file, "key");
+    EXPECT_FALSE(state.resumed()) << entry;
+    EXPECT_EQ(state.reason("p", "a=1"), "") << entry;
+    EXPECT_THAT(state.alive("p"), ElementsAre()) << entry;
+  }
+}
+
 }  // namespace
 }  // namespace luna::autotune

@@ -56,6 +56,44 @@ TEST(GpuState, RefusesABusyGpu) {
   EXPECT_EQ(busy_gpu(state), "another process uses the GPU (40 % busy)");
 }
 
+/// A GPU of these uses, one after the other, and a clock that pauses alone move.
+struct WatchedGpu {
+  std::vector<double> percents;
+  size_t asked = 0;
+  double now = 0;
+
+  BusyWatch watch() {
+    const auto state = [this] {
+      GpuState next;
+      next.percent_used = percents.at(asked++);
+      return next;
+    };
+    return {state, [this](double seconds) { now += seconds; }, [this] { return now; }};
+  }
+};
+
+TEST(BusyWatch, WaitsForTheEndOfItsOwnCallsAndAsksRarely) {
+  WatchedGpu gpu{{90, 20, 0, 0}};
+  BusyWatch watch = gpu.watch();
+  EXPECT_EQ(watch.problem(), "");
+  EXPECT_EQ(gpu.asked, 3u);
+  EXPECT_EQ(gpu.now, 3);
+  gpu.now += 29;
+  EXPECT_EQ(watch.problem(), "");
+  EXPECT_EQ(gpu.asked, 3u);
+  gpu.now += 1;
+  EXPECT_EQ(watch.problem(), "");
+  EXPECT_EQ(gpu.asked, 4u);
+}
+
+TEST(BusyWatch, RefusesAGpuThatStaysBusy) {
+  WatchedGpu gpu{{90, 80, 70, 60, 50, 40, 40, 40, 40, 40}};
+  BusyWatch watch = gpu.watch();
+  EXPECT_EQ(watch.problem(), "another process uses the GPU (50 % busy)");
+  EXPECT_EQ(watch.problem(), "another process uses the GPU (40 % busy)") << "it was not idle";
+  EXPECT_EQ(gpu.asked, 10u);
+}
+
 reports::BenchRow row_of(double scale, const std::vector<double>& samples) {
   reports::BenchRow row;
   for (const double sample : samples) row.samples.push_back(scale * sample);

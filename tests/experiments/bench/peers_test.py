@@ -3,6 +3,8 @@
 Usage: peers_test.py path/to/experiments/bench path/to/luna path/to/libluna.so
 """
 import argparse
+import contextlib
+import copy
 import json
 import os
 import pathlib
@@ -93,6 +95,44 @@ class Peers(unittest.TestCase):
         with mock.patch.object(peers, "environment_of", lambda options: busy):
             with self.assertRaisesRegex(SystemExit, "peers: another process .*; --force goes on"):
                 bench()
+
+    def test_noise_is_refused_as_luna_does(self):
+        def row(scale, samples):
+            samples = [scale * sample for sample in samples]
+            return {"samples": samples, **peers.quartiles(samples)}
+
+        quiet, noisy = [1.00, 1.01, 1.02, 1.01, 1.00], [1.0, 1.5, 1.2, 1.9, 1.1]
+        slow_noisy, fast_noisy = row(1e-3, noisy), row(1e-5, noisy)
+        self.assertEqual(peers.noise([]), "")
+        self.assertEqual(peers.noise([row(1e-3, quiet), row(1e-3, quiet), slow_noisy]), "")
+        self.assertEqual(peers.noise([row(1e-3, quiet), fast_noisy, fast_noisy]), "")
+        self.assertEqual(peers.noise([row(1e-3, quiet), slow_noisy, slow_noisy]),
+                         "times of 100 us and more spread over 33 % of their median "
+                         "(5 % accepted)")
+
+    def test_noisy_rows_of_a_gpu_are_not_written(self):
+        def time_size(run, *_):
+            samples = [1.0, 1.5, 1.2, 1.9, 1.1]
+            run.content["rows"] = [{"samples": samples, **peers.quartiles(samples)}]
+
+        idle = {"memory_gib": 8, "gpu": {"busy": "", "before": {}}}
+        with contextlib.ExitStack() as stack:
+            folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            for name, value in {"environment_of": lambda options: copy.deepcopy(idle),
+                                "model_of": lambda *_: {"ceilings": [], "rows": {}},
+                                "EventTimer": peers.HostTimer, "gate": lambda *_: {}}.items():
+                stack.enter_context(mock.patch.object(peers, name, value))
+            stack.enter_context(mock.patch.object(peers.Bench, "time_size", time_size))
+            stack.enter_context(mock.patch("torch.cuda.mem_get_info", lambda: (8, 8)))
+            options = argparse.Namespace(minutes=1, call_seconds=2, filter="^elu/", device="cuda",
+                                         threads="1", sizes="1k", out=folder / "rows.json",
+                                         force=False)
+            with self.assertRaisesRegex(SystemExit, "peers: times of 100 us .*; --force goes on"):
+                peers.Bench(options).run()
+            self.assertEqual(os.listdir(folder), [])
+            options.force = True
+            peers.Bench(options).run()
+            self.assertEqual(os.listdir(folder), ["rows.json"])
 
     def test_sizes(self):
         self.assertEqual(list(peers.sizes_of(["A", "1k"])),

@@ -22,6 +22,16 @@ TEST(UnknownName, NamesTheNearestAndAll) {
   EXPECT_EQ(unknown_name("tier", "quick", {}), "unknown tier 'quick'; none is known");
 }
 
+TEST(CheckKeys, NamesTheKeyAndTheNearest) {
+  const json object = {{"quick", 1}, {"pape", 2}};
+  check_keys(object, "rates", "tier", {"pape", "quick"});
+  EXPECT_THAT(([&] {
+                check_keys(object, "rates", "tier", {"paper", "quick"});
+              }),
+              ::testing::ThrowsMessage<UsageError>("rates.pape: unknown tier 'pape'; did you mean "
+                                                   "'paper'? Known: paper, quick"));
+}
+
 TEST(CheckList, RefusesEmptyListsAndRepeats) {
   check_list({"elu", "relu"}, "attentions");
   EXPECT_THAT([] { check_list(json::array(), "seeds"); },

@@ -42,6 +42,19 @@ INSTANTIATE_TEST_SUITE_P(
               {"run", "--tierr=x"},
               "unknown option '--tierr'; did you mean '--tier'? Known: --help, --tier, "},
         Usage{"argument", {"run", "quick"}, "unexpected argument 'quick'\n"},
+        Usage{"argument_behind_dashes",
+              {"list", "tasks", "--", "foo"},
+              "unexpected argument 'foo'\n"},
+        Usage{"argument_empty", {"bench", ""}, "unexpected argument ''\n"},
+        Usage{"argument_of_bench", {"bench", "--full", "foo"}, "unexpected argument 'foo'\n"},
+        Usage{"option_of_bench",
+              {"bench", "--ful"},
+              "unknown option '--ful'; did you mean '--full'? Known: --help, --tier, "},
+        Usage{"argument_of_data", {"data", "make", "foo"}, "unexpected argument 'foo'\n"},
+        Usage{"option_of_data",
+              {"data", "verify", "--taks", "recall"},
+              "unknown option '--taks'; did you mean '--task'? Known: --help, --tier, --config, "
+              "--data, --task\n"},
         Usage{"number", {"run", "--jobs", "0"}, "--jobs: '0' is no whole number from 1 to 1024\n"},
         Usage{"tier", {"run", "--tier", "quik"}, "unknown tier 'quik'; did you mean 'quick'? "},
         Usage{"experiment",
@@ -175,6 +188,12 @@ INSTANTIATE_TEST_SUITE_P(
         Usage{"selftest_nothing",
               {"selftest", "--only", "nothing"},
               "no map has 'nothing' in its name\n"},
+        Usage{"selftest_only_empty",
+              {"selftest", "--only", ""},
+              "--only: '' is part of every name; name more, or leave the option out\n"},
+        Usage{"autotune_only_empty",
+              {"autotune", "--only", ""},
+              "--only: '' is part of every name; name more, or leave the option out\n"},
         Usage{"compare_nothing", {"compare", "a.json"}, "new is required\n"},
         Usage{
             "compare_absent", {"compare", "absent.json", "b.json"}, "absent.json: no such file\n"},
@@ -249,6 +268,18 @@ TEST(Command, ReportWithoutResults) {
   const Outcome outcome = run_luna({"report", "--results", "absent"});
   EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(outcome.errors, StartsWith("luna: no results in absent/quick: run "));
+}
+
+TEST(Command, ReportBeforeACellIsFinished) {
+  const TemporaryFolder folder;
+  const std::string results = folder.path().string();
+  write_text(folder.path() / "quick" / "plan.json",
+             R"({"experiments": [{"name": "recall", "attentions": ["elu"], "seeds": [0]}]})");
+  const Outcome outcome = run_luna({"report", "--results", results, "--out", results + "/out"});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(outcome.errors,
+            "no cell in " + results + "/quick is finished; `luna run --tier quick` trains them\n");
+  EXPECT_THAT(outcome.output, StartsWith("0 of 1 cells: "));
 }
 
 TEST(Command, BenchReplacesNothingButABenchmark) {

@@ -61,6 +61,10 @@ Outcome run_luna(const std::vector<std::string>& arguments, const fs::path& devi
   return {code, read_text(output), read_text(errors)};
 }
 
+pid_t start_luna(const std::vector<std::string>& arguments, const fs::path& folder) {
+  return spawn(arguments, folder / "output", folder / "errors");
+}
+
 MadeConfig::MadeConfig(int steps, const std::string& more) {
   write_text(folder_.path() / "tiers.toml", "quick = [\"made\"]\n");
   write_text(folder_.path() / "made.toml",
@@ -86,7 +90,7 @@ Outcome MadeConfig::run(const std::string& command, const std::vector<std::strin
 }
 
 pid_t MadeConfig::start(const std::string& command) const {
-  return spawn(arguments(command), folder_.path() / "output", folder_.path() / "errors");
+  return start_luna(arguments(command), folder_.path());
 }
 
 }  // namespace luna::testing

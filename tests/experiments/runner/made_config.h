@@ -50,4 +50,7 @@ class HeldLock {
 Outcome run_luna(const std::vector<std::string>& arguments,
                  const std::filesystem::path& device = {});
 
+/// The same in the background, what it prints in a folder; the caller waits for the process.
+pid_t start_luna(const std::vector<std::string>& arguments, const std::filesystem::path& folder);
+
 }  // namespace luna::testing

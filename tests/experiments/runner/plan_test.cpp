@@ -164,8 +164,16 @@ INSTANTIATE_TEST_SUITE_P(
                 "made.toml.attentions holds \"mean\" twice; name it once"},
         Refusal{"no_seed", "[0, 1]", "[]", "made.toml.seeds is empty; name at least one"},
         Refusal{"seed_twice", "[0, 1]", "[1, 1]", "made.toml.seeds holds 1 twice; name it once"},
+        Refusal{"seed_negative", "[0, 1]", "[0, -1]",
+                "made.toml.seeds holds -1; accepted: whole numbers from 0 to 2147483648"},
+        Refusal{"seed_large", "[0, 1]", "[2147483649]",
+                "made.toml.seeds holds 2147483649; accepted: whole numbers from 0 to 2147483648"},
         Refusal{"grid_rate", "[tier.quick]", "[grid]\nrates = [-1.0]\n[tier.quick]",
-                "made.toml.grid.rates holds -1; accepted: numbers from 0 to 1000"},
+                "made.toml.grid.rates holds -1; accepted: numbers above 0, up to 1000"},
+        Refusal{"grid_rate_zero", "[tier.quick]", "[grid]\nrates = [0]\n[tier.quick]",
+                "made.toml.grid.rates holds 0; accepted: numbers above 0, up to 1000"},
+        Refusal{"no_grid_rate", "[tier.quick]", "[grid]\nrates = []\n[tier.quick]",
+                "made.toml.grid.rates is empty; name at least one"},
         Refusal{"grid_rate_twice", "[tier.quick]", "[grid]\nrates = [0.5, 0.5]\n[tier.quick]",
                 "made.toml.grid.rates holds 0.5 twice; name it once"},
         Refusal{"attention", "\"mean\"", "\"meen\"",
@@ -188,22 +196,44 @@ TEST_P(DamagedRates, NamesWhatIsWrong) {
   write_text(path, GetParam().file);
   const std::string whole = path.string() + " is damaged; delete it, `luna tune` writes it anew";
   EXPECT_EQ(refusal(),
-            *GetParam().text ? std::string("learning_rates.json.quick") + GetParam().text : whole);
+            *GetParam().text ? std::string("learning_rates.json.") + GetParam().text : whole);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Files, DamagedRates,
     ::testing::Values(Rates{"truncated", "{", ""}, Rates{"list", "[]", ""},
-                      Rates{"tier", R"({"quick": 3})", " is 3; accepted: a table"},
+                      Rates{"tier", R"({"quick": 3})", "quick is 3; accepted: a table"},
                       Rates{"experiment", R"({"quick": {"made": 3}})",
-                            ".made is 3; accepted: a table"},
+                            "quick.made is 3; accepted: a table"},
                       Rates{"attention", R"({"quick": {"made": {"mean": 3}}})",
-                            ".made.mean is 3; accepted: a table"},
+                            "quick.made.mean is 3; accepted: a table"},
                       Rates{"text", R"({"quick": {"made": {"mean": {"chosen": "x"}}}})",
-                            ".made.mean.chosen is \"x\"; accepted: a number from 0 to 1000"},
+                            "quick.made.mean.chosen is \"x\"; accepted: a number from 0 to 1000"},
                       Rates{"negative", R"({"quick": {"made": {"mean": {"chosen": -1}}}})",
-                            ".made.mean.chosen is -1; accepted: a number from 0 to 1000"}),
+                            "quick.made.mean.chosen is -1; accepted: a number from 0 to 1000"},
+                      Rates{"unknown_tier", R"({"luna": {}})",
+                            "luna: unknown tier 'luna'; did you mean 'long'? Known: long, quick"},
+                      Rates{"unknown_experiment", R"({"quick": {"mode": {}}})",
+                            "quick.mode: unknown experiment 'mode'; did you mean 'made'? Known: "
+                            "made"},
+                      Rates{"unknown_key", R"({"quick": {"made": {"mean": {"choosen": 1}}}})",
+                            "quick.made.mean.choosen: unknown key 'choosen'; did you mean "
+                            "'chosen'? Known: chosen, grid, seed, steps"}),
     [](const auto& info) { return info.param.name; });
+
+TEST_F(MadePlan, RatesOfAnUnknownAttention) {
+  write(kExperiment);
+  write_text(folder_.path() / "learning_rates.json", R"({"quick": {"made": {"meen": {}}}})");
+  EXPECT_THAT(refusal(), ::testing::StartsWith("learning_rates.json.quick.made: unknown attention "
+                                               "'meen'; did you mean 'mean'? Known: "));
+}
+
+TEST_F(MadePlan, FolderInThePlaceOfRates) {
+  write(kExperiment);
+  const fs::path path = folder_.path() / "learning_rates.json";
+  fs::create_directory(path);
+  EXPECT_EQ(refusal(), path.string() + ": a folder, not a JSON file");
+}
 
 TEST_F(MadePlan, TierThatNamesNothingOrAnExperimentTwice) {
   write(kExperiment);

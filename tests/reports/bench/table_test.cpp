@@ -45,20 +45,39 @@ TEST(Table, HasARowAnOperatorWithItsRatios) {
 TEST(Table, SaysFromWhichNTheFusedOperatorIsFaster) {
   const std::string sizes = "| B 1, H 2, d 4, not causal, forward, 1 thread | elu label | ";
   std::vector<BenchRow> rows = made_rows();
-  expect_line(table_of(rows), sizes + "256 | 64 |");
+  expect_line(table_of(rows), sizes + "256 | 64 | – | – |");
   rows[7].samples = {2e-3};  // SDPA at 64: slower, too
-  expect_line(table_of(rows), sizes + "64 | 64 |");
+  expect_line(table_of(rows), sizes + "64 | 64 | – | – |");
   rows[3].samples = {0.5e-3};  // and at 256 quicker: the last N decides
-  expect_line(table_of(rows), sizes + "not up to 256 | 64 |");
+  expect_line(table_of(rows), sizes + "not up to 256 | 64 | – | – |");
   rows[5].samples = {0.5e-3};  // eager elu at 64: quicker
-  expect_line(table_of(rows), sizes + "not up to 256 | 256 |");
+  expect_line(table_of(rows), sizes + "not up to 256 | 256 | – | – |");
 }
 
 TEST(Table, SaysFromWhichNEagerEluIsFasterThanSdpa) {
   std::vector<BenchRow> rows = made_rows();
   rows[1].samples = {1e-3};
-  expect_line(table_of(rows),
-              "| B 1, H 2, d 4, not causal, forward, 1 thread | eager_elu label | 256 | – |");
+  expect_line(
+      table_of(rows),
+      "| B 1, H 2, d 4, not causal, forward, 1 thread | eager_elu label | 256 | – | – | – |");
+}
+
+TEST(Table, SaysFromWhichNTheFusedOperatorIsFasterThanPythonsPeers) {
+  std::vector<BenchRow> rows = made_rows();
+  for (const int64_t N : {int64_t{64}, int64_t{256}}) {
+    rows.push_back(made_row("compiled_elu", "compiled", N, N == 64 ? 0.5e-3 : 2e-3, 1));
+    rows.push_back(made_row("fla_elu", "fla", N, 0.5e-3, 1));
+    rows.push_back(made_row("compiled_relu", "compiled", N, 0.1e-3, 1));  // another map
+    for (BenchRow* row : {&rows.rbegin()[1], &rows.rbegin()[2]}) row->map = "elu";
+    rows.back().map = "relu";
+  }
+  for (BenchRow& row : rows) {
+    if (row.name == "elu") row.map = "elu";
+  }
+  expect_line(
+      table_of(rows),
+      "| B 1, H 2, d 4, not causal, forward, 1 thread | elu label | 256 | 64 | 256 | not up "
+      "to 256 |");
 }
 
 TEST(Table, NeedsNoPeer) {
@@ -161,7 +180,7 @@ TEST(GpuTable, PutsSizesOfOneNumberOfTokensTogether) {
   expect_line(text, "| roofline of elu label | 500 | 500 |");
   expect_line(text,
               "| 256 | elu label | 2,000 | 2,000 | 2,000 to 2,000 | 0.0 | – | 2.00x | 25.0 | – |");
-  expect_line(text, "| " + title + " | elu label | 256 | – |");
+  expect_line(text, "| " + title + " | elu label | 256 | – | – | – |");
   expect_line(text,
               "| B N 8, H 2, d 4, float32, not causal, a decoding step | elu label | 8,000 |");
 }

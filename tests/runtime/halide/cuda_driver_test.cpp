@@ -97,6 +97,62 @@ TEST_F(CudaDriver, AsksForSharedMemoryBeyond48Kilobytes) {
   };
   EXPECT_FALSE(asked(49152));
   EXPECT_TRUE(asked(49153));
+  EXPECT_FALSE(asked(49153)) << "it may have as much";
+  EXPECT_TRUE(asked(50000));
+  EXPECT_FALSE(asked(49153));
+}
+
+/// A kernel that is not Halide's.
+TEST_F(CudaDriver, LoadsAModuleAndFindsAKernelOnceADevice) {
+  const auto calls_of = [](int device, const char* kernel) {
+    take_driver_calls();
+    int argument = 0;
+    EXPECT_EQ(halide::launch({device, nullptr}, {kPtx, kernel, 1, 1, 1, 32, 0, &argument}), 0);
+    std::vector<std::string> names;
+    for (const std::string& call : take_driver_calls()) {
+      const std::string name = call.substr(0, call.find(' '));
+      if (name.rfind("cuModule", 0) == 0 || name == "cuLaunchKernel") names.push_back(name);
+    }
+    return names;
+  };
+  using Calls = std::vector<std::string>;
+  const Calls first{"cuModuleLoadDataEx", "cuModuleGetFunction", "cuLaunchKernel"};
+  EXPECT_EQ(calls_of(1, "one"), first);
+  EXPECT_EQ(calls_of(1, "one"), Calls{"cuLaunchKernel"});
+  EXPECT_EQ(calls_of(1, "two"), (Calls{"cuModuleGetFunction", "cuLaunchKernel"}));
+  EXPECT_EQ(calls_of(2, "one"), first);
+  EXPECT_EQ(calls_of(1, "one"), Calls{"cuLaunchKernel"});
+}
+
+TEST_F(CudaDriver, FindsAKernelAfterItCouldNot) {
+  int argument = 0;
+  const auto launch = [&] {
+    return halide::launch({1, nullptr}, {kPtx, "three", 1, 1, 1, 32, 0, &argument});
+  };
+  for (const char* call : {"cuModuleLoadDataEx", "cuModuleGetFunction"}) {
+    fail_driver_call(call, 1);
+  }
+  EXPECT_NE(launch(), 0);
+  fail_driver_call("cuModuleLoadDataEx", 0);
+  EXPECT_NE(launch(), 0);
+  EXPECT_NE(halide::take_error(), "");
+  fail_driver_call("cuModuleGetFunction", 0);
+  EXPECT_EQ(launch(), 0);
+}
+
+TEST_F(CudaDriver, AsksADevicesNameOnce) {
+  for (int attempt = 0; attempt < 2; attempt++) {
+    EXPECT_EQ(halide::device_name(0), "stand-in 0");
+    EXPECT_EQ(halide::device_name(1), "stand-in 1");
+  }
+  EXPECT_EQ(take_driver_calls(), (std::vector<std::string>{"cuDeviceGetName", "cuDeviceGetName"}));
+}
+
+TEST_F(CudaDriver, SaysWhyItFindsNoDevice) {
+  EXPECT_EQ(halide::driver_problem(), "");
+  fail_driver_call("cuInit", 100);
+  EXPECT_EQ(halide::driver_problem(), "the CUDA driver finds no device (cuInit: error 100)");
+  fail_driver_call("cuInit", 0);
 }
 
 TEST_F(CudaDriver, NamesTheDriversError) {
@@ -212,6 +268,7 @@ TEST(NoCudaDriver, IsAnErrorWithTheCure) {
               "found (no_such_driver.so): install the NVIDIA driver, or move the tensors to the "
               "CPU");
   }
+  EXPECT_EQ(halide::driver_problem(), "no CUDA driver here (no_such_driver.so cannot be opened)");
 }
 
 TEST(ParallelLoop, RunsEveryIterationAndHandsItsErrorOver) {

@@ -52,6 +52,9 @@ const std::vector<Shape> kCausal{
     {1, 2, 2, 66, 66, 72, 16, 6, 8, 4},
 };
 
+/// d = dv = 128, Nq = N, for a map of each kind: a table, coordinates, projections with a maximum.
+const std::vector<Shape> kLargeHeads{{1, 2, 1, 20, 20, 128, 128, 4, 8, 8}};
+
 /// Three sequences of one size, which are a batch, an empty and a short one.
 const Shape kPackedShape{1, 4, 2, 70, 70, 8, 12, 5, 3, 6};
 const std::vector<int64_t> kBegins{0, 20, 20, 37, 40, 70};
@@ -83,6 +86,12 @@ std::vector<ops::Spec> inlined_maps() {
   const std::vector<ops::Spec> fixed =
       fixed_maps({"elu", "relu", "performer", "performer:hyperbolic"});
   maps.insert(maps.end(), fixed.begin(), fixed.end());
+  return maps;
+}
+
+std::vector<ops::Spec> large_head_maps() {
+  std::vector<ops::Spec> maps = fixed_maps({"elu", "performer"});
+  maps.push_back(psi_spec("pwl", "relu"));
   return maps;
 }
 
@@ -149,6 +158,10 @@ INSTANTIATE_TEST_SUITE_P(InMemory, CudaAccuracy,
                                                           false)));
 INSTANTIATE_TEST_SUITE_P(Causal, CudaAccuracy,
                          ::testing::ValuesIn(each_on_each(all_maps(kCausalMaps), kCausal, true)));
+INSTANTIATE_TEST_SUITE_P(LargeHeads, CudaAccuracy,
+                         ::testing::ValuesIn(each_on_each(large_head_maps(), kLargeHeads, false)));
+INSTANTIATE_TEST_SUITE_P(CausalLargeHeads, CudaAccuracy,
+                         ::testing::ValuesIn(each_on_each(large_head_maps(), kLargeHeads, true)));
 INSTANTIATE_TEST_SUITE_P(Packed, CudaAccuracy,
                          ::testing::ValuesIn(packed(all_maps(fused_map_names()), false)));
 INSTANTIATE_TEST_SUITE_P(PackedCausal, CudaAccuracy,

@@ -80,7 +80,29 @@ const Bug kBugs[] = {
     {"TokensBeyondTheLastScattered", "rows_scatter", "rows_scatter.cu",  //
      "if (!there) return;", ""},
     {"MaskedTokensGradientKept", "rows_scatter", "rows_scatter.cu",  //
-     "dropped ? make_float4(0, 0, 0, 0)", "false ? x"}};
+     "dropped ? make_float4(0, 0, 0, 0)", "false ? x"},
+    {"DenominatorWrittenByEveryLane", "rows_scatter", "rows_scatter.cu",  //
+     "if (lane == 0) dens[", "dens["},
+    {"WrongLaneOfScores", "rows_apply_f32", "rows_product.cu",  //
+     "place_.lane % 4 * 2 + at % 2", "(place_.lane ^ 1) % 4 * 2 + at % 2"},
+    {"WrongLaneOfFactors", "rows_apply_f32", "rows_product.cu",  //
+     "4 * quad)", "4 * (quad ^ 1))"},
+    {"WrongLaneStaged", "rows_gradient_f32", "rows_tiles.cuh",  //
+     "row % 8 * 4 + four % 4", "row % 8 * 4 + (four % 4 ^ 1)"},
+    {"WrongLaneOfColumns", "rows_gradient_f32", "rows_tiles.cuh",  //
+     "tile) + threadIdx.x % kWarp", "tile) + (threadIdx.x % kWarp ^ 1)"},
+    {"WrongLaneOfRows", "rows_apply_f32", "rows_tiles.cuh",  //
+     "lane % 16) * kPitch", "(lane ^ 1) % 16) * kPitch"},
+    {"WrongLaneWritten", "rows_state_f32", "rows_tiles.cuh",  //
+     "place.lane % 4 * 2;", "(place.lane ^ 1) % 4 * 2;"},
+    {"WrongLaneOfTheTotal", "rows_scan_f64", "rows_scan.cu",  //
+     "a.total + int64_t{b} * a.elements + i", "a.total + int64_t{b} * a.elements + (i ^ 1)"},
+    {"WrongLaneOfTheSum", "rows_gather", "rows_gather.cu",  //
+     "sum, apart)", "sum, 1)"},
+    {"WrongLaneGathered", "rows_gather", "rows_gather.cu",  //
+     "a.rows.data + to + column", "a.rows.data + to + (column ^ 4)"},
+    {"WrongLaneScattered", "rows_scatter", "rows_scatter.cu",  //
+     "a.rows.data + from + column", "a.rows.data + from + (column ^ 4)"}};
 
 void PrintTo(const Bug& bug, std::ostream* out) { *out << bug.right << " -> " << bug.wrong; }
 
@@ -185,7 +207,7 @@ TEST_P(PlantedRowsBug, IsCaught) {
   const Bug& bug = GetParam();
   const std::string wrong = compiled(bug);
   ASSERT_FALSE(HasFailure());
-  const Garden::Outcome outcome = garden().run(bug.kernel, wrong);
+  const Garden::Outcome outcome = garden().run(bug.kernel, wrong).outcome;
   EXPECT_NE(outcome, Garden::Outcome::survives);
   if (std::string(bug.name).rfind("NoBarrier", 0) == 0) {
     EXPECT_EQ(outcome, Garden::Outcome::reported) << "a race is more than another result";
@@ -198,7 +220,7 @@ TEST_F(PlantedRowsBug, IsNone) {
     const Bug none{"", kernel.c_str(), source.first.c_str(),
                    "namespace luna::tensor {\nnamespace {",
                    "namespace luna::tensor {\nnamespace {"};
-    EXPECT_EQ(garden().run(kernel, compiled(none)), Garden::Outcome::survives) << kernel;
+    EXPECT_EQ(garden().run(kernel, compiled(none)).outcome, Garden::Outcome::survives) << kernel;
   }
 }
 

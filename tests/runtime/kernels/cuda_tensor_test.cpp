@@ -283,6 +283,21 @@ TEST_F(TensorCores, LeaveTheRestToHalide) {
   EXPECT_EQ(tensor_kernels(c, at::kBFloat16), 0);
 }
 
+/// Also where an earlier call has found them.
+TEST_F(TensorCores, AreLeftWhereAPipelineIsHidden) {
+  const Case c = usual();
+  const auto tensor_kernels = [&] {
+    ops::attention_forward(on_device(make_inputs(c), at::kBFloat16), c.spec);
+    return take_kernels().first;
+  };
+  EXPECT_EQ(tensor_kernels(), 2);
+  kernels::hide_pipelines(
+      [](const std::string& name) { return name.rfind("kv_state_", 0) == 0 && is_sibling(name); });
+  EXPECT_EQ(tensor_kernels(), 0);
+  kernels::hide_pipelines({});
+  EXPECT_EQ(tensor_kernels(), 2);
+}
+
 kernels::Pipeline find_without_siblings(const std::string& name, const kernels::cuda::About&) {
   return is_sibling(name) ? nullptr : kernels::find_pipeline(name);
 }

@@ -46,6 +46,28 @@ TEST(Registry, ChoosesByDeviceAndBucketOfRows) {
   EXPECT_EQ(chosen("unknown", "p", 0), nullptr) << "the default row";
 }
 
+TEST(Registry, AsksADevicesNameOnceAndOnlyWhereARowNeedsIt) {
+  const std::vector<Tuned> schedule = {
+      {"A", "p", 0, other}, {"B", "p", 0, other}, {"A", "q", 8, other}};
+  int asked = 0;
+  const auto device = [&] { return ++asked, std::string("B"); };
+  EXPECT_EQ(choose(schedule, "p", device, 1), &schedule[1]);
+  EXPECT_EQ(asked, 1);
+  EXPECT_EQ(choose(schedule, "q", device, 9), nullptr);
+  EXPECT_EQ(choose(schedule, "r", device, 1), nullptr);
+  EXPECT_EQ(asked, 1);
+}
+
+TEST(Registry, CountsGenerationsOfPipelines) {
+  const uint64_t first = pipelines_generation();
+  replace_pipeline("tile_dot", other);
+  const uint64_t second = pipelines_generation();
+  replace_pipeline("tile_dot", nullptr);
+  hide_pipelines({});
+  EXPECT_LT(first, second);
+  EXPECT_LT(second + 1, pipelines_generation());
+}
+
 TEST(Registry, NamesThisProcessor) {
   EXPECT_NE(processor_name().find(", family "), std::string::npos) << processor_name();
 }

@@ -61,6 +61,14 @@ const std::vector<StepRefusal> kTensors{
      [](Step& s) {
        s.state = at::zeros({2, 2, 12, 24}).transpose(2, 3);
      }},
+    {"state_negative",
+     "luna_decode_step: state must not have torch's negative bit, which a view has whose numbers "
+     "are the memory's negated; pass state.resolve_neg() and keep it.",
+     [](Step& s) { s.state = at::_neg_view(s.state); }},
+    {"norm_negative",
+     "luna_decode_step: norm must not have torch's negative bit, which a view has whose numbers "
+     "are the memory's negated; pass norm.resolve_neg() and keep it.",
+     [](Step& s) { s.norm = at::_neg_view(s.norm); }},
     {"norm_expanded",
      "luna_decode_step: norm is updated in place and its rows must not overlap, got shape [2, 2, "
      "24] with strides [0, 24, 1]; pass a contiguous tensor and keep it.",

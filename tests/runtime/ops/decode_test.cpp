@@ -115,6 +115,19 @@ TEST_P(Decode, LayoutsDoNotMatter) {
   EXPECT_TRUE(same_bits(given.norm, clean.norm)) << GetParam();
 }
 
+/// What a step reads may be a view with torch's negative bit; what it updates may not.
+TEST_P(Decode, TakesNegativeViews) {
+  const Prefilled clean = decode(in_, 3);
+  ops::Inputs in = in_;
+  const auto negate = [](at::Tensor& x) { x = at::_neg_view(x.neg()); };
+  for (at::Tensor* x : {&in.q, &in.k, &in.v}) negate(*x);
+  for (at::Tensor& x : in.params) negate(x);
+  const Prefilled given = decode(in, 3);
+  EXPECT_TRUE(same_bits(given.out, clean.out)) << GetParam();
+  EXPECT_TRUE(same_bits(given.state, clean.state)) << GetParam();
+  EXPECT_TRUE(same_bits(given.norm, clean.norm)) << GetParam();
+}
+
 TEST_P(Decode, SameBitsForAnyNumberOfThreads) {
   const int threads = at::get_num_threads();
   at::set_num_threads(1);

@@ -61,18 +61,21 @@ INSTANTIATE_TEST_SUITE_P(Maps, Half,
                                             ::testing::ValuesIn(token_counts())));
 
 /// Gradients of q and k that are sums (through phi and an envelope, ch_rms or either polarity) are
-/// float32's, rounded once; rounded part by part, every fourth number and more is another. (On CUDA
-/// LUNA's are rounded part by part.)
+/// float32's, rounded once; rounded part by part, every fourth number and more is another.
 TEST(HalfPrecision, RoundsSumsOfGradientsOnce) {
   std::vector<Case> cases{small_case("polaformer")};
-  if (fused_device().is_cpu()) {
-    for (const char* envelope : {"exp", "norm"}) {
-      cases.push_back(small_case());
-      cases.back().spec.envelope = envelope;
-    }
+  const auto add_luna = [&](const char* envelope, double ch_rms_target) -> ops::Spec& {
     cases.push_back(small_case());
-    cases.back().spec.ch_rms_target = 0.5;
+    cases.back().spec.envelope = envelope;
+    cases.back().spec.ch_rms_target = ch_rms_target;
+    return cases.back().spec;
+  };
+  for (const char* envelope : {"exp", "norm"}) {
+    for (const char* psi : {"pwl", "dense"}) add_luna(envelope, 0).psi = psi;
+    add_luna(envelope, 0).causal = true;
+    cases.back().shape.Nq = cases.back().shape.N;
   }
+  for (const char* psi : {"pwl", "dense"}) add_luna("none", 0.5).psi = psi;
   for (Case& c : cases) {
     c.spec.eps = 0.5;
     const ops::Inputs in = rounded(make_inputs(c), at::kBFloat16);

@@ -147,5 +147,20 @@ TEST(PerformerProjection, HasOrthogonalRowsOfRandomLength) {
   EXPECT_FALSE(same_bits(drawn(1), drawn(2)));
 }
 
+TEST(PerformerProjection, DrawsNoMoreThanItsRows) {
+  at::Generator generator = at::detail::createCPUGenerator(1);
+  at::Generator same = at::detail::createCPUGenerator(1);
+  const auto numbers = [](int64_t rows, int64_t columns, at::Generator from) {
+    return at::randn({rows, columns}, std::move(from), at::kDouble);
+  };
+  const at::Tensor w = performer_projection(3, 40, generator);
+  ASSERT_EQ(w.sizes(), (std::vector<int64_t>{3, 40}));
+  const at::Tensor unit = w / w.norm(2, -1, true);
+  EXPECT_TRUE(at::allclose(at::matmul(unit, unit.t()), at::eye(3), 1e-5, 1e-6));
+  numbers(40, 3, same);  // directions
+  EXPECT_TRUE(at::allclose(w.norm(2, -1), numbers(3, 40, same).norm(2, -1).to(at::kFloat)));
+  EXPECT_TRUE(same_bits(numbers(1, 40, generator), numbers(1, 40, same)));
+}
+
 }  // namespace
 }  // namespace luna::test

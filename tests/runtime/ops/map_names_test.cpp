@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <map>
+#include <tuple>
 
 #include "runtime/luna.h"
 #include "runtime/ops/fixed_maps.h"
@@ -61,6 +62,14 @@ TEST(FixedMapName, SaysWhatIsAccepted) {
   EXPECT_THAT(torch_error_of([] { draw_feature_map(std::string(1000000, 'x') + "y", 4, 4); }),
               ::testing::StartsWith("draw_feature_map: unknown feature_map \"" +
                                     std::string(64, 'x') + "..\"; known: elu, "));
+  const std::tuple<int, std::string, std::string> cuts[] = {
+      {61, "\U0001f600", ""}, {62, "\u00e9y", "\u00e9"}, {63, "\u00e9", ""}};
+  for (const auto& [before, last, kept] : cuts) {  // 64 bytes at most, no part of a character
+    const std::string letters(before, 'x'), name = letters + last;
+    EXPECT_THAT(torch_error_of([&] { draw_feature_map(name, 4, 4); }),
+                ::testing::StartsWith("draw_feature_map: unknown feature_map \"" + letters + kept +
+                                      "..\"; known: elu, "));
+  }
   EXPECT_THAT(torch_error_of([] { draw_feature_map(std::string("\0e\nlu", 5), 4, 4); }),
               ::testing::StartsWith("draw_feature_map: unknown feature_map \"\\x00e\\x0alu\"; "));
   EXPECT_EQ(torch_error_of([] { draw_feature_map("rff", 0, 4); }),

@@ -7,8 +7,6 @@
 #include <map>
 #include <stdexcept>
 
-#include "experiments/bench/sweep.h"
-#include "experiments/bench/work.h"
 #include "runtime/kernels/registry.h"
 #include "tests/support/predict/sass.h"
 
@@ -19,7 +17,6 @@ constexpr uint64_t kSeed = 1;
 constexpr double kIssueSlots = 4 * 132 * 1.755;  // a nanosecond
 constexpr int kLanes = 32;
 constexpr int64_t kFirstTokens = 64, kCostTokens = 512;  ///< to see whether it runs; to count
-constexpr int64_t kDecodedSequences = 64;
 const c10::Device kStandIn(c10::kCUDA, 0);
 
 void add(PtxCounts& sum, const PtxCounts& counts) {
@@ -95,14 +92,6 @@ std::optional<double> issued_of(const Executed& executed) {
   return sum;
 }
 
-std::vector<const bench::Operator*> fused_of(const std::vector<bench::Operator>& operators) {
-  std::vector<const bench::Operator*> fused;
-  for (const bench::Operator& op : operators) {
-    if (op.kind == bench::OperatorKind::kFused) fused.push_back(&op);
-  }
-  return fused;
-}
-
 bool has(const std::string& name, const char* part) { return name.find(part) != std::string::npos; }
 
 /// Whether it is a kernel on tensor cores, which takes the place of one of Halide's.
@@ -110,19 +99,37 @@ bool is_sibling(const std::string& name) {
   return has(name, "_bf16_") || has(name, "_f16_") || has(name, "_f32_") || has(name, "_f64_");
 }
 
+/// Whether nvcc makes it: a sibling, psi's table, what moves tokens to rows and back.
+bool is_cuda_cpp(const std::string& name) {
+  return is_sibling(name) || once_a_call(name) || name == "rows_gather_cuda" ||
+         name == "rows_scatter_cuda";
+}
+
+std::vector<Executed> execute(const std::function<void()>& task) {
+  Attribution attribution;
+  task();
+  return attribution.take();
+}
+
+/// What one pass of a call executes on the stand-in device.
+std::vector<Executed> execute(const autotune::Call& call, const bench::Size& size,
+                              bench::Pass pass) {
+  bench::Inputs leaves =
+      bench::draw_inputs(call.op, size, kSeed).want_gradients().on(kStandIn, call.dtype);
+  leaves.causal = call.causal;
+  return execute(bench::pass_task(call.op, leaves, at::ones_like(leaves.q), pass));
+}
+
 /// What one pipeline executes in a call about so many tokens of one head, where it does.
 std::optional<Executed> executed(const autotune::Call& call, int64_t tokens,
                                  const std::string& pipeline) {
   const bench::Size size = call.size(1, tokens);
   const auto task = call.task(size, call.tokens(size, kStandIn));
-  Attribution attribution;
   try {
-    task();
+    for (Executed& one : execute(task)) {
+      if (one.pipeline == pipeline) return std::move(one);
+    }
   } catch (const c10::NotImplementedError&) {
-    return {};
-  }
-  for (Executed& one : attribution.take()) {
-    if (one.pipeline == pipeline) return std::move(one);
   }
   return {};
 }
@@ -144,22 +151,34 @@ double Prediction::sectors_per_token() const {
 
 double Prediction::issue_ns() const { return issued_per_token() / kIssueSlots; }
 
-std::vector<Prediction> predict(const bench::Operator& op, const bench::Size& size,
-                                bench::Pass pass, at::ScalarType dtype) {
-  const bench::Inputs leaves =
-      bench::draw_inputs(op, size, kSeed).want_gradients().on(kStandIn, dtype);
-  const std::string name = op.name + (dtype == at::kFloat ? "" : "_bf16");
-  const auto task = bench::pass_task(op, leaves, at::ones_like(leaves.q), pass);
-  Attribution attribution;
-  task();
+const char* dtype_name(at::ScalarType dtype) {
+  return dtype == at::kBFloat16 ? "bf16" : dtype == at::kHalf ? "f16" : "f32";
+}
+
+std::vector<Prediction> predict(const autotune::Call& call, const bench::Size& size,
+                                bench::Pass pass) {
   std::vector<Prediction> predictions;
-  for (const Executed& one : attribution.take()) {
+  for (const Executed& one : execute(call, size, pass)) {
     if (once_a_call(one.pipeline)) continue;
-    predictions.push_back({name, bench::name_of(pass), one.pipeline, one.counts, issued_of(one),
-                           size.B * size.H * size.N});
+    predictions.push_back({one.pipeline, one.counts, issued_of(one), size.B * size.H * size.N});
   }
   return predictions;
 }
+
+bool has_own_kernels(const autotune::Call& call) {
+  if (call.dtype == at::kFloat) return true;
+  const auto all = execute(call, call.size(1, kFirstTokens), bench::Pass::kForward);
+  const std::string own = fmt::format("_{}_", dtype_name(call.dtype));
+  return std::any_of(all.begin(), all.end(),
+                     [&](const Executed& one) { return has(one.pipeline, own.c_str()); });
+}
+
+bool has_cuda_cpp() {
+  const auto no_device = [] { return std::string(); };
+  return kernels::find_pipeline("kv_state_pwl8_64_f32_cuda", no_device, 0) != nullptr;
+}
+
+void hide_cuda_cpp() { kernels::hide_pipelines(is_cuda_cpp); }
 
 std::vector<const autotune::Call*> likely_calls(const std::string& pipeline) {
   const bool own = is_sibling(pipeline);
@@ -185,65 +204,12 @@ PipelineCost pipeline_cost(const std::string& pipeline) {
   for (const autotune::Call* call : likely_calls(pipeline)) {
     if (!executed(*call, kFirstTokens, pipeline)) continue;
     const std::optional<Executed> all = executed(*call, kCostTokens, pipeline);
-    const Prediction one{"", "", pipeline, all->counts, issued_of(*all), kCostTokens};
+    const Prediction one{pipeline, all->counts, issued_of(*all), kCostTokens};
     PipelineCost cost{one.issue_ns(), {}};
     for (const auto& [key, profile] : all->profiles) cost.launches.push_back(profile);
     return cost;
   }
   throw std::runtime_error("no operator of the prediction calls " + pipeline);
-}
-
-std::vector<Prediction> predict_all(const bench::Size& size) {
-  std::vector<Prediction> all;
-  const auto add_all = [&](const bench::Operator& op, const bench::Size& at) {
-    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-      const bool sibling = op.map == "luna" || op.map == "elu" || op.map == "relu";
-      if (dtype != at::kFloat && (!sibling || at.N == 1)) continue;
-      for (const bench::Pass pass : bench::passes_of(op)) {
-        for (const Prediction& one : predict(op, at, pass, dtype)) all.push_back(one);
-      }
-    }
-  };
-  for (const bench::Operator* op : fused_of(bench::all_operators())) add_all(*op, size);
-  bench::Size step = size;
-  step.B = kDecodedSequences;
-  step.N = 1;
-  for (const bench::Operator* op : fused_of(bench::decode_operators())) add_all(*op, step);
-  return all;
-}
-
-std::string prediction_table(const std::vector<Prediction>& predictions, const bench::Size& size) {
-  std::string text = fmt::format(
-      "PREDICTION, not a measurement: no GPU was used. PTX instructions that a warp executes for a "
-      "token of\none head (the interpreter of make test; d {}, N {}, m {}, L {}, hid {}); issued: "
-      "the machine\ninstructions that ptxas makes of them for sm_90 (without ptxas: the same "
-      "number); ns at full issue on an\nH100 SXM: issued / 4 / (132 x 1.755 GHz). Launches, "
-      "waiting for memory (all that a decoding step\ndoes), ATen's operators between the kernels "
-      "and psi's table, made once a call, are not in it. sectors: of 32 bytes of global memory\n"
-      "that loads and stores touch, access by access. decode: one token of {} sequences.\n\n"
-      "{:<10}{:<17}{:<32}{:>7}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}\n",
-      size.d, size.N, size.m, size.L, size.hid, kDecodedSequences, "operator", "pass", "pipeline",
-      "fma", "float", "integer", "shared", "global", "control", "other", "all", "issued", "sectors",
-      "ns");
-  double ns = 0;
-  for (size_t i = 0; i < predictions.size(); ++i) {
-    const Prediction& p = predictions[i];
-    const PtxCounts& c = p.counts;
-    text += fmt::format("{:<10}{:<17}{:<31}", p.op, p.pass, p.pipeline);
-    for (const uint64_t count :
-         {c.fma, c.other_float, c.integer, c.shared_memory, c.global_memory, c.control, c.other}) {
-      text += fmt::format("{:>8.1f}", p.per_token(count));
-    }
-    text += fmt::format("{:>8.1f}{:>8.1f}{:>8.1f}{:>8.3f}\n", p.per_token(c.total()),
-                        p.issued_per_token(), p.sectors_per_token(), p.issue_ns());
-    ns += p.issue_ns();
-    const bool last = i + 1 == predictions.size() || predictions[i + 1].op != p.op ||
-                      predictions[i + 1].pass != p.pass;
-    if (!last) continue;
-    text += fmt::format("{:<10}{:<17}{:<31}{:>88.3f}\n", p.op, p.pass, "together", ns);
-    ns = 0;
-  }
-  return text;
 }
 
 }  // namespace luna::test

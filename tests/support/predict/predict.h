@@ -14,8 +14,6 @@ namespace luna::test {
 
 /// One pipeline in one pass of one operator.
 struct Prediction {
-  std::string op;    ///< of experiments/bench/operators.h, "_bf16" after it for bfloat16
-  std::string pass;  ///< forward, forward_backward
   std::string pipeline;
   PtxCounts counts;              ///< PTX instructions of threads, of the whole call
   std::optional<double> issued;  ///< machine instructions of warps; none without ptxas (sass.h)
@@ -32,10 +30,20 @@ struct Prediction {
   double issue_ns() const;
 };
 
-/// Of every pipeline of tokens that is called in the order of the first call; q, k and v in that
-/// dtype.
-std::vector<Prediction> predict(const bench::Operator& op, const bench::Size& size,
-                                bench::Pass pass, at::ScalarType dtype = at::kFloat);
+/// Of every pipeline of tokens that is called in the order of the first call.
+std::vector<Prediction> predict(const autotune::Call& call, const bench::Size& size,
+                                bench::Pass pass);
+
+/// Whether the call's forward runs kernels of its own dtype: always in float32.
+bool has_own_kernels(const autotune::Call& call);
+
+/// "f32", "bf16" or "f16", as in the names of pipelines.
+const char* dtype_name(at::ScalarType dtype);
+
+/// Whether CUDA has more than Halide's pipelines: siblings on tensor cores.
+bool has_cuda_cpp();
+/// From now on it has not, as where nvcc is not. hide_pipelines({}) ends that.
+void hide_cuda_cpp();
 
 /// The calls that may run a pipeline: those of its dtype and head size, of its own map first, as if
 /// siblings on tensor cores were not built unless it is one. hide_pipelines({}) ends that.
@@ -47,13 +55,5 @@ struct PipelineCost {
 };
 /// Of one pipeline in the first of them that runs it. Throws std::runtime_error where none runs it.
 PipelineCost pipeline_cost(const std::string& pipeline);
-
-/// Every fused operator that is built for CUDA, both passes, LUNA, elu and relu in bfloat16 too,
-/// where they have kernels of their own; then steps of decode_operators(), one token of 64
-/// sequences.
-std::vector<Prediction> predict_all(const bench::Size& size);
-
-/// As a table under a heading that says what it is.
-std::string prediction_table(const std::vector<Prediction>& predictions, const bench::Size& size);
 
 }  // namespace luna::test

@@ -7,32 +7,50 @@
 
 #include <map>
 #include <set>
+#include <stdexcept>
+#include <tuple>
 
 #include "experiments/autotune/candidate.h"
 #include "experiments/bench/gate.h"
 #include "experiments/bench/selftest.h"
+#include "runtime/kernels/registry.h"
 #include "tests/support/poison.h"
 #include "tests/support/temporary_folder.h"
 
 namespace luna::test {
 namespace {
 
-using ::testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::Key;
 
 const bench::Size kSize{"", 1, 1, 256, 64, 16, 8, 64};
 
-const bench::Operator& luna_operator() { return bench::operators().front(); }
-const bench::Operator& elu_operator() { return bench::operators()[1]; }
+autotune::Call call_of(const std::string& name, at::ScalarType dtype = at::kFloat,
+                       bool causal = false) {
+  for (const bench::Operator& op : bench::all_operators(c10::kCUDA)) {
+    if (op.name == name) return {op, kSize.d, causal, dtype};
+  }
+  throw std::invalid_argument(name);
+}
 
 /// The passes over tokens of elu's forward, Halide's in any build: all but the sum of partial
 /// states.
 std::vector<Prediction> token_passes(const bench::Size& size) {
-  std::vector<Prediction> all = predict(elu_operator(), size, bench::Pass::kForward);
+  std::vector<Prediction> all = predict(call_of("elu"), size, bench::Pass::kForward);
   all.erase(
       std::remove_if(all.begin(), all.end(),
                      [](const Prediction& one) { return one.pipeline == "state_total_cuda"; }),
       all.end());
   return all;
+}
+
+/// ns by pipeline, at so many tokens of one head that what is done once a head is little.
+std::map<std::string, double> issue_ns(const autotune::Call& call, bench::Pass pass) {
+  std::map<std::string, double> ns;
+  bench::Size size = kSize;
+  size.N = 1024;
+  for (const Prediction& one : predict(call, size, pass)) ns[one.pipeline] = one.issue_ns();
+  return ns;
 }
 
 TEST(Prediction, CountsEveryMultiplicationOfTheFormula) {
@@ -74,8 +92,8 @@ TEST(Prediction, CountsADecodingStep) {
   const bench::Size size{"", 8, 2, 1, 64, 16, 8, 64};
   const double D = 128, d = 64;
   int steps = 0;
-  for (const Prediction& one :
-       predict(bench::decode_operators().front(), size, bench::Pass::kDecode)) {
+  for (const Prediction& one : predict({bench::decode_operators().front(), 64, false, at::kFloat},
+                                       size, bench::Pass::kDecode)) {
     EXPECT_EQ(one.pipeline.find("rows_decode_tail"), std::string::npos) << "D is whole blocks";
     if (one.pipeline != "rows_decode_cuda") continue;
     steps++;
@@ -89,21 +107,73 @@ TEST(Prediction, CountsADecodingStep) {
   EXPECT_EQ(steps, 1);
 }
 
-/// 0.1 ns a token and head for state and apply each: what tensor cores are used for.
-TEST(Prediction, OfTensorCoresIsBelowATenthOfANanosecond) {
-  bench::Size size = kSize;
-  size.N = 1024;
-  std::map<std::string, double> ns;
-  for (const bench::Operator* op : {&luna_operator(), &elu_operator()}) {
-    const auto all = predict(*op, size, bench::Pass::kForwardBackward, at::kBFloat16);
-    for (const Prediction& one : all) ns[one.pipeline] = one.issue_ns();
-    fmt::print("{}\n", prediction_table(all, size));
+class HalfPrecision : public ::testing::TestWithParam<std::tuple<const char*, at::ScalarType>> {};
+
+/// 0.1 ns a token and head for state and apply each: what tensor cores are used for. LUNA's state
+/// in float16 alone is beyond it: features are beyond float16's range, so v is made two numbers of
+/// bfloat16.
+double most_ns(const std::string& map, at::ScalarType dtype, const std::string& pass) {
+  return map == "luna" && dtype == at::kHalf && pass == "kv_state" ? 0.111 : 0.1;
+}
+
+TEST_P(HalfPrecision, OnTensorCoresIsBelowATenthOfANanosecond) {
+  const auto [map, dtype] = GetParam();
+  const autotune::Call call = call_of(map, dtype);
+  if (!has_own_kernels(call)) GTEST_SKIP() << "built without nvcc";
+  const auto ns = issue_ns(call, bench::Pass::kForwardBackward);
+  const std::string channels = call.op.map == "luna" ? "pwl8" : map;
+  for (const char* pass : {"kv_state", "apply_state"}) {
+    const std::string pipeline = fmt::format("{}_{}_64_{}_cuda", pass, channels, dtype_name(dtype));
+    ASSERT_EQ(ns.count(pipeline), 1u) << pipeline;
+    // (The backward pass has one over keys and one over queries.)
+    EXPECT_LE(ns.at(pipeline), 2 * most_ns(map, dtype, pass)) << pipeline;
   }
-  if (!ns.count("kv_state_pwl8_64_bf16_cuda")) GTEST_SKIP() << "built without nvcc";
-  for (const char* pipeline : {"kv_state_pwl8_64_bf16_cuda", "apply_state_pwl8_64_bf16_cuda",
-                               "kv_state_elu_64_bf16_cuda", "apply_state_elu_64_bf16_cuda"}) {
-    EXPECT_LE(ns.at(pipeline), 2 * 0.1) << pipeline;  // backward has one over keys and over queries
-  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Prediction, HalfPrecision,
+                         ::testing::Combine(::testing::Values("luna", "elu", "relu", "relu2",
+                                                              "identity"),
+                                            ::testing::Values(at::kBFloat16, at::kHalf)),
+                         [](const auto& info) {
+                           return fmt::format("{}_{}", std::get<0>(info.param),
+                                              dtype_name(std::get<1>(info.param)));
+                         });
+
+/// At most what the recipe of one warp a block without tensor cores is predicted at, d 64, m 16, L
+/// 8, float32: state 0.405, apply 0.414, gradient of one side 0.347 without sums for psi, which are
+/// in it here.
+TEST(Prediction, OfFloat32IsBelowTheOneWarpRecipe) {
+  const autotune::Call luna = call_of("luna");
+  const auto forward = issue_ns(luna, bench::Pass::kForward);
+  if (!forward.count("kv_state_pwl8_64_f32_cuda")) GTEST_SKIP() << "built without nvcc";
+  EXPECT_LE(forward.at("kv_state_pwl8_64_f32_cuda"), 0.405);
+  EXPECT_LE(forward.at("apply_state_pwl8_64_f32_cuda"), 0.414);
+  const auto backward = issue_ns(luna, bench::Pass::kForwardBackward);
+  EXPECT_LE(backward.at("grad_params_pwl8_64_f32_cuda"), 2 * 0.347);
+}
+
+/// The same recipe's causal output, from queries on: 0.90. Tokens to rows, projections and features
+/// are of both sides here, in one launch each.
+TEST(Prediction, OfACausalOutputIsBelowTheOneWarpRecipe) {
+  auto ns = issue_ns(call_of("luna", at::kFloat, true), bench::Pass::kForward);
+  if (!ns.count("rows_apply_f32_cuda")) GTEST_SKIP() << "built without nvcc";
+  const double of_queries = ns.at("rows_gather_cuda") / 3 +
+                            (ns.at("rows_gradient_f32_cuda") + ns.at("features_pwl_cuda")) / 2;
+  EXPECT_LE(of_queries + ns.at("rows_apply_f32_cuda") + ns.at("rows_scatter_cuda"), 0.90);
+}
+
+TEST(Prediction, HidesWhatNvccMakes) {
+  const autotune::Call luna = call_of("luna");
+  hide_cuda_cpp();
+  const auto whole = issue_ns(luna, bench::Pass::kForward);
+  const auto causal = issue_ns(call_of("luna", at::kFloat, true), bench::Pass::kForward);
+  const bool half = has_own_kernels(call_of("luna", at::kBFloat16));
+  kernels::hide_pipelines({});
+  EXPECT_FALSE(half);
+  EXPECT_THAT(whole, ElementsAre(Key("apply_state_pwl8_64_cuda"), Key("kv_state_pwl8_64_cuda"),
+                                 Key("state_total_cuda")));
+  EXPECT_EQ(causal.count("rows_apply_cuda"), 1u);
+  EXPECT_EQ(causal.count("rows_gather_cuda"), 0u);
 }
 
 /// The last parameters of a space, compiled as `luna autotune` does it.
@@ -185,15 +255,6 @@ INSTANTIATE_TEST_SUITE_P(Prediction, CudaCandidate,
                                            "kv_state_pwl8_32_bf16_cuda", "grad_elu_64_f16_cuda",
                                            "rows_gradient_f32_cuda"),
                          name_of);
-
-TEST(Prediction, SaysThatItIsOne) {
-  const auto all = predict(elu_operator(), kSize, bench::Pass::kForwardBackward);
-  const std::string table = prediction_table(all, kSize);
-  EXPECT_EQ(table.rfind("PREDICTION, not a measurement: no GPU was used.", 0), 0u);
-  for (const char* text : {"kv_state_elu_64_cuda", "grad_elu_64_cuda", "together", "sectors"}) {
-    EXPECT_THAT(table, HasSubstr(text));
-  }
-}
 
 TEST(CudaSelftest, PassesThroughTheInterpreter) {
   poison_fresh_memory();

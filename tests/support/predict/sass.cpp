@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <regex>
 #include <sstream>
 #include <stdexcept>
@@ -15,32 +16,32 @@ namespace {
 
 /// A block of PTX that is entered at its first line and left at its last.
 struct Block {
-  uint64_t met = 0;                 ///< times
   int ptx_kept = 0, sass_kept = 0;  ///< instructions that ptxas neither merges nor splits
   int sass = 0;                     ///< machine instructions made of it
-  double issued() const {
+  double issued_each_time() const {
     const int copies = ptx_kept > 0 ? std::max(1, (sass_kept + ptx_kept / 2) / ptx_kept) : 1;
-    return static_cast<double>(met) * sass / copies;
+    return static_cast<double>(sass) / copies;
   }
 };
 
-/// The number of the block that each line belongs to, from 1; fills the blocks' PTX half.
-std::vector<size_t> split(const PtxProfile& profile, std::vector<Block>& blocks) {
+struct Module {
+  std::vector<Block> blocks;
+  std::vector<size_t> block_of;  ///< a line, from 1
+};
+
+/// The PTX half of a module.
+Module split(const std::string& ptx) {
   static const std::regex label("^\\S+:"), branch("\\b(bra|ret)\\b");
   static const std::regex kept("\\b(fma\\.|mma\\.|ldmatrix\\.|shfl\\.|(ld|st)\\.(shared|global))");
-  std::vector<size_t> block_of = {0};
-  std::istringstream text(profile.text);
-  blocks.emplace_back();
+  Module module{{{}}, {0}};
+  std::istringstream text(ptx);
   for (std::string line; std::getline(text, line);) {
-    if (std::regex_search(line, label)) blocks.emplace_back();
-    Block& block = blocks.back();
-    const auto met = profile.lines.find(static_cast<int>(block_of.size()));
-    block_of.push_back(blocks.size() - 1);
-    if (met != profile.lines.end()) block.met = std::max(block.met, met->second);
-    block.ptx_kept += std::regex_search(line, kept);
-    if (std::regex_search(line, branch)) blocks.emplace_back();
+    if (std::regex_search(line, label)) module.blocks.emplace_back();
+    module.block_of.push_back(module.blocks.size() - 1);
+    module.blocks.back().ptx_kept += std::regex_search(line, kept);
+    if (std::regex_search(line, branch)) module.blocks.emplace_back();
   }
-  return block_of;
+  return module;
 }
 
 std::string run(const std::vector<std::string>& command) {
@@ -50,8 +51,7 @@ std::string run(const std::vector<std::string>& command) {
 }
 
 /// nvdisasm's text: before every run of instructions the line of PTX that they come from.
-void count(const std::string& listing, const std::vector<size_t>& block_of,
-           std::vector<Block>& blocks) {
+void count(const std::string& listing, Module& module) {
   static const std::regex source("nv_debug_ptx_txt.*line (\\d+)");
   static const std::regex kept("^(FFMA|HMMA|LDSM|SHFL|LDS|STS|LDG|STG)\\b");
   static const std::regex instruction("/\\*[0-9a-f]{4,}\\*/\\s+(?:@!?U?P\\w+\\s+)?([A-Z0-9_.]+)");
@@ -62,12 +62,22 @@ void count(const std::string& listing, const std::vector<size_t>& block_of,
     if (std::regex_search(line, m, source)) {
       line_of_ptx = std::stoul(m[1]);
     } else if (std::regex_search(line, m, instruction) && m.str(1) != "NOP" &&
-               line_of_ptx < block_of.size()) {
-      Block& block = blocks[block_of[line_of_ptx]];
+               line_of_ptx < module.block_of.size()) {
+      Block& block = module.blocks[module.block_of[line_of_ptx]];
       block.sass++;
       block.sass_kept += std::regex_search(m.str(1), kept);
     }
   }
+}
+
+Module assembled(const SassTools& tools, const std::string& text) {
+  const testing::TemporaryFolder folder;
+  const std::string ptx = folder.write("kernel.ptx", text).string();
+  const std::string cubin = (folder.path() / "kernel.cubin").string();
+  run({tools.ptxas, "-arch=sm_90", "-lineinfo", ptx, "-o", cubin});
+  Module module = split(text);
+  count(run({tools.nvdisasm, "-gp", "-c", cubin}), module);
+  return module;
 }
 
 }  // namespace
@@ -77,15 +87,21 @@ bool SassTools::exist() const {
 }
 
 double issued(const SassTools& tools, const PtxProfile& profile) {
-  const testing::TemporaryFolder folder;
-  const std::string ptx = folder.write("kernel.ptx", profile.text).string();
-  const std::string cubin = (folder.path() / "kernel.cubin").string();
-  run({tools.ptxas, "-arch=sm_90", "-lineinfo", ptx, "-o", cubin});
-  std::vector<Block> blocks;
-  const std::vector<size_t> block_of = split(profile, blocks);
-  count(run({tools.nvdisasm, "-gp", "-c", cubin}), block_of, blocks);
+  static std::map<std::string, Module> modules;  // by text: seconds each
+  auto found = modules.find(profile.text);
+  if (found == modules.end()) {
+    found = modules.emplace(profile.text, assembled(tools, profile.text)).first;
+  }
+  const Module& module = found->second;
+  std::vector<uint64_t> met(module.blocks.size());
+  for (const auto& [line, times] : profile.lines) {
+    uint64_t& most = met[module.block_of.at(line)];
+    most = std::max(most, times);
+  }
   double sum = 0;
-  for (const Block& block : blocks) sum += block.issued();
+  for (size_t i = 0; i < met.size(); ++i) {
+    sum += static_cast<double>(met[i]) * module.blocks[i].issued_each_time();
+  }
   return sum;
 }
 

@@ -52,7 +52,8 @@ std::map<std::string, PtxCounts> take_ptx_counts() {
     };
     taken[name] = {of(ptx::Work::kFma),    of(ptx::Work::kFloat),   of(ptx::Work::kInteger),
                    of(ptx::Work::kGlobal), of(ptx::Work::kShared),  of(ptx::Work::kControl),
-                   of(ptx::Work::kOther),  sectors.at(name).loaded, sectors.at(name).stored};
+                   of(ptx::Work::kOther),  sectors.at(name).loaded, sectors.at(name).stored,
+                   sectors.at(name).stores};
   }
   return taken;
 }

@@ -69,10 +69,13 @@ void Decoder::memory_data(const Operand& operand, Type type) {
   }
 }
 
-/// Shared memory is checked in units of its smallest access.
+/// Shared and global memory are checked in units of their smallest accesses.
 void Decoder::note_granule() {
-  if (in_.space == Space::kShared || in_.space == Space::kGeneric) {
-    kernel_.granule = std::min<size_t>(kernel_.granule, in_.bytes * in_.elements);
+  const size_t bytes = in_.bytes * in_.elements;
+  const bool any = in_.space == Space::kGeneric;
+  if (any || in_.space == Space::kShared) kernel_.granule = std::min(kernel_.granule, bytes);
+  if (any || in_.space == Space::kGlobal) {
+    kernel_.global_granule = std::min(kernel_.global_granule, bytes);
   }
 }
 

@@ -234,6 +234,7 @@ int cuDeviceGetAttribute(int* value, int attribute, int) {
 #define LUNA_UNUSED(name) \
   int name() { return kNotSupported; }
 #include "tests/support/unused_driver_calls.inc"
+LUNA_UNUSED(cuDeviceGetName)
 #undef LUNA_UNUSED
 
 }  // extern "C"

@@ -2,9 +2,10 @@
 // host memory, at once, in the calling thread. The code under test opens it through
 // LUNA_CUDA_DRIVER. What it finds wrong goes to stderr and to take_ptx_error(); the driver call
 // returns 218 (invalid PTX), 700 (illegal address), 716 (misaligned address) or 719 (launch
-// failed). What it cannot show: races in global memory, for blocks run one after the other; an
-// access to another registered range than the one meant; and the error of approximate functions
-// (ex2.approx and its kin), which are computed as exactly as float32 holds.
+// failed). What it cannot show: races in global memory between launches, or where a thread writes
+// what others of its block read before; an access to another registered range than the one meant;
+// and the error of approximate functions (ex2.approx and its kin), which are computed as exactly as
+// float32 holds.
 #pragma once
 
 #include <cstddef>
@@ -31,6 +32,7 @@ struct PtxCounts {
   uint64_t other = 0;
   uint64_t sectors_loaded = 0;  ///< of 32 bytes of global memory, counted anew for every access
   uint64_t sectors_stored = 0;  ///< of a warp; atomics store
+  uint64_t global_stores = 0;   ///< those of global_memory that store
 
   uint64_t total() const {
     return fma + other_float + integer + global_memory + shared_memory + control + other;

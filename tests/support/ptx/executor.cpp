@@ -46,6 +46,7 @@ void Executor::run_block() {
                     static_cast<uint32_t>(block_ / grid.x / grid.y)};
   for (Warp& warp : warps_) warp.start_block(index);
   memory_.shared().start_block();
+  memory_.global().start_block(block_);
   for (;;) {
     for (Warp& warp : warps_) run_warp(warp);
     const auto done = [](const Warp& warp) { return warp.alive == 0; };
@@ -181,7 +182,10 @@ bool Executor::together(Warp& warp, const Instruction& in, uint32_t mask, uint32
     if (in.kind == Kind::kMatrixMove) transpose_matrix(warp.file(), in);
     rest &= ~group;
   }
-  if (in.kind == Kind::kWarpBarrier) memory_.shared().warp_barrier(warp.thread(0) / kLanes);
+  if (in.kind == Kind::kWarpBarrier) {
+    memory_.shared().warp_barrier(warp.thread(0) / kLanes);
+    memory_.global().warp_barrier(warp.thread(0) / kLanes);
+  }
   pc++;
   return true;
 }
@@ -202,6 +206,7 @@ void Executor::release_barrier() {
   }
   for (Warp& warp : warps_) warp.waiting = 0;
   memory_.shared().barrier();
+  memory_.global().barrier();
 }
 
 /// Names a thread that waits and one that does not wait with it.

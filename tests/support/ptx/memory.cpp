@@ -61,6 +61,7 @@ Memory::Memory(const Launch& launch, Allocations& allocations)
       allocations_(allocations),
       shared_(launch.kernel.shared_bytes + launch.dynamic_shared, launch.kernel.granule,
               launch.block),
+      global_(launch.kernel.global_granule, launch.grid, launch.block),
       local_(launch.kernel.local_bytes * launch.block.count()) {}
 
 void Memory::load(const Instruction& in, Warp& warp, uint32_t mask) {
@@ -177,6 +178,8 @@ void Memory::locate(const Instruction& in, Warp& warp, uint32_t mask, Access acc
     }
     if (in.space == Space::kShared)
       shared_.access(access, reach.address, bytes, warp.thread(0), mask);
+    else if (in.space != Space::kParam)
+      global_.access(access, reach.address, bytes, warp.thread(0), mask);
     return;
   }
   for (; mask; mask &= mask - 1) {
@@ -211,11 +214,12 @@ std::byte* Memory::locate_one(const Instruction& in, Warp& warp, int lane, Acces
   const size_t bytes = in.bytes * in.elements;
   const uint32_t thread = warp.thread(lane);
   const Kernel& kernel = launch_.kernel;
-  switch (space_of(in, thread, address)) {
+  SharedMemory::Addresses own;
+  const Space space = space_of(in, thread, address);
+  own[lane] = address;
+  switch (space) {
     case Space::kShared: {
       std::byte* const place = shared_place(address, bytes, lane);
-      SharedMemory::Addresses own;
-      own[lane] = address;
       shared_.access(access, own, bytes, warp.thread(0), 1u << lane);
       return place;
     }
@@ -241,6 +245,7 @@ std::byte* Memory::locate_one(const Instruction& in, Warp& warp, int lane, Acces
           !launch_.module.contains(address, bytes)) {
         illegal(lane, "global", address, bytes, "every registered allocation");
       }
+      global_.access(access, own, bytes, warp.thread(0), 1u << lane);
   }
   return reinterpret_cast<std::byte*>(address);
 }

@@ -1,8 +1,8 @@
 // The memory that a warp's loads, stores and atomics reach, with every access checked.
 #pragma once
 
+#include "tests/support/ptx/global_memory.h"
 #include "tests/support/ptx/sectors.h"
-#include "tests/support/ptx/shared_memory.h"
 #include "tests/support/ptx/warp.h"
 
 namespace luna::test::ptx {
@@ -15,6 +15,7 @@ class Memory {
   Memory(const Launch& launch, Allocations& allocations);
 
   SharedMemory& shared() { return shared_; }
+  GlobalMemory& global() { return global_; }
   const Sectors& sectors() const { return sectors_; }
   /// Of the first thread of the block.
   const std::byte* local() const { return local_.data(); }
@@ -47,6 +48,7 @@ class Memory {
   Allocations& allocations_;
   Sectors sectors_;
   SharedMemory shared_;
+  GlobalMemory global_;
   std::vector<std::byte> local_;
 };
 

@@ -48,10 +48,11 @@ struct Kernel {
   std::vector<std::string> text;  ///< Of each instruction: "line 7: add.s32 %r1, %r2, 3".
   std::vector<Constant> constants;
   std::vector<SpecialRegister> specials;
-  size_t file_bytes = 0;    ///< Of a warp's register file.
-  size_t shared_bytes = 0;  ///< Static; the dynamic ones follow.
-  size_t local_bytes = 0;   ///< Of one thread.
-  size_t granule = 16;      ///< The smallest access to shared memory, to at most 16 bytes.
+  size_t file_bytes = 0;       ///< Of a warp's register file.
+  size_t shared_bytes = 0;     ///< Static; the dynamic ones follow.
+  size_t local_bytes = 0;      ///< Of one thread.
+  size_t granule = 16;         ///< The smallest access to shared memory, to at most 16 bytes.
+  size_t global_granule = 16;  ///< Likewise to global memory.
   size_t parameter_bytes() const;
 };
 

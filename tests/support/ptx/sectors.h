@@ -12,9 +12,11 @@ namespace luna::test::ptx {
 
 struct Sectors {
   uint64_t loaded = 0, stored = 0;
+  uint64_t stores = 0;  ///< of threads
 
   /// One access of the lanes in `mask`; a lane's is aligned, and so within one sector.
-  void note(bool stores, const std::array<uint64_t, kLanes>& address, uint32_t mask) {
+  void note(bool is_store, const std::array<uint64_t, kLanes>& address, uint32_t mask) {
+    if (is_store) stores += static_cast<uint64_t>(__builtin_popcount(mask));
     std::array<uint64_t, kLanes> touched;
     auto end = touched.begin();
     bool ascending = true;
@@ -28,12 +30,13 @@ struct Sectors {
       std::sort(touched.begin(), end);
       end = std::unique(touched.begin(), end);
     }
-    (stores ? stored : loaded) += static_cast<uint64_t>(end - touched.begin());
+    (is_store ? stored : loaded) += static_cast<uint64_t>(end - touched.begin());
   }
 
   Sectors& operator+=(const Sectors& more) {
     loaded += more.loaded;
     stored += more.stored;
+    stores += more.stores;
     return *this;
   }
 };
