@@ -22,7 +22,7 @@ GateResult check(const Operator& op, const Size& size, bool causal = false,
                  at::ScalarType dtype = at::kFloat);
 
 /// Compares one operator that is run in `dtype` with its formula on these inputs, rounded to it. In
-/// bfloat16 and float16 the limit is at least two of its roundings.
+/// half precision the limit is at least two roundings of bfloat16, four of float16.
 GateResult check(const Operator& op, const Inputs& inputs, at::ScalarType dtype = at::kFloat);
 
 /// The operator on tensors of a device while inputs and result stay on the host, as checks need it.

@@ -59,7 +59,7 @@ FeatureMap::Gradient Projected::project_back(const Arguments& arguments) {
   if (options_.form != Form::tile) {
     return {dt_, {}};
   }
-  over_i_ = RDom(0, projections_, "over_i");
+  over_i_ = RDom(0, own_projections_, "over_i");
   over_n_ = RDom(0, tile_.summed, "over_n");
   over_n_bias_ = RDom(0, tile_.summed, "over_n_bias");
   dx_(j_, n_) = 0.0f;
@@ -72,7 +72,7 @@ FeatureMap::Gradient Projected::project_back(const Arguments& arguments) {
   dbias_(i_) += dt_(i_, over_n_bias_);
   const Expr padded_d = arguments.shapes.at("proj_rows").dim(0).extent();
   const Expr whole_d = padded_d / tiles::kRowColumns * tiles::kRowColumns;
-  return {dx_, {{dproj_, {whole_d, projections_}}, {dbias_, {projections_}}}};
+  return {dx_, {{dproj_, {whole_d, own_projections_}}, {dbias_, {own_projections_}}}};
 }
 
 Func& Projected::per_tile(Func& f) const { return per_tile(f, projections_); }
@@ -175,7 +175,8 @@ void Projected::reduce_by_lanes(Func& f, const Along& along) {
 }
 
 void Projected::schedule_dt(const Halide::Target& target) {
-  per_tile(dt_).vectorize(i_, target.natural_vector_size<float>(), TailStrategy::RoundUp);
+  per_tile(dt_, own_projections_)
+      .vectorize(i_, target.natural_vector_size<float>(), TailStrategy::RoundUp);
 }
 
 void Projected::share_sites(Func& f, const SharedTile& tile) const {

@@ -57,8 +57,10 @@ class Projected : public FeatureMap {
   Func& per_tile(Func& f, const Expr& projections) const;
 
   Var D_{"D"}, i_{"i"}, n_{"n"}, j_{"j"};
-  Expr projections_;      ///< after padding
-  Expr own_projections_;  ///< those that are not another one's negative, a multiple of kRowColumns
+  Expr projections_;  ///< after padding
+  /// CPU: those that are not another one's negative, a multiple of kRowColumns: what is projected
+  /// and projected back.
+  Expr own_projections_;
   Func t_{"t"}, phi_{"phi"}, dt_{"dt"};
 
  private:

@@ -47,7 +47,7 @@ Expr PsiPwl::padded_features(const Arguments& arguments, const Expr&) const {
 
 void PsiPwl::take_sites(const Arguments& arguments, const TokenTile& tile) {
   tile_ = tile;
-  projections_ = tile.features / channels();
+  projections_ = own_projections_ = tile.features / channels();
   t_(i_, n_) = arguments.buffers.at("t")(n_, i_);
   define_row(arguments, arguments.buffers.at("segment")(n_, i_));
 }

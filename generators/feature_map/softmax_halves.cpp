@@ -1,6 +1,6 @@
 // Hedgehog (Zhang 2024), softmax form: phi = [softmax(y), softmax(-y)]. The projections are those
 // of y, then those of -y: each half of them is normalised by itself. On the CPU the second half is
-// the first one's negative, and only the gradient projects it back.
+// the first one's negative: y alone is projected and, of the gradient at y, projected back.
 #include "generators/common/numeric.h"
 #include "generators/common/tiles.h"
 #include "generators/feature_map/blocks.h"
@@ -54,7 +54,12 @@ class SoftmaxHalves : public Projected {
     const Expr i = h_ * half_ + over_back_.k;
     dot_(h_, n_) = 0.0f;
     dot_(h_, n_) += select(over_back_.is_real, dphi(i, n_) * phi(i, n_), 0.0f);
-    dt_(i_, n_) = phi(i_, n_) * (dphi(i_, n_) - of_half(dot_, i_));
+    const auto dt = [&](const Expr& i, const Expr& dot) {
+      return phi(i, n_) * (dphi(i, n_) - dot);
+    };
+    dt_(i_, n_) = options_.form == Form::rows
+                      ? dt(i_, of_half(dot_, i_))
+                      : select(i_ < half_, dt(i_, dot_(0, n_)) - dt(i_ + half_, dot_(1, n_)), 0.0f);
     return project_back(arguments);
   }
 

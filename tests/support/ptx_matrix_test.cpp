@@ -8,15 +8,16 @@
 namespace luna::test {
 namespace {
 
-/// 32-bit words: a row-major 16 x 16 and b column-major 16 x 8 of 16-bit elements, c and d
-/// row-major 16 x 8 floats.
+/// a row-major and b column-major, of 16 elements of 16 bits or 8 of 32; c and d row-major 16 x 8
+/// floats.
 struct Matrices {
-  uint16_t a[16][16], b[8][16];
+  uint32_t a[16][8], b[8][8];
   float c[16][8], d[16][8];
 };
 
 /// Fragments straight from memory, after the figures of the PTX manual.
 std::string multiply(const std::string& type) {
+  const std::string shape = type == "tf32" ? "m16n8k8" : "m16n8k16";
   return R"(
   shr.u32 %r2, %r1, 2;
   and.b32 %r3, %r1, 3;
@@ -36,8 +37,9 @@ std::string multiply(const std::string& type) {
   add.s64 %d2, %d2, %d1;
   ld.global.v2.b32 {%r11, %r12}, [%d2+768];
   ld.global.v2.b32 {%r13, %r14}, [%d2+1024];
-  mma.sync.aligned.m16n8k16.row.col.f32.)" +
-         type + "." + type + R"(.f32 {%r15, %r16, %r17, %r18}, {%r5, %r6, %r7, %r8}, {%r9, %r10},
+  mma.sync.aligned.)" +
+         shape + ".row.col.f32." + type + "." + type +
+         R"(.f32 {%r15, %r16, %r17, %r18}, {%r5, %r6, %r7, %r8}, {%r9, %r10},
     {%r11, %r12, %r13, %r14};
   st.global.v2.b32 [%d2+1280], {%r15, %r16};
   st.global.v2.b32 [%d2+1536], {%r17, %r18};
@@ -52,33 +54,47 @@ To cast(From from) {
   return to;
 }
 
-uint16_t narrow(float x, bool brain) {
-  return brain ? static_cast<uint16_t>(cast<uint32_t>(x) >> 16)
-               : cast<uint16_t>(static_cast<_Float16>(x));
+/// Element k of a row.
+float element(const uint32_t (&row)[8], int k, const std::string& type) {
+  if (type == "tf32") return cast<float>(row[k] >> 13 << 13);
+  const uint32_t half = row[k / 2] >> (k % 2 * 16) & 0xffff;
+  return type == "bf16" ? cast<float>(half << 16)
+                        : static_cast<float>(cast<_Float16>(static_cast<uint16_t>(half)));
 }
 
-float wide(uint16_t x, bool brain) {
-  return brain ? cast<float>(uint32_t(x) << 16) : static_cast<float>(cast<_Float16>(x));
+/// Two halves below 2 in size, or a float with more bits than tf32 has.
+uint32_t draw_word(std::mt19937& engine, const std::string& type) {
+  std::uniform_real_distribution<float> uniform(-2, 2);
+  if (type == "tf32") return cast<uint32_t>(uniform(engine));
+  uint32_t word = 0;
+  for (int i = 0; i < 2; i++) {
+    const float x = uniform(engine);
+    word = word << 16 |
+           (type == "bf16" ? cast<uint32_t>(x) >> 16 : cast<uint16_t>(static_cast<_Float16>(x)));
+  }
+  return word;
 }
 
 TEST(PtxMatrix, MultipliesFragments) {
-  for (const bool brain : {true, false}) {
+  for (const std::string type : {"bf16", "f16", "tf32"}) {
     std::vector<Matrices> x(1);
     Matrices& m = x[0];
     std::mt19937 engine(3);
     std::normal_distribution<float> draw;
     for (auto& row : m.a)
-      for (uint16_t& e : row) e = narrow(draw(engine), brain);
+      for (uint32_t& word : row) word = draw_word(engine, type);
     for (auto& row : m.b)
-      for (uint16_t& e : row) e = narrow(draw(engine), brain);
+      for (uint32_t& word : row) word = draw_word(engine, type);
     for (auto& row : m.c)
       for (float& e : row) e = draw(engine);
-    ASSERT_EQ(run_body(multiply(brain ? "bf16" : "f16"), x), PtxResult{});
+    ASSERT_EQ(run_body(multiply(type), x), PtxResult{});
     for (int i = 0; i < 16; i++) {
       for (int j = 0; j < 8; j++) {
         double sum = m.c[i][j];
-        for (int k = 0; k < 16; k++) sum += double(wide(m.a[i][k], brain)) * wide(m.b[j][k], brain);
-        EXPECT_FLOAT_EQ(m.d[i][j], static_cast<float>(sum)) << i << ", " << j;
+        for (int k = 0; k < (type == "tf32" ? 8 : 16); k++) {
+          sum += double(element(m.a[i], k, type)) * element(m.b[j], k, type);
+        }
+        EXPECT_FLOAT_EQ(m.d[i][j], static_cast<float>(sum)) << type << ' ' << i << ", " << j;
       }
     }
   }

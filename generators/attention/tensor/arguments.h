@@ -1,4 +1,4 @@
-// What the tensor-core kernels (kv_state.cu, apply_state.cu, row_products.cu, grad.cu and
+// What the tensor-core kernels (kv_state.cu, apply_state.cu, quotient_grad.cu, grad.cu and
 // elementwise_*.cu) are launched with, and how they cut their work: shared with the launcher
 // (runtime/kernels/cuda/tensor_pipelines.cpp). Plain data.
 #pragma once
@@ -20,12 +20,12 @@ constexpr int kMostSumRows = 8 * kSumTiles;
 constexpr int kTokenWarps = 8;   ///< of a block that works token by token
 constexpr int kRowTokens = 128;  ///< of a block that works row by row
 
-/// 16-bit numbers that hold a float32 factor of a product (W, features, the state), and those of
-/// bfloat16 that hold a number in storage.
+/// 16-bit numbers that hold a float32 factor of a product (W, features, the state), those of
+/// bfloat16 that hold a number in storage, and those that v is in kv_state (state.cuh).
 struct Parts {
-  int factor, value;
+  int factor, value, summed;
 };
-constexpr Parts kBrainStorage{2, 1}, kHalfStorage{2, 2}, kFloatStorage{3, 3};
+constexpr Parts kBrainStorage{2, 1, 1}, kHalfStorage{2, 2, 1}, kFloatStorage{3, 3, 3};
 /// Tokens of a warp that works token by token, and of its block; fewer where parts take the room.
 constexpr int warp_tokens(int factor_parts) { return factor_parts > 2 ? 16 : 32; }
 constexpr int block_tokens(int factor_parts) { return kTokenWarps * warp_tokens(factor_parts); }
@@ -75,7 +75,7 @@ struct ApplyArguments {
 
 /// o is float32, grad in the storage of x: inverse = w / max(den + add, clamp) and minus_s = -(o .
 /// grad) inverse, 0 where the clamp holds.
-struct RowArguments {
+struct QuotientArguments {
   Tokens weight, o, grad, den, inverse, minus_s;
   int32_t tokens;
   float add, clamp;
@@ -131,7 +131,7 @@ constexpr int table_copies(int64_t others, int halvings, int64_t rows, int most)
 constexpr int kHeadBytes = 5 * 16;  ///< where the tokens of a head lie
 constexpr int state_bytes(int size, Parts parts) {
   return map_bytes(size, parts) + kStateWarps * kPairSites +
-         kStateTokens * (parts.value * row_bytes(size) + 4) + kHeadBytes;
+         kStateTokens * (parts.summed * row_bytes(size) + 4) + kHeadBytes;
 }
 constexpr int back_bytes(int size, Parts parts) { return 2 * parts.factor * kProjections * size; }
 constexpr int kGradWarpBytes = kPairSites + 4 * kProjections * 16;  ///< sites and dt of 16 tokens
@@ -142,7 +142,7 @@ constexpr int grad_bytes(int size, Parts parts) {
 /// Of maps of one coordinate (elementwise_*.cu).
 constexpr int elementwise_warps(int size) { return size / 16; }  ///< that sum a state
 constexpr int elementwise_state_bytes(int size, Parts parts) {
-  return size * ((1 + parts.value) * row_bytes(size) + 4) + kHeadBytes;
+  return size * ((1 + parts.summed) * row_bytes(size) + 4) + kHeadBytes;
 }
 constexpr int elementwise_apply_bytes(int size, Parts parts) {
   return parts.factor * size * row_bytes(size);

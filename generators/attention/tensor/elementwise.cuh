@@ -29,19 +29,7 @@ struct Identity {
   __device__ static float derivative(float, float dphi) { return dphi; }
 };
 
-/// Two numbers of T side by side.
-template <typename T>
-__device__ inline float2 two_of(uint32_t pair);
-template <>
-__device__ inline float2 two_of<__nv_bfloat16>(uint32_t pair) {
-  return make_float2(low_of(pair), high_of(pair));
-}
-template <>
-__device__ inline float2 two_of<__half>(uint32_t pair) {
-  return __half22float2(*reinterpret_cast<const __half2*>(&pair));
-}
-
-/// The same in parts of bfloat16.
+/// Two numbers of T side by side in parts of bfloat16.
 template <typename T>
 __device__ inline void brain_parts(uint32_t pair, uint32_t (&parts)[kBrainParts<T>]) {
   if constexpr (std::is_same_v<T, __nv_bfloat16>) {
@@ -54,10 +42,10 @@ __device__ inline void brain_parts(uint32_t pair, uint32_t (&parts)[kBrainParts<
 
 /// The row of token n + g of a head, in registers of the quad g; zeros where it is not there.
 template <typename T>
-class Row {
+class QuadRow {
  public:
-  Row() = default;
-  __device__ Row(const Problem& side, const Tokens& rows, int b, int h, int n) {
+  QuadRow() = default;
+  __device__ QuadRow(const Problem& side, const Tokens& rows, int b, int h, int n) {
     n += threadIdx.x % kWarp / 4;
     const int token = min(n, side.tokens - 1);
     row_ = from_token<T>(rows, b, h, token);

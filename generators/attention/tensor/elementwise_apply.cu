@@ -20,7 +20,7 @@ class RowFeatures {
   __device__ void locate(const Problem& side, const Place& place) {
 #pragma unroll
     for (int i = 0; i < kEights; i++) {
-      eight_[i] = Row<T>(side, side.x, place.b, place.h, place.first + 8 * i);
+      eight_[i] = QuadRow<T>(side, side.x, place.b, place.h, place.first + 8 * i);
     }
   }
   /// Of tokens 16 i .. (columns: features step .. + 15 in kSplit's order).
@@ -41,7 +41,7 @@ class RowFeatures {
 
  private:
   static constexpr int kEights = Place::kTokens / 8;
-  Row<T> eight_[kEights];  ///< of every eight tokens this quad's
+  QuadRow<T> eight_[kEights];  ///< of every eight tokens this quad's
 };
 
 extern __shared__ __align__(16) unsigned char shared[];

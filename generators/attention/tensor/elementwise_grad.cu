@@ -56,11 +56,11 @@ class RowGrad {
     return ((part * kSteps + step) * kTiles + tile) * kWarp;
   }
 
-  __device__ Row<T> row(const Tokens& of, int n) const { return {a_.side, of, b_, h_, n}; }
+  __device__ QuadRow<T> row(const Tokens& of, int n) const { return {a_.side, of, b_, h_, n}; }
 
   /// d = v S of tokens n .. (rows).
   __device__ void product(float (&d)[kTiles][4], int n) const {
-    const Row<T> rows[2] = {row(a_.v, n), row(a_.v, n + 8)};
+    const QuadRow<T> rows[2] = {row(a_.v, n), row(a_.v, n + 8)};
 #pragma unroll
     for (int step = 0; step < kSteps; step++) {
       uint32_t v[kBrainParts<T>][4];
@@ -90,7 +90,7 @@ class RowGrad {
     const int quad = threadIdx.x % kWarp / 4, column = threadIdx.x % 4 * 8;
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      const Row<T> x = row(a_.side.x, n + 8 * half);
+      const QuadRow<T> x = row(a_.side.x, n + 8 * half);
       const int token = n + 8 * half + quad;
       if (token >= a_.side.tokens) continue;
       const auto own = [&](const Tokens& of) {

@@ -24,18 +24,14 @@ class RowFeatures {
         });
   }
   /// Of tokens step .. (rows: 16 features of this warp).
-  __device__ void features(uint32_t (&phi)[kParts<T>][4], int, int step,
-                           const float2 (&scale)[2]) const {
+  __device__ void features(float2 (&phi)[4], int, int step, const float2 (&scale)[2]) const {
     uint32_t x[2][2];
     load_columns(x, column_address(rows_, kPitch, step) + threadIdx.x / kWarp * 32);
 #pragma unroll
     for (int i = 0; i < 4; i++) {
       const float2 own = two_of<T>(x[i % 2][i / 2]);
-      uint32_t parts[kParts<T>];
-      split<__nv_bfloat16>(scale[i / 2].x * Curve::value(own.x),
-                           scale[i / 2].y * Curve::value(own.y), parts);
-#pragma unroll
-      for (int part = 0; part < kParts<T>; part++) phi[part][i] = parts[part];
+      phi[i] =
+          make_float2(scale[i / 2].x * Curve::value(own.x), scale[i / 2].y * Curve::value(own.y));
     }
   }
 

@@ -25,8 +25,7 @@ class TableFeatures {
                 sites_ + threadIdx.x / kWarp * kPairSites);
   }
   /// Of tokens step .. (rows: channel g of projections 4 warp + 2 pair and the next).
-  __device__ void features(uint32_t (&phi)[kParts<T>][4], int pair, int step,
-                           const float2 (&scale)[2]) const {
+  __device__ void features(float2 (&phi)[4], int pair, int step, const float2 (&scale)[2]) const {
     const int projection = 4 * (threadIdx.x / kWarp) + 2 * pair;
     const unsigned char* const sites = sites_ + step / 16 * kPairSites;
 #pragma unroll
@@ -35,11 +34,9 @@ class TableFeatures {
       for (int row = 0; row < 2; row++) {
         const float4 site = Map::sites_of(sites, eight, projection + row);
         const float2 first = map_.line(site.z), second = map_.line(site.w);
-        uint32_t parts[kParts<T>];
-        split<__nv_bfloat16>(scale[eight].x * map_.feature(first.x, first.y, site.x),
-                             scale[eight].y * map_.feature(second.x, second.y, site.y), parts);
-#pragma unroll
-        for (int part = 0; part < kParts<T>; part++) phi[part][2 * eight + row] = parts[part];
+        phi[2 * eight + row] =
+            make_float2(scale[eight].x * map_.feature(first.x, first.y, site.x),
+                        scale[eight].y * map_.feature(second.x, second.y, site.y));
       }
     }
   }

@@ -52,6 +52,17 @@ __device__ inline void multiply<__half>(float (&d)[4], const uint32_t (&a)[4], u
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
+/// d += a b, 16 x 8 by 8 x 8, of float32 that lose all but 11 bits (the last 13 of tf32 do not
+/// count); PTX manual, fragments of m16n8k8.
+__device__ inline void multiply_tf32(float (&d)[4], const uint32_t (&a)[4], uint32_t b0,
+                                     uint32_t b1) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+      "{%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
 /// Four 8 x 8 matrices, transposed, as two tiles of columns: lane i gives the address of row i % 8
 /// of matrix i / 8.
 __device__ inline void load_columns(uint32_t (&d)[2][2], uint32_t address) {
@@ -92,6 +103,18 @@ __device__ inline uint32_t pair(float low, float high) {
 }
 __device__ inline float low_of(uint32_t pair) { return __uint_as_float(pair << 16); }
 __device__ inline float high_of(uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); }
+
+/// Two numbers of T side by side.
+template <typename T>
+__device__ inline float2 two_of(uint32_t pair);
+template <>
+__device__ inline float2 two_of<__nv_bfloat16>(uint32_t pair) {
+  return make_float2(low_of(pair), high_of(pair));
+}
+template <>
+__device__ inline float2 two_of<__half>(uint32_t pair) {
+  return __half22float2(*reinterpret_cast<const __half2*>(&pair));
+}
 
 /// max(x, low) in which NaN stays.
 __device__ inline float floor_at(float x, float low) {
@@ -227,11 +250,9 @@ struct Eight {
 __device__ inline float2 floats(const Eight<float>& x, int i) {
   return make_float2(__uint_as_float(x.words[2 * i]), __uint_as_float(x.words[2 * i + 1]));
 }
-__device__ inline float2 floats(const Eight<__nv_bfloat16>& x, int i) {
-  return make_float2(low_of(x.words[i]), high_of(x.words[i]));
-}
-__device__ inline float2 floats(const Eight<__half>& x, int i) {
-  return __half22float2(*reinterpret_cast<const __half2*>(&x.words[i]));
+template <typename T>
+__device__ inline float2 floats(const Eight<T>& x, int i) {
+  return two_of<T>(x.words[i]);
 }
 
 /// Numbers 2 i and 2 i + 1 of eight in parts of To.

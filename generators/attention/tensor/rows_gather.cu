@@ -1,5 +1,5 @@
 // Tokens as rows in memory: of the storage, strides and order that a tensor has them in.
-#include "generators/attention/tensor/rows_moves.cuh"
+#include "generators/attention/tensor/token_moves.cuh"
 
 namespace luna::tensor {
 namespace {

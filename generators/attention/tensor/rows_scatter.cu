@@ -1,5 +1,5 @@
 // Rows in memory as tokens: in the storage, strides and order that a tensor has them in.
-#include "generators/attention/tensor/rows_moves.cuh"
+#include "generators/attention/tensor/token_moves.cuh"
 
 namespace luna::tensor {
 namespace {

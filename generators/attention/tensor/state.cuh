@@ -1,11 +1,96 @@
 // kv_state on tensor cores: sum_n scale_n phi(x_n) (x) [v_n, last_n / scale_n] over the tokens of a
-// slot. Features are kParts numbers of bfloat16 each, v as many as hold it; so is the last column,
-// in columns beside each other. Sums are float32.
+// slot. The last column is kParts numbers of bfloat16, in columns beside each other. Sums are
+// float32.
 #pragma once
 
 #include "generators/attention/tensor/sites.cuh"
 
 namespace luna::tensor {
+
+/// Scaled features of 16 rows and 16 tokens as what multiplies v: kParts numbers of bfloat16 each,
+/// and v as many as hold it.
+template <typename T>
+class StateFeatures {
+ public:
+  using Stored = __nv_bfloat16;  ///< v in shared memory
+  static constexpr int kStored = kBrainParts<T>;
+  static constexpr float kRaised = 1;
+
+  /// Of 16 tokens, kTiles times 8 columns, in parts that lie so many bytes apart.
+  template <typename, int kCount, int kTiles>
+  struct Values {
+    uint32_t factors[kCount][kTiles][2];
+    __device__ Values(uint32_t address, int apart) {
+#pragma unroll
+      for (int i = 0; i < kCount; i++) load_columns(factors[i], address + i * apart);
+    }
+  };
+
+  /// Lane 4 g + t: row g + 8 (i % 2) of tokens 8 (i / 2) + 2 t and the next.
+  StateFeatures() = default;
+  __device__ explicit StateFeatures(const float2 (&phi)[4]) {
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      uint32_t parts[kParts<T>];
+      split<__nv_bfloat16>(phi[i].x, phi[i].y, parts);
+#pragma unroll
+      for (int k = 0; k < kParts<T>; k++) factors_[k][i] = parts[k];
+    }
+  }
+  template <int kCount, int kTiles>
+  __device__ void add(float (*sum)[4], const Values<Stored, kCount, kTiles>& v) const {
+    add_product<__nv_bfloat16>(sum, factors_, v.factors);
+  }
+
+ private:
+  uint32_t factors_[kParts<T>][4];
+};
+
+/// Beside float16 the 11 bits that it has, in float32's range, which features may need: one product
+/// of tf32. Scales are raised by what cutting off a number takes of it on average, a mean of 1 / m
+/// over m in [1, 2) of half a unit in the last place; a number of 11 bits stays what it is.
+template <>
+class StateFeatures<__half> {
+ public:
+  using Stored = __half;
+  static constexpr int kStored = 1;
+  static constexpr float kRaised = 1 + 0.6931f / 2048;
+
+  template <typename From, int, int kTiles>
+  struct Values {
+    uint32_t factors[2][kTiles][2];  ///< of eight tokens each
+    __device__ Values(uint32_t address, int) {
+      uint32_t pairs[kTiles][2];
+      load_columns(pairs, address);
+#pragma unroll
+      for (int i = 0; i < 2 * kTiles; i++) {
+        const float2 two = two_of<From>(pairs[i / 2][i % 2]);
+        factors[i % 2][i / 2][0] = __float_as_uint(two.x);
+        factors[i % 2][i / 2][1] = __float_as_uint(two.y);
+      }
+    }
+  };
+
+  StateFeatures() = default;
+  __device__ explicit StateFeatures(const float2 (&phi)[4]) {
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      factors_[i / 2][i % 2] = __float_as_uint(phi[i].x);
+      factors_[i / 2][i % 2 + 2] = __float_as_uint(phi[i].y);
+    }
+  }
+  template <typename From, int kCount, int kTiles>
+  __device__ void add(float (*sum)[4], const Values<From, kCount, kTiles>& v) const {
+#pragma unroll
+    for (int i = 0; i < 2 * kTiles; i++) {
+      const uint32_t(&own)[2] = v.factors[i / kTiles][i % kTiles];
+      multiply_tf32(sum[i % kTiles], factors_[i / kTiles], own[0], own[1]);
+    }
+  }
+
+ private:
+  uint32_t factors_[2][4];
+};
 
 /// A Source says the features: kFeatures of a group, of which a warp sums kTall tiles of 16.
 /// stage(group) and stage_tokens(..), this warp's 16, put in its kBytes of shared memory (and
@@ -22,7 +107,7 @@ class State {
       : a_(a),
         warp_(threadIdx.x / kWarp),
         values_(memory + Source::kBytes),
-        scale_(reinterpret_cast<float*>(values_ + kBrainParts<T> * kTokens * kPitch)),
+        scale_(reinterpret_cast<float*>(values_ + Features::kStored * kPart)),
         head_(reinterpret_cast<Head*>(scale_ + kTokens)),
         source_(a, memory, reinterpret_cast<unsigned char*>(head_ + 1)) {
     static_assert(sizeof(Head) == kHeadBytes);
@@ -44,6 +129,12 @@ class State {
   }
 
  private:
+  using Features = StateFeatures<T>;
+  using Stored = typename Features::Stored;
+  template <typename From, int kCount, int kColumns>
+  using Values = typename Features::template Values<From, kCount, kColumns>;
+  static constexpr int kPart = kTokens * kPitch;  ///< bytes of a part of v
+
   /// Rows that a thread has under way: more than two of float32 are beyond the registers.
   static constexpr int kBatch = sizeof(T) > 2 ? 2 : kSize / 16;
 
@@ -80,7 +171,7 @@ class State {
     uint32_t ratio[kParts<T>];
     split<__nv_bfloat16>(scale == 0 ? 0 : divide<T>(last, scale), 0, ratio);
     if (lane < 16) {
-      scale_[16 * warp_ + lane] = scale;
+      scale_[16 * warp_ + lane] = Features::kRaised * scale;
       const uint32_t third = kParts<T> > 2 ? ratio[kParts<T> - 1] : 0;
       *reinterpret_cast<uint4*>(values_ + (16 * warp_ + lane) * kPitch + 2 * kSize) =
           make_uint4(ratio[0] | ratio[1] << 16, third, 0, 0);
@@ -96,12 +187,12 @@ class State {
   }
 
   __device__ static void store(const Eight<T>& values, unsigned char* to) {
-    uint32_t parts[4][kBrainParts<T>];
+    uint32_t parts[4][Features::kStored];
 #pragma unroll
-    for (int i = 0; i < 4; i++) to_parts<__nv_bfloat16>(values, i, parts[i]);
+    for (int i = 0; i < 4; i++) to_parts<Stored>(values, i, parts[i]);
 #pragma unroll
-    for (int part = 0; part < kBrainParts<T>; part++) {
-      *reinterpret_cast<uint4*>(to + part * kTokens * kPitch) =
+    for (int part = 0; part < Features::kStored; part++) {
+      *reinterpret_cast<uint4*>(to + part * kPart) =
           make_uint4(parts[0][part], parts[1][part], parts[2][part], parts[3][part]);
     }
   }
@@ -111,25 +202,24 @@ class State {
     const int t = threadIdx.x % 4;
     const float2 scale[2] = {*reinterpret_cast<const float2*>(scale_ + step + 2 * t),
                              *reinterpret_cast<const float2*>(scale_ + step + 8 + 2 * t)};
-    uint32_t phi[Source::kTall][kParts<T>][4];
+    Features phi[Source::kTall];
 #pragma unroll
-    for (int p = 0; p < Source::kTall; p++) source_.features(phi[p], p, step, scale);
+    for (int p = 0; p < Source::kTall; p++) {
+      float2 own[4];
+      source_.features(own, p, step, scale);
+      phi[p] = Features(own);
+    }
     const uint32_t address = column_address(values_, kPitch, step);
 #pragma unroll
     for (int tile = 0; tile + 1 < kTiles; tile += 2) {
-      uint32_t v[kBrainParts<T>][2][2];
+      const Values<Stored, Features::kStored, 2> v(address + 16 * tile, kPart);
 #pragma unroll
-      for (int part = 0; part < kBrainParts<T>; part++) {
-        load_columns(v[part], address + part * kTokens * kPitch + 16 * tile);
-      }
-#pragma unroll
-      for (int p = 0; p < Source::kTall; p++) add_product<__nv_bfloat16>(sum_[p] + tile, phi[p], v);
+      for (int p = 0; p < Source::kTall; p++) phi[p].add(sum_[p] + tile, v);
     }
-    uint32_t last[1][1][2];
-    load_columns(last[0], address + 2 * kSize - threadIdx.x % kWarp / 16 * 16);
+    const Values<__nv_bfloat16, 1, 1> last(address + 2 * kSize - threadIdx.x % kWarp / 16 * 16,
+                                           kPart);
 #pragma unroll
-    for (int p = 0; p < Source::kTall; p++)
-      add_product<__nv_bfloat16>(sum_[p] + kTiles - 1, phi[p], last);
+    for (int p = 0; p < Source::kTall; p++) phi[p].add(sum_[p] + kTiles - 1, last);
   }
 
   __device__ void write() const {

@@ -76,8 +76,9 @@ void PackedMap::pack_projection(const at::Tensor& proj, const at::Tensor& bias) 
   const int64_t pitch = is_pwl(args_.map) ? projections_ : projections_ + tiles::kLanes;
   proj_ = zeros({heads(), padded_d_, pitch}).narrow(2, 0, projections_);
   proj_.copy_(proj_rows_.transpose(1, 2));
-  add_sum(padded_d_, projections_);
-  add_sum(projections_, 0);
+  const int64_t summed = mirrored() ? round_up(m_ / 2, tiles::kRowColumns) : projections_;
+  add_sum(padded_d_, summed);
+  add_sum(summed, 0);
 }
 
 void PackedMap::pack_pwl() {
@@ -216,12 +217,13 @@ MapGrads PackedMap::unpack(const at::Tensor& sums) const {
     grads.coordinates = view_of(sums_[0], sums)[0][0].narrow(0, 0, d_).to(at::kFloat);
   }
   if (!args_.proj.defined()) return grads;
-  const int64_t used = m_ * groups_.count;
+  const int64_t own = mirrored() ? m_ / 2 : m_, used = own * groups_.count;
   std::vector<at::Tensor> proj, bias;
   for (int64_t head = 0; head < heads(); head++) {
     const at::Tensor rows = view_of(sums_[0], sums)[head].narrow(0, 0, used).narrow(1, 0, d_);
-    proj.push_back(groups_.sum_repeated(rows));
-    bias.push_back(groups_.sum_repeated(view_of(sums_[1], sums)[head][0].narrow(0, 0, used)));
+    const at::Tensor row = view_of(sums_[1], sums)[head][0].narrow(0, 0, used);
+    proj.push_back(at::constant_pad_nd(groups_.sum_repeated(rows), {0, 0, 0, m_ - own}));
+    bias.push_back(at::constant_pad_nd(groups_.sum_repeated(row), {0, m_ - own}));
   }
   grads.proj = (args_.per_head() ? at::stack(proj) : proj[0]).to(at::kFloat);
   grads.bias = (args_.per_head() ? at::stack(bias) : bias[0]).to(at::kFloat);

@@ -156,9 +156,9 @@ at::Tensor elementwise_gradient(const Tokens& tokens, const Columns& columns,
 
 }  // namespace
 
-std::pair<at::Tensor, at::Tensor> row_products(const Tokens& tokens, const at::Tensor& o,
-                                               const at::Tensor& grad, const at::Tensor& den,
-                                               float add, float clamp) {
+std::pair<at::Tensor, at::Tensor> quotient_grad(const Tokens& tokens, const at::Tensor& o,
+                                                const at::Tensor& grad, const at::Tensor& den,
+                                                float add, float clamp) {
   if (!tokens.storage.tensor_cores) {
     const at::Tensor raw = den + add, inverse = tokens.weight / raw.clamp_min(clamp);
     const at::Tensor s = (o * grad.narrow(3, 0, o.size(3))).sum(-1) * inverse;
@@ -167,7 +167,7 @@ std::pair<at::Tensor, at::Tensor> row_products(const Tokens& tokens, const at::T
   const at::Tensor inverse = at::empty_like(den), minus_s = at::empty_like(den);
   if (!tokens.empty()) {
     KernelCall call(tokens.backend,
-                    "row_products_" + std::to_string(tokens.map.size()) + tokens.storage.suffix(),
+                    "quotient_grad_" + std::to_string(tokens.map.size()) + tokens.storage.suffix(),
                     tokens.x);
     call.add(tokens.weight);
     call.add(padded_rows(o, tokens.map.size()));

@@ -45,9 +45,9 @@ std::pair<at::Tensor, at::Tensor> apply_state(const Tokens& tokens, const at::Te
 
 /// inverse = w / max(den + add, clamp) and -s = -(o . grad) inverse, 0 where the clamp holds, both
 /// [B, H, N]; o float32; grad in the tokens' storage, padded.
-std::pair<at::Tensor, at::Tensor> row_products(const Tokens& tokens, const at::Tensor& o,
-                                               const at::Tensor& grad, const at::Tensor& den,
-                                               float add, float clamp);
+std::pair<at::Tensor, at::Tensor> quotient_grad(const Tokens& tokens, const at::Tensor& o,
+                                                const at::Tensor& grad, const at::Tensor& den,
+                                                float add, float clamp);
 
 /// dphi = packed state . columns + coefficient phi ([padded D], psi maps) back to dx [B, H, N,
 /// size] and, where wanted, the map's parameters. type: of dx where tensor cores make it from psi,

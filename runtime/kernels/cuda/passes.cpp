@@ -122,7 +122,7 @@ Backward backward(const Backend& backend, const Problem& p, const Forward& saved
   }
   const at::Tensor rows = padded_rows(grad, sides.k_map.size(), sides.storage.dtype);
   const auto [inverse, minus_s] =
-      row_products(sides.q, saved.o, rows, saved.den, p.denominator.add, p.denominator.clamp);
+      quotient_grad(sides.q, saved.o, rows, saved.den, p.denominator.add, p.denominator.clamp);
   const Columns q_columns{rows, inverse, minus_s};
   if (wanted.q || wanted.params) {
     const at::Tensor dq = gradient(sides.q, q_columns, pack_state(sides.q_map, saved.S, saved.z),

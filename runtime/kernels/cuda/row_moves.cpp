@@ -1,6 +1,6 @@
 #include "runtime/kernels/cuda/row_moves.h"
 
-#include "generators/attention/tensor/rows_moves.h"
+#include "generators/attention/tensor/token_moves.h"
 #include "runtime/kernels/layout.h"
 
 namespace luna::kernels::cuda {

@@ -2,7 +2,7 @@
 // the arguments of their siblings (generators/attention/rows/product.cpp), after c what the tokens
 // of a chunk see of each other by, against and values. Moves: those that row_moves.cpp gives.
 #include "generators/attention/tensor/rows_arguments.h"
-#include "generators/attention/tensor/rows_moves.h"
+#include "generators/attention/tensor/token_moves.h"
 #include "runtime/kernels/cuda/argument_reader.h"
 
 namespace luna::tensor {

@@ -60,7 +60,7 @@ std::vector<std::string> pipelines_of(const std::string& map, int64_t size, Stor
     names.push_back(pass_name(pass, map, size) + storage.suffix());
   }
   if (!storage.tensor_cores) return names;
-  names.push_back("row_products_" + std::to_string(size) + storage.suffix());
+  names.push_back("quotient_grad_" + std::to_string(size) + storage.suffix());
   if (is_pwl(map)) names.push_back(pass_name("grad_params", map, size) + storage.suffix());
   return names;
 }

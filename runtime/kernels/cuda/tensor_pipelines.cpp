@@ -126,10 +126,10 @@ int apply_state(void** arguments, const Kernel& kernel) {
                 2);
 }
 
-int row_products(void** arguments, const Kernel& kernel) {
+int quotient_grad(void** arguments, const Kernel& kernel) {
   TokenReader in(arguments);
   const halide::CudaPlace& place = in.place();
-  RowArguments a{};
+  QuotientArguments a{};
   a.weight = in.tokens();
   const halide_buffer_t& o = in.buffer();
   a.o = TokenReader::tokens_of(o);
@@ -204,7 +204,7 @@ int grad_params(void** arguments, const Kernel& kernel) { return grad(arguments,
   LUNA_TENSOR_HALVES(kv_state, map, true)    \
   LUNA_TENSOR_HALVES(apply_state, map, true) \
   LUNA_TENSOR_HALVES(grad, map, true)
-LUNA_TENSOR_PASS(row_products, _)
+LUNA_TENSOR_PASS(quotient_grad, _)
 LUNA_TENSOR_PASS(kv_state, _pwl8_)
 LUNA_TENSOR_PASS(apply_state, _pwl8_)
 LUNA_TENSOR_PASS(grad, _pwl8_)

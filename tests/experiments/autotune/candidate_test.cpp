@@ -26,6 +26,20 @@ Tunable tile_product() {
   return one;
 }
 
+Tunable two_schedules() {
+  Tunable one = tile_product();
+  one.space = {{"tokens", {0}}, {"unroll", {1, 2}}, {"vectors", {0}}};
+  return one;
+}
+
+TunerOptions quiet_options(const std::filesystem::path& folder) {
+  TunerOptions options;
+  options.tools = kTools;
+  options.folder = folder;
+  options.say = [](const std::string&) {};
+  return options;
+}
+
 /// Made once for all tests.
 const Workloads& calls() {
   static const Workloads all = workloads(c10::kCPU);
@@ -66,9 +80,7 @@ TEST(Workload, IsNotRunForAPipelineThatItDoesNotLookUp) {
 TEST(Tuner, FindsTheFasterScheduleAndGoesOnAfterAnInterruption) {
   const TemporaryFolder folder;
   const Tunable one = tile_product();
-  TunerOptions options;
-  options.tools = kTools;
-  options.folder = folder.path();
+  TunerOptions options = quiet_options(folder.path());
   const kernels::Pipeline usual = kernels::find_pipeline(one.pipeline);
   kernels::Pipeline fast = nullptr;
   options.clock = [&](const std::function<void()>&) {
@@ -97,12 +109,8 @@ TEST(Tuner, FindsTheFasterScheduleAndGoesOnAfterAnInterruption) {
 /// checked.)
 TEST(Tuner, SettlesACandidateThatDiesWhereItIsTimed) {
   const TemporaryFolder folder;
-  Tunable one = tile_product();
-  one.space = {{"tokens", {0}}, {"unroll", {1, 2}}, {"vectors", {0}}};
-  TunerOptions options;
-  options.tools = kTools;
-  options.folder = folder.path();
-  options.say = [](const std::string&) {};
+  const Tunable one = two_schedules();
+  TunerOptions options = quiet_options(folder.path());
   kernels::Pipeline deadly = nullptr;
   options.clock = [&](const std::function<void()>&) {
     if (kernels::find_pipeline(one.pipeline) == deadly) throw std::runtime_error("died");
@@ -133,12 +141,8 @@ void compile_to_nothing(const Candidate& candidate) {
 /// Whatever calls a pipeline there is, none is timed unchecked.
 TEST(Tuner, ChecksWhatCallsAboutFewRowsAloneRun) {
   const TemporaryFolder folder;
-  Tunable one = tile_product();
-  one.space = {{"tokens", {0}}, {"unroll", {1, 2}}, {"vectors", {0}}};
-  TunerOptions options;
-  options.tools = kTools;
-  options.folder = folder.path();
-  options.say = [](const std::string&) {};
+  const Tunable one = two_schedules();
+  TunerOptions options = quiet_options(folder.path());
   options.clock = [](const std::function<void()>&) { return 1.0; };
   State state(folder.path() / "state.json", "key");
   compile_all(options, {one}, kEndless, state);
@@ -153,14 +157,10 @@ TEST(Tuner, ChecksWhatCallsAboutFewRowsAloneRun) {
 /// A GPU that another process has taken meanwhile: what was measured stays.
 TEST(Tuner, StopsBetweenPipelinesWhereTimingMeansNothing) {
   const TemporaryFolder folder;
-  Tunable one = tile_product();
-  one.space = {{"tokens", {0}}, {"unroll", {1, 2}}, {"vectors", {0}}};
+  const Tunable one = two_schedules();
   Tunable other = read_tunables(LUNA_TUNABLES, "cpu", "tile_state_add").front();
   other.space = one.space;
-  TunerOptions options;
-  options.tools = kTools;
-  options.folder = folder.path();
-  options.say = [](const std::string&) {};
+  TunerOptions options = quiet_options(folder.path());
   options.clock = [](const std::function<void()>&) { return 1.0; };
   int asked = 0;
   options.before_timing = [&] {
@@ -238,10 +238,7 @@ TEST(Tuner, GoesOnAfterAnInspectionThatThrows) {
   const TemporaryFolder folder;
   Tunable one = tile_product();
   one.space = {{"tokens", {0}}, {"unroll", {1}}, {"vectors", {0}}};
-  TunerOptions options;
-  options.tools = kTools;
-  options.folder = folder.path();
-  options.say = [](const std::string&) {};
+  TunerOptions options = quiet_options(folder.path());
   options.inspect = [](const Tunable&, const Candidate&) -> std::string {
     throw std::runtime_error("no temporary folder");
   };
@@ -256,9 +253,7 @@ TEST(Tuner, LeavesWhatItHasNoTimeToCompileForTheNextRun) {
   const std::vector<Parameters> candidates = one.candidates();
   const auto at = [&](size_t i) { return candidate_at(folder.path(), one, candidates[i]); };
   std::vector<std::string> said;
-  TunerOptions options;
-  options.tools = kTools;
-  options.folder = folder.path();
+  TunerOptions options = quiet_options(folder.path());
   options.clock = [](const std::function<void()>&) { return 1.0; };
   options.say = [&](const std::string& line) { said.push_back(line); };
   State state(folder.path() / "state.json", "key");

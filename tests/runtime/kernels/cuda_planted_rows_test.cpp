@@ -75,7 +75,7 @@ const Bug kBugs[] = {
      "static_cast<float>(sum);\n      sum += x[k];", "static_cast<float>(sum += x[k]);"},
     {"MaskedTokensGathered", "rows_gather", "rows_gather.cu",  //
      "there = there && weight != 0;", ""},
-    {"TokensBeyondTheLastGathered", "rows_gather", "rows_moves.cuh",  //
+    {"TokensBeyondTheLastGathered", "rows_gather", "token_moves.cuh",  //
      "row < of.chunk && token < of.tokens", "row < of.chunk"},
     {"TokensBeyondTheLastScattered", "rows_scatter", "rows_scatter.cu",  //
      "if (!there) return;", ""},

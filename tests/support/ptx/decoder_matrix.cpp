@@ -43,17 +43,20 @@ bool Decoder::decode_matrix_move(Opcode& opcode) {
   return true;
 }
 
-/// mma.sync.aligned.m16n8k16.row.col.f32.T.T.f32 {d}, {a}, {b}, {c}; T: bf16 or f16.
+/// mma.sync.aligned.m16n8kK.row.col.f32.T.T.f32 {d}, {a}, {b}, {c}; T: bf16 or f16 with K 16, tf32
+/// with K 8.
 bool Decoder::decode_matrix_multiply(Opcode& opcode) {
   expect_operands(4, 4);
   in_.kind = Kind::kMatrixMultiply;
   in_.work = Work::kFma;
-  const bool shape = opcode.take("m16n8k16") && opcode.take("row") && opcode.take("col");
+  const std::string shape = opcode.take_one_of({"m16n8k16", "m16n8k8"});
+  const bool layout = opcode.take("row") && opcode.take("col");
   const std::optional<Type> d = opcode.take_type(), a = opcode.take_type(), b = opcode.take_type(),
                             c = opcode.take_type();
-  const bool half = a == Type::kBf16 || a == Type::kF16;
-  if (!shape || d != Type::kF32 || c != Type::kF32 || a != b || !half) return opcode.reject();
-  in_.brain = a == Type::kBf16;
+  const bool known = shape == "m16n8k16" ? a == Type::kBf16 || a == Type::kF16
+                                         : shape == "m16n8k8" && a == Type::kTf32;
+  if (!known || !layout || d != Type::kF32 || c != Type::kF32 || a != b) return opcode.reject();
+  in_.factor = *a;
   static constexpr size_t kRegisters[] = {4, 4, 2, 4};
   size_t place = 0;
   for (size_t i = 0; i < 4; i++) {

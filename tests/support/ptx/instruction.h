@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "tests/support/ptx/opcode.h"
+
 namespace luna::test::ptx {
 
 inline constexpr int kLanes = 32;
@@ -79,11 +81,11 @@ struct Instruction {
   bool negated = false;  ///< The predicate operand of setp, set or vote is taken negated.
   bool paired = false;   ///< There is a second destination.
   bool sign_extend = false;
-  bool transposed = false;  ///< ldmatrix: columns in place of rows.
-  bool brain = false;       ///< mma: bf16 instead of f16.
-  bool wide_base = true;    ///< The address register has 64 bits.
-  uint8_t bytes = 4;        ///< Of one element in memory.
-  uint8_t elements = 1;     ///< Of a vector access, or of a packed mov.
+  bool transposed = false;   ///< ldmatrix: columns in place of rows.
+  Type factor = Type::kF16;  ///< mma: of a and b.
+  bool wide_base = true;     ///< The address register has 64 bits.
+  uint8_t bytes = 4;         ///< Of one element in memory.
+  uint8_t elements = 1;      ///< Of a vector access, or of a packed mov.
   uint32_t guard = 0;
   uint32_t target = 0;  ///< Branches: the index of the next instruction.
   std::array<uint32_t, 6> operand{};

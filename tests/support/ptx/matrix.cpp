@@ -7,11 +7,19 @@
 namespace luna::test::ptx {
 namespace {
 
-/// Elements of row g of a fragment: those of lanes 4 g to 4 g + 3, which lie beside each other.
-__m256 row_of(const std::byte* reg, int g, bool brain) {
-  const __m128i halves = _mm_load_si128(reinterpret_cast<const __m128i*>(reg) + g);
-  return brain ? _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16))
-               : _mm256_cvtph_ps(halves);
+/// Elements of row g of a fragment: those of lanes 4 g to 4 g + 3, which lie beside each other. Of
+/// tf32 four, whose last 13 bits do not count; else eight.
+void load_row(const std::byte* reg, int g, Type factor, float* to) {
+  const __m128i words = _mm_load_si128(reinterpret_cast<const __m128i*>(reg) + g);
+  if (factor == Type::kTf32) {
+    const __m128i counted = _mm_and_si128(words, _mm_set1_epi32(~0x1fff));
+    _mm_storeu_ps(to, _mm_castsi128_ps(counted));
+  } else if (factor == Type::kBf16) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                        _mm256_slli_epi32(_mm256_cvtepu16_epi32(words), 16));
+  } else {
+    _mm256_storeu_ps(to, _mm256_cvtph_ps(words));
+  }
 }
 
 /// Two halves of a row of d, of two registers, column by column.
@@ -37,30 +45,31 @@ __m128 rounded(__m256d x) {
 
 }  // namespace
 
-/// d (16 x 8) = a (16 x 16) b (16 x 8) + c. Lane 4 g + t holds of a rows g and g + 8 at columns
-/// 2 t, 2 t + 1 and those plus 8; of b these as rows of column g; of c and d rows g and g + 8 at
-/// columns 2 t, 2 t + 1. Products are exact and summed in float64: the order of a tensor core's sum
-/// is not defined.
+/// d (16 x 8) = a (16 x K) b (K x 8) + c, K = 16, or 8 of tf32. Lane 4 g + t holds of a rows g and
+/// g + 8 at columns 2 t, 2 t + 1 and those plus 8 (tf32: t, and plus 4); of b these as rows of
+/// column g; of c and d rows g and g + 8 at columns 2 t, 2 t + 1. Products are exact and summed in
+/// float64: the order of a tensor core's sum is not defined.
 void multiply_matrices(std::byte* file, const Instruction& in) {
   const auto& m = in.matrix;
+  const int K = in.factor == Type::kTf32 ? 8 : 16;
   float columns[8][16];
   for (int g = 0; g < 8; g++) {
-    _mm256_storeu_ps(columns[g], row_of(file + m[8], g, in.brain));
-    _mm256_storeu_ps(columns[g] + 8, row_of(file + m[9], g, in.brain));
+    load_row(file + m[8], g, in.factor, columns[g]);
+    load_row(file + m[9], g, in.factor, columns[g] + K / 2);
   }
   double b[16][8];
-  for (int k = 0; k < 16; k++) {
+  for (int k = 0; k < K; k++) {
     for (int column = 0; column < 8; column++) b[k][column] = columns[column][k];
   }
   Row d[16];  // written at the end: its registers may be those of a
   for (int row = 0; row < 16; row++) {
     const int g = row % 8, lower = row / 8;
     float a[16];
-    _mm256_storeu_ps(a, row_of(file + m[4 + lower], g, in.brain));
-    _mm256_storeu_ps(a + 8, row_of(file + m[6 + lower], g, in.brain));
+    load_row(file + m[4 + lower], g, in.factor, a);
+    load_row(file + m[6 + lower], g, in.factor, a + K / 2);
     const Row c = Row::load(file + m[10 + 2 * lower], file + m[11 + 2 * lower], g);
     __m256d low = _mm256_cvtps_pd(c.low), high = _mm256_cvtps_pd(c.high);
-    for (int k = 0; k < 16; k++) {
+    for (int k = 0; k < K; k++) {
       const __m256d factor = _mm256_set1_pd(a[k]);
       low = _mm256_fmadd_pd(factor, _mm256_loadu_pd(b[k]), low);
       high = _mm256_fmadd_pd(factor, _mm256_loadu_pd(b[k] + 4), high);

@@ -10,8 +10,8 @@ std::optional<Type> find_type(std::string_view name) {
       {"pred", Type::kPredicate}, {"b8", Type::kB8},   {"b16", Type::kB16},   {"b32", Type::kB32},
       {"b64", Type::kB64},        {"u8", Type::kU8},   {"u16", Type::kU16},   {"u32", Type::kU32},
       {"u64", Type::kU64},        {"s8", Type::kS8},   {"s16", Type::kS16},   {"s32", Type::kS32},
-      {"s64", Type::kS64},        {"f16", Type::kF16}, {"bf16", Type::kBf16}, {"f32", Type::kF32},
-      {"f64", Type::kF64}};
+      {"s64", Type::kS64},        {"f16", Type::kF16}, {"bf16", Type::kBf16}, {"tf32", Type::kTf32},
+      {"f32", Type::kF32},        {"f64", Type::kF64}};
   const auto found = types.find(name);
   return found == types.end() ? std::nullopt : std::optional(found->second);
 }

@@ -27,6 +27,7 @@ enum class Type : uint8_t {
   kS64,
   kF16,
   kBf16,
+  kTf32,
   kF32,
   kF64
 };

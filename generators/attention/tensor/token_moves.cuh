@@ -2,7 +2,7 @@
 #pragma once
 
 #include "generators/attention/tensor/mma.cuh"
-#include "generators/attention/tensor/rows_moves.h"
+#include "generators/attention/tensor/token_moves.h"
 
 namespace luna::tensor {
 

@@ -22,7 +22,7 @@ __device__ float dot(const float* a, const T* b) {
 
 /// A row is 8 elements of each of kLanes lanes.
 template <typename T, int kSize>
-__device__ void row_products(const RowArguments& a) {
+__device__ void quotient_grad(const QuotientArguments& a) {
   constexpr int kLanes = kSize / 8, kRows = kTokenWarps * kWarp / kLanes;
   constexpr int kTurns = kRowTokens / kRows;
   const int b = blockIdx.z, h = blockIdx.y, lane = threadIdx.x % kLanes;
@@ -57,8 +57,8 @@ __device__ void row_products(const RowArguments& a) {
 }  // namespace
 
 extern "C" __global__ void __launch_bounds__(kTokenWarps* kWarp)
-    LUNA_KERNEL(const __grid_constant__ RowArguments arguments) {
-  row_products<LUNA_STORAGE, LUNA_SIZE>(arguments);
+    LUNA_KERNEL(const __grid_constant__ QuotientArguments arguments) {
+  quotient_grad<LUNA_STORAGE, LUNA_SIZE>(arguments);
 }
 
 }  // namespace luna::tensor
