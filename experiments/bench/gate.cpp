@@ -42,8 +42,8 @@ std::vector<at::Tensor> results(const Function& function, const Inputs& drawn, a
 }
 
 /// Of half precision two roundings; float32's are within the limits for it. Beside float16 features
-/// have no more bits than it has (generators/attention/tensor/state.cuh): two more, of the sums over
-/// keys and over queries.
+/// have no more bits than it has (generators/attention/tensor/state.cuh): two more, of the sums
+/// over keys and over queries, both of which the gradients at k and v depend on.
 double accepted_of(at::ScalarType dtype) {
   if (dtype == at::kBFloat16) return 2 * std::ldexp(1.0, -8);
   return dtype == at::kHalf ? 4 * std::ldexp(1.0, -11) : 0;

@@ -58,8 +58,8 @@ class Projected : public FeatureMap {
 
   Var D_{"D"}, i_{"i"}, n_{"n"}, j_{"j"};
   Expr projections_;  ///< after padding
-  /// CPU: those that are not another one's negative, a multiple of kRowColumns: what is projected
-  /// and projected back.
+  /// CPU: those that are not another one's negative: what is projected, a multiple of kRowColumns,
+  /// and projected back, of kLanes.
   Expr own_projections_;
   Func t_{"t"}, phi_{"phi"}, dt_{"dt"};
 

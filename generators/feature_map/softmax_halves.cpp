@@ -1,6 +1,6 @@
 // Hedgehog (Zhang 2024), softmax form: phi = [softmax(y), softmax(-y)]. The projections are those
 // of y, then those of -y: each half of them is normalised by itself. On the CPU the second half is
-// the first one's negative: y alone is projected and, of the gradient at y, projected back.
+// the first one's negative: y alone is projected, and only the gradient at y is projected back.
 #include "generators/common/numeric.h"
 #include "generators/common/tiles.h"
 #include "generators/feature_map/blocks.h"
@@ -60,6 +60,7 @@ class SoftmaxHalves : public Projected {
     dt_(i_, n_) = options_.form == Form::rows
                       ? dt(i_, of_half(dot_, i_))
                       : select(i_ < half_, dt(i_, dot_(0, n_)) - dt(i_ + half_, dot_(1, n_)), 0.0f);
+    own_projections_ = round_up(half_, tiles::kLanes);  // second halves are there for as many
     return project_back(arguments);
   }
 

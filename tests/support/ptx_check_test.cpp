@@ -214,6 +214,12 @@ std::string body(const std::string& text) {
 const Malformed kMalformed[] = {
     {body("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%r1}, {%r1}, {%r1}, {%r1};"),
      "PTX line 5: not implemented: mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64"},
+    {body("mma.sync.aligned.m16n8k16.row.col.f32.tf32.tf32.f32 {%r1}, {%r1}, {%r1}, {%r1};"),
+     "PTX line 5: not implemented: mma.sync.aligned.m16n8k16.row.col.f32.tf32.tf32.f32"},
+    {body("mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32 {%r1}, {%r1}, {%r1}, {%r1};"),
+     "PTX line 5: not implemented: mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32"},
+    {body("cvt.rna.tf32.f32 %r1, %r1;"), "PTX line 5: not implemented: cvt.rna.tf32.f32"},
+    {body("add.tf32 %r1, %r1, %r1;"), "PTX line 5: not implemented: add.tf32"},
     {body("add.cc.u32 %r1, %r1, 1;"), "PTX line 5: not implemented: add.cc.u32"},
     {body("ex2.f32 %r1, %r1;"), "PTX line 5: not implemented: ex2.f32"},
     {body("bar.sync 0, 32;"), "PTX line 5: not implemented: bar.sync"},

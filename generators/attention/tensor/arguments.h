@@ -20,8 +20,8 @@ constexpr int kMostSumRows = 8 * kSumTiles;
 constexpr int kTokenWarps = 8;   ///< of a block that works token by token
 constexpr int kRowTokens = 128;  ///< of a block that works row by row
 
-/// 16-bit numbers that hold a float32 factor of a product (W, features, the state), those of
-/// bfloat16 that hold a number in storage, and those that v is in kv_state (state.cuh).
+/// How many 16-bit numbers hold a float32 factor of a product (W, features, the state), how many of
+/// bfloat16 a number in storage, and how many kv_state stages one of v in (state.cuh).
 struct Parts {
   int factor, value, summed;
 };

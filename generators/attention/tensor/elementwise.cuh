@@ -29,17 +29,6 @@ struct Identity {
   __device__ static float derivative(float, float dphi) { return dphi; }
 };
 
-/// Two numbers of T side by side in parts of bfloat16.
-template <typename T>
-__device__ inline void brain_parts(uint32_t pair, uint32_t (&parts)[kBrainParts<T>]) {
-  if constexpr (std::is_same_v<T, __nv_bfloat16>) {
-    parts[0] = pair;
-  } else {
-    const float2 two = two_of<T>(pair);
-    split<__nv_bfloat16>(two.x, two.y, parts);
-  }
-}
-
 /// The row of token n + g of a head, in registers of the quad g; zeros where it is not there.
 template <typename T>
 class QuadRow {

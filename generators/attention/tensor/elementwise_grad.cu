@@ -68,7 +68,7 @@ class RowGrad {
       for (int i = 0; i < 4; i++) {
         const uint2 four = rows[i % 2].four(16 * step);
         uint32_t parts[kBrainParts<T>];
-        brain_parts<T>(i / 2 ? four.y : four.x, parts);
+        to_parts<__nv_bfloat16, T>(i / 2 ? four.y : four.x, parts);
 #pragma unroll
         for (int part = 0; part < kBrainParts<T>; part++) v[part][i] = parts[part];
       }

@@ -52,8 +52,8 @@ __device__ inline void multiply<__half>(float (&d)[4], const uint32_t (&a)[4], u
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
-/// d += a b, 16 x 8 by 8 x 8, of float32 that lose all but 11 bits (the last 13 of tf32 do not
-/// count); PTX manual, fragments of m16n8k8.
+/// d += a b, 16 x 8 by 8 x 8, of tf32; PTX manual, fragments of m16n8k8. Of float32 devices leave
+/// out the last 13 bits, which is observed, not specified.
 __device__ inline void multiply_tf32(float (&d)[4], const uint32_t (&a)[4], uint32_t b0,
                                      uint32_t b1) {
   asm volatile(
@@ -114,6 +114,16 @@ __device__ inline float2 two_of<__nv_bfloat16>(uint32_t pair) {
 template <>
 __device__ inline float2 two_of<__half>(uint32_t pair) {
   return __half22float2(*reinterpret_cast<const __half2*>(&pair));
+}
+
+/// The address that a lane gives load_columns for rows `first` .. and columns 0 .. of a matrix.
+__device__ inline uint32_t column_address(const unsigned char* matrix, int pitch, int first) {
+  const int lane = threadIdx.x % kWarp;
+  return shared_address(matrix + (first + lane % 16) * pitch + lane / 16 * 16);
+}
+/// Where row k lies so that of every 16 rows lane t of a quad has 4 t .., whatever mma calls them.
+__device__ inline int quad_row(int k) {
+  return k / 16 * 16 + k % 4 / 2 * 8 + k % 16 / 4 * 2 + k % 2;
 }
 
 /// max(x, low) in which NaN stays.
@@ -255,11 +265,21 @@ __device__ inline float2 floats(const Eight<T>& x, int i) {
   return two_of<T>(x.words[i]);
 }
 
-/// Numbers 2 i and 2 i + 1 of eight in parts of To.
+/// Two numbers of T side by side in parts of To.
+template <typename To, typename T, int kCount>
+__device__ inline void to_parts(uint32_t pair, uint32_t (&parts)[kCount]) {
+  if constexpr (std::is_same_v<To, T>) {
+    parts[0] = pair;
+  } else {
+    const float2 two = two_of<T>(pair);
+    split<To>(two.x, two.y, parts);
+  }
+}
+/// Numbers 2 i and 2 i + 1 of eight.
 template <typename To, typename T, int kCount>
 __device__ inline void to_parts(const Eight<T>& eight, int i, uint32_t (&parts)[kCount]) {
-  if constexpr (std::is_same_v<To, T>) {
-    parts[0] = eight.words[i];
+  if constexpr (sizeof(T) == 2) {
+    to_parts<To, T>(eight.words[i], parts);
   } else {
     const float2 two = floats(eight, i);
     split<To>(two.x, two.y, parts);

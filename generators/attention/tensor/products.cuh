@@ -41,9 +41,7 @@ class SharedState {
 
  private:
   static_assert(kTokenWarps * kWarp >= 2 * kFeatures, "a thread a vector of the last columns");
-  __device__ static int slot(int row) {
-    return kSplit ? row / 16 * 16 + row % 4 / 2 * 8 + row % 16 / 4 * 2 + row % 2 : row;
-  }
+  __device__ static int slot(int row) { return kSplit ? quad_row(row) : row; }
   /// Four columns as two pairs, that many places apart.
   __device__ static void put(const float* from, unsigned char* to, int apart) {
     const float4 s = *reinterpret_cast<const float4*>(from);

@@ -151,8 +151,7 @@ class StagedByI {
     stage(rows, k, i, pairs, [](float4&, int, int) {});
   }
   __device__ void load(int step, int pair, uint32_t (&b)[kRowsParts][2][2]) const {
-    const int lane = threadIdx.x % kWarp;
-    const uint32_t at = shared_address(memory_ + (16 * step + lane % 16) * kPitch + lane / 16 * 16);
+    const uint32_t at = column_address(memory_, kPitch, 16 * step);
 #pragma unroll
     for (int part = 0; part < kRowsParts; part++) {
       load_columns(b[part], at + part * kPart + 32 * pair);
@@ -160,9 +159,7 @@ class StagedByI {
   }
 
  private:
-  __device__ static int slot(int k) {
-    return kSplit ? k / 16 * 16 + k % 4 / 2 * 8 + k % 16 / 4 * 2 + k % 2 : k;
-  }
+  __device__ static int slot(int k) { return kSplit ? quad_row(k) : k; }
   unsigned char* const memory_;
 };
 

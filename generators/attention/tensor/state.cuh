@@ -13,7 +13,7 @@ template <typename T>
 class StateFeatures {
  public:
   using Stored = __nv_bfloat16;  ///< v in shared memory
-  static constexpr int kStored = kBrainParts<T>;
+  static constexpr int kStored = kPartsOf<T>.summed;
   static constexpr float kRaised = 1;
 
   /// Of 16 tokens, kTiles times 8 columns, in parts that lie so many bytes apart.
@@ -26,8 +26,8 @@ class StateFeatures {
     }
   };
 
-  /// Lane 4 g + t: row g + 8 (i % 2) of tokens 8 (i / 2) + 2 t and the next.
   StateFeatures() = default;
+  /// Lane 4 g + t: row g + 8 (i % 2) of tokens 8 (i / 2) + 2 t and the next.
   __device__ explicit StateFeatures(const float2 (&phi)[4]) {
 #pragma unroll
     for (int i = 0; i < 4; i++) {
@@ -47,13 +47,15 @@ class StateFeatures {
 };
 
 /// Beside float16 the 11 bits that it has, in float32's range, which features may need: one product
-/// of tf32. Scales are raised by what cutting off a number takes of it on average, a mean of 1 / m
-/// over m in [1, 2) of half a unit in the last place; a number of 11 bits stays what it is.
+/// of tf32. mma's k = t and t + 4 are tokens 2 t and 2 t + 1, of features and of v alike. Leaving
+/// out bits takes half a unit in the last place on average, of a number m in [1, 2) the part
+/// 2^-11 / m: ln 2 / 2048 in the mean. Scales are raised by that; a number of 11 bits comes out
+/// unchanged. (A device that rounds would have S and z too large by it, and their ratio right.)
 template <>
 class StateFeatures<__half> {
  public:
   using Stored = __half;
-  static constexpr int kStored = 1;
+  static constexpr int kStored = kPartsOf<__half>.summed;
   static constexpr float kRaised = 1 + 0.6931f / 2048;
 
   template <typename From, int, int kTiles>
@@ -131,8 +133,8 @@ class State {
  private:
   using Features = StateFeatures<T>;
   using Stored = typename Features::Stored;
-  template <typename From, int kCount, int kColumns>
-  using Values = typename Features::template Values<From, kCount, kColumns>;
+  template <typename From, int kCount, int kBeside>  ///< tiles
+  using Values = typename Features::template Values<From, kCount, kBeside>;
   static constexpr int kPart = kTokens * kPitch;  ///< bytes of a part of v
 
   /// Rows that a thread has under way: more than two of float32 are beyond the registers.

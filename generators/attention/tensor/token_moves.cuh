@@ -31,11 +31,9 @@ __device__ inline float4 read_four(const TokenRows& of, int64_t row, int column)
     }
     const uint2 two =
         *reinterpret_cast<const uint2*>(static_cast<const uint16_t*>(of.at.data) + row + column);
-    if (of.type == Element::bf16) {
-      return make_float4(low_of(two.x), high_of(two.x), low_of(two.y), high_of(two.y));
-    }
-    const float2 low = __half22float2(*reinterpret_cast<const __half2*>(&two.x));
-    const float2 high = __half22float2(*reinterpret_cast<const __half2*>(&two.y));
+    const bool brain = of.type == Element::bf16;
+    const float2 low = brain ? two_of<__nv_bfloat16>(two.x) : two_of<__half>(two.x);
+    const float2 high = brain ? two_of<__nv_bfloat16>(two.y) : two_of<__half>(two.y);
     return make_float4(low.x, low.y, high.x, high.y);
   }
   float x[4];

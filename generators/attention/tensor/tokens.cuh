@@ -5,12 +5,6 @@
 
 namespace luna::tensor {
 
-/// The address that a lane gives load_columns for rows `first` .. and columns 0 .. of a matrix.
-__device__ inline uint32_t column_address(const unsigned char* matrix, int pitch, int first) {
-  const int lane = threadIdx.x % kWarp;
-  return shared_address(matrix + (first + lane % 16) * pitch + lane / 16 * 16);
-}
-
 /// One (b, h) of [B, H, N, ..] from token n on.
 template <typename T>
 __device__ inline const T* from_token(const Tokens& tokens, int b, int h, int n) {

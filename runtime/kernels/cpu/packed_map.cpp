@@ -76,7 +76,7 @@ void PackedMap::pack_projection(const at::Tensor& proj, const at::Tensor& bias) 
   const int64_t pitch = is_pwl(args_.map) ? projections_ : projections_ + tiles::kLanes;
   proj_ = zeros({heads(), padded_d_, pitch}).narrow(2, 0, projections_);
   proj_.copy_(proj_rows_.transpose(1, 2));
-  const int64_t summed = mirrored() ? round_up(m_ / 2, tiles::kRowColumns) : projections_;
+  const int64_t summed = mirrored() ? round_up(m_ / 2, tiles::kLanes) : projections_;
   add_sum(padded_d_, summed);
   add_sum(summed, 0);
 }

@@ -65,7 +65,8 @@ class PackedMap {
     int64_t inner, outer;  ///< outer 0: one-dimensional
     int64_t offset;
   };
-  /// Whether the second half of the projections is minus the first, which has the gradient of both.
+  /// Whether the second half of the projections is minus the first: the gradient of both is then at
+  /// the first.
   bool mirrored() const { return args_.map == "softmax_halves"; }
   void pack_projection(const at::Tensor& proj, const at::Tensor& bias);
   void pack_pwl();

@@ -13,7 +13,7 @@ namespace luna::test {
 namespace {
 
 /// Of sums in two parts, rounded and rest, which keep 16 bits; in three they keep float32's. Beside
-/// float16 those of the state keep 11: half a unit in their last place.
+/// float16 those of the state keep 11: half of what rounding to them takes at most.
 double inside(at::ScalarType dtype) {
   return dtype == at::kFloat ? kFloorTensors : dtype == at::kHalf ? 0x1p-12 : 1e-4;
 }

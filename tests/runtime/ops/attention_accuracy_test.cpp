@@ -102,6 +102,15 @@ std::vector<Case> packed_cases() {
   return cases;
 }
 
+/// Rows of a projection around whole vectors and around what they are padded to.
+std::vector<Case> projection_cases() {
+  std::vector<Case> cases =
+      random_fixed_cases(35, 9, {"t2r", "hedgehog", "hedgehog:exp", "performer", "rff"});
+  const std::vector<int64_t> rows = {1, 15, 16, 17, 31, 33, 48};
+  for (size_t k = 0; k < cases.size(); k++) cases[k].shape.m = rows[k % rows.size()];
+  return cases;
+}
+
 TEST_P(Accuracy, WithinAMultipleOfEager) { expect_within_bounds(GetParam()); }
 
 INSTANTIATE_TEST_SUITE_P(Luna, Accuracy, ::testing::ValuesIn(random_luna_cases(kLunaCases, 1)));
@@ -112,6 +121,7 @@ INSTANTIATE_TEST_SUITE_P(LongTables, Accuracy, ::testing::ValuesIn(long_table_ca
 INSTANTIATE_TEST_SUITE_P(Causal, Accuracy, ::testing::ValuesIn(causal_cases()));
 INSTANTIATE_TEST_SUITE_P(Packed, Accuracy, ::testing::ValuesIn(packed_cases()));
 INSTANTIATE_TEST_SUITE_P(Fixed, Accuracy, ::testing::ValuesIn(random_fixed_cases(kFixedCases, 2)));
+INSTANTIATE_TEST_SUITE_P(Projections, Accuracy, ::testing::ValuesIn(projection_cases()));
 
 /// What a device has that nobody tuned for, in place of this one's own schedules.
 TEST(DefaultSchedules, AreWithinAMultipleOfEagerToo) {

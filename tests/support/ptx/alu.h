@@ -41,13 +41,13 @@ void run_unpack(std::byte* file, const Instruction& in, uint32_t mask);
 /// The update of an atomic or of a reduction, or nullptr.
 Update find_update(const std::string& operation, Type type);
 
-/// Whether a C++ type is a PTX type; bits are unsigned.
+/// Whether a C++ type is a PTX type; bits are unsigned, and mma alone has tf32.
 template <class T>
 bool matches(Type type) {
   if constexpr (std::is_same_v<T, Predicate>) {
     return type == Type::kPredicate;
   } else {
-    return type != Type::kPredicate && sizeof(T) == bytes_of(type) &&
+    return type != Type::kPredicate && type != Type::kTf32 && sizeof(T) == bytes_of(type) &&
            std::is_floating_point_v<T> == is_float(type) &&
            (std::is_floating_point_v<T> || std::is_signed_v<T> == is_signed(type));
   }
