@@ -43,28 +43,43 @@ inline Halide::Expr exp_nan(const Halide::Expr& x) {
   return select_strictly(Halide::is_nan(x), x, Halide::exp(x));
 }
 
-/// exp(x) for vectors of a CPU with FMA, to 3.2e-7 of itself (Halide::exp: 3.6e-7) in less than
-/// half as many instructions: 1 at 0, 0 below -86.9, inf above 88.72; NaN stays. x = k ln 2 + r
-/// with |r| <= ln 2 / 2, e^r = 1 + r + r^2 p(r) with p of the least relative error, and 2^k is
-/// added to the exponent's bits. k is rounded by a sum whose last binary place is 1, because
-/// Halide's round() splits a vector of 512 bits. At 128 ln 2, rounded, r is 0: these bits are
-/// infinity's. (The polynomial by pairs of terms: what a vector waits for is latency.)
-inline Halide::Expr exp_by_bits(const Halide::Expr& x) {
+/// 2^k e^r, |r| <= ln 2 / 2, k whole and where the exponent's bits are, to which it is added. e^r
+/// is 1 + r + r^2 p(r) with p of the least relative error. (By pairs of terms: what a vector waits
+/// for is latency.)
+inline Halide::Expr power_by_bits(const Halide::Expr& k, const Halide::Expr& r) {
   using Halide::reinterpret;
-  using Halide::strict_float;
-  constexpr float kLog2e = 1.44269504f, kLn2 = 0.693147181f;
-  constexpr float kLeast = -86.9f, kMost = 128 * kLn2;  // between them the exponent holds k
-  constexpr float kPlace = 12582912.0f;                 // 1.5 2^23
-  // One value, rounded once, for k and for r; the condition is that of an instruction, min.
-  const Halide::Expr y = strict_float(Halide::select(x > kMost, kMost, x));
-  const Halide::Expr sum = strict_float(y * kLog2e + kPlace);
-  const Halide::Expr r = y - strict_float(sum - kPlace) * kLn2;
   const Halide::Expr r2 = r * r;
   const Halide::Expr p = (0.49999979f + r * 0.16666617f) +
                          r2 * ((0.041675139f + r * 0.0083570471f) + r2 * 0.0013226914f);
   const Halide::Expr power = (1.0f + r) + r2 * p;
-  const Halide::Expr bits = reinterpret<uint32_t>(power) + (reinterpret<uint32_t>(sum) << 23);
-  return select_strictly(y < kLeast, 0.0f, reinterpret<float>(bits));
+  return reinterpret<float>(reinterpret<uint32_t>(power) + reinterpret<uint32_t>(k));
+}
+
+constexpr float kLog2e = 1.44269504f, kLn2 = 0.693147181f;
+/// Below it the exponent does not hold k: 0.
+constexpr float kLeastExponent = -86.9f;
+
+/// exp(x) for vectors of a CPU with FMA, to 3.2e-7 of itself (Halide::exp: 3.6e-7) in less than
+/// half as many instructions: 1 at 0, 0 below -86.9, inf above 88.72; NaN stays. k is rounded by a
+/// sum whose last binary place is 1, because Halide's round() splits a vector of 512 bits. At
+/// 128 ln 2, rounded, r is 0: these bits are infinity's.
+inline Halide::Expr exp_by_bits(const Halide::Expr& x) {
+  using Halide::strict_float;
+  constexpr float kMost = 128 * kLn2, kPlace = 12582912.0f;  // 1.5 2^23
+  // One value, rounded once, for k and for r; the condition is that of an instruction, min.
+  const Halide::Expr y = strict_float(Halide::select(x > kMost, kMost, x));
+  const Halide::Expr sum = strict_float(y * kLog2e + kPlace);
+  const Halide::Expr r = y - strict_float(sum - kPlace) * kLn2;
+  return select_strictly(y < kLeastExponent, 0.0f,
+                         power_by_bits(Halide::reinterpret<uint32_t>(sum) << 23, r));
+}
+
+/// The same of x <= 0 (where x > 0: some number), an eighth faster for elu.
+inline Halide::Expr decay_by_bits(const Halide::Expr& x) {
+  const Halide::Expr y = Halide::strict_float(x);  // one value for k and for r
+  const Halide::Expr k = Halide::cast<int>(y * kLog2e - 0.5f);
+  const Halide::Expr r = y - Halide::cast<float>(k) * kLn2;
+  return select_strictly(y < kLeastExponent, 0.0f, power_by_bits(k << 23, r));
 }
 
 /// Smallest multiple of `step` that is not below x.

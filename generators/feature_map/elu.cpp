@@ -10,9 +10,7 @@ class Elu : public Elementwise {
   using Elementwise::Elementwise;
 
  protected:
-  Expr value(const Expr& x) const override {
-    return select_strictly(x > 0.0f, x + 1.0f, exponential(x));
-  }
+  Expr value(const Expr& x) const override { return select_strictly(x > 0.0f, x + 1.0f, decay(x)); }
   Expr derivative(const Expr& x, const Expr& phi, const Expr& dphi) const override {
     return Halide::strict_float(Halide::select(x > 0.0f, dphi, dphi * phi));
   }

@@ -166,6 +166,10 @@ class FeatureMap {
   Expr exponential(const Expr& y) const {
     return options_.form == Form::tile ? exp_by_bits(y) : exp_nan(y);
   }
+  /// The same where y <= 0, and some number elsewhere.
+  Expr decay(const Expr& y) const {
+    return options_.form == Form::tile ? decay_by_bits(y) : exp_nan(y);
+  }
 
   /// What phi is where no update writes it: the CPU's pipeline replaces what only pads.
   Expr unwritten() const {

@@ -30,7 +30,7 @@ class SoftmaxHalves : public Projected {
     largest_(h_, n_) = lowest;
     largest_(h_, n_) =
         Halide::max(largest_(h_, n_), select(over_half_.is_real, t(h_, over_half_.k), lowest));
-    power_(k_, h_, n_) = exponential(t(h_, k_) - largest_(h_, n_));
+    power_(k_, h_, n_) = decay(t(h_, k_) - largest_(h_, n_));
     total_(h_, n_) = 0.0f;
     total_(h_, n_) += select(over_half_.is_real, power_(over_half_.k, h_, n_), 0.0f);
     inverse_(h_, n_) = 1.0f / total_(h_, n_);
@@ -72,7 +72,7 @@ class SoftmaxHalves : public Projected {
       reduce_by_lanes(*f, over_half_);
       f->bound(h_, 0, 2);
     }
-    power_.compute_root().store_in(MemoryType::Stack).bound(h_, 0, 2);
+    power_.compute_root().store_in(MemoryType::Stack).bound(h_, 0, 2).unroll(h_);
     power_.bound(k_, 0, own_projections_).vectorize(k_, lanes, round_up);
     inverse_.compute_root().store_in(MemoryType::Stack).bound(h_, 0, 2);
     phi_.compute_at(out, n_).store_in(MemoryType::Stack);

@@ -1,4 +1,4 @@
-// exp_by_bits of an expression, as maps hand it one.
+// exp_by_bits and decay_by_bits of an expression, as maps hand them one.
 #include "generators/common/numeric.h"
 
 namespace luna {
@@ -6,11 +6,15 @@ namespace luna {
 class Exponential : public Halide::Generator<Exponential> {
  public:
   Input<Halide::Buffer<float, 1>> a{"a"}, b{"b"};
-  Output<Halide::Buffer<float, 1>> y{"y"};
+  Output<Halide::Buffer<float, 1>> y{"y"}, decay{"decay"};
 
   void generate() {
-    y(i_) = exp_by_bits(a(i_) - b(i_) * b(i_));
-    y.vectorize(i_, natural_vector_size(Halide::Float(32)), Halide::TailStrategy::GuardWithIf);
+    const Halide::Expr x = a(i_) - b(i_) * b(i_);
+    y(i_) = exp_by_bits(x);
+    decay(i_) = decay_by_bits(x);
+    for (Halide::Func f : {Halide::Func(y), Halide::Func(decay)}) {
+      f.vectorize(i_, natural_vector_size(Halide::Float(32)), Halide::TailStrategy::GuardWithIf);
+    }
   }
 
  private:

@@ -91,8 +91,8 @@ const Bug kBugs[] = {
      "row % 8 * 4 + four % 4", "row % 8 * 4 + (four % 4 ^ 1)"},
     {"WrongLaneOfColumns", "rows_gradient_f32", "rows_tiles.cuh",  //
      "tile) + threadIdx.x % kWarp", "tile) + (threadIdx.x % kWarp ^ 1)"},
-    {"WrongLaneOfRows", "rows_apply_f32", "rows_tiles.cuh",  //
-     "lane % 16) * kPitch", "(lane ^ 1) % 16) * kPitch"},
+    {"WrongLaneOfRows", "rows_apply_f32", "mma.cuh",  //
+     "(first + lane % 16) * pitch", "(first + (lane ^ 1) % 16) * pitch"},
     {"WrongLaneWritten", "rows_state_f32", "rows_tiles.cuh",  //
      "place.lane % 4 * 2;", "(place.lane ^ 1) % 4 * 2;"},
     {"WrongLaneOfTheTotal", "rows_scan_f64", "rows_scan.cu",  //
