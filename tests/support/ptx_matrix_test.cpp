@@ -1,5 +1,6 @@
 // What tensor cores need in the PTX interpreter: ldmatrix, mma and conversions to pairs, against
 // plain loops.
+#include <cmath>
 #include <cstring>
 #include <random>
 
@@ -58,19 +59,23 @@ To cast(From from) {
 float element(const uint32_t (&row)[8], int k, const std::string& type) {
   if (type == "tf32") return cast<float>(row[k] >> 13 << 13);
   const uint32_t half = row[k / 2] >> (k % 2 * 16) & 0xffff;
-  return type == "bf16" ? cast<float>(half << 16)
-                        : static_cast<float>(cast<_Float16>(static_cast<uint16_t>(half)));
+  if (type == "bf16") return cast<float>(half << 16);
+  const int exponent = static_cast<int>(half >> 10 & 31), mantissa = static_cast<int>(half & 1023);
+  const float size = std::ldexp(static_cast<float>(1024 + mantissa), exponent - 25);
+  return half >> 15 ? -size : size;
 }
 
-/// Two halves below 2 in size, or a float with more bits than tf32 has.
+/// Two halves between 1/8 and 2 in size, or a float below 2 with more bits than tf32 has.
 uint32_t draw_word(std::mt19937& engine, const std::string& type) {
   std::uniform_real_distribution<float> uniform(-2, 2);
   if (type == "tf32") return cast<uint32_t>(uniform(engine));
+  std::uniform_int_distribution<uint32_t> exponent(12, 15), mantissa(0, 1023), sign(0, 1);
   uint32_t word = 0;
   for (int i = 0; i < 2; i++) {
-    const float x = uniform(engine);
-    word = word << 16 |
-           (type == "bf16" ? cast<uint32_t>(x) >> 16 : cast<uint16_t>(static_cast<_Float16>(x)));
+    const uint32_t half = type == "bf16"
+                              ? cast<uint32_t>(uniform(engine)) >> 16
+                              : sign(engine) << 15 | exponent(engine) << 10 | mantissa(engine);
+    word = word << 16 | half;
   }
   return word;
 }

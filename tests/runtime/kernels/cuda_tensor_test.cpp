@@ -54,7 +54,7 @@ bool built() {
   return is;
 }
 
-class Tensor : public ::testing::Test {
+class OnTensorCores : public ::testing::Test {
  protected:
   void SetUp() override {
     ASSERT_TRUE(fused_device().is_cuda()) << "set LUNA_TEST_DEVICE=cuda:0";
@@ -65,7 +65,7 @@ class Tensor : public ::testing::Test {
 };
 
 using CaseOfDtype = std::tuple<Case, at::ScalarType>;
-class TensorAccuracy : public Tensor, public ::testing::WithParamInterface<CaseOfDtype> {};
+class TensorAccuracy : public OnTensorCores, public ::testing::WithParamInterface<CaseOfDtype> {};
 
 /// Before the operator rounds its results to half precision.
 TEST_P(TensorAccuracy, ForwardKeepsTheBitsOfItsParts) {
@@ -148,7 +148,7 @@ std::vector<CaseOfDtype> elementwise_cases() {
 }
 INSTANTIATE_TEST_SUITE_P(Elementwise, TensorAccuracy, ::testing::ValuesIn(elementwise_cases()));
 
-class TensorCores : public Tensor {
+class TensorCores : public OnTensorCores {
  protected:
   static Case usual() {
     Case c = small_case();

@@ -41,7 +41,7 @@ struct IntegerToInteger {
   D operator()(S x) const {
     if (kSaturate) {
       using Limits = std::numeric_limits<D>;
-      const __int128 wide = x;
+      const __int128 wide = x;  // NOLINT(bugprone-signed-char-misuse): the sign is meant
       if (wide < static_cast<__int128>(Limits::min())) return Limits::min();
       if (wide > static_cast<__int128>(Limits::max())) return Limits::max();
     }

@@ -29,7 +29,7 @@ T read(const std::byte* lanes, int lane) {
 template <class T>
 void write(std::byte* lanes, int lane, T value) {
   if constexpr (sizeof(T) < 4) {
-    const uint32_t filled = static_cast<uint32_t>(value);
+    const uint32_t filled = static_cast<uint32_t>(value);  // NOLINT(bugprone-signed-char-misuse)
     std::memcpy(lanes + lane * 4, &filled, 4);
   } else {
     std::memcpy(lanes + lane * kSlot<T>, &value, sizeof(T));
