@@ -28,40 +28,30 @@ __device__ inline void advance_if_reached(uint32_t& address, int bytes, float x)
       : "r"(bytes), "f"(x));
 }
 
-/// d += a b, 16 x 16 by 16 x 8, of T; PTX manual, fragments of m16n8k16.
+/// d += a b of one shape and type; PTX manual, fragments of m16n8k16 and m16n8k8.
+#define LUNA_MULTIPLY(shape, type)                                                    \
+  asm volatile("mma.sync.aligned." shape ".row.col.f32." type "." type                \
+               ".f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};" \
+               : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])                       \
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1))
+
+/// 16 x 16 by 16 x 8, of T.
 template <typename T>
-__device__ inline void multiply(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
-
-template <>
-__device__ inline void multiply<__nv_bfloat16>(float (&d)[4], const uint32_t (&a)[4], uint32_t b0,
-                                               uint32_t b1) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
-      "{%8, %9}, {%0, %1, %2, %3};"
-      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+__device__ inline void multiply(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  if constexpr (std::is_same_v<T, __half>) {
+    LUNA_MULTIPLY("m16n8k16", "f16");
+  } else {
+    LUNA_MULTIPLY("m16n8k16", "bf16");
+  }
 }
 
-template <>
-__device__ inline void multiply<__half>(float (&d)[4], const uint32_t (&a)[4], uint32_t b0,
-                                        uint32_t b1) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
-      "{%8, %9}, {%0, %1, %2, %3};"
-      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
-
-/// d += a b, 16 x 8 by 8 x 8, of tf32; PTX manual, fragments of m16n8k8. Of float32 devices leave
-/// out the last 13 bits, which is observed, not specified.
+/// 16 x 8 by 8 x 8, of tf32. Of float32 devices leave out the last 13 bits, which is observed, not
+/// specified.
 __device__ inline void multiply_tf32(float (&d)[4], const uint32_t (&a)[4], uint32_t b0,
                                      uint32_t b1) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
-      "{%8, %9}, {%0, %1, %2, %3};"
-      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+  LUNA_MULTIPLY("m16n8k8", "tf32");
 }
+#undef LUNA_MULTIPLY
 
 /// Four 8 x 8 matrices, transposed, as two tiles of columns: lane i gives the address of row i % 8
 /// of matrix i / 8.
