@@ -33,25 +33,28 @@ bool GlobalMemory::note_reads(const SharedMemory::Addresses& address, size_t byt
     if (own == end) {
       end += bytes;
     } else if (own < begin || own + bytes > end) {
-      written |= note_read(begin >> granule_bits_, end >> granule_bits_);
+      written |= note_read(begin, end - begin);
       begin = own;
       end = own + bytes;
     }
   }
-  return note_read(begin >> granule_bits_, end >> granule_bits_) || written;
+  return note_read(begin, end - begin) || written;
 }
 
-bool GlobalMemory::note_read(uint64_t begin, uint64_t end) {
+bool GlobalMemory::note_read(uint64_t address, uint64_t bytes) {
+  const uint32_t block = block_;
+  const uint64_t end = (address + bytes) >> granule_bits_;
   bool written = false;
-  while (begin < end) {
-    Page& page = page_of(begin);
-    const size_t at = begin % page.reader.size();
-    const size_t count = std::min<size_t>(end - begin, page.reader.size() - at);
-    for (uint32_t* reader = &page.reader[at]; reader < &page.reader[at] + count; reader++) {
-      *reader = *reader == kNobody || *reader == block_ ? block_ : kSeveral;
+  for (uint64_t granule = address >> granule_bits_; granule < end;) {
+    Page& page = page_of(granule);
+    const size_t at = granule % page.reader.size();
+    const size_t count = std::min<size_t>(end - granule, page.reader.size() - at);
+    uint32_t* const readers = &page.reader[at];
+    for (size_t i = 0; i < count; i++) {
+      readers[i] = readers[i] == kNobody || readers[i] == block ? block : kSeveral;
     }
     written |= !page.writer.empty();
-    begin += count;
+    granule += count;
   }
   return written;
 }

@@ -28,6 +28,9 @@ class GlobalMemory {
   /// may write what it reads. Atomics, which may meet each other, count as reads.
   void access(Access access, const SharedMemory::Addresses& address, size_t bytes, uint32_t first,
               uint32_t mask);
+  /// Notes reads of all these bytes; false where nothing nearby is written, so that access() of
+  /// them would find nothing.
+  bool note_read(uint64_t address, uint64_t bytes);
 
  private:
   static constexpr uint32_t kNobody = 0, kSeveral = UINT32_MAX;
@@ -46,9 +49,8 @@ class GlobalMemory {
   };
 
   Page& page_of(uint64_t granule);
-  /// Whether anything nearby is written.
+  /// note_read() of every lane.
   bool note_reads(const SharedMemory::Addresses& address, size_t bytes, uint32_t mask);
-  bool note_read(uint64_t begin, uint64_t end);
   void check_read(uint64_t granule, uint32_t thread, int lane);
   void write(uint64_t granule, uint32_t thread, int lane);
   /// Whether a write is another thread's than `thread`, and no barrier lies between.

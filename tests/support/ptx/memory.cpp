@@ -136,18 +136,20 @@ Memory::Reach Memory::reach(const Instruction& in, const std::byte* file, uint32
                               ? read<uint64_t>(base, lane) + static_cast<uint64_t>(in.offset)
                               : static_cast<uint32_t>(read<uint32_t>(base, lane) + in.offset);
   }
-  const uint64_t first = reach.address[__builtin_ctz(mask)];
+  const uint64_t first = reach.address[__builtin_ctz(mask)], own = in.bytes * in.elements;
   int64_t lowest = INT64_MAX, highest = INT64_MIN;
-  uint64_t bits = 0;
+  uint64_t bits = 0, astray = ~mask;  // not 0: some lane is not beside the one before it
   for (int lane = 0; lane < kLanes; lane++) {
     const uint64_t address = mask >> lane & 1 ? reach.address[lane] : first;
     lowest = std::min(lowest, static_cast<int64_t>(address));
     highest = std::max(highest, static_cast<int64_t>(address));
     bits |= address;
+    astray |= reach.address[lane] ^ (reach.address[0] + static_cast<uint64_t>(lane) * own);
   }
   reach.lowest = static_cast<uint64_t>(lowest);
-  reach.bytes = static_cast<uint64_t>(highest) - reach.lowest + in.bytes * in.elements;
-  reach.aligned = (bits & (in.bytes * in.elements - 1)) == 0;
+  reach.bytes = static_cast<uint64_t>(highest) - reach.lowest + own;
+  reach.aligned = (bits & (own - 1)) == 0;
+  reach.gapless = astray == 0 || lowest == highest;
   return reach;
 }
 
@@ -157,6 +159,7 @@ void Memory::locate(const Instruction& in, Warp& warp, uint32_t mask, Access acc
                     Places& places) {
   const Reach reach = Memory::reach(in, warp.file(), mask);
   const size_t bytes = in.bytes * in.elements;
+  const bool global = in.space == Space::kGlobal || in.space == Space::kGeneric;
   std::byte* origin = nullptr;
   bool inside = reach.aligned;
   if (in.space == Space::kShared) {
@@ -167,8 +170,6 @@ void Memory::locate(const Instruction& in, Warp& warp, uint32_t mask, Access acc
     inside = inside && access == Access::kRead &&
              within(reach.lowest, reach.bytes, launch_.kernel.parameter_bytes());
   } else {
-    const bool global = in.space == Space::kGlobal || in.space == Space::kGeneric;
-    if (global) sectors_.note(access != Access::kRead, reach.address, mask);
     inside = inside && global && allocations_.contains(reach.lowest, reach.bytes);
   }
   if (inside) {
@@ -178,16 +179,29 @@ void Memory::locate(const Instruction& in, Warp& warp, uint32_t mask, Access acc
     }
     if (in.space == Space::kShared)
       shared_.access(access, reach.address, bytes, warp.thread(0), mask);
-    else if (in.space != Space::kParam)
-      global_.access(access, reach.address, bytes, warp.thread(0), mask);
+    else if (global)
+      note_global(access, reach, bytes, warp.thread(0), mask);
     return;
   }
+  if (global) sectors_.note(access != Access::kRead, reach.address, mask);
   for (; mask; mask &= mask - 1) {
     const int lane = __builtin_ctz(mask);
     const uint64_t address = reach.address[lane];
     if (address & (bytes - 1)) misaligned(lane, address, bytes);
     places[lane] = locate_one(in, warp, lane, access, address);
   }
+}
+
+void Memory::note_global(Access access, const Reach& reach, size_t bytes, uint32_t first,
+                         uint32_t mask) {
+  const bool stores = access != Access::kRead;
+  if (!reach.gapless) {
+    sectors_.note(stores, reach.address, mask);
+  } else {
+    sectors_.note_gapless(stores, reach.lowest, reach.bytes, __builtin_popcount(mask));
+    if (access != Access::kWrite && !global_.note_read(reach.lowest, reach.bytes)) return;
+  }
+  global_.access(access, reach.address, bytes, first, mask);
 }
 
 std::byte* Memory::shared_place(uint64_t address, size_t bytes, int lane) {

@@ -35,8 +35,11 @@ class Memory {
     SharedMemory::Addresses address;
     uint64_t lowest, bytes;
     bool aligned;
+    bool gapless;  ///< side by side in the lanes' order, or one address for all: nothing between
   };
   static Reach reach(const Instruction& in, const std::byte* file, uint32_t mask);
+  /// Counts and checks an access to global memory that may be accessed.
+  void note_global(Access access, const Reach& reach, size_t bytes, uint32_t first, uint32_t mask);
 
   void locate(const Instruction& in, Warp& warp, uint32_t mask, Access access, Places& places);
   std::byte* locate_one(const Instruction& in, Warp& warp, int lane, Access access,

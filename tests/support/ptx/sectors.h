@@ -14,6 +14,11 @@ struct Sectors {
   uint64_t loaded = 0, stored = 0;
   uint64_t stores = 0;  ///< of threads
 
+  /// One access of so many lanes to every byte from `first` on, `bytes` of them.
+  void note_gapless(bool is_store, uint64_t first, uint64_t bytes, int lanes) {
+    if (is_store) stores += static_cast<uint64_t>(lanes);
+    (is_store ? stored : loaded) += (first + bytes - 1) / 32 - first / 32 + 1;
+  }
   /// One access of the lanes in `mask`; a lane's is aligned, and so within one sector.
   void note(bool is_store, const std::array<uint64_t, kLanes>& address, uint32_t mask) {
     if (is_store) stores += static_cast<uint64_t>(__builtin_popcount(mask));
