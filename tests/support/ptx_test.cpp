@@ -120,7 +120,7 @@ TEST(Ptx, CountsWorkByClass) {
 }
 
 /// Of 32 lanes: a word each side by side, the same word, rows of 64 bytes by vectors of 16, and the
-/// even lanes' words backwards.
+/// even lanes' words backwards; lanes are located one by one where no memory is registered.
 TEST(Ptx, CountsTheSectorsOfEveryAccess) {
   std::vector<float> x(32 * 16 + 8);
   void* address = x.data() + (32 - reinterpret_cast<uintptr_t>(x.data()) % 32) % 32 / 4;
@@ -130,16 +130,21 @@ TEST(Ptx, CountsTheSectorsOfEveryAccess) {
     const PtxCounts counts = take_ptx_counts().at("k");
     return std::pair(counts.sectors_loaded, counts.sectors_stored);
   };
-  EXPECT_EQ(count("ld.global.f32 %r2, [%d2]; st.global.f32 [%d2], %r2;"), std::pair(4ul, 4ul));
-  EXPECT_EQ(count("ld.global.f32 %r2, [%d1]; ld.global.f32 %r2, [%d1];"), std::pair(2ul, 0ul));
-  EXPECT_EQ(count("mul.wide.u32 %d3, %r1, 64; add.s64 %d3, %d3, %d1;"
-                  "st.global.v4.f32 [%d3], {%r1, %r1, %r1, %r1};"
-                  "st.global.v4.f32 [%d3+16], {%r1, %r1, %r1, %r1};"),
-            std::pair(0ul, 64ul));
-  EXPECT_EQ(count("mul.wide.u32 %d3, %r1, 4; sub.s64 %d3, %d1, %d3; and.b32 %r2, %r1, 1;"
-                  "setp.eq.u32 %p1, %r2, 0; @%p1 ld.global.f32 %r2, [%d3+124];"),
-            std::pair(4ul, 0ul));
-  EXPECT_EQ(count("atom.global.add.f32 %r2, [%d1], 0f00000000;"), std::pair(0ul, 1ul));
+  for (const bool registered : {false, true}) {
+    SCOPED_TRACE(registered ? "registered memory" : "any memory");
+    if (registered) register_global(x.data(), x.size() * sizeof(float));
+    EXPECT_EQ(count("ld.global.f32 %r2, [%d2]; st.global.f32 [%d2], %r2;"), std::pair(4ul, 4ul));
+    EXPECT_EQ(count("ld.global.f32 %r2, [%d1]; ld.global.f32 %r2, [%d1];"), std::pair(2ul, 0ul));
+    EXPECT_EQ(count("mul.wide.u32 %d3, %r1, 64; add.s64 %d3, %d3, %d1;"
+                    "st.global.v4.f32 [%d3], {%r1, %r1, %r1, %r1};"
+                    "st.global.v4.f32 [%d3+16], {%r1, %r1, %r1, %r1};"),
+              std::pair(0ul, 64ul));
+    EXPECT_EQ(count("mul.wide.u32 %d3, %r1, 4; sub.s64 %d3, %d1, %d3; and.b32 %r2, %r1, 1;"
+                    "setp.eq.u32 %p1, %r2, 0; @%p1 ld.global.f32 %r2, [%d3+124];"),
+              std::pair(4ul, 0ul));
+    EXPECT_EQ(count("atom.global.add.f32 %r2, [%d1], 0f00000000;"), std::pair(0ul, 1ul));
+  }
+  unregister_global(x.data(), x.size() * sizeof(float));
 }
 
 }  // namespace
