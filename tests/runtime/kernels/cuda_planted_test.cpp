@@ -93,7 +93,7 @@ std::vector<Plant> wrong_lane(const Lines& lines) {
   for (const Access& a : shared_accesses(lines)) {
     const char* const width = a.address.rfind("%rd", 0) == 0 ? "b64" : "b32";
     const std::string exchange = fmt::format("xor.{0} {1}, {1}, {2};", width, a.address, a.bytes);
-    plants.push_back({{a.line, exchange + lines[a.line] + exchange}});
+    plants.push_back({{a.line, fmt::format("{0}{1}{0}", exchange, lines[a.line])}});
   }
   return plants;
 }
