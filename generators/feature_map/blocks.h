@@ -12,9 +12,9 @@ namespace luna {
 /// CPU: vectors along the first dimension of the domain of each of f's updates.
 inline void schedule_runs(Func& f, const std::vector<RDom>& runs, int lanes) {
   for (size_t k = 0; k < runs.size(); k++) {
-    f.update(static_cast<int>(k))
-        .allow_race_conditions()
-        .vectorize(runs[k].x, lanes, Halide::TailStrategy::GuardWithIf);
+    Halide::Stage run = f.update(static_cast<int>(k));
+    run.allow_race_conditions().vectorize(runs[k].x, lanes, Halide::TailStrategy::GuardWithIf);
+    if (Halide::Internal::is_const(runs[k].x.extent())) run.unroll(runs[k].x);
   }
 }
 

@@ -48,17 +48,14 @@ class Taylor2 : public Blocks {
     if (options_.form == Form::rows) {
       return {gathered(dphi), {}};
     }
-    sum_(j_, n_) = 0.0f;
+    sum_(j_, n_) = cross_ * of_vector_rows(dphi);
     over_d_ = RDom(0, d, "over_d_back");
     sum_(over_d_, n_) +=
         linear_ * dphi(1 + over_d_, n_) + 2.0f * square_ * x(over_d_) * dphi(1 + d + over_d_, n_);
-    const std::vector<Pairs> all = all_pairs();
-    vectors_ = all[0].over;
-    for (const Pairs& pairs : all) {
-      const Expr g = cross_ * Halide::select(pairs.j < d, dphi(pair(pairs), n_), 0.0f);
-      sum_(Halide::unsafe_promise_clamped(pairs.j, 0, extent() - 1), n_) += g * row(pairs.i);
-      sum_(pairs.i, n_) += g * row(pairs.j);
-    }
+    const Pairs last = all_pairs().back();
+    const Expr g = cross_ * dphi(pair(last), n_);
+    sum_(Halide::unsafe_promise_clamped(last.j, 0, d - 1), n_) += g * row(last.i);
+    sum_(last.i, n_) += g * row(last.j);
     dx_(j_, n_) = sum_(j_, n_);
     return {dx_, {}};
   }
@@ -70,11 +67,10 @@ class Taylor2 : public Blocks {
     const int lanes = target.natural_vector_size<float>();
     schedule_row(target, at.tokens);
     sum_.compute_at(at.tokens).store_in(MemoryType::Stack);
-    sum_.bound(j_, 0, extent()).vectorize(j_, lanes, Halide::TailStrategy::RoundUp);
+    sum_.bound(j_, 0, pitch(tile_.d)).vectorize(j_, tiles::kLanes, Halide::TailStrategy::RoundUp);
     schedule_runs(sum_, {over_d_}, lanes);
-    sum_.update(1).allow_race_conditions().vectorize(vectors_.x, lanes);
-    sum_.update(2).atomic().vectorize(vectors_.x, lanes);
-    for (int last : {3, 4}) sum_.update(last).unscheduled();
+    for (int last : {1, 2}) sum_.update(last).unscheduled();
+    schedule_vector_rows({sum_, n_}, lanes);
   }
 
   void schedule_rows_gradient(Func out) override {
@@ -96,6 +92,44 @@ class Taylor2 : public Blocks {
     dx_(j_, n_) = Halide::select(j_ < d, sum_(j_, n_), 0.0f);
     return dx_;
   }
+  /// CPU: gradient at x_j, but for c, from the pairs in vector_rows(): the pairs (i, j) above it in
+  /// its column, for a vector of columns at once, and those across in its row j, for all columns.
+  Expr of_vector_rows(const Func& dphi) {
+    over_g_ = RDom(0, vector_rows(), 0, blocks(), "over_g");
+    over_g_.where(reaches(over_g_.x, over_g_.y));
+    const Expr i = over_g_.x, J = over_g_.y, j = column(J);
+    const Expr at = Halide::unsafe_promise_clamped(place(i, j - i - 1), 0, tile_.features - 1);
+    g_(lane_, J_, i_, n_) = Halide::undef<float>();
+    g_(lane_, J, i, n_) = Halide::select(j > i && j < tile_.d, dphi(at, n_), 0.0f);
+
+    over_i_ = RDom(0, vector_rows(), "over_i");
+    over_i_.where(reaches(over_i_, J_));
+    above_(lane_, J_, n_) = 0.0f;
+    above_(lane_, J_, n_) += g_(lane_, J_, over_i_, n_) * row(over_i_);
+
+    over_J_ = RDom(0, blocks(), "over_J");
+    over_J_.where(i_ < vector_rows() && reaches(i_, over_J_));
+    across_(lane_, i_, n_) = 0.0f;
+    across_(lane_, i_, n_) += g_(lane_, over_J_, i_, n_) * row(column(over_J_));
+    const auto lane = [&](int k) { return across_(lane_ + k, i_, n_); };
+    fourth_(lane_, i_, n_) = (lane(0) + lane(4)) + (lane(8) + lane(12));
+    const auto fourth = [&](int k) { return fourth_(k, i_, n_); };
+    all_across_(i_, n_) = (fourth(0) + fourth(1)) + (fourth(2) + fourth(3));
+    return above_(j_ % tiles::kLanes, j_ / tiles::kLanes, n_) + all_across_(j_, n_);
+  }
+  void schedule_vector_rows(const Halide::LoopLevel& token, int lanes) {
+    all_across_.compute_at(token).vectorize(i_, lanes, Halide::TailStrategy::RoundUp);
+    for (Func* f : {&g_, &above_}) f->compute_at(token);
+    fourth_.compute_at(all_across_, i_);
+    across_.compute_at(fourth_, i_);
+    for (Func* f : {&g_, &above_, &fourth_, &across_, &all_across_}) f->store_in(MemoryType::Stack);
+    for (Func* f : {&g_, &above_, &across_}) f->bound_extent(lane_, tiles::kLanes);
+    for (Func* f : {&above_, &across_, &fourth_}) f->vectorize(lane_);
+    fourth_.bound_extent(lane_, 4);
+    g_.update().reorder(lane_, over_g_.x, over_g_.y).vectorize(lane_);
+    above_.update().reorder(lane_, over_i_, J_).vectorize(lane_);
+    across_.update().reorder(lane_, over_J_).vectorize(lane_);
+  }
   /// Where the pair (i, i + 1 + k) lies, i + 1 + k < d.
   Expr place(const Expr& i, const Expr& k) const {
     return 1 + 2 * tile_.d + i * (2 * tile_.d - i - 1) / 2 + k;
@@ -108,9 +142,9 @@ class Taylor2 : public Blocks {
   Pairs pairs_of(const RDom& over, const Expr& i, const Expr& k) const {
     return {over, i, k, i + 1 + k};
   }
-  /// All pairs, row i after row i. On the CPU in whole vectors, whose last one of a row reaches
-  /// into the rows to come, which replace what it wrote; what follows the last rows, of kScalar
-  /// pairs and less, may be shorter than a vector.
+  /// All pairs, row i after row i. On the CPU in whole vectors: every row's last one first, which
+  /// reaches into the first ones of the rows to come, and these, last of all, row after row,
+  /// replace what it wrote there; then the rows of kScalar pairs and less.
   std::vector<Pairs> all_pairs() const {
     const Expr d = tile_.d;
     if (options_.form == Form::rows) {
@@ -118,16 +152,14 @@ class Taylor2 : public Blocks {
       over.where(over.y + 1 + over.x < d);
       return {pairs_of(over, over.y, over.x)};
     }
-    constexpr int kLanes = tiles::kLanes, kScalar = 5;
-    static_assert((kScalar + 1) * (kScalar + 2) / 2 >= kLanes, "enough follows a vector's row");
-    const Expr vector_rows = Halide::max(d - 1 - kScalar, 0);
-    RDom vectors({{0, kLanes}, {0, (d + kLanes - 1) / kLanes}, {0, vector_rows}}, "pair_vectors");
-    vectors.where(vectors.y * kLanes < d - 1 - vectors.z);
+    constexpr int kLanes = tiles::kLanes;
+    RDom vectors({{0, kLanes}, {0, vector_rows()}, {0, blocks()}}, "pair_vectors");
+    const Expr first = (blocks() - 1 - vectors.z) * kLanes;
+    vectors.where(vectors.y < d - 1 - first);
     RDom last(0, kScalar, 0, kScalar, "last_pairs");
-    const Expr i = vector_rows + last.y;
+    const Expr i = vector_rows() + last.y;
     last.where(i + 1 + last.x < d);
-    return {pairs_of(vectors, vectors.z, vectors.y * kLanes + vectors.x),
-            pairs_of(last, i, last.x)};
+    return {pairs_of(vectors, vectors.y, first + vectors.x), pairs_of(last, i, last.x)};
   }
   /// Where a pair's feature lies.
   Expr pair(const Pairs& pairs) const {
@@ -140,6 +172,17 @@ class Taylor2 : public Blocks {
     }
     return row_(Halide::unsafe_promise_clamped(j, 0, extent() - 1), n_);
   }
+  /// CPU: rows taken in whole vectors; at least a vector's features but one follow the last of
+  /// them.
+  Expr vector_rows() const { return Halide::max(tile_.d - 1 - kScalar, 0); }
+  static constexpr int kScalar = 5;
+  static_assert(kScalar * (kScalar + 1) / 2 >= tiles::kLanes - 1, "enough follows a vector's row");
+  /// CPU: blocks J of columns j, of a vector each, and whether row i has pairs there.
+  Expr blocks() const { return (tile_.d + tiles::kLanes - 1) / tiles::kLanes; }
+  Expr column(const Expr& J) const { return J * tiles::kLanes + lane_; }
+  static Expr reaches(const Expr& i, const Expr& J) {
+    return i < J * tiles::kLanes + tiles::kLanes - 1;
+  }
   Expr extent() const { return pitch(tile_.d) + tiles::kLanes; }
   void schedule_row(const Halide::Target& target, const Halide::LoopLevel& at) {
     const int lanes = target.natural_vector_size<float>();
@@ -150,7 +193,10 @@ class Taylor2 : public Blocks {
 
   Expr linear_, square_, cross_;
   Func row_{"row"}, sum_{"dx_sum"}, dx_{"dx"};
-  RDom over_row_, over_d_, vectors_;
+  RDom over_row_, over_d_, over_g_, over_i_, over_J_;
+  Var lane_{"lane"}, J_{"J"}, i_{"i"};
+  Func g_{"g"};  ///< (lane, J, i): the gradient at pair (i, j), 0 up to the diagonal
+  Func above_{"above"}, across_{"across"}, fourth_{"fourth"}, all_across_{"all_across"};
 };
 
 const RegisterMap<Taylor2> kTaylor2("taylor2");
