@@ -9,6 +9,7 @@
 #include <ATen/ATen.h>
 
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -22,6 +23,8 @@ inline constexpr int64_t kMaxKnots = 16 + 16 * 16 + 16 * 16 * 16;
 /// M, which exponents are reduced by: none; 0; of every (b, key head) the largest t of an unmasked
 /// key and projection, or the largest of `stabiliser_scale` |x|^2.
 enum class Stabiliser { absent, zero, projection, square };
+
+class PackedCache;
 
 /// The feature map of one side (query or key), its parameters folded to what the kernels evaluate.
 struct MapArgs {
@@ -50,9 +53,14 @@ struct MapArgs {
   double stabiliser_scale = 0.0;
   at::Tensor stabiliser;     ///< M [B, heads], key side; undefined: 0, or found first
   float feature_eps = 0.0f;  ///< performer: added to every exponential
+  /// Where the CPU's passes keep their own layout of these arguments for later calls; null:
+  /// nowhere.
+  std::shared_ptr<PackedCache> packed = nullptr;
 
   bool per_head() const { return proj.defined() && proj.dim() == 3; }
 };
+
+std::shared_ptr<PackedCache> make_packed_cache();
 
 /// Whether both are made of the same tensors and numbers, `scalars` and what concerns M aside.
 bool is_same(const MapArgs& a, const MapArgs& b);

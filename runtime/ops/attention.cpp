@@ -171,17 +171,17 @@ Gradients sequence_backward(const at::Tensor& grad, const Inputs& inputs,
 }
 
 kernels::Forward attention_forward(const Inputs& inputs, const Spec& spec) {
-  const PreparedMap map(spec.op(), inputs.params, spec);
-  return inputs.cu_seqlens ? packed_forward(inputs, spec, map)
-                           : sequence_forward(inputs, spec, map);
+  const auto map = kept_map(spec.op(), inputs.params, spec);
+  return inputs.cu_seqlens ? packed_forward(inputs, spec, *map)
+                           : sequence_forward(inputs, spec, *map);
 }
 
 Gradients attention_backward(const at::Tensor& grad, const Inputs& inputs,
                              const kernels::Forward& saved, const Spec& spec,
                              const WantedGradients& wanted) {
-  const PreparedMap map(spec.op(), inputs.params, spec);
-  Gradients grads = inputs.cu_seqlens ? packed_backward(grad, inputs, saved, spec, wanted, map)
-                                      : sequence_backward(grad, inputs, saved, spec, wanted, map);
+  const auto map = kept_map(spec.op(), inputs.params, spec);
+  Gradients grads = inputs.cu_seqlens ? packed_backward(grad, inputs, saved, spec, wanted, *map)
+                                      : sequence_backward(grad, inputs, saved, spec, wanted, *map);
   narrow(grads, inputs);
   return grads;
 }

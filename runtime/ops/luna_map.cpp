@@ -20,7 +20,9 @@ LunaMap::LunaMap(const std::vector<at::Tensor>& params, const Spec& spec)
       spec_(spec),
       psi_(psi::make_psi(spec.psi, spec.activation, at::TensorList(params).slice(kW1, 4))),
       root_m_(std::sqrt(static_cast<double>(params[kProjWeight].size(0)))) {
-  if (spec.ch_rms_target == 0) plain_ = scaled(same_scale(1.0 / root_m_));
+  if (spec.ch_rms_target != 0) return;
+  plain_ = scaled(same_scale(1.0 / root_m_));
+  plain_.args.packed = kernels::make_packed_cache();
 }
 
 at::Tensor LunaMap::same_scale(double scale) const {

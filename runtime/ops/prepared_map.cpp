@@ -8,7 +8,7 @@
 namespace luna::ops {
 namespace {
 
-/// Maps kept: the layers of a model that decodes.
+/// Maps kept: the layers of a model.
 constexpr size_t kKept = 64;
 
 struct Kept {
@@ -47,6 +47,7 @@ PreparedMap::PreparedMap(const char* op, const std::vector<at::Tensor>& given, c
   context.params = params;
   context.table = table = fixed->table(op, params);
   folded = fixed->fold(0, context);
+  folded.packed = kernels::make_packed_cache();
 }
 
 std::shared_ptr<const PreparedMap> kept_map(const char* op, const std::vector<at::Tensor>& params,
@@ -59,16 +60,20 @@ std::shared_ptr<const PreparedMap> kept_map(const char* op, const std::vector<at
     return entry.spec == spec && std::equal(dense.begin(), dense.end(), entry.params.begin(),
                                             entry.params.end(), same_bits);
   };
-  const std::lock_guard<std::mutex> lock(guard());
-  const auto found = std::find_if(kept().begin(), kept().end(), is_it);
-  if (found != kept().end()) {
-    kept().splice(kept().begin(), kept(), found);
-    return kept().front().map;
+  {
+    const std::lock_guard<std::mutex> lock(guard());
+    const auto found = std::find_if(kept().begin(), kept().end(), is_it);
+    if (found != kept().end()) {
+      kept().splice(kept().begin(), kept(), found);
+      return found->map;
+    }
   }
   for (at::Tensor& param : dense) param = param.clone();
-  kept().push_front({spec, dense, std::make_shared<PreparedMap>(op, dense, spec)});
+  const auto map = std::make_shared<const PreparedMap>(op, dense, spec);
+  const std::lock_guard<std::mutex> lock(guard());
+  kept().push_front({spec, dense, map});
   if (kept().size() > kKept) kept().pop_back();
-  return kept().front().map;
+  return map;
 }
 
 }  // namespace luna::ops

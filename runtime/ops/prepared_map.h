@@ -1,6 +1,6 @@
 // A call's feature map as far as it depends on parameters alone: made once for all sequences of a
-// packed call and for both value halves of a polar one, and kept from one step of decoding to the
-// next.
+// packed call and for both value halves of a polar one, and kept for the backward pass, the next
+// step of decoding, the next batch of an evaluation.
 #pragma once
 
 #include <memory>
@@ -22,10 +22,10 @@ struct PreparedMap {
 };
 
 /// The map of such parameters, made by an earlier call where all their bits and the spec are the
-/// same (a psi takes longer to fold than a step takes): never of tensors that only look the same
-/// by address or version. Elsewhere than on the CPU nothing is kept: to compare bits is to wait for
-/// the device, and writes that torch does not see (a replayed graph, `.data`) change no version.
-/// Any thread.
+/// same (a psi takes longer to fold than a short call takes): never of tensors that only look the
+/// same by address or version. Elsewhere than on the CPU nothing is kept: to compare bits is to
+/// wait for the device, and writes that torch does not see (a replayed graph, `.data`) change no
+/// version. Any thread.
 std::shared_ptr<const PreparedMap> kept_map(const char* op, const std::vector<at::Tensor>& params,
                                             const Spec& spec);
 

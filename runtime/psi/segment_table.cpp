@@ -31,7 +31,8 @@ std::vector<at::Tensor> TablePsi::gradients(const std::vector<FoldedGrads>& part
   const c10::Device device = parts[0].grads.g0.device();
   at::Tensor lines = at::zeros(table_.lines.sizes(), parts[0].grads.g0.options());
   for (const auto& [scale, grads] : parts) {
-    lines.addcmul_(at::stack({grads.g1, grads.g0}, 1), scale);
+    lines.select(1, 0).addcmul_(grads.g1, scale);
+    lines.select(1, 1).addcmul_(grads.g0, scale);
   }
   std::vector<at::Tensor> own = unfold(lines.to(table_.lines.device()));
   for (at::Tensor& grad : own) {

@@ -103,7 +103,9 @@ void decode_step(const Problem& p, const at::Tensor& state, const at::Tensor& no
   const int64_t d = p.q.size(3), dv = p.v.size(3), D = state.size(2);
   const HeadOrder order(p);
   if (state.numel() == 0) return;
-  const PackedMap q_map(order.arrange(p.q_map), d), k_map(order.arrange(p.k_map), d);
+  const MapArgs q_args = order.arrange(p.q_map), k_args = order.arrange(p.k_map);
+  PackedSides sides(q_args, k_args, d);
+  const PackedMap &q_map = sides.q(), &k_map = sides.k();
   const at::Tensor q = order.arrange(p.q), k = order.arrange(p.k), v = order.arrange(p.v);
   const at::Tensor q_weight = arrange_weights(order, p.q_weight);
   const at::Tensor k_weight = arrange_weights(order, p.k_weight);

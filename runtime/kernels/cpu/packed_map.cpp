@@ -6,6 +6,7 @@
 #include "generators/common/tiles.h"
 #include "runtime/kernels/cpu/locate.h"
 #include "runtime/kernels/cpu/search_tree.h"
+#include "runtime/kernels/cpu/transpose.h"
 #include "runtime/kernels/layout.h"
 
 namespace luna::kernels {
@@ -21,12 +22,23 @@ static_assert(tree_knots(kMaxSearchLevels) == kMaxKnots);
 
 const float* floats(const at::Tensor& t) { return t.const_data_ptr<float>(); }
 
+/// Matrix, or row, `head` of t [heads, ...].
+float* matrix_of(const at::Tensor& t, int64_t head) {
+  return t.data_ptr<float>() + head * t.stride(0);
+}
+
 /// Zeros of that shape, in memory that vectors may be loaded from.
 at::Tensor zeros(at::IntArrayRef sizes) { return at::zeros(sizes, at::kFloat); }
 
 }  // namespace
 
+bool packs_alike(const MapArgs& a, const MapArgs& b) {
+  return is_same(a, b) && a.scalars == b.scalars && a.stabilised_by == b.stabilised_by &&
+         a.stabiliser.is_same(b.stabiliser);
+}
+
 PackedMap::PackedMap(const MapArgs& args, int64_t d) : args_(args), d_(d) {
+  args_.packed = nullptr;  // which may hold this map
   padded_d_ = round_up(std::max<int64_t>(d, 1), tiles::kRowColumns);
   variant_ = args.map;
   if (is_pwl(args.map) || is_dense(args.map)) {
@@ -66,16 +78,19 @@ void PackedMap::pack_projection(const at::Tensor& proj, const at::Tensor& bias) 
   layout_ = {m_, args_.L, groups_.count * tile_, projections_ * tile_};
   proj_rows_ = zeros({heads(), projections_, padded_d_});
   bias_ = zeros({heads(), projections_});
-  for (int64_t head = 0; head < heads(); head++) {
-    const at::Tensor own = args_.per_head() ? proj[head] : proj;
-    const at::Tensor own_bias = args_.per_head() ? bias[head] : bias;
-    proj_rows_[head].narrow(0, 0, used).narrow(1, 0, d_).copy_(groups_.repeat(own));
-    bias_[head].narrow(0, 0, used).copy_(groups_.repeat(own_bias));
-  }
   // locate() reads it with no pitch.
   const int64_t pitch = is_pwl(args_.map) ? projections_ : projections_ + tiles::kLanes;
   proj_ = zeros({heads(), padded_d_, pitch}).narrow(2, 0, projections_);
-  proj_.copy_(proj_rows_.transpose(1, 2));
+  const at::Tensor rows = proj.contiguous(), row = bias.contiguous();
+  for (int64_t head = 0; head < heads(); head++) {
+    float* const own = matrix_of(proj_rows_, head);
+    for (int64_t k = 0; k < used; k++) {
+      const int64_t from = head * m_ + k / groups_.count;
+      std::copy_n(floats(rows) + from * d_, d_, own + k * padded_d_);
+      matrix_of(bias_, head)[k] = floats(row)[from];
+    }
+    transpose({own, padded_d_, 1, projections_, padded_d_}, matrix_of(proj_, head), pitch);
+  }
   const int64_t summed = mirrored() ? round_up(m_ / 2, tiles::kLanes) : projections_;
   add_sum(padded_d_, summed);
   add_sum(summed, 0);
@@ -152,13 +167,16 @@ int PackedMap::add_inputs(TileCall& call, bool with_gradient, int64_t head, floa
   };
   const auto vector = [&](const at::Tensor& t) { call.add(floats(t), {{t.numel(), 1}}); };
   const int64_t own = heads() > 1 ? head : 0;
+  const auto own_matrix = [&](const at::Tensor& t) {
+    call.add(matrix_of(t, own), {{t.size(2), 1}, {t.size(1), t.stride(1)}});
+  };
   int of_tokens = -1;
   if (located()) {
     call.add(sites.t, {{sites.pitch, 1}, {projections_, sites.pitch}});
     call.add(sites.segment, {{sites.pitch, 1}, {projections_, sites.pitch}});
   } else if (args_.proj.defined()) {
-    matrix(proj_[own]);
-    vector(bias_[own]);
+    own_matrix(proj_);
+    call.add(matrix_of(bias_, own), {{projections_, 1}});
   }
   if (is_pwl(args_.map)) {
     call.add(first_.const_data_ptr<int32_t>(), {{projections_, 1}});
@@ -190,7 +208,7 @@ int PackedMap::add_inputs(TileCall& call, bool with_gradient, int64_t head, floa
   if (args_.stabilised_by != Stabiliser::absent)
     call.add(std::isinf(stabiliser) && stabiliser < 0 ? 0.0f : stabiliser);
   if (with_gradient && args_.proj.defined()) {
-    matrix(proj_rows_[own]);
+    own_matrix(proj_rows_);
     if (is_dense(args_.map)) matrix(w2_rows_);
   }
   return of_tokens;
@@ -206,43 +224,83 @@ void PackedMap::add_sums(TileCall& call, float* data) const {
   }
 }
 
-at::Tensor PackedMap::view_of(const Sum& sum, const at::Tensor& sums) const {
-  const int64_t outer = std::max<int64_t>(sum.outer, 1);
-  return sums.narrow(1, sum.offset, outer * sum.inner).view({sums.size(0), outer, sum.inner});
-}
-
 MapGrads PackedMap::unpack(const at::Tensor& sums) const {
   MapGrads grads;
-  if (args_.coordinates.defined()) {
-    grads.coordinates = view_of(sums_[0], sums)[0][0].narrow(0, 0, d_).to(at::kFloat);
-  }
+  if (args_.coordinates.defined()) grads.coordinates = unpack_sum(sums, 0, d_);
   if (!args_.proj.defined()) return grads;
-  const int64_t own = mirrored() ? m_ / 2 : m_, used = own * groups_.count;
-  std::vector<at::Tensor> proj, bias;
+  const int64_t own = mirrored() ? m_ / 2 : m_, count = groups_.count;
+  grads.proj = zeros(args_.proj.sizes());
+  grads.bias = zeros(args_.bias.sizes());
+  const auto over_groups = [count](const double* of_group, int64_t pitch) {
+    double total = 0.0;
+    for (int64_t g = 0; g < count; g++) total += of_group[g * pitch];
+    return static_cast<float>(total);
+  };
   for (int64_t head = 0; head < heads(); head++) {
-    const at::Tensor rows = view_of(sums_[0], sums)[head].narrow(0, 0, used).narrow(1, 0, d_);
-    const at::Tensor row = view_of(sums_[1], sums)[head][0].narrow(0, 0, used);
-    proj.push_back(at::constant_pad_nd(groups_.sum_repeated(rows), {0, 0, 0, m_ - own}));
-    bias.push_back(at::constant_pad_nd(groups_.sum_repeated(row), {0, m_ - own}));
+    const double *proj = sum_of(sums, head, 0), *bias = sum_of(sums, head, 1);
+    for (int64_t i = 0; i < own; i++) {
+      const int64_t row = head * m_ + i, from = i * count;
+      float* const to = grads.proj.data_ptr<float>() + row * d_;
+      for (int64_t j = 0; j < d_; j++) to[j] = over_groups(proj + from * padded_d_ + j, padded_d_);
+      grads.bias.data_ptr<float>()[row] = over_groups(bias + from, 1);
+    }
   }
-  grads.proj = (args_.per_head() ? at::stack(proj) : proj[0]).to(at::kFloat);
-  grads.bias = (args_.per_head() ? at::stack(bias) : bias[0]).to(at::kFloat);
   unpack_psi(sums, grads);
   return grads;
 }
 
 void PackedMap::unpack_psi(const at::Tensor& sums, MapGrads& grads) const {
-  const auto of = [&](int k) { return view_of(sums_[k], sums)[0]; };
   if (is_pwl(args_.map)) {
-    grads.g0 = groups_.merge_segments(of(2));
-    grads.g1 = groups_.merge_segments(of(3));
+    grads.g0 = unpack_segments(sums, 2);
+    grads.g1 = unpack_segments(sums, 3);
   } else if (is_dense(args_.map)) {
-    const int64_t hid = args_.w1.numel();
-    grads.w1 = of(2)[0].narrow(0, 0, hid).to(at::kFloat);
-    grads.b1 = of(3)[0].narrow(0, 0, hid).to(at::kFloat);
-    grads.w2 = of(4).narrow(0, 0, args_.L).narrow(1, 0, hid).to(at::kFloat);
-    grads.b2 = of(5)[0].narrow(0, 0, args_.L).to(at::kFloat);
+    const int64_t hid = args_.w1.numel(), L = args_.L;
+    grads.w1 = unpack_sum(sums, 2, hid);
+    grads.b1 = unpack_sum(sums, 3, hid);
+    grads.w2 = at::empty({L, hid}, at::kFloat);
+    for (int64_t l = 0; l < L; l++) {
+      std::copy_n(sum_of(sums, 0, 4) + l * sums_[4].inner, hid,
+                  grads.w2.data_ptr<float>() + l * hid);
+    }
+    grads.b2 = unpack_sum(sums, 5, L);
   }
+}
+
+at::Tensor PackedMap::unpack_sum(const at::Tensor& sums, size_t k, int64_t size) const {
+  const at::Tensor result = at::empty({size}, at::kFloat);
+  std::copy_n(sum_of(sums, 0, k), size, result.data_ptr<float>());
+  return result;
+}
+
+at::Tensor PackedMap::unpack_segments(const at::Tensor& sums, size_t k) const {
+  const int64_t segments = args_.knots.numel() + 1, L = args_.L;
+  const at::Tensor result = at::empty({segments, L}, at::kDouble);
+  for (int64_t first = 0; first < L; first += tile_) {
+    const double* const group = sum_of(sums, 0, k) + first / tile_ * segments * tile_;
+    for (int64_t s = 0; s < segments; s++) {
+      std::copy_n(group + s * tile_, std::min(tile_, L - first),
+                  result.data_ptr<double>() + s * L + first);
+    }
+  }
+  return result;
+}
+
+std::shared_ptr<const PackedMap> PackedCache::get(const MapArgs& args, int64_t d) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!map_ || map_->d() != d || !packs_alike(map_->args(), args)) {
+    map_ = std::make_shared<const PackedMap>(args, d);
+  }
+  return map_;
+}
+
+std::shared_ptr<PackedCache> make_packed_cache() { return std::make_shared<PackedCache>(); }
+
+const PackedMap& PackedSides::packed(std::shared_ptr<const PackedMap>& own,
+                                     const MapArgs& args) const {
+  if (!own) {
+    own = args.packed ? args.packed->get(args, d_) : std::make_shared<const PackedMap>(args, d_);
+  }
+  return *own;
 }
 
 }  // namespace luna::kernels

@@ -2,7 +2,8 @@
 // built.
 #pragma once
 
-#include <optional>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -22,9 +23,13 @@ struct Sites {
   int64_t pitch;  ///< from projection to projection; a multiple of kLanes
 };
 
+/// Whether both make the same PackedMap of one d.
+bool packs_alike(const MapArgs& a, const MapArgs& b);
+
 class PackedMap {
  public:
   PackedMap(const MapArgs& args, int64_t d);
+  int64_t d() const { return d_; }
 
   /// Suffix of the pipelines' names.
   const std::string& variant() const { return variant_; }
@@ -74,8 +79,13 @@ class PackedMap {
   void pack_dense();
   void add_sum(int64_t inner, int64_t outer);
   void unpack_psi(const at::Tensor& sums, MapGrads& grads) const;
-  /// [heads, outer or 1, inner].
-  at::Tensor view_of(const Sum& sum, const at::Tensor& sums) const;
+  /// Sum k of a head among those that unpack() takes.
+  const double* sum_of(const at::Tensor& sums, int64_t head, size_t k) const {
+    return sums.const_data_ptr<double>() + head * sum_size_ + sums_[k].offset;
+  }
+  /// Its first `size` numbers, float32, and of a sum over segments [K + 1, L] float64.
+  at::Tensor unpack_sum(const at::Tensor& sums, size_t k, int64_t size) const;
+  at::Tensor unpack_segments(const at::Tensor& sums, size_t k) const;
 
   MapArgs args_;
   std::string variant_;
@@ -93,26 +103,31 @@ class PackedMap {
   int64_t sum_size_ = 0;
 };
 
-/// The maps of a problem's sides, each packed when it is asked for first, one for both where they
-/// are the same. The problem must outlive it.
-class PackedSides {
+/// The map packed last. Any thread.
+class PackedCache {
  public:
-  explicit PackedSides(const Problem& p) : p_(p) {}
-  const PackedMap& q() { return packed(q_, p_.q_map); }
-  const PackedMap& k() { return are_same() ? q() : packed(k_, p_.k_map); }
+  std::shared_ptr<const PackedMap> get(const MapArgs& args, int64_t d);
 
  private:
-  bool are_same() const {
-    const MapArgs &q = p_.q_map, &k = p_.k_map;
-    return is_same(q, k) && q.scalars == k.scalars && q.stabilised_by == k.stabilised_by &&
-           q.stabiliser.is_same(k.stabiliser);
-  }
-  const PackedMap& packed(std::optional<PackedMap>& own, const MapArgs& map) {
-    return own ? *own : own.emplace(map, p_.q.size(3));
-  }
+  std::mutex mutex_;
+  std::shared_ptr<const PackedMap> map_;
+};
 
-  const Problem& p_;
-  std::optional<PackedMap> q_, k_;
+/// The maps of both sides, each packed when it is asked for first, one for both where they are the
+/// same. The arguments must outlive it.
+class PackedSides {
+ public:
+  PackedSides(const MapArgs& q, const MapArgs& k, int64_t d) : q_args_(q), k_args_(k), d_(d) {}
+  explicit PackedSides(const Problem& p) : PackedSides(p.q_map, p.k_map, p.q.size(3)) {}
+  const PackedMap& q() { return packed(q_, q_args_); }
+  const PackedMap& k() { return packs_alike(q_args_, k_args_) ? q() : packed(k_, k_args_); }
+
+ private:
+  const PackedMap& packed(std::shared_ptr<const PackedMap>& own, const MapArgs& args) const;
+
+  const MapArgs &q_args_, &k_args_;
+  int64_t d_;
+  std::shared_ptr<const PackedMap> q_, k_;
 };
 
 }  // namespace luna::kernels
