@@ -16,6 +16,14 @@
 
 namespace luna::bench {
 
+/// What times on the CPU hold beside arithmetic; part of every method's text.
+inline constexpr const char* kWithinTheTime =
+    "Memory is the C library's, as it comes, and inside the time: large tensors are mapped, "
+    "faulted in and given back in every call, which is most of the eager Listing's time; with "
+    "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 in the environment glibc keeps them. "
+    "LUNA's table of psi is not inside, as parameters stay the same: a training step builds it "
+    "anew.";
+
 struct BenchOptions {
   std::vector<Size> sizes;
   std::vector<int> threads = {1};

@@ -27,16 +27,16 @@ constexpr uint64_t kSweepSeed = 1;
 constexpr double kSampleSeconds = 0.01;  // a sample is the mean of calls of this long
 constexpr double kGib = 1 << 30, kMib = 1 << 20;
 constexpr const char* kSweepMethod =
-    "All operators of one size, number of threads and causal or not run in one process, float32, "
-    "on the same q, k, v; Google Benchmark runs their repetitions in one random order. A sample is "
-    "the mean of so many calls in a row as take 10 ms, one where a call takes longer. Forward is "
-    "without gradients; forward + backward gives gradients to q, k, v and every parameter of the "
-    "feature map; a decoding step takes one token into every state. Output allocation and, for "
-    "LUNA, building the table of psi are inside the time. Roofline: the longer of operations by "
-    "the FMA peak and bytes by the triad bandwidth, as modelled for each operator in "
-    "experiments/bench/work.h; data that stay in cache, and a kernel that saves operations of the "
-    "model (LUNA sums values by psi's segments, in place of features), can be quicker than that. "
-    "Peak bytes: tensors beyond q, k, v and parameters during one call.";
+    "All operators of one size, number of threads and causal or not run in one process, "
+    "float32, on the same q, k, v; Google Benchmark runs their repetitions in one random order. "
+    "A sample is the mean of so many calls in a row as take 10 ms, one where a call takes "
+    "longer. Forward is without gradients; forward + backward gives gradients to q, k, v and "
+    "every parameter of the feature map; a decoding step takes one token into every state. {} "
+    "Roofline: the longer of operations by the FMA peak and bytes by the triad bandwidth, as "
+    "modelled for each operator in experiments/bench/work.h; data that stay in cache, and a "
+    "kernel that saves operations of the model (LUNA sums values by psi's segments, in place of "
+    "features), can be quicker than that. Peak bytes: tensors beyond q, k, v and parameters "
+    "during one call.";
 
 class FullRun {
  public:
@@ -80,7 +80,7 @@ class FullRun {
   }
 
   json head() const {
-    return {{"method", kSweepMethod},
+    return {{"method", fmt::format(kSweepMethod, kWithinTheTime)},
             {"environment", bench_environment()},
             {"options",
              {{"minutes", options_.minutes},
