@@ -16,10 +16,10 @@
 
 namespace luna::bench {
 
-/// What times on the CPU hold beside arithmetic; part of every method's text.
+/// What times on the CPU hold beside arithmetic, in the text of both methods.
 inline constexpr const char* kWithinTheTime =
     "Memory is the C library's, as it comes, and inside the time: large tensors are mapped, "
-    "faulted in and given back in every call, which is most of the eager Listing's time; with "
+    "faulted in and given back in every call, half of the eager Listing's time and more; with "
     "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 in the environment glibc keeps them. "
     "LUNA's table of psi is not inside, as parameters stay the same: a training step builds it "
     "anew.";

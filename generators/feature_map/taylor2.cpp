@@ -98,7 +98,7 @@ class Taylor2 : public Blocks {
     over_g_ = RDom(0, vector_rows(), 0, blocks(), "over_g");
     over_g_.where(reaches(over_g_.x, over_g_.y));
     const Expr i = over_g_.x, J = over_g_.y, j = column(J);
-    const Expr at = Halide::unsafe_promise_clamped(place(i, j - i - 1), 0, tile_.features - 1);
+    const Expr at = pair(pairs_of(over_g_, i, j - i - 1));
     g_(lane_, J_, i_, n_) = Halide::undef<float>();
     g_(lane_, J, i, n_) = Halide::select(j > i && j < tile_.d, dphi(at, n_), 0.0f);
 
