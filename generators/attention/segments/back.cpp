@@ -42,8 +42,11 @@ class SegmentBack : public SegmentPass<SegmentBack> {
     bind(dbias);
     const auto guard = Halide::TailStrategy::GuardWithIf;
     const Var no("no"), ni("ni"), io("io"), ii("ii"), jo("jo"), jv("jv");
-    const int sums = tiles::register_sums(lanes()), tokens_at_once = sums / 2;
-    const int width = size ? std::min<int>(size, sums / 4 * lanes()) : lanes();
+    const int sums = tiles::register_sums(lanes()), tokens_at_once = sums / 2, rows_at_once = 4;
+    const auto columns = [&](int rows) {
+      return size ? std::min<int>(size, sums / rows * lanes()) : lanes();
+    };
+    const int width = columns(tokens_at_once), gradient_width = columns(rows_at_once);
     Func result = dx, gradient = dproj, bias = dbias;
     result.split(n_, no, ni, tokens_at_once, guard)
         .split(j_, jo, j_, width, guard)
@@ -58,8 +61,8 @@ class SegmentBack : public SegmentPass<SegmentBack> {
     dx_block.update().reorder(j_, n_, over_i).vectorize(j_, lanes()).unroll(j_).unroll(n_);
 
     gradient.update()
-        .split(i_, io, ii, 4, guard)
-        .split(j_, jo, jv, width, guard)
+        .split(i_, io, ii, rows_at_once, guard)
+        .split(j_, jo, jv, gradient_width, guard)
         .reorder(jv, ii, jo, io)
         .vectorize(jv, lanes(), guard)
         .unroll(ii);
@@ -67,7 +70,7 @@ class SegmentBack : public SegmentPass<SegmentBack> {
       gradient.update().unroll(jv);
     }
     dproj_block.compute_at(gradient, jo).store_in(Halide::MemoryType::Register);
-    dproj_block.bound_extent(j_, width).bound_extent(i_, 4);
+    dproj_block.bound_extent(j_, gradient_width).bound_extent(i_, rows_at_once);
     dproj_block.vectorize(j_, lanes()).unroll(j_).unroll(i_);
     dproj_block.update().reorder(j_, i_, over_n).vectorize(j_, lanes()).unroll(j_).unroll(i_);
     bias.update().atomic().vectorize(over_n_bias, lanes(), guard);
