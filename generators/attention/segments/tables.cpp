@@ -13,6 +13,8 @@ class TablePass : public SegmentPass<Pass> {
   using Base::bind, Base::lanes;
   using typename Base::Expr, typename Base::Func, typename Base::Var, typename Base::RDom;
 
+  /// Sums of the normaliser are in float64: a denominator may be a small difference of large ones.
+  static Expr wide(const Expr& x) { return Halide::cast<double>(x); }
   template <typename Coefficients>
   static void bind_coefficients(Coefficients& coefficients) {
     bind(coefficients);
@@ -48,8 +50,9 @@ class SegmentTable : public TablePass<SegmentTable> {
     const Expr inside = Halide::min(row_, coefficients.dim(1).extent() - 1);
     block(e_, c_, row_, i_) += coefficients(c_, inside, over_l) * S(e_, over_l, i_);
     table(e_, c_, row_, i_) = block(e_, c_, row_, i_);
-    normaliser(c_, row_, i_) = 0.0f;
-    normaliser(c_, row_, i_) += coefficients(c_, row_, over_l_z) * z(over_l_z, i_);
+    column(c_, row_, i_) = wide(0.0f);
+    column(c_, row_, i_) += wide(coefficients(c_, row_, over_l_z)) * wide(z(over_l_z, i_));
+    normaliser(c_, row_, i_) = Halide::cast<float>(column(c_, row_, i_));
     bind_coefficients(coefficients);
     bind_rows(S);
     bind_rows(table);
@@ -57,6 +60,8 @@ class SegmentTable : public TablePass<SegmentTable> {
     bind(z);
     bind_column(normaliser);
 
+    Func sums_of_z = normaliser;
+    column.compute_at(sums_of_z, c_).store_in(Halide::MemoryType::Register);
     const Var ro("ro"), ri("ri"), eo("eo"), ei("ei");
     Func result = table;
     const int together = std::min(4, tiles::register_sums(lanes()) / (2 * tiles::kLanes / lanes()));
@@ -96,9 +101,10 @@ class SegmentState : public TablePass<SegmentState> {
     const Expr channel = Halide::min(l_, coefficients.dim(2).extent() - 1);
     block(e_, l_, i_) += coefficients(over.x, over.y, channel) * sums(e_, over.x, over.y, i_);
     S(e_, l_, i_) = block(e_, l_, i_);
-    z_block(l_, i_) = 0.0f;
-    z_block(l_, i_) += coefficients(over_z.x, over_z.y, l_) * normaliser(over_z.x, over_z.y, i_);
-    z(l_, i_) = z_block(l_, i_);
+    z_block(l_, i_) = wide(0.0f);
+    z_block(l_, i_) +=
+        wide(coefficients(over_z.x, over_z.y, l_)) * wide(normaliser(over_z.x, over_z.y, i_));
+    z(l_, i_) = Halide::cast<float>(z_block(l_, i_));
     bind_coefficients(coefficients);
     bind_rows(sums);
     sums.dim(1).set_bounds(0, 2);
