@@ -95,7 +95,7 @@ struct Problem {
   MapArgs q_map, k_map;
   at::Tensor q_weight, k_weight;
   Denominator denominator;
-  at::ScalarType o_type = at::kFloat;  ///< of forward's o, on CUDA
+  at::ScalarType o_type = at::kFloat;  ///< of forward's o
   bool causal = false;  ///< query t sees keys 0 .. t; Nq = N. performer: keys' M is 0
 };
 

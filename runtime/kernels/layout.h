@@ -10,9 +10,10 @@
 
 namespace luna::kernels {
 
-/// The problem with q, k and v in float32.
+/// The problem with q, k, v and o in float32.
 inline Problem in_float32(Problem p) {
   for (at::Tensor* x : {&p.q, &p.k, &p.v}) *x = x->to(at::kFloat);
+  p.o_type = at::kFloat;
   return p;
 }
 

@@ -96,7 +96,7 @@ ForwardOut fused_forward(const char* op, Inputs given, const Spec& spec) {
   in.q = unit_last_stride(in.q);
   in.k = unit_last_stride(in.k);
   in.v = unit_last_stride(in.v);
-  return call_forward(in, spec, in.q.is_cuda() ? in.q.scalar_type() : at::kFloat);
+  return call_forward(in, spec, in.q.scalar_type());
 }
 
 ForwardOut call_forward(const Inputs& in, const Spec& spec, at::ScalarType o_type) {

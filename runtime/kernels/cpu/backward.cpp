@@ -7,10 +7,11 @@
 namespace luna::kernels::cpu {
 namespace {
 
-/// Whether a side takes the segment form, which reads float32 alone.
-bool in_segments(const Problem& p) { return !p.causal && SegmentSides(p).any(); }
+/// Whether keys take the segment form, in which phi . dphi of every key comes from the values'
+/// gradient, too long a sum for half precision.
+bool sums_in_segments(const Problem& p) { return !p.causal && SegmentSides(p).k; }
 
-/// The backward of other dtypes in segment form.
+/// The backward of half precision through tensors of float32.
 Backward widened(const Problem& p, const Forward& saved, const at::Tensor& grad,
                  const Wanted& wanted) {
   Backward result = cpu::backward(in_float32(p), saved, grad.to(at::kFloat), wanted);
@@ -49,7 +50,8 @@ void backward_of_all(const Problem& p, const Forward& saved, const at::Tensor& g
 
 Backward backward(const Problem& p, const Forward& saved, const at::Tensor& grad,
                   const Wanted& wanted) {
-  if (p.v.scalar_type() != at::kFloat && in_segments(p)) return widened(p, saved, grad, wanted);
+  const bool half = p.v.scalar_type() != at::kFloat;
+  if (half && wanted.k_weight && sums_in_segments(p)) return widened(p, saved, grad, wanted);
   const bool keys = wanted.k || wanted.v || wanted.k_weight || wanted.params;
   Backward result;
   if (wanted.q) result.q = at::empty_like(p.q);

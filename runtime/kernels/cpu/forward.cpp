@@ -13,7 +13,7 @@ Forward forward(const Problem& p) {
   Forward result;
   result.S = at::empty({B, Hk, D, dv}, at::kFloat);
   result.z = at::empty({B, Hk, D}, at::kFloat);
-  result.o = empty_in_order_of(p.q, dv);
+  result.o = empty_in_order_of(p.q, dv, p.o_type);
   result.den = at::empty({B, H, Nq}, at::kFloat);
   PackedSides sides(p);
   if (p.causal) {
@@ -21,9 +21,6 @@ Forward forward(const Problem& p) {
     return result;
   }
   const SegmentSides segments(p);
-  if (segments.any() && p.v.scalar_type() != at::kFloat) {  // they read float32 alone
-    return cpu::forward(in_float32(p));
-  }
   if (segments.k) {
     segment_state(p, *segments.k, result.S, result.z);
   } else if (finds_stabiliser(p)) {

@@ -165,14 +165,14 @@ StripRows Strip::centered(const StripRows& v, const float* center) {
   return out;
 }
 
-void Strip::back(const StripRows& x, const StripScalars& weight, float* dx, int64_t dx_row,
-                 float* dproj, float* dbias) {
+void Strip::back(const StripRows& x, const StripScalars& weight, const StripRows& dx, float* dproj,
+                 float* dbias) {
   TileCall call("segment_back_" + by_d_);
   call.add(dt_, {{tokens_, 1}, {map_.projections(), kStripPitch}});
   add_rows(call, x, tokens_);
   add_scalars(call, weight, tokens_);
   add_matrix(call, map_.proj_rows());
-  add_rows(call, {dx, map_.d(), dx_row}, dx ? tokens_ : 0);
+  add_rows(call, {dx.data, map_.d(), dx.row}, dx.data ? tokens_ : 0);
   const int64_t m = dproj ? map_.m() : 0;
   call.add(dproj, {{map_.d(), 1}, {m, map_.d()}});
   call.add(dbias, {{m, 1}});

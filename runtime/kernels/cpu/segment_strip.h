@@ -68,7 +68,7 @@ class Strip {
   /// v - center, [dv], kept until the next call.
   StripRows centered(const StripRows& v, const float* center);
   /// dx (or null), dproj [m, d] and dbias [m] (or null), the latter two added to.
-  void back(const StripRows& x, const StripScalars& weight, float* dx, int64_t dx_row, float* dproj,
+  void back(const StripRows& x, const StripScalars& weight, const StripRows& dx, float* dproj,
             float* dbias);
   /// The columns of queries (generators/attention/segments/scales.cpp); what they are weighed
   /// with is kept until the next call.

@@ -1,7 +1,11 @@
 #include "runtime/kernels/cpu/segments.h"
 
+#include <optional>
+#include <vector>
+
 #include "runtime/kernels/cpu/segment_strip.h"
 #include "runtime/kernels/cpu/tasks.h"
+#include "runtime/kernels/cpu/tile.h"
 #include "runtime/kernels/layout.h"
 
 namespace luna::kernels::cpu {
@@ -20,9 +24,39 @@ void for_each_strip(const Task& task, const Body& body) {
   for_each_tile(task, tiles::kStripTokens, body);
 }
 
-StripRows strip(const Rows& rows, const Task& task, int64_t n) {
-  return {rows.at(task.b, task.h, n), rows.width, rows.row};
-}
+/// A tensor's strips in float32, for one thread: where they lie, or widened into memory of its own.
+class Strips {
+ public:
+  explicit Strips(const at::Tensor& t) : width_(t.defined() ? t.size(3) : 0), storage_(t) {
+    if (!t.defined()) return;
+    if (t.scalar_type() == at::kFloat) {
+      own_.emplace(t);
+    } else {
+      wide_.emplace(width_, tiles::kStripTokens);
+    }
+  }
+  bool defined() const { return storage_.defined(); }
+  /// The tokens n, ... .
+  StripRows read(const Task& task, int64_t n, int64_t tokens) const {
+    static const std::vector<float> one(tiles::kStripTokens, 1.0f);
+    if (wide_) storage_.load(task.b, task.h, n, tokens, one.data(), 0.0f, *wide_);
+    return target(task, n);
+  }
+  /// Where they may be written before store(); nullptr of an undefined tensor.
+  StripRows target(const Task& task, int64_t n) const {
+    if (wide_) return {wide_->data(), width_, wide_->pitch()};
+    return {own_ ? own_->at(task.b, task.h, n) : nullptr, width_, own_ ? own_->row : 0};
+  }
+  void store(const Task& task, int64_t n, int64_t tokens) const {
+    if (wide_) storage_.store(task.b, task.h, n, tokens, wide_->matrix(tokens));
+  }
+
+ private:
+  int64_t width_;
+  TokenRows storage_;
+  std::optional<Rows> own_;
+  std::optional<Tile> wide_;
+};
 
 StripScalars scalars(const Rows& rows, const Task& task, int64_t n) {
   return {rows.at(task.b, task.h, n), rows.row};
@@ -122,8 +156,9 @@ void segment_state(const Problem& p, const SegmentMap& map, at::Tensor& S, at::T
   const Tasks tasks = segment_tasks(p.k);
   const TaskStates states(tasks.count(), map.m() * map.L(), dv);
   float one = 1.0f;
-  const Rows k(p.k), v(p.v), weight(p.k_weight, &one);
+  const Rows weight(p.k_weight, &one);
   tasks.run([&](int64_t begin, int64_t end) {
+    const Strips k(p.k), v(p.v);
     Strip sites(map, dv);
     SegmentTable sums(map, dv);
     for (int64_t index = begin; index < end; index++) {
@@ -131,8 +166,8 @@ void segment_state(const Problem& p, const SegmentMap& map, at::Tensor& S, at::T
       if (index > begin) sums.clear();
       for_each_strip(task, [&](int64_t n, int64_t tokens) {
         const StripScalars w = scalars(weight, task, n);
-        sites.locate(strip(k, task, n), w, tokens);
-        sites.add_sums({strip(v, task, n), w, w}, sums);
+        sites.locate(k.read(task, n, tokens), w, tokens);
+        sites.add_sums({v.read(task, n, tokens), w, w}, sums);
       });
       state_of(map, sums, states.S_of(index), states.z_of(index));
     }
@@ -144,9 +179,10 @@ void segment_apply(const Problem& p, const SegmentMap& map, Forward& result) {
   const int64_t H = p.q.size(1), Hk = p.k.size(1), dv = p.v.size(3);
   const at::Tensor S = padded(result.S);
   float one = 1.0f;
-  const Rows q(p.q), weight(p.q_weight, &one), o(result.o), den(result.den);
+  const Rows weight(p.q_weight, &one), den(result.den);
   const Tasks tasks = segment_tasks(p.q);
   tasks.run([&](int64_t begin, int64_t end) {
+    const Strips q(p.q), o(result.o);
     Strip sites(map, dv);
     HeadTable tables(map, S, result.z, dv);
     for (int64_t index = begin; index < end; index++) {
@@ -154,8 +190,9 @@ void segment_apply(const Problem& p, const SegmentMap& map, Forward& result) {
       const SegmentTable& table = tables.of(task.b * Hk + task.h * Hk / H);
       for_each_strip(task, [&](int64_t n, int64_t tokens) {
         const StripScalars w = scalars(weight, task, n);
-        sites.locate(strip(q, task, n), w, tokens);
-        sites.product(w, table, p.denominator, strip(o, task, n), scalars(den, task, n));
+        sites.locate(q.read(task, n, tokens), w, tokens);
+        sites.product(w, table, p.denominator, o.target(task, n), scalars(den, task, n));
+        o.store(task, n, tokens);
       });
     }
   });
@@ -185,9 +222,9 @@ void segment_query_gradients(const Problem& p, const SegmentMap& map, const Forw
   const TaskStates states(tasks.count(), map.m() * map.L(), dv);
   const TaskSums params(map, tasks.count(), wants_params);
   float one = 1.0f;
-  const Rows q(p.q), g(grad), o(saved.o), den(saved.den), weight(p.q_weight, &one),
-      dq(result.q, nullptr);
+  const Rows den(saved.den), weight(p.q_weight, &one);
   tasks.run([&](int64_t begin, int64_t end) {
+    const Strips q(p.q), g(grad), o(saved.o), dq(result.q);
     Strip sites(map, dv);
     SegmentTable sums(map, dv);
     HeadTable tables(map, S, saved.z, dv);
@@ -199,15 +236,16 @@ void segment_query_gradients(const Problem& p, const SegmentMap& map, const Forw
       if (index > begin) sums.clear();
       for_each_strip(task, [&](int64_t n, int64_t tokens) {
         const StripScalars w = scalars(weight, task, n);
-        const StripRows rows = strip(q, task, n);
+        const StripRows rows = q.read(task, n, tokens);
         sites.locate(rows, w, tokens);
-        const Columns columns = sites.query_columns(strip(g, task, n), strip(o, task, n),
-                                                    scalars(den, task, n), w, c, p.denominator);
+        const Columns columns =
+            sites.query_columns(g.read(task, n, tokens), o.read(task, n, tokens),
+                                scalars(den, task, n), w, c, p.denominator);
         sites.add_sums(columns, sums);
-        if (!dq.data && !params.wanted()) return;
+        if (!dq.defined() && !params.wanted()) return;
         sites.dot(columns, table);
-        sites.back(rows, w, dq.at(task.b, task.h, n), dq.row, params.proj(index),
-                   params.bias(index));
+        sites.back(rows, w, dq.target(task, n), params.proj(index), params.bias(index));
+        dq.store(task, n, tokens);
       });
       state_of(map, sums, states.S_of(index), states.z_of(index));
       params.add_table(index, tables.S(head), tables.z(head), sums);
@@ -227,10 +265,10 @@ void segment_key_gradients(const Problem& p, const SegmentMap& map,
   float one = 1.0f;
   const at::Tensor value_gradient =
       result.v.defined() || !power.defined() ? result.v : at::empty_like(p.v);
-  const at::Tensor rest = at::empty({p.k.size(0), Hk, p.k.size(2)}, p.k.options());
-  const Rows k(p.k), v(p.v), weight(p.k_weight, &one), dk(result.k, nullptr),
-      dvalue(value_gradient, nullptr), den(rest);
+  const at::Tensor rest = at::empty({p.k.size(0), Hk, p.k.size(2)}, at::kFloat);
+  const Rows weight(p.k_weight, &one), den(rest);
   tasks.run([&](int64_t begin, int64_t end) {
+    const Strips k(p.k), v(p.v), dk(result.k), dvalue(value_gradient);
     Strip sites(map, dv);
     SegmentTable sums(map, dv);
     HeadTable tables(map, R, state_gradient.u, dv);
@@ -242,17 +280,18 @@ void segment_key_gradients(const Problem& p, const SegmentMap& map,
       if (index > begin) sums.clear();
       for_each_strip(task, [&](int64_t n, int64_t tokens) {
         const StripScalars w = scalars(weight, task, n);
-        const StripRows rows = strip(k, task, n);
+        const StripRows rows = k.read(task, n, tokens);
         sites.locate(rows, w, tokens);
-        const Columns columns{sites.centered(strip(v, task, n), c), w, w};
-        if (dvalue.data) {
-          sites.product(w, table, kNoDenominator, strip(dvalue, task, n), scalars(den, task, n));
+        const Columns columns{sites.centered(v.read(task, n, tokens), c), w, w};
+        if (dvalue.defined()) {
+          sites.product(w, table, kNoDenominator, dvalue.target(task, n), scalars(den, task, n));
+          dvalue.store(task, n, tokens);
         }
         if (params.wanted()) sites.add_sums(columns, sums);
-        if (!dk.data && !params.wanted()) return;
+        if (!dk.defined() && !params.wanted()) return;
         sites.dot(columns, table);
-        sites.back(rows, w, dk.at(task.b, task.h, n), dk.row, params.proj(index),
-                   params.bias(index));
+        sites.back(rows, w, dk.target(task, n), params.proj(index), params.bias(index));
+        dk.store(task, n, tokens);
       });
       params.add_table(index, tables.S(head), tables.z(head), sums);
     }

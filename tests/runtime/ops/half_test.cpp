@@ -91,6 +91,28 @@ TEST(HalfPrecision, RoundsSumsOfGradientsOnce) {
   }
 }
 
+/// On the CPU, which computes in float32 whatever the tensors are: its numbers on the widened
+/// tensors, rounded once. 2,100 tokens are several strips of the segment form.
+TEST(HalfPrecision, IsFloat32RoundedOnce) {
+  if (!fused_device().is_cpu()) GTEST_SKIP() << "CUDA multiplies 16 bits of half precision";
+  std::vector<Case> cases{segment_case(), segment_case(), small_case("elu"), small_case("t2r")};
+  cases[0].shape.N = cases[0].shape.Nq = 2100;
+  for (size_t i = 1; i < cases.size(); ++i) cases[i].mask = MaskKind::random;
+  for (Case& c : cases) {
+    c.layout = Layout::tokens_first;
+    for (const at::ScalarType dtype : {at::kBFloat16, at::kHalf}) {
+      const ops::Inputs in = rounded(make_inputs(c), dtype);
+      const at::Tensor grad = make_grad(c).to(dtype).to(at::kFloat);
+      const Result half = run(in, c.spec, grad, Through::fused, dtype);
+      const Result wide = run(in, c.spec, grad, Through::fused, at::kFloat);
+      for (size_t i = 0; i < half.names.size(); ++i) {
+        EXPECT_TRUE(at::equal(half.tensors[i], wide.tensors[i].to(dtype)))
+            << describe(c) << " " << half.names[i];
+      }
+    }
+  }
+}
+
 TEST(HalfPrecision, KeepsFloat32ParametersAndTheirGradients) {
   Case c = small_case();
   ops::Inputs in = make_inputs(c);
