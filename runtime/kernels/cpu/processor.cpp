@@ -7,4 +7,6 @@ bool has_avx512() {
   return has;
 }
 
+bool has_wide_fma() { return has_avx512() && !__builtin_cpu_is("amd"); }
+
 }  // namespace luna::kernels

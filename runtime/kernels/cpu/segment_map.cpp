@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "runtime/kernels/cpu/locate.h"
+#include "runtime/kernels/cpu/processor.h"
 #include "runtime/kernels/cpu/search_tree.h"
 #include "runtime/kernels/layout.h"
 
@@ -29,8 +30,11 @@ double base_point(double begin, double end) {
   return std::abs(nearer) < kFarthestBase ? nearer : 0.0;
 }
 
-/// Tokens per segment from which the segment form is the faster one.
-constexpr int64_t kTokensPerSegment = 4;
+/// Tokens per segment from which the segment form is the faster one, of features multiplied by FMAs
+/// of 256 bits and of 512 (Emerald Rapids: from 8 on for heads of 32, from 14 on for those of 64).
+constexpr int64_t kTokensPerSegment = 4, kTokensPerSegmentWide = 10;
+
+int64_t tokens_per_segment() { return has_wide_fma() ? kTokensPerSegmentWide : kTokensPerSegment; }
 
 /// Most floats of a thread's table (64 MiB).
 constexpr int64_t kMostTable = 1 << 24;
@@ -40,7 +44,7 @@ constexpr int64_t kMostTable = 1 << 24;
 std::unique_ptr<SegmentMap> SegmentMap::where_it_pays(const MapArgs& args, int64_t tokens,
                                                       int64_t dv) {
   const auto pays = [&](int64_t segments) {
-    return tokens >= kTokensPerSegment * segments &&
+    return tokens >= tokens_per_segment() * segments &&
            segments <= tree_knots(tiles::kSegmentLevels) &&
            segments * args.proj.size(0) * 2 * (dv + 1) <= kMostTable;
   };

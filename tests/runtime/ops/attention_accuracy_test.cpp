@@ -28,7 +28,7 @@ class Accuracy : public ::testing::TestWithParam<Case> {
 /// Sequences that the CPU takes in segment form on both sides: up to a strip of it, up to a task,
 /// and beyond both.
 std::vector<Case> long_cases() {
-  const std::vector<int64_t> tokens = {400, 1024, 1025, 2048, 2100};
+  const std::vector<int64_t> tokens = {640, 1024, 1025, 2048, 2100};
   std::vector<Case> cases = random_luna_cases(kLongCases, 3);
   for (size_t k = 0; k < cases.size(); k++) {
     Case& c = cases[k];
@@ -43,7 +43,7 @@ std::vector<Case> long_cases() {
   }
   // 261 segments: more than the search in registers holds.
   cases[0].shape.hid = 260;
-  cases[0].shape.Nq = cases[0].shape.N = 1100;
+  cases[0].shape.Nq = cases[0].shape.N = 2700;
   cases[0].separate = cases[0].spec.nonneg = false;
   cases[0].mask = MaskKind::random;
   return cases;
