@@ -1,7 +1,6 @@
 #include "runtime/kernels/cpu/segments.h"
 
 #include <optional>
-#include <vector>
 
 #include "runtime/kernels/cpu/segment_strip.h"
 #include "runtime/kernels/cpu/tasks.h"
@@ -27,32 +26,31 @@ void for_each_strip(const Task& task, const Body& body) {
 /// A tensor's strips in float32, for one thread: where they lie, or widened into memory of its own.
 class Strips {
  public:
-  explicit Strips(const at::Tensor& t) : width_(t.defined() ? t.size(3) : 0), storage_(t) {
+  explicit Strips(const at::Tensor& t) : storage_(t) {
     if (!t.defined()) return;
     if (t.scalar_type() == at::kFloat) {
       own_.emplace(t);
     } else {
-      wide_.emplace(width_, tiles::kStripTokens);
+      wide_.emplace(t.size(3), tiles::kStripTokens);
     }
   }
   bool defined() const { return storage_.defined(); }
   /// The tokens n, ... .
   StripRows read(const Task& task, int64_t n, int64_t tokens) const {
-    static const std::vector<float> one(tiles::kStripTokens, 1.0f);
-    if (wide_) storage_.load(task.b, task.h, n, tokens, one.data(), 0.0f, *wide_);
+    if (wide_) storage_.load(task.b, task.h, n, tokens, /*weight=*/nullptr, 0.0f, *wide_);
     return target(task, n);
   }
   /// Where they may be written before store(); nullptr of an undefined tensor.
   StripRows target(const Task& task, int64_t n) const {
-    if (wide_) return {wide_->data(), width_, wide_->pitch()};
-    return {own_ ? own_->at(task.b, task.h, n) : nullptr, width_, own_ ? own_->row : 0};
+    if (wide_) return {wide_->data(), storage_.width(), wide_->pitch()};
+    if (own_) return {own_->at(task.b, task.h, n), own_->width, own_->row};
+    return {nullptr, 0, 0};
   }
   void store(const Task& task, int64_t n, int64_t tokens) const {
     if (wide_) storage_.store(task.b, task.h, n, tokens, wide_->matrix(tokens));
   }
 
  private:
-  int64_t width_;
   TokenRows storage_;
   std::optional<Rows> own_;
   std::optional<Tile> wide_;

@@ -55,6 +55,7 @@ class View {
       : dims_{tile_dimension(extent, stride), {}} {
     fill(data, kFloat32, 1);
   }
+  View(const View&) = delete;  // it points into itself
   operator halide_buffer_t*() { return &buffer_; }
 
  private:
@@ -68,6 +69,11 @@ class View {
   halide_buffer_t buffer_;
   halide_dimension_t dims_[2];
 };
+
+/// A value of every token; nullptr: 1.
+View or_one(const float* values, int64_t tokens) {
+  return {values ? values : &kOne, tokens, values ? 1 : 0};
+}
 
 /// A storage dtype's edge pipelines; bfloat16 travels as its bits.
 struct Storage {
@@ -91,8 +97,7 @@ void check(int code, const char* name) {
 /// A product's pipeline, which schedules may exchange.
 void run(const Pipeline& pipeline, const char* name, const Matrix& rows, const Matrix& c,
          const Matrix& out, const float* factor, NextTile* next) {
-  View views[] = {View(rows), View(c), View(factor ? factor : &kOne, out.extent1, factor ? 1 : 0),
-                  View(out)};
+  View views[] = {View(rows), View(c), or_one(factor, out.extent1), View(out)};
   uint64_t ahead = reinterpret_cast<uintptr_t>(next);
   void* arguments[] = {
       static_cast<halide_buffer_t*>(views[0]), static_cast<halide_buffer_t*>(views[1]),
@@ -146,8 +151,8 @@ void TokenRows::load(int64_t b, int64_t h, int64_t n, int64_t tokens, const floa
                      float beyond, const Tile& tile, const float* factor) const {
   const Storage& storage = storage_of(dtype_);
   View x(at(b, h, n), storage.type, width_, 1, tokens, row_);
-  check(storage.load(View(weight, tokens), View(factor ? factor : &kOne, tokens, factor ? 1 : 0),
-                     beyond, x, View(tile.matrix(padded_tokens(tokens)))),
+  check(storage.load(or_one(weight, tokens), or_one(factor, tokens), beyond, x,
+                     View(tile.matrix(padded_tokens(tokens)))),
         "tile_load");
 }
 
@@ -155,9 +160,7 @@ void TokenRows::store(int64_t b, int64_t h, int64_t n, int64_t tokens, const Mat
                       const float* factor, bool selects) const {
   const Storage& storage = storage_of(dtype_);
   View out(at(b, h, n), storage.type, width_, 1, tokens, row_);
-  check(storage.store(View(rows), View(factor ? factor : &kOne, tokens, factor ? 1 : 0), selects,
-                      out),
-        "tile_store");
+  check(storage.store(View(rows), or_one(factor, tokens), selects, out), "tile_store");
 }
 
 Matrix TokenRows::rows(int64_t b, int64_t h, int64_t n, int64_t tokens, const float* weight,

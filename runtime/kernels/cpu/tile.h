@@ -79,8 +79,8 @@ class TokenRows {
   }
 
   /// Tokens n, ... of (b, h) times factor[token] (nullptr: 1) into the tile, widened to float32:
-  /// `beyond` in column `width`, zeros from there on; zeros where weight[token] is 0 and in tokens
-  /// that only pad.
+  /// `beyond` in column `width`, zeros from there on; zeros where weight[token] (nullptr: 1) is 0
+  /// and in tokens that only pad.
   void load(int64_t b, int64_t h, int64_t n, int64_t tokens, const float* weight, float beyond,
             const Tile& tile, const float* factor = nullptr) const;
   /// The tokens as a tile would have them: where they lie, if nothing has to be padded, widened or

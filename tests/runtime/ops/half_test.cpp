@@ -49,9 +49,9 @@ std::vector<std::string> half_maps() {
   return names;
 }
 
-/// On the CPU 37 tokens go feature by feature, 160 of LUNA's in segment form.
+/// On the CPU 37 tokens go feature by feature, 250 of LUNA's in segment form.
 std::vector<int64_t> token_counts() {
-  return fused_device().is_cpu() ? std::vector<int64_t>{37, 160} : std::vector<int64_t>{37};
+  return fused_device().is_cpu() ? std::vector<int64_t>{37, 250} : std::vector<int64_t>{37};
 }
 
 INSTANTIATE_TEST_SUITE_P(Maps, Half,
