@@ -35,6 +35,10 @@ constexpr int kStateColumns = 8;
 /// Levels of the knot search tree in segment form.
 constexpr int kSegmentLevels = 2;
 
+/// Tables of segment form are padded to a multiple of this many projections, and coefficients to a
+/// multiple of this many segments.
+constexpr int kTableProjections = 4, kTableSegments = 8;
+
 /// Most tokens that a call in segment form takes, and the distance between projections in a buffer
 /// of its sites: not a power of two, so that one token's sites do not share a cache set.
 constexpr int kStripTokens = 1024;

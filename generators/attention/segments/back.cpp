@@ -8,7 +8,7 @@ namespace luna {
 
 class SegmentBack : public SegmentPass<SegmentBack> {
  public:
-  Input<Buffer2> dt{"dt"};                // (n, i), projections padded to kLanes with zeros
+  Input<Buffer2> dt{"dt"};                // (i, n), projections padded to kLanes with zeros
   Input<Buffer2> x{"x"};                  // (d, N), any row stride
   Input<Buffer1> weight{"weight"};        // (N)
   Input<Buffer2> proj_rows{"proj_rows"};  // (j, i), projections padded to kLanes
@@ -20,20 +20,24 @@ class SegmentBack : public SegmentPass<SegmentBack> {
     const Expr tokens = x.dim(1).extent(), m = proj_rows.dim(1).extent() / 4 * 4;
     const RDom over_i(0, m, "over_i"), over_n(0, tokens, "over_n"),
         over_n_bias(0, tokens, "n_bias");
-    Func dx_block("dx_block"), dproj_block("dproj_block");
+    Func dx_block("dx_block"), dproj_block("dproj_block"), dbias_block("dbias_block");
     const Expr j = size ? Expr(j_) : Halide::min(j_, bind_tokens(x) - 1);
     dx_block(j_, n_) = 0.0f;
-    dx_block(j_, n_) += proj_rows(j, over_i) * dt(Halide::min(n_, tokens - 1), over_i);
+    dx_block(j_, n_) += proj_rows(j, over_i) * dt(over_i, Halide::min(n_, tokens - 1));
     dx(j_, n_) = dx_block(j_, n_);
     dproj_block(j_, i_) = 0.0f;
     dproj_block(j_, i_) +=
-        Halide::select(is_kept(weight(over_n)), x(j, over_n), 0.0f) * dt(over_n, i_);
+        Halide::select(is_kept(weight(over_n)), x(j, over_n), 0.0f) * dt(i_, over_n);
     dproj(j_, i_) = Halide::undef<float>();
     dproj(j_, i_) += dproj_block(j_, i_);
     dbias(i_) = Halide::undef<float>();
-    dbias(i_) += dt(over_n_bias, i_);
+    dbias_block(i_) = 0.0f;
+    dbias_block(i_) += dt(i_, over_n_bias);
+    dbias(i_) += dbias_block(i_);
 
-    bind_sites(dt);
+    bind(dt);
+    dt.set_host_alignment(64);
+    dt.dim(1).set_stride(dt.dim(1).stride() / tiles::kLanes * tiles::kLanes);
     bind_tokens(dx);
     bind_tokens(dproj);
     bind_scalars(weight);
@@ -42,7 +46,8 @@ class SegmentBack : public SegmentPass<SegmentBack> {
     bind(dbias);
     const auto guard = Halide::TailStrategy::GuardWithIf;
     const Var no("no"), ni("ni"), io("io"), ii("ii"), jo("jo"), jv("jv");
-    const int sums = tiles::register_sums(lanes()), tokens_at_once = sums / 2, rows_at_once = 4;
+    const int sums = tiles::register_sums(lanes()), tokens_at_once = sums / 2;
+    const int rows_at_once = size ? std::max(4, sums * lanes() / size) : 4;
     const auto columns = [&](int rows) {
       return size ? std::min<int>(size, sums / rows * lanes()) : lanes();
     };
@@ -73,7 +78,10 @@ class SegmentBack : public SegmentPass<SegmentBack> {
     dproj_block.bound_extent(j_, gradient_width).bound_extent(i_, rows_at_once);
     dproj_block.vectorize(j_, lanes()).unroll(j_).unroll(i_);
     dproj_block.update().reorder(j_, i_, over_n).vectorize(j_, lanes()).unroll(j_).unroll(i_);
-    bias.update().atomic().vectorize(over_n_bias, lanes(), guard);
+    bias.update().split(i_, io, ii, lanes(), guard);
+    dbias_block.compute_at(bias, io).store_in(Halide::MemoryType::Stack);
+    dbias_block.bound_extent(i_, lanes()).vectorize(i_, lanes());
+    dbias_block.update().reorder(i_, over_n_bias).vectorize(i_, lanes());
   }
 };
 

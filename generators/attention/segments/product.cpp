@@ -7,21 +7,27 @@ namespace luna {
 
 class SegmentProduct : public SegmentPass<SegmentProduct> {
  public:
-  Halide::GeneratorParam<int> together{"together", 2};  ///< the schedule: projections at a time
-  Input<Buffer2> t{"t"};                                // (n, i)
-  Input<Rows> row{"row"};                               // (n, i)
-  Input<Buffer4> table{"table"};            // (e, c, row, i), an even number of projections
+  /// The schedule: projections at a time, so that out and den are stored once for all of them.
+  Halide::GeneratorParam<int> together{"together", 4};
+  Input<Buffer2> t{"t"};                    // (n, i)
+  Input<Rows> row{"row"};                   // (n, i)
+  Input<Buffer4> table{"table"};            // (e, c, row, i), i padded to kTableProjections
   Input<Buffer3> normaliser{"normaliser"};  // (c, row, i)
   Output<Buffer2> out{"out"};               // (dv, N)
   Output<Buffer1> den{"den"};               // (N)
 
   void generate() {
-    const RDom over_i(0, table.dim(3).extent() / 2 * 2, "over_i");
-    const Expr site = t(n_, over_i), at = row_of(row, n_, over_i, table, 2);
-    out(e_, n_) = 0.0f;
-    out(e_, n_) += site * table(e_, 1, at, over_i) + table(e_, 0, at, over_i);
-    den(n_) = 0.0f;
-    den(n_) += site * normaliser(1, at, over_i) + normaliser(0, at, over_i);
+    const int first = together;
+    const RDom others(first, table.dim(3).extent() / first * first - first, "others");
+    Expr out_of_first = 0.0f, den_of_first = 0.0f;
+    for (int i = 0; i < first; i++) {
+      out_of_first = out_term(i) + out_of_first;
+      den_of_first = den_term(i) + den_of_first;
+    }
+    out(e_, n_) = out_of_first;
+    out(e_, n_) += out_term(others);
+    den(n_) = den_of_first;
+    den(n_) += den_term(others);
 
     bind_sites(t);
     bind_sites(row);
@@ -29,22 +35,35 @@ class SegmentProduct : public SegmentPass<SegmentProduct> {
     bind_table(table);
     bind_column(normaliser);
     bind_tokens(out);
-    // Projections at a time: out and den are loaded and stored once for all of them.
     const Var eo("eo"), ei("ei");
-    const Halide::RVar pair("pair"), ii("ii");
+    const Halide::RVar group("group"), ii("ii");
+    const auto guard = Halide::TailStrategy::GuardWithIf;
     Func rows = out, column = den;
-    rows.vectorize(e_, lanes(), Halide::TailStrategy::GuardWithIf);
+    rows.split(e_, eo, ei, lanes(), guard).vectorize(ei);
     rows.update()
-        .split(e_, eo, ei, lanes(), Halide::TailStrategy::GuardWithIf)
-        .split(over_i, pair, ii, together)
-        .reorder(ei, eo, ii, n_, pair)
+        .split(e_, eo, ei, lanes(), guard)
+        .split(others, group, ii, first)
+        .reorder(ei, eo, ii, n_, group)
         .vectorize(ei)
         .unroll(ii);
+    column.update().split(others, group, ii, first).reorder(ii, n_, group).unroll(ii);
     if (size) {
+      rows.unroll(eo);
       rows.update().unroll(eo);
     }
-    column.update().split(over_i, pair, ii, together).reorder(ii, n_, pair).unroll(ii);
-    rows.update().compute_with(column.update(), n_);  // one loop over a projection's sites
+    // One loop over the sites of a group for both.
+    rows.compute_with(column, n_);
+    rows.update().compute_with(column.update(), n_);
+  }
+
+ private:
+  Expr out_term(const Expr& i) {
+    const Expr at = row_of(row, n_, i, table, 2);
+    return t(n_, i) * table(e_, 1, at, i) + table(e_, 0, at, i);
+  }
+  Expr den_term(const Expr& i) {
+    const Expr at = row_of(row, n_, i, table, 2);
+    return t(n_, i) * normaliser(1, at, i) + normaliser(0, at, i);
   }
 };
 

@@ -36,7 +36,7 @@ class TablePass : public SegmentPass<Pass> {
 /// table(e, c, row, i) = sum_l coefficient(c, row, l) S(e, l, i), and likewise the normaliser.
 class SegmentTable : public TablePass<SegmentTable> {
  public:
-  Input<Buffer3> coefficients{"coefficients"};  // (c, row, l)
+  Input<Buffer3> coefficients{"coefficients"};  // (c, row, l), rows padded to kTableSegments
   Input<Buffer3> S{"S"};                        // (e, l, i)
   Input<Buffer2> z{"z"};                        // (l, i)
   Output<Buffer4> table{"table"};               // (e, c, row, i)
@@ -47,8 +47,7 @@ class SegmentTable : public TablePass<SegmentTable> {
     const RDom over_l(0, L, "over_l"), over_l_z(0, L, "over_l_z");
     Func block("block"), column("column");
     block(e_, c_, row_, i_) = 0.0f;
-    const Expr inside = Halide::min(row_, coefficients.dim(1).extent() - 1);
-    block(e_, c_, row_, i_) += coefficients(c_, inside, over_l) * S(e_, over_l, i_);
+    block(e_, c_, row_, i_) += coefficients(c_, row_, over_l) * S(e_, over_l, i_);
     table(e_, c_, row_, i_) = block(e_, c_, row_, i_);
     column(c_, row_, i_) = wide(0.0f);
     column(c_, row_, i_) += wide(coefficients(c_, row_, over_l_z)) * wide(z(over_l_z, i_));
@@ -60,12 +59,21 @@ class SegmentTable : public TablePass<SegmentTable> {
     bind(z);
     bind_column(normaliser);
 
-    Func sums_of_z = normaliser;
-    column.compute_at(sums_of_z, c_).store_in(Halide::MemoryType::Register);
+    const auto guard = Halide::TailStrategy::GuardWithIf;
     const Var ro("ro"), ri("ri"), eo("eo"), ei("ei");
+    Func sums_of_z = normaliser;
+    sums_of_z.split(row_, ro, ri, tiles::kTableSegments, guard)
+        .reorder(c_, ri, ro, i_)
+        .vectorize(c_)
+        .vectorize(ri);
+    column.compute_at(sums_of_z, ro).store_in(Halide::MemoryType::Register);
+    column.bound_extent(c_, 2).bound_extent(row_, tiles::kTableSegments);
+    column.vectorize(c_).vectorize(row_);
+    column.update().reorder(c_, row_, over_l_z).vectorize(c_).vectorize(row_);
+
     Func result = table;
-    const int together = std::min(4, tiles::register_sums(lanes()) / (2 * tiles::kLanes / lanes()));
-    result.split(row_, ro, ri, together, Halide::TailStrategy::GuardWithIf)
+    const int together = tiles::register_sums(lanes()) / (2 * tiles::kLanes / lanes());
+    result.split(row_, ro, ri, together, guard)
         .split(e_, eo, ei, tiles::kLanes)
         .reorder(ei, c_, ri, ro, eo, i_)
         .vectorize(ei, lanes())
@@ -88,7 +96,7 @@ class SegmentTable : public TablePass<SegmentTable> {
 class SegmentState : public TablePass<SegmentState> {
  public:
   Input<Buffer3> coefficients{"coefficients"};
-  Input<Buffer4> sums{"sums"};
+  Input<Buffer4> sums{"sums"};  // (e, c, row, i), i padded to kTableProjections
   Input<Buffer3> normaliser{"normaliser"};
   Output<Buffer3> S{"S"};
   Output<Buffer2> z{"z"};
@@ -112,18 +120,26 @@ class SegmentState : public TablePass<SegmentState> {
     bind_column(normaliser);
     bind(z);
 
-    const Var lo("lo"), li("li"), eo("eo"), ei("ei");
+    const int together = tiles::register_sums(lanes()) / tiles::kChannels;
+    const Var lo("lo"), li("li"), eo("eo"), ei("ei"), io("io"), ii("ii");
     Func result = S;
     const auto guard = Halide::TailStrategy::GuardWithIf;
     result.split(l_, lo, li, tiles::kChannels, guard)
         .split(e_, eo, ei, lanes())
-        .reorder(ei, li, lo, eo, i_)
+        .split(i_, io, ii, together, guard)
+        .reorder(ei, li, ii, lo, eo, io)
         .vectorize(ei)
-        .unroll(li);
+        .unroll(li)
+        .unroll(ii);
     block.compute_at(result, lo).store_in(Halide::MemoryType::Register);
-    block.bound_extent(e_, lanes()).bound_extent(l_, tiles::kChannels);
-    block.vectorize(e_).unroll(l_);
-    block.update().reorder(e_, l_, over.x, over.y).vectorize(e_).unroll(l_).unroll(over.x);
+    block.bound_extent(e_, lanes()).bound_extent(l_, tiles::kChannels).bound_extent(i_, together);
+    block.vectorize(e_).unroll(l_).unroll(i_);
+    block.update()
+        .reorder(e_, l_, i_, over.x, over.y)
+        .vectorize(e_)
+        .unroll(l_)
+        .unroll(i_)
+        .unroll(over.x);
     Func column = z;
     z_block.compute_at(column, l_).store_in(Halide::MemoryType::Register);
     z_block.update().atomic().vectorize(over_z.x).vectorize(over_z.y, lanes() / 2, guard);

@@ -93,7 +93,8 @@ void SegmentMap::pack_segments(const MapArgs& args) {
   const at::Tensor table = args.table.contiguous();
   const auto padded = tiles::round_up(segments() + 1, int64_t{1} << kMaxLocateLevels);
   base_ = at::zeros({padded}, at::kFloat);
-  coefficients_ = at::empty({L_, segments(), 2}, at::kFloat);
+  coefficients_ =
+      at::zeros({L_, tiles::round_up(segments(), tiles::kTableSegments), 2}, at::kFloat);
   floored_.resize(L_ * segments());
   for (int64_t s = 0; s < segments(); s++) {
     const double begin = s > 0 ? knots_[s - 1] : -kInfinity;
@@ -106,7 +107,7 @@ void SegmentMap::pack_segments(const MapArgs& args) {
       const int64_t at = l * segments() + s;
       // No channel crosses the floor between two cuts; NaN is never floored.
       floored_[at] = a * inside + c <= args.floor;
-      float* out = coefficients_.data_ptr<float>() + 2 * at;
+      float* out = coefficients_.data_ptr<float>() + l * coefficients_.stride(0) + 2 * s;
       out[0] = floored_[at] ? args.floor : static_cast<float>(a * base + c);
       out[1] = floored_[at] ? 0.0f : static_cast<float>(a);
     }

@@ -32,10 +32,10 @@ class SegmentMap {
   const SearchLevels& levels() const { return levels_; }
   const at::Tensor& base() const { return base_; }  ///< [segments + 1 or more], zeros beyond
   float origin() const { return origin_; }          ///< base of the segment of 0
-  /// [L, segments, 2]: values at the segment's base, then slopes.
+  /// [L, segments padded to kTableSegments, 2]: values at the segment's base, then slopes.
   const at::Tensor& coefficients() const { return coefficients_; }
 
-  /// g0, g1 of MapGrads from the gradient of coefficients(), [L, segments, 2] float64: what a
+  /// g0, g1 of MapGrads from the gradient of the coefficients, [L, segments, 2] float64: what a
   /// channel's floor swallows does not count.
   void unfold(const at::Tensor& gradient, MapGrads& grads) const;
 

@@ -2,6 +2,7 @@
 
 #include "generators/common/tiles.h"
 #include "runtime/kernels/cpu/locate.h"
+#include "runtime/kernels/cpu/slope_dot.h"
 #include "runtime/kernels/layout.h"
 
 namespace luna::kernels {
@@ -26,8 +27,10 @@ void add_matrix(TileCall& call, const at::Tensor& t) {
   call.add(t.const_data_ptr<float>(), {{t.size(1), 1}, {t.size(0), t.size(1)}});
 }
 
-void add_coefficients(TileCall& call, const SegmentMap& map, const float* data) {
-  call.add(data, {{2, 1}, {map.segments(), 2}, {map.L(), 2 * map.segments()}});
+/// (c, row, l): the map's own coefficients, of all rows or of the segments alone.
+void add_coefficients(TileCall& call, const SegmentMap& map, int64_t rows) {
+  const at::Tensor& all = map.coefficients();
+  call.add(all.const_data_ptr<float>(), {{2, 1}, {rows, 2}, {map.L(), all.stride(0)}});
 }
 
 void add_state(TileCall& call, const SegmentMap& map, int64_t width, const float* S,
@@ -43,9 +46,10 @@ SegmentTable::SegmentTable(const SegmentMap& map, int64_t dv)
       rows_(map.segments() + 1),
       dv_(dv),
       width_(tiles::round_up(dv, tiles::kLanes)),
-      memory_(at::zeros({tiles::round_up(m_, 2) * rows_ * 2 * (width_ + 1)}, at::kFloat)),
+      projections_(tiles::round_up(map.m(), tiles::kTableProjections)),
+      memory_(at::zeros({projections_ * rows_ * 2 * (width_ + 1)}, at::kFloat)),
       data_(memory_.data_ptr<float>()),
-      normaliser_(data_ + tiles::round_up(m_, 2) * rows_ * 2 * width_) {}
+      normaliser_(data_ + projections_ * rows_ * 2 * width_) {}
 
 void SegmentTable::add(TileCall& call, int64_t columns, int64_t segments,
                        int64_t projections) const {
@@ -58,8 +62,8 @@ void SegmentTable::add_to(TileCall& call, bool padded, int64_t segments) const {
   add(call, padded ? width_ : dv_, segments, m_);
 }
 
-void SegmentTable::add_pairs_to(TileCall& call) const {
-  add(call, dv_, rows_, tiles::round_up(m_, 2));
+void SegmentTable::add_whole_to(TileCall& call, bool padded) const {
+  add(call, padded ? width_ : dv_, rows_, projections_);
 }
 
 Strip::Strip(const SegmentMap& map, int64_t dv)
@@ -76,10 +80,6 @@ Strip::Strip(const SegmentMap& map, int64_t dv)
 
 void Strip::add_sites(TileCall& call) const {
   call.add(t_, {{tokens_, 1}, {map_.projections(), kStripPitch}});
-  add_segments(call);
-}
-
-void Strip::add_segments(TileCall& call) const {
   call.add(row_, {{tokens_, 1}, {map_.projections(), kStripPitch}});
 }
 
@@ -132,7 +132,7 @@ void Strip::product(const StripScalars& weight, const SegmentTable& table, const
                     const StripRows& out, const StripScalars& den) {
   TileCall sum("segment_product_" + by_dv_);
   add_sites(sum);
-  table.add_pairs_to(sum);
+  table.add_whole_to(sum, false);
   add_rows(sum, out, tokens_);
   add_scalars(sum, den, tokens_);
   sum.run();
@@ -146,12 +146,10 @@ void Strip::product(const StripScalars& weight, const SegmentTable& table, const
 }
 
 void Strip::dot(const Columns& columns, const SegmentTable& table) {
-  TileCall call("segment_dot_" + by_dv_);
-  add_segments(call);
-  add_columns(call, columns);
-  table.add_to(call, false, table.rows());
-  call.add(dt_, {{tokens_, 1}, {map_.m(), kStripPitch}});
-  call.run();
+  slope_dot({columns.rows.data, columns.rows.width, columns.rows.row, tokens_, columns.scale.data,
+             columns.last.data, columns.scale.stride, columns.last.stride, row_, map_.m(),
+             table.data(), table.normaliser(), table.width(), table.rows(), dt_,
+             map_.projections()});
 }
 
 StripRows Strip::centered(const StripRows& v, const float* center) {
@@ -168,7 +166,7 @@ StripRows Strip::centered(const StripRows& v, const float* center) {
 void Strip::back(const StripRows& x, const StripScalars& weight, const StripRows& dx, float* dproj,
                  float* dbias) {
   TileCall call("segment_back_" + by_d_);
-  call.add(dt_, {{tokens_, 1}, {map_.projections(), kStripPitch}});
+  call.add(dt_, {{map_.projections(), 1}, {tokens_, map_.projections()}});
   add_rows(call, x, tokens_);
   add_scalars(call, weight, tokens_);
   add_matrix(call, map_.proj_rows());
@@ -199,7 +197,7 @@ Columns Strip::query_columns(const StripRows& grad, const StripRows& o, const St
 
 void fill_table(const SegmentMap& map, const float* S, const float* z, SegmentTable& table) {
   TileCall call("segment_table");
-  add_coefficients(call, map, map.coefficients().const_data_ptr<float>());
+  add_coefficients(call, map, map.coefficients().size(1));
   add_state(call, map, table.width(), S, z);
   table.add_to(call, true, map.segments());
   call.run();
@@ -207,8 +205,8 @@ void fill_table(const SegmentMap& map, const float* S, const float* z, SegmentTa
 
 void state_of(const SegmentMap& map, const SegmentTable& sums, float* S, float* z) {
   TileCall call("segment_state");
-  add_coefficients(call, map, map.coefficients().const_data_ptr<float>());
-  sums.add_to(call, true, map.segments());
+  add_coefficients(call, map, map.segments());
+  sums.add_whole_to(call, true);
   add_state(call, map, sums.width(), S, z);
   call.run();
 }
@@ -218,7 +216,7 @@ void table_gradient(const SegmentMap& map, const float* S, const float* z, const
   TileCall call("segment_table_grad");
   add_state(call, map, sums.width(), S, z);
   sums.add_to(call, true, map.segments());
-  add_coefficients(call, map, gradient);
+  call.add(gradient, {{2, 1}, {map.segments(), 2}, {map.L(), 2 * map.segments()}});
   call.run();
 }
 

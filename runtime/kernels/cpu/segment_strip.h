@@ -36,16 +36,18 @@ class SegmentTable {
   void clear() { memory_.zero_(); }
 
   int64_t width() const { return width_; }  ///< dv padded to whole vectors
+  const float* data() const { return data_; }
+  const float* normaliser() const { return normaliser_; }
   /// Appends (rows, normaliser) to call: dv columns as tokens have them, or the padded ones.
   void add_to(TileCall& call, bool padded, int64_t segments) const;
-  /// The same of every row and an even number of projections, as tokens have them.
-  void add_pairs_to(TileCall& call) const;
+  /// The same of every row and padded projection.
+  void add_whole_to(TileCall& call, bool padded) const;
   int64_t rows() const { return rows_; }
 
  private:
   void add(TileCall& call, int64_t columns, int64_t segments, int64_t projections) const;
 
-  int64_t m_, rows_, dv_, width_;
+  int64_t m_, rows_, dv_, width_, projections_;
   at::Tensor memory_;
   float *data_, *normaliser_;
 };
@@ -77,7 +79,6 @@ class Strip {
 
  private:
   void add_sites(TileCall& call) const;
-  void add_segments(TileCall& call) const;
   void add_columns(TileCall& call, const Columns& columns) const;
   /// Sites of tokens of weight 0: t = 0 in the row after the last segment.
   void drop_masked(const StripScalars& weight);

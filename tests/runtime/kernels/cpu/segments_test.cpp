@@ -45,7 +45,7 @@ MapArgs random_pwl(int64_t knots, int64_t L, float floor) {
 double evaluate(const SegmentMap& map, int64_t l, float t) {
   const float* knots = map.knots().data();
   const int64_t s = std::upper_bound(knots, knots + map.knots().size(), t) - knots;
-  const float* c = map.coefficients().const_data_ptr<float>() + (l * map.segments() + s) * 2;
+  const float* c = map.coefficients()[l][s].const_data_ptr<float>();
   const double base = map.base().const_data_ptr<float>()[s];
   return c[0] + c[1] * (t - base);
 }

@@ -1,0 +1,32 @@
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace luna::kernels {
+namespace {
+
+constexpr int64_t kLanes = 8;
+using Float = __m256;
+
+inline Float load(const float* from) { return _mm256_loadu_ps(from); }
+inline void store(float* to, Float x) { _mm256_storeu_ps(to, x); }
+inline Float broadcast(float x) { return _mm256_set1_ps(x); }
+inline Float first_lane(const float* x) { return _mm256_zextps128_ps256(_mm_load_ss(x)); }
+
+/// Lane k: what x[k] adds up to.
+inline Float add_up(const Float* x) {
+  const Float low = _mm256_hadd_ps(_mm256_hadd_ps(x[0], x[1]), _mm256_hadd_ps(x[2], x[3]));
+  const Float high = _mm256_hadd_ps(_mm256_hadd_ps(x[4], x[5]), _mm256_hadd_ps(x[6], x[7]));
+  return _mm256_permute2f128_ps(low, high, 0x20) + _mm256_permute2f128_ps(low, high, 0x31);
+}
+
+}  // namespace
+}  // namespace luna::kernels
+
+#include "runtime/kernels/cpu/slope_dot_kernel.h"
+
+namespace luna::kernels {
+
+void slope_dot_avx2(const SlopeDot& args) { choose_dot(args); }
+
+}  // namespace luna::kernels
