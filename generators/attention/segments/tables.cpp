@@ -1,7 +1,5 @@
 // Between states [D, dv] and tables (e, c, row, i) of one (b, h), with the coefficients
 // (c, row, l): intercepts c = 0 and slopes c = 1 of every segment and channel.
-#include <algorithm>
-
 #include "generators/attention/segments/segments.h"
 
 namespace luna {

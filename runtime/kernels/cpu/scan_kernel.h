@@ -3,14 +3,10 @@
 
 #include "generators/common/tiles.h"
 #include "runtime/kernels/cpu/scan.h"
+#include "runtime/kernels/cpu/vectors.h"
 
 namespace luna::kernels {
 namespace {
-
-using Vector = float __attribute__((vector_size(kVector * sizeof(float)), aligned(4)));
-
-inline Vector load(const float* from) { return *reinterpret_cast<const Vector*>(from); }
-inline void store(float* to, Vector x) { *reinterpret_cast<Vector*>(to) = x; }
 
 /// `Count` coefficients by kVectors vectors of lanes, the first of s: T in registers.
 template <int Count>

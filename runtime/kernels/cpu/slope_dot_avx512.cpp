@@ -5,30 +5,28 @@
 namespace luna::kernels {
 namespace {
 
-constexpr int64_t kLanes = 16;
-using Float = __m512;
+constexpr int64_t kVector = 16;
 
-inline Float load(const float* from) { return _mm512_loadu_ps(from); }
-inline void store(float* to, Float x) { _mm512_storeu_ps(to, x); }
-inline Float broadcast(float x) { return _mm512_set1_ps(x); }
-inline Float first_lane(const float* x) { return _mm512_zextps128_ps512(_mm_load_ss(x)); }
+/// x[0] and zeros, as a load of one float gives them.
+inline __m512 first_lane(const float* x) { return _mm512_zextps128_ps512(_mm_load_ss(x)); }
 
-inline Float add_alternate(Float a, Float b) {
+inline __m512 add_alternate(__m512 a, __m512 b) {
   return _mm512_unpacklo_ps(a, b) + _mm512_unpackhi_ps(a, b);
 }
 
-inline Float add_alternate_pairs(Float a, Float b) {
+inline __m512 add_alternate_pairs(__m512 a, __m512 b) {
   const __m512d x = _mm512_castps_pd(a), y = _mm512_castps_pd(b);
   return _mm512_castpd_ps(_mm512_unpacklo_pd(x, y)) + _mm512_castpd_ps(_mm512_unpackhi_pd(x, y));
 }
 
-inline Float add_alternate_quads(Float a, Float b) {
+inline __m512 add_alternate_quads(__m512 a, __m512 b) {
   return _mm512_shuffle_f32x4(a, b, 0x88) + _mm512_shuffle_f32x4(a, b, 0xdd);
 }
 
 /// Lane k: what x[k] adds up to.
-inline Float add_up(const Float* x) {
-  Float four[4];
+template <typename Vector>
+inline Vector add_up(const Vector* x) {
+  __m512 four[4];
 #pragma GCC unroll 4
   for (int k = 0; k < 4; k++) {
     four[k] = add_alternate_pairs(add_alternate(x[4 * k], x[4 * k + 1]),

@@ -66,7 +66,7 @@ class SlopeDots : public testing::TestWithParam<bool> {};
 
 TEST_P(SlopeDots, AreTheFormula) {
   const bool avx512 = GetParam();
-  if (avx512 && !has_avx512()) GTEST_SKIP() << "no AVX-512";
+  if (avx512 && !has_avx512()) GTEST_SKIP() << "no AVX-512 on this machine";
   for (const int64_t m : {1, 5, 8, 16, 19, 40}) {
     for (const int64_t dv : {1, 7, 8, 16, 20, 32, 48, 64, 100, 128}) {
       Case c(m, dv);
