@@ -2,9 +2,9 @@
 // its row with the slopes of the table's segment,
 //   dt_in = scale_n sum_e v_en slope(e, s_in, i) + last_n normaliser_slope(s_in, i).
 // By hand: a vector of products is added up for all projections of a token at once, by a transpose
-// in registers, which Halide cannot express (AVX-512, ns a projection: dv 32 1.6 against 3.0, dv 64
-// 2.7 against 4.5). No header of torch: compiled once for AVX2 and once for AVX-512, and
-// chosen at run time.
+// in registers, which Halide cannot express (two thirds of the time that each on its own takes,
+// AVX-512). No header of torch: compiled once for AVX2 and once for AVX-512, and chosen at run
+// time.
 #pragma once
 
 #include <cstdint>
