@@ -10,7 +10,7 @@ namespace luna {
 namespace {
 
 /// The launcher's (runtime/kernels/cpu/next_tile.h): asks for a little of the memory that the next
-/// product will want, while this one is at work on so many blocks of k; 0.0f.
+/// product will want, while this one is at work on so many multiplications; 0.0f.
 HalideExtern_2(float, luna_ask_ahead, uint64_t, int);
 
 }  // namespace
@@ -35,7 +35,7 @@ class TileProduct : public TilePipeline<TileProduct> {
     const Expr k = kb_ * tiles::kSumBlock + over_k;
     over_k.where(k < K);
     const Expr at = Halide::unsafe_promise_clamped(k, 0, K - 1);
-    zero_() = luna_ask_ahead(ahead, blocks);
+    zero_() = luna_ask_ahead(ahead, width() * at_once() * K);
     part_(i_, n_, kb_) = zero_();
     part_(i_, n_, kb_) += rows(i_, at) * c(at, n_);
     sum_(i_, n_) = 0.0f;
@@ -58,8 +58,7 @@ class TileProduct : public TilePipeline<TileProduct> {
   }
 
   void schedule() {
-    const int width = (int(vectors) ? int(vectors) : 2) * lanes();
-    const int at_once = int(tokens) ? int(tokens) : tiles::register_sums(lanes()) / 2;
+    const int width = this->width(), at_once = this->at_once();
     _halide_user_assert(tiles::kRowColumns % width == 0 && tiles::kTokenBlock % at_once == 0)
         << "tile_product: rows are padded to " << tiles::kRowColumns << ", n to "
         << tiles::kTokenBlock << ": no blocks of " << width << " x " << at_once << "\n";
@@ -91,6 +90,9 @@ class TileProduct : public TilePipeline<TileProduct> {
   }
 
  private:
+  int width() const { return (int(vectors) ? int(vectors) : 2) * lanes(); }
+  int at_once() const { return int(tokens) ? int(tokens) : tiles::register_sums(lanes()) / 2; }
+
   Var i_{"i"}, kb_{"kb"};
   Func zero_{"zero"}, part_{"part"}, sum_{"sum"}, result_{"result"};
   RDom over_block_, over_k_;

@@ -6,11 +6,8 @@
 namespace luna::kernels::cpu {
 namespace {
 
-/// A head's tokens are cut into strips only where there are fewer heads than this: every strip
-/// costs its state once more.
-constexpr int64_t kEnoughHeads = 8;
-/// Bounds of a strip; a running state is a float32 sum over it.
-constexpr int64_t kMinStrip = 1024, kMaxStrip = 8192;
+/// Fewest tokens of a strip.
+constexpr int64_t kMinStrip = 1024;
 
 /// The tokens of m in that order, as scan() takes them.
 ScanRows in_order(const Matrix& m, Order order) {
@@ -20,12 +17,7 @@ ScanRows in_order(const Matrix& m, Order order) {
 
 }  // namespace
 
-Tasks strips_of(const at::Tensor& k) {
-  const int64_t heads = std::max<int64_t>(1, k.size(0) * k.size(1)), N = k.size(2);
-  const int64_t wanted = (kEnoughHeads + heads - 1) / heads;
-  const int64_t strip = std::clamp(N / wanted, kMinStrip, kMaxStrip);
-  return {k.size(0), k.size(1), N, tiles::round_up(strip, kChunk)};
-}
+Tasks strips_of(const at::Tensor& k) { return long_tasks_of(k, kMinStrip, kChunk); }
 
 void CausalProduct::run(Order order) const {
   const ScanRows out = in_order(y, order);

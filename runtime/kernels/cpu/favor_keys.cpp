@@ -91,7 +91,7 @@ void stabilised_state(const Problem& p, at::Tensor& S, at::Tensor& z, at::Tensor
   const TokenRows v(p.v);
   tasks.run([&](int64_t begin, int64_t end) {
     FeatureTiles keys(map, p.k, p.k_weight, tile);
-    NextTile next(tile, {&keys.rows(), &v}, {});
+    NextTile next(tile, map.layout().padded * v.width(), {&keys.rows(), &v}, {});
     const Tile values(augmented_columns(dv), tile), factors(1, tile), part(dv, 1);
     float* factor = factors.data();
     for (int64_t index = begin; index < end; index++) {

@@ -30,7 +30,7 @@ void add_states(const Problem& p, const PackedMap& map, const Tasks& tasks, int6
   const TokenRows v(p.v);
   tasks.run([&](int64_t begin, int64_t end) {
     FeatureTiles keys(map, p.k, p.k_weight, tile);
-    NextTile next(tile, {&keys.rows(), &v}, {});
+    NextTile next(tile, map.layout().padded * v.width(), {&keys.rows(), &v}, {});
     const Tile columns(augmented_columns(v.width()), tile);
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
@@ -57,7 +57,7 @@ void feature_apply(const Problem& p, const PackedMap& map, Forward& result) {
   const Tasks tasks = tasks_of(p.q);
   tasks.run([&](int64_t begin, int64_t end) {
     FeatureTiles queries(map, p.q, p.q_weight, tile);
-    NextTile next(tile, {&queries.rows()}, {&o});
+    NextTile next(tile, map.layout().padded * dv, {&queries.rows()}, {&o});
     const Tile sums(dv, tile);
     std::vector<float> factor(padded_tokens(tile));
     for (int64_t index = begin; index < end; index++) {
@@ -95,7 +95,7 @@ void feature_query_gradients(const Problem& p, const PackedMap& map, const Forwa
   tasks.run([&](int64_t begin, int64_t end) {
     FeatureTiles queries(map, p.q, p.q_weight, tile);
     QuotientColumns quotient(grad, saved.o, saved.den, p.denominator, tile);
-    NextTile next(tile, {&queries.rows(), &go, &o}, {&dq});
+    NextTile next(tile, 2 * map.layout().padded * dv, {&queries.rows(), &go, &o}, {&dq});
     const Tile dphi(map.layout().padded, tile);
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
@@ -134,7 +134,7 @@ void feature_key_gradients(const Problem& p, const PackedMap& map,
     FeatureTiles keys(map, p.k, p.k_weight, tile);
     const Tile values(augmented_columns(width), tile), dphi(map.layout().padded, tile);
     const Tile dvalues(width, tile);
-    NextTile next(tile, {&keys.rows(), &v}, {&dv, &dk});
+    NextTile next(tile, 2 * map.layout().padded * width, {&keys.rows(), &v}, {&dv, &dk});
     std::vector<float> products(padded_tokens(tile));
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];

@@ -12,15 +12,16 @@ namespace luna::kernels {
 
 class NextTile {
  public:
-  /// A pass in tiles of `tile` tokens; undefined rows are none.
-  NextTile(int64_t tile, std::initializer_list<const TokenRows*> read,
+  /// A pass in tiles of `tile` tokens, each of which takes so many multiplications in the products
+  /// that ask; undefined rows are none.
+  NextTile(int64_t tile, int64_t multiplications, std::initializer_list<const TokenRows*> read,
            std::initializer_list<const TokenRows*> written);
 
   /// From now on it asks for what follows the tokens n, ... of (b, h).
   void follow(int64_t b, int64_t h, int64_t n, int64_t tokens);
-  /// Asks for the next few lines, more during a product of many blocks of k; nothing where all have
-  /// been asked for.
-  void ask(int64_t blocks);
+  /// Asks for the lines that so many multiplications are worth, so that the last is asked for with
+  /// the tile's last product; nothing where all have been asked for.
+  void ask(int64_t multiplications);
 
   /// Lines that follow each other in memory, from the one that holds `first` on.
   struct Lines {
@@ -43,12 +44,13 @@ class NextTile {
   };
   void add(const TokenRows* rows, bool written);
 
-  int64_t tile_;
+  int64_t tile_, multiplications_;
   std::array<Source, kMost> sources_{};
   std::array<Run, kMost> runs_{};
   int sources_count_ = 0, runs_count_ = 0;
   int run_ = 0;                 ///< what is asked for next: this run,
   int64_t row_ = 0, byte_ = 0;  ///< row and byte
+  double pace_ = 0, due_ = 0;   ///< lines a multiplication; lines to be asked for by now
 };
 
 }  // namespace luna::kernels

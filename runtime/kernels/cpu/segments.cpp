@@ -10,13 +10,13 @@
 namespace luna::kernels::cpu {
 namespace {
 
-/// Tokens of a task: the tables of a (b, h) are built once for them.
-constexpr int64_t kTaskTokens = 2048;
+/// Fewest tokens of a task, whose sums over segments become a state once.
+constexpr int64_t kMinTask = 2048;
 
 /// max(den + add, clamp) = 1.
 constexpr Denominator kNoDenominator{kLowest, 1.0f};
 
-Tasks segment_tasks(const at::Tensor& x) { return {x.size(0), x.size(1), x.size(2), kTaskTokens}; }
+Tasks segment_tasks(const at::Tensor& x) { return long_tasks_of(x, kMinTask, tiles::kStripTokens); }
 
 template <typename Body>
 void for_each_strip(const Task& task, const Body& body) {

@@ -53,6 +53,17 @@ class Tasks {
 /// Of x [B, H, N, ...].
 inline Tasks tasks_of(const at::Tensor& x) { return {x.size(0), x.size(1), x.size(2)}; }
 
+/// The same where every task costs a state of its own once more: a head's tokens are cut only as
+/// far as there are fewer heads than kEnoughHeads, into at least `least` tokens, a multiple of
+/// `step`, and at most kLongestSum, since a task's sums are in float32.
+inline Tasks long_tasks_of(const at::Tensor& x, int64_t least, int64_t step) {
+  constexpr int64_t kEnoughHeads = 8, kLongestSum = 8192;
+  const int64_t heads = std::max<int64_t>(1, x.size(0) * x.size(1)), N = x.size(2);
+  const int64_t wanted = (kEnoughHeads + heads - 1) / heads;
+  const int64_t tokens = std::clamp(N / wanted, least, kLongestSum);
+  return {x.size(0), x.size(1), N, tiles::round_up(tokens, step)};
+}
+
 /// Calls body(first, tokens) for each tile of the task.
 template <typename Body>
 void for_each_tile(const Task& task, int64_t tile, const Body& body) {

@@ -10,6 +10,7 @@ namespace luna::kernels {
 namespace {
 
 constexpr int64_t kLine = 64;
+constexpr int64_t kMultiplications = 1 << 12;  ///< of a token
 
 struct Taken {
   std::map<const char*, int> lines;  ///< how often each was asked for
@@ -45,7 +46,7 @@ TEST(NextTile, AsksForEveryLineOfTheNextTileOnce) {
   const at::Tensor y = at::zeros({2, 40, 3, 44}).transpose(1, 2);  // rows apart
   const at::Tensor z = at::zeros({2, 3, 40, 64}, at::kBFloat16);
   const TokenRows x_rows(x), y_rows(y), z_rows(z), nothing{at::Tensor()};
-  NextTile next(16, {&x_rows, &nothing, &y_rows}, {&nothing, &z_rows});
+  NextTile next(16, kMultiplications, {&x_rows, &nothing, &y_rows}, {&nothing, &z_rows});
   for (const int64_t most : {1, 3, 8, 1000}) {
     next.follow(1, 2, 8, 16);
     const Taken taken = take_all(next, most);
@@ -61,22 +62,37 @@ TEST(NextTile, AsksForEveryLineOfTheNextTileOnce) {
 TEST(NextTile, StopsAtTheLastToken) {
   const at::Tensor x = at::zeros({1, 2, 40, 32});
   const TokenRows rows(x);
-  NextTile next(16, {&rows}, {});
+  NextTile next(16, kMultiplications, {&rows}, {});
   next.follow(0, 0, 16, 16);
   EXPECT_EQ(take_all(next, 8).lines, lines_of(x, 0, 0, 32, 8));
   next.follow(0, 0, 32, 8);
   EXPECT_EQ(take_all(next, 8).lines.size(), 0u);
-  EXPECT_EQ(NextTile(16, {&rows}, {}).take(8).count, 0);
+  EXPECT_EQ(NextTile(16, kMultiplications, {&rows}, {}).take(8).count, 0);
 }
 
 TEST(NextTile, FollowsAnotherTileBeforeTheLastWasAskedForWhole) {
   const at::Tensor x = at::zeros({1, 1, 40, 64});
   const TokenRows rows(x);
-  NextTile next(8, {&rows}, {});
+  NextTile next(8, kMultiplications, {&rows}, {});
   next.follow(0, 0, 0, 8);
   next.take(5);
   next.follow(0, 0, 8, 8);
   EXPECT_EQ(take_all(next, 8).lines, lines_of(x, 0, 0, 16, 8));
+}
+
+TEST(NextTile, AsksInStepWithTheProducts) {
+  const at::Tensor x = at::zeros({1, 1, 64, 64}), y = at::zeros({1, 1, 64, 32});
+  const TokenRows x_rows(x), y_rows(y);
+  NextTile next(32, kMultiplications, {&x_rows}, {&y_rows});
+  next.follow(0, 0, 0, 32);
+  for (int k = 0; k < 32; k++) next.ask(kMultiplications / 2);
+  EXPECT_EQ(take_all(next, 8).lines.size(), 96u);
+  next.follow(0, 0, 0, 32);
+  for (int k = 0; k < 32; k++) next.ask(kMultiplications);
+  EXPECT_EQ(take_all(next, 8).lines.size(), 0u);
+  next.follow(0, 0, 0, 32);
+  next.ask(32 * kMultiplications);
+  EXPECT_EQ(take_all(next, 8).lines.size(), 128u) << "never more than 64 at a time";
 }
 
 }  // namespace
