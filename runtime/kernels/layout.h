@@ -23,7 +23,8 @@ inline int64_t feature_count(const MapArgs& map, int64_t d) {
   return map.blocks ? map.blocks * map.block_features : d;
 }
 
-/// Most tokens whose products are summed in float32; such partial sums are added up in float64.
+/// Tokens whose products a pass by features sums in float32; such partial sums are added up in
+/// float64.
 inline constexpr int64_t kSlotTokens = 1024;
 
 /// What stands for -inf in generated code, which may assume finite constants.

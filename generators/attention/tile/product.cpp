@@ -10,7 +10,7 @@ namespace luna {
 namespace {
 
 /// The launcher's (runtime/kernels/cpu/next_tile.h): asks for a little of the memory that the next
-/// product will want, while this one is at work on so many multiplications; 0.0f.
+/// tile will want, before a block of so many multiplications; 0.0f.
 HalideExtern_2(float, luna_ask_ahead, uint64_t, int);
 
 }  // namespace

@@ -95,7 +95,8 @@ void feature_query_gradients(const Problem& p, const PackedMap& map, const Forwa
   tasks.run([&](int64_t begin, int64_t end) {
     FeatureTiles queries(map, p.q, p.q_weight, tile);
     QuotientColumns quotient(grad, saved.o, saved.den, p.denominator, tile);
-    NextTile next(tile, 2 * map.layout().padded * dv, {&queries.rows(), &go, &o}, {&dq});
+    const int64_t asking = 1 + (dq.defined() || wants_params);
+    NextTile next(tile, asking * map.layout().padded * dv, {&queries.rows(), &go, &o}, {&dq});
     const Tile dphi(map.layout().padded, tile);
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
@@ -134,7 +135,8 @@ void feature_key_gradients(const Problem& p, const PackedMap& map,
     FeatureTiles keys(map, p.k, p.k_weight, tile);
     const Tile values(augmented_columns(width), tile), dphi(map.layout().padded, tile);
     const Tile dvalues(width, tile);
-    NextTile next(tile, 2 * map.layout().padded * width, {&keys.rows(), &v}, {&dv, &dk});
+    const int64_t asking = dv.defined() + through_map;
+    NextTile next(tile, asking * map.layout().padded * width, {&keys.rows(), &v}, {&dv, &dk});
     std::vector<float> products(padded_tokens(tile));
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];

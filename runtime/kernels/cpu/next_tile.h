@@ -19,8 +19,8 @@ class NextTile {
 
   /// From now on it asks for what follows the tokens n, ... of (b, h).
   void follow(int64_t b, int64_t h, int64_t n, int64_t tokens);
-  /// Asks for the lines that so many multiplications are worth, so that the last is asked for with
-  /// the tile's last product; nothing where all have been asked for.
+  /// Asks for the lines that so many multiplications are worth, as many as can be on their way at
+  /// the most; nothing where all have been asked for.
   void ask(int64_t multiplications);
 
   /// Lines that follow each other in memory, from the one that holds `first` on.

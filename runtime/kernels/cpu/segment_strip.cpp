@@ -1,5 +1,7 @@
 #include "runtime/kernels/cpu/segment_strip.h"
 
+#include <algorithm>
+
 #include "generators/common/tiles.h"
 #include "runtime/kernels/cpu/locate.h"
 #include "runtime/kernels/cpu/slope_dot.h"
@@ -51,19 +53,23 @@ SegmentTable::SegmentTable(const SegmentMap& map, int64_t dv)
       data_(memory_.data_ptr<float>()),
       normaliser_(data_ + projections_ * rows_ * 2 * width_) {}
 
-void SegmentTable::add(TileCall& call, int64_t columns, int64_t segments,
+void SegmentTable::add(TileCall& call, int64_t columns, int64_t segments, int64_t first,
                        int64_t projections) const {
-  call.add(data_,
+  call.add(row(first, 0),
            {{columns, 1}, {2, width_}, {segments, 2 * width_}, {projections, 2 * width_ * rows_}});
-  call.add(normaliser_, {{2, 1}, {segments, 2}, {projections, 2 * rows_}});
+  call.add(normaliser_of(first, 0), {{2, 1}, {segments, 2}, {projections, 2 * rows_}});
 }
 
 void SegmentTable::add_to(TileCall& call, bool padded, int64_t segments) const {
-  add(call, padded ? width_ : dv_, segments, m_);
+  add(call, padded ? width_ : dv_, segments, 0, m_);
 }
 
 void SegmentTable::add_whole_to(TileCall& call, bool padded) const {
-  add(call, padded ? width_ : dv_, rows_, projections_);
+  add(call, padded ? width_ : dv_, rows_, 0, projections_);
+}
+
+void SegmentTable::add_projections_to(TileCall& call, int64_t first, int64_t count) const {
+  add(call, dv_, rows_, first, count);
 }
 
 Strip::Strip(const SegmentMap& map, int64_t dv)
@@ -114,17 +120,37 @@ void Strip::drop_masked(const StripScalars& weight) {
   }
 }
 
-void Strip::add_columns(TileCall& call, const Columns& columns) const {
-  add_rows(call, columns.rows, tokens_);
-  add_scalars(call, columns.scale, tokens_);
-  add_scalars(call, columns.last, tokens_);
+void Strip::add_sums(const Columns& columns, const SegmentTable& sums, CrowdedRows& crowded) {
+  crowded.find(row_, tokens_);
+  if (!crowded.any()) return add_part(columns, sums, 0, sums.projections(), 0, tokens_);
+  for (int64_t i = 0, end = 0; i < sums.projections(); i = end) {
+    end = i + 1;
+    if (!crowded.any_of(i)) {
+      while (end < sums.projections() && !crowded.any_of(end)) end++;
+      add_part(columns, sums, i, end - i, 0, tokens_);
+      continue;
+    }
+    for (int64_t n = 0; n < tokens_; n += CrowdedRows::kTokens) {
+      add_part(columns, sums, i, 1, n, std::min(CrowdedRows::kTokens, tokens_ - n));
+      crowded.move(i, sums);
+    }
+  }
 }
 
-void Strip::add_sums(const Columns& columns, SegmentTable& sums) {
+void Strip::add_part(const Columns& columns, const SegmentTable& sums, int64_t first_projection,
+                     int64_t projections, int64_t first, int64_t tokens) const {
+  const auto of_tokens = [&](const StripScalars& s) {
+    return StripScalars{s.data + first * s.stride, s.stride};
+  };
+  const StripRows& rows = columns.rows;
+  const int64_t site = first_projection * kStripPitch + first;
   TileCall call("segment_sums_" + by_dv_);
-  add_sites(call);
-  add_columns(call, columns);
-  sums.add_to(call, false, sums.rows());
+  call.add(t_ + site, {{tokens, 1}, {projections, kStripPitch}});
+  call.add(row_ + site, {{tokens, 1}, {projections, kStripPitch}});
+  add_rows(call, {rows.data + first * rows.row, rows.width, rows.row}, tokens);
+  add_scalars(call, of_tokens(columns.scale), tokens);
+  add_scalars(call, of_tokens(columns.last), tokens);
+  sums.add_projections_to(call, first_projection, projections);
   call.run();
 }
 

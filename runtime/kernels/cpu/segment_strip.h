@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "runtime/kernels/cpu/crowded_rows.h"
 #include "runtime/kernels/cpu/segment_map.h"
 #include "runtime/kernels/cpu/tile_call.h"
 #include "runtime/kernels/kernels.h"
@@ -42,10 +43,21 @@ class SegmentTable {
   void add_to(TileCall& call, bool padded, int64_t segments) const;
   /// The same of every row and padded projection.
   void add_whole_to(TileCall& call, bool padded) const;
+  /// The same of every row of some projections, dv columns.
+  void add_projections_to(TileCall& call, int64_t first, int64_t count) const;
   int64_t rows() const { return rows_; }
+  int64_t projections() const { return m_; }
+  /// [2, width] and [2] of a projection's row.
+  float* row(int64_t projection, int64_t row) const {
+    return data_ + (projection * rows_ + row) * 2 * width_;
+  }
+  float* normaliser_of(int64_t projection, int64_t row) const {
+    return normaliser_ + (projection * rows_ + row) * 2;
+  }
 
  private:
-  void add(TileCall& call, int64_t columns, int64_t segments, int64_t projections) const;
+  void add(TileCall& call, int64_t columns, int64_t segments, int64_t first,
+           int64_t projections) const;
 
   int64_t m_, rows_, dv_, width_, projections_;
   at::Tensor memory_;
@@ -60,8 +72,8 @@ class Strip {
   /// The segment of every (token, projection) and t from its base on; what follows refers to these
   /// tokens.
   void locate(const StripRows& x, const StripScalars& weight, int64_t tokens);
-  /// sums += (t - base)^c [scale rows, last].
-  void add_sums(const Columns& columns, SegmentTable& sums);
+  /// sums += (t - base)^c [scale rows, last], crowded rows by way of `crowded`.
+  void add_sums(const Columns& columns, const SegmentTable& sums, CrowdedRows& crowded);
   /// den = w . normaliser, out = w . table / rule(den).
   void product(const StripScalars& weight, const SegmentTable& table, const Denominator& rule,
                const StripRows& out, const StripScalars& den);
@@ -79,7 +91,9 @@ class Strip {
 
  private:
   void add_sites(TileCall& call) const;
-  void add_columns(TileCall& call, const Columns& columns) const;
+  /// add_sums() of some projections and tokens.
+  void add_part(const Columns& columns, const SegmentTable& sums, int64_t first_projection,
+                int64_t projections, int64_t first, int64_t tokens) const;
   /// Sites of tokens of weight 0: t = 0 in the row after the last segment.
   void drop_masked(const StripScalars& weight);
 

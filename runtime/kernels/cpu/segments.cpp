@@ -68,8 +68,8 @@ at::Tensor padded(const at::Tensor& S) {
 
 /// States of every task, [tasks, D, width] and [tasks, D], and their sums in float64 over the tasks
 /// of a key head, which are adjacent.
-struct TaskStates {
-  TaskStates(int64_t tasks, int64_t D, int64_t dv)
+struct SegmentStates {
+  SegmentStates(int64_t tasks, int64_t D, int64_t dv)
       : S(at::empty({tasks, D, tiles::round_up(dv, tiles::kLanes)}, at::kFloat)),
         z(at::empty({tasks, D}, at::kFloat)) {}
   float* S_of(int64_t task) const { return S.data_ptr<float>() + task * S.size(1) * S.size(2); }
@@ -88,6 +88,27 @@ struct TaskStates {
   }
 
   at::Tensor S, z;
+};
+
+/// A task's sums over (projection, segment), all 0 to begin with.
+class TaskTable {
+ public:
+  TaskTable(const SegmentMap& map, int64_t dv)
+      : table_(map, dv), crowded_(map.m(), table_.rows(), table_.width()) {}
+  void clear() {
+    table_.clear();
+    crowded_.clear();
+  }
+  void add(Strip& sites, const Columns& columns) { sites.add_sums(columns, table_, crowded_); }
+  /// Of all that was added; nothing is added after it.
+  const SegmentTable& total() const {
+    crowded_.restore(table_);
+    return table_;
+  }
+
+ private:
+  SegmentTable table_;
+  CrowdedRows crowded_;
 };
 
 /// Parameter sums of every task: dproj [m, d], dbias [m], gradient of the coefficients. Not wanted,
@@ -152,22 +173,22 @@ class HeadTable {
 void segment_state(const Problem& p, const SegmentMap& map, at::Tensor& S, at::Tensor& z) {
   const int64_t dv = p.v.size(3);
   const Tasks tasks = segment_tasks(p.k);
-  const TaskStates states(tasks.count(), map.m() * map.L(), dv);
+  const SegmentStates states(tasks.count(), map.m() * map.L(), dv);
   float one = 1.0f;
   const Rows weight(p.k_weight, &one);
   tasks.run([&](int64_t begin, int64_t end) {
     const Strips k(p.k), v(p.v);
     Strip sites(map, dv);
-    SegmentTable sums(map, dv);
+    TaskTable sums(map, dv);
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
       if (index > begin) sums.clear();
       for_each_strip(task, [&](int64_t n, int64_t tokens) {
         const StripScalars w = scalars(weight, task, n);
         sites.locate(k.read(task, n, tokens), w, tokens);
-        sites.add_sums({v.read(task, n, tokens), w, w}, sums);
+        sums.add(sites, {v.read(task, n, tokens), w, w});
       });
-      state_of(map, sums, states.S_of(index), states.z_of(index));
+      state_of(map, sums.total(), states.S_of(index), states.z_of(index));
     }
   });
   states.reduce(S, z);
@@ -178,7 +199,7 @@ void segment_apply(const Problem& p, const SegmentMap& map, Forward& result) {
   const at::Tensor S = padded(result.S);
   float one = 1.0f;
   const Rows weight(p.q_weight, &one), den(result.den);
-  const Tasks tasks = segment_tasks(p.q);
+  const Tasks tasks(p.q.size(0), H, p.q.size(2), kMinTask);  // no sums
   tasks.run([&](int64_t begin, int64_t end) {
     const Strips q(p.q), o(result.o);
     Strip sites(map, dv);
@@ -217,14 +238,14 @@ void segment_query_gradients(const Problem& p, const SegmentMap& map, const Forw
   const Tasks tasks = segment_tasks(p.q);
   const at::Tensor& center = state_gradient.center;
   const at::Tensor S = padded(saved.S - center.unsqueeze(2) * saved.z.unsqueeze(-1));
-  const TaskStates states(tasks.count(), map.m() * map.L(), dv);
+  const SegmentStates states(tasks.count(), map.m() * map.L(), dv);
   const TaskSums params(map, tasks.count(), wants_params);
   float one = 1.0f;
   const Rows den(saved.den), weight(p.q_weight, &one);
   tasks.run([&](int64_t begin, int64_t end) {
     const Strips q(p.q), g(grad), o(saved.o), dq(result.q);
     Strip sites(map, dv);
-    SegmentTable sums(map, dv);
+    TaskTable sums(map, dv);
     HeadTable tables(map, S, saved.z, dv);
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
@@ -239,14 +260,15 @@ void segment_query_gradients(const Problem& p, const SegmentMap& map, const Forw
         const Columns columns =
             sites.query_columns(g.read(task, n, tokens), o.read(task, n, tokens),
                                 scalars(den, task, n), w, c, p.denominator);
-        sites.add_sums(columns, sums);
+        sums.add(sites, columns);
         if (!dq.defined() && !params.wanted()) return;
         sites.dot(columns, table);
         sites.back(rows, w, dq.target(task, n), params.proj(index), params.bias(index));
         dq.store(task, n, tokens);
       });
-      state_of(map, sums, states.S_of(index), states.z_of(index));
-      params.add_table(index, tables.S(head), tables.z(head), sums);
+      const SegmentTable& total = sums.total();
+      state_of(map, total, states.S_of(index), states.z_of(index));
+      params.add_table(index, tables.S(head), tables.z(head), total);
     }
   });
   params.reduce(result.q_map);
@@ -268,14 +290,14 @@ void segment_key_gradients(const Problem& p, const SegmentMap& map,
   tasks.run([&](int64_t begin, int64_t end) {
     const Strips k(p.k), v(p.v), dk(result.k), dvalue(value_gradient);
     Strip sites(map, dv);
-    SegmentTable sums(map, dv);
+    TaskTable sums(map, dv);
     HeadTable tables(map, R, state_gradient.u, dv);
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
       const int64_t head = task.b * Hk + task.h;
       const SegmentTable& table = tables.of(head);
       const float* c = state_gradient.center.const_data_ptr<float>() + head * dv;
-      if (index > begin) sums.clear();
+      if (params.wanted() && index > begin) sums.clear();
       for_each_strip(task, [&](int64_t n, int64_t tokens) {
         const StripScalars w = scalars(weight, task, n);
         const StripRows rows = k.read(task, n, tokens);
@@ -285,13 +307,13 @@ void segment_key_gradients(const Problem& p, const SegmentMap& map,
           sites.product(w, table, kNoDenominator, dvalue.target(task, n), scalars(den, task, n));
           dvalue.store(task, n, tokens);
         }
-        if (params.wanted()) sites.add_sums(columns, sums);
+        if (params.wanted()) sums.add(sites, columns);
         if (!dk.defined() && !params.wanted()) return;
         sites.dot(columns, table);
         sites.back(rows, w, dk.target(task, n), params.proj(index), params.bias(index));
         dk.store(task, n, tokens);
       });
-      params.add_table(index, tables.S(head), tables.z(head), sums);
+      if (params.wanted()) params.add_table(index, tables.S(head), tables.z(head), sums.total());
     }
   });
   params.reduce(result.k_map);

@@ -51,10 +51,10 @@ inline Vector row_dot(const SlopeDot& a, int64_t n, int64_t first, int64_t count
 template <int Width>
 void dot_all(const SlopeDot& a) {
   for (int64_t first = 0; first < a.projections; first += kVector) {
-    const int64_t left = a.m - first, count = left < 0 ? 0 : left < kVector ? left : kVector;
+    const int64_t left = a.m - first, count = left < kVector ? left : kVector;
     for (int64_t n = 0; n < a.tokens; n++) {
       Vector dt = {};
-      if (a.segment[n] != a.rows - 1) {
+      if (count > 0 && a.segment[n] != a.rows - 1) {
         dt = count == kVector ? row_dot<Width, kVector>(a, n, first, count)
                               : row_dot<Width, 0>(a, n, first, count);
       }

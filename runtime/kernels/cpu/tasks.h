@@ -54,14 +54,16 @@ class Tasks {
 inline Tasks tasks_of(const at::Tensor& x) { return {x.size(0), x.size(1), x.size(2)}; }
 
 /// The same where every task costs a state of its own once more: a head's tokens are cut only as
-/// far as there are fewer heads than kEnoughHeads, into at least `least` tokens, a multiple of
-/// `step`, and at most kLongestSum, since a task's sums are in float32.
+/// far as there are fewer heads than kEnoughHeads, into like parts of at least `least` tokens,
+/// multiples of `step`, and at most kLongestSum, since a task's sums are in float32.
 inline Tasks long_tasks_of(const at::Tensor& x, int64_t least, int64_t step) {
-  constexpr int64_t kEnoughHeads = 8, kLongestSum = 8192;
+  constexpr int64_t kEnoughHeads = 8, kLongestSum = 4096;
   const int64_t heads = std::max<int64_t>(1, x.size(0) * x.size(1)), N = x.size(2);
   const int64_t wanted = (kEnoughHeads + heads - 1) / heads;
-  const int64_t tokens = std::clamp(N / wanted, least, kLongestSum);
-  return {x.size(0), x.size(1), N, tiles::round_up(tokens, step)};
+  const int64_t most = std::clamp(N / wanted, least, kLongestSum);
+  const int64_t slots = std::max<int64_t>(1, (N + most - 1) / most);
+  return {x.size(0), x.size(1), N,
+          tiles::round_up(std::max<int64_t>(1, (N + slots - 1) / slots), step)};
 }
 
 /// Calls body(first, tokens) for each tile of the task.

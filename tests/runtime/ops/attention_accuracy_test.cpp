@@ -26,7 +26,7 @@ class Accuracy : public ::testing::TestWithParam<Case> {
 };
 
 /// Sequences that the CPU takes in segment form on both sides: up to a strip of it, up to a task,
-/// and beyond both.
+/// beyond both, and the longest task.
 std::vector<Case> long_cases() {
   const std::vector<int64_t> tokens = {640, 1024, 1025, 2048, 2100};
   std::vector<Case> cases = random_luna_cases(kLongCases, 3);
@@ -46,6 +46,10 @@ std::vector<Case> long_cases() {
   cases[0].shape.Nq = cases[0].shape.N = 2700;
   cases[0].separate = cases[0].spec.nonneg = false;
   cases[0].mask = MaskKind::random;
+  // As many heads as it takes for tasks of all tokens.
+  cases[1].shape.B = 2;
+  cases[1].shape.H = cases[1].shape.Hk = 4;
+  cases[1].shape.Nq = cases[1].shape.N = 4096;
   return cases;
 }
 

@@ -130,6 +130,19 @@ INSTANTIATE_TEST_SUITE_P(Parameters, PwlExtreme,
                          ::testing::Combine(::testing::ValuesIn(kExtremes), ::testing::Bool()),
                          name_of);
 
+/// Like values of all tokens in one segment: float32 sums would drift with their number.
+TEST(SegmentSums, OfLikeValuesDoNotDrift) {
+  Case c = segment_case();
+  c.shape.B = 1;
+  c.shape.H = c.shape.Hk = 8;  // as many heads as it takes for tasks of all 4096 tokens
+  c.shape.N = c.shape.Nq = 4096;
+  ops::Inputs in = make_inputs(c);
+  in.params[ops::kProjBias].fill_(4.0);
+  for (const auto k : {ops::kW1, ops::kB1, ops::kW2, ops::kB2}) in.params[k].abs_();
+  in.v = at::full_like(in.v, 0.1);
+  expect_within_bounds(run_all(in, c.spec, make_grad(c)), "values of 0.1 in one segment");
+}
+
 /// FAVOR+ of long tokens, whose exponentials are far below eps: their gradients keep their digits
 /// but for what rounding takes of exponents of some 30.
 TEST(Performer, GradientsOfExponentialsBelowEps) {
