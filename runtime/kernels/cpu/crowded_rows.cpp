@@ -19,17 +19,12 @@ void move_row(float* sums, double* total, int64_t count) {
   }
 }
 
-void put_back(const double* total, float* sums, int64_t count) {
-  for (int64_t k = 0; k < count; k++) sums[k] = static_cast<float>(total[k] + sums[k]);
-}
-
 }  // namespace
 
 CrowdedRows::CrowdedRows(int64_t projections, int64_t rows, int64_t width)
     : rows_(rows), width_(width), of_(projections), count_(rows) {}
 
 void CrowdedRows::clear() {
-  any_ = false;
   for (auto& rows : of_) rows.clear();
 }
 
@@ -50,7 +45,6 @@ void CrowdedRows::add(int64_t projection, int64_t row) {
   if (row == rows_ - 1) return;  // what is not read
   if (std::any_of(rows.begin(), rows.end(), [&](const Row& r) { return r.row == row; })) return;
   rows.push_back({row, std::vector<double>(2 * (width_ + 1))});
-  any_ = true;
 }
 
 void CrowdedRows::move(int64_t projection, const SegmentTable& sums) {
@@ -64,8 +58,9 @@ void CrowdedRows::restore(const SegmentTable& sums) const {
   for (size_t i = 0; i < of_.size(); i++) {
     for (const Row& row : of_[i]) {
       const auto projection = static_cast<int64_t>(i);
-      put_back(row.total.data(), sums.row(projection, row.row), 2 * width_);
-      put_back(row.total.data() + 2 * width_, sums.normaliser_of(projection, row.row), 2);
+      const auto normaliser = row.total.end() - 2;
+      std::copy(row.total.begin(), normaliser, sums.row(projection, row.row));
+      std::copy(normaliser, row.total.end(), sums.normaliser_of(projection, row.row));
     }
   }
 }

@@ -20,11 +20,10 @@ class CrowdedRows {
   /// Takes in the rows that a quarter of these tokens and more fall on, judged by a sample. row
   /// (n, i), projections tiles::kStripPitch apart. A row stays crowded until clear().
   void find(const int32_t* row, int64_t tokens);
-  bool any() const { return any_; }
   bool any_of(int64_t projection) const { return !of_[projection].empty(); }
   /// Moves a projection's crowded sums into float64: they are 0 afterwards.
   void move(int64_t projection, const SegmentTable& sums);
-  /// Puts all of them back.
+  /// Puts back all that was moved.
   void restore(const SegmentTable& sums) const;
 
  private:
@@ -35,7 +34,6 @@ class CrowdedRows {
   void add(int64_t projection, int64_t row);
 
   int64_t rows_, width_;
-  bool any_ = false;
   std::vector<std::vector<Row>> of_;  ///< by projection
   std::vector<int> count_;            ///< of a sample's tokens, by row
 };

@@ -122,7 +122,6 @@ void Strip::drop_masked(const StripScalars& weight) {
 
 void Strip::add_sums(const Columns& columns, const SegmentTable& sums, CrowdedRows& crowded) {
   crowded.find(row_, tokens_);
-  if (!crowded.any()) return add_part(columns, sums, 0, sums.projections(), 0, tokens_);
   for (int64_t i = 0, end = 0; i < sums.projections(); i = end) {
     end = i + 1;
     if (!crowded.any_of(i)) {

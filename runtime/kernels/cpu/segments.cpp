@@ -10,13 +10,15 @@
 namespace luna::kernels::cpu {
 namespace {
 
-/// Fewest tokens of a task, whose sums over segments become a state once.
-constexpr int64_t kMinTask = 2048;
+/// Tokens of a task; where its sums over segments become a state, the fewest.
+constexpr int64_t kTaskTokens = 2048;
 
 /// max(den + add, clamp) = 1.
 constexpr Denominator kNoDenominator{kLowest, 1.0f};
 
-Tasks segment_tasks(const at::Tensor& x) { return long_tasks_of(x, kMinTask, tiles::kStripTokens); }
+Tasks segment_tasks(const at::Tensor& x) {
+  return long_tasks_of(x, kTaskTokens, tiles::kStripTokens);
+}
 
 template <typename Body>
 void for_each_strip(const Task& task, const Body& body) {
@@ -199,7 +201,7 @@ void segment_apply(const Problem& p, const SegmentMap& map, Forward& result) {
   const at::Tensor S = padded(result.S);
   float one = 1.0f;
   const Rows weight(p.q_weight, &one), den(result.den);
-  const Tasks tasks(p.q.size(0), H, p.q.size(2), kMinTask);  // no sums
+  const Tasks tasks(p.q.size(0), H, p.q.size(2), kTaskTokens);  // no sums
   tasks.run([&](int64_t begin, int64_t end) {
     const Strips q(p.q), o(result.o);
     Strip sites(map, dv);
