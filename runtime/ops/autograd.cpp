@@ -1,10 +1,11 @@
-// Autograd wiring of the internal operators. The forward saves its inputs and (o, den, S, z, M);
-// the backward is an operator of its own, computes what is asked for, and cannot be differentiated
-// again.
+// Autograd wiring of the internal operators. The forward saves its inputs, (o, den, S, z, M) and
+// what sums it keeps; the backward is an operator of its own, computes what is asked for, and
+// cannot be differentiated again.
 #include <ATen/functorch/DynamicLayer.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "runtime/ops/internal.h"
+#include "runtime/ops/kept_sums.h"
 
 namespace luna::ops {
 namespace {
@@ -38,11 +39,17 @@ Spec load(AutogradContext* context) {
   return spec;
 }
 
+bool any_requires_grad(at::TensorList tensors) {
+  return std::any_of(tensors.begin(), tensors.end(),
+                     [](const at::Tensor& x) { return x.defined() && x.requires_grad(); });
+}
+
 class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
  public:
   static variable_list forward(AutogradContext* context, const at::Tensor& q, const at::Tensor& k,
                                const at::Tensor& v, at::TensorList params, Mask key_mask,
                                Offsets cu_seqlens, const Spec& spec, at::ScalarType o_type) {
+    KeptSums kept(any_requires_grad(params));
     at::AutoDispatchBelowADInplaceOrView below_autograd;
     // Saved in float32, whose digits the gradients' differences need.
     auto [o, den, S, z, M] =
@@ -58,6 +65,8 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
                         key_mask.value_or(at::Tensor()),
                         cu_seqlens.value_or(at::Tensor())};
     saved.insert(saved.end(), params.begin(), params.end());
+    saved.insert(saved.end(), kept.sums.begin(), kept.sums.end());
+    context->saved_data["params"] = static_cast<int64_t>(params.size());
     context->save_for_backward(std::move(saved));
     context->mark_non_differentiable({den, S, z, M});
     context->set_materialize_grads(false);
@@ -67,7 +76,8 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
 
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const variable_list saved = context->get_saved_variables();
-    Inputs in{saved[0], saved[1], saved[2], {saved.begin() + 10, saved.end()}, {}};
+    const auto params = saved.begin() + 10, sums = params + context->saved_data["params"].toInt();
+    Inputs in{saved[0], saved[1], saved[2], {params, sums}, {}};
     if (saved[8].defined()) in.key_mask = saved[8];
     if (saved[9].defined()) in.cu_seqlens = saved[9];
     variable_list out(3 + in.params.size() + 4);  // what follows has none
@@ -79,6 +89,7 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
     for (size_t i = 0; i < in.params.size(); ++i) {
       wanted.params.push_back(context->needs_input_grad(3 + i));
     }
+    const KeptSums kept(variable_list(sums, saved.end()));
     const Gradients result = call_backward(
         grads[0], in, {saved[3], saved[4], saved[5], saved[6], saved[7]}, load(context), wanted);
     out[0] = result.q;
@@ -121,11 +132,6 @@ void refuse_func() {
                               "torch.autograd.grad, or luna::reference_attention.");
 }
 
-bool any_requires_grad(at::TensorList tensors) {
-  return std::any_of(tensors.begin(), tensors.end(),
-                     [](const at::Tensor& x) { return x.defined() && x.requires_grad(); });
-}
-
 }  // namespace
 
 ForwardOut forward_autograd(const Inputs& in, const Spec& spec) {
@@ -133,6 +139,7 @@ ForwardOut forward_autograd(const Inputs& in, const Spec& spec) {
   refuse_tangents(in.params);
   if (!at::GradMode::is_enabled() ||
       !(any_requires_grad({in.q, in.k, in.v}) || any_requires_grad(in.params))) {
+    const KeptSums none(false);
     at::AutoDispatchBelowADInplaceOrView below_autograd;
     return call_forward(in, spec, spec.o_type);
   }

@@ -38,6 +38,7 @@ Call::Call(const Inputs& in, const Spec& spec, const PreparedMap& map, bool exch
   problem.denominator = denominator(spec);
   problem.causal = spec.causal;
   problem.o_type = spec.o_type;
+  problem.keeps_sums = spec.keeps_sums;
   problem.q_weight = token_weight(problem.q, spec.envelope, {});
   problem.k_weight = token_weight(problem.k, spec.envelope, in.key_mask);
   if (fixed) {

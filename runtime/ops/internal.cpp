@@ -7,6 +7,7 @@
 #include "runtime/kernels/layout.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/fixed_maps.h"
+#include "runtime/ops/kept_sums.h"
 #include "runtime/ops/layout.h"
 #include "runtime/ops/packed.h"
 
@@ -45,8 +46,12 @@ std::vector<c10::SymInt> stabiliser_shape(const Spec& spec, const c10::SymInt& s
   return {states, Hk};
 }
 
-ForwardOut forward_kernel(const Inputs& in, const Spec& spec) {
+ForwardOut forward_kernel(const Inputs& in, const Spec& given) {
+  KeptSums* const kept = KeptSums::current();
+  Spec spec = given;
+  spec.keeps_sums = kept && kept->wanted;
   const kernels::Forward out = attention_forward(in, spec);
+  if (spec.keeps_sums) kept->sums = out.key_sums;
   return {out.o.to(spec.o_type), out.den, out.S, out.z, out.M};
 }
 
@@ -63,8 +68,10 @@ ForwardOut forward_shapes(const Inputs& in, const Spec& spec) {
           at::empty_symint(stabiliser_shape(spec, states, Hk), sums)};
 }
 
-BackwardOut backward_kernel(const at::Tensor& grad, const Inputs& in, const kernels::Forward& saved,
+BackwardOut backward_kernel(const at::Tensor& grad, const Inputs& in, const kernels::Forward& given,
                             const Spec& spec, const WantedGradients& wanted) {
+  kernels::Forward saved = given;
+  if (const KeptSums* kept = KeptSums::current()) saved.key_sums = kept->sums;
   Gradients out = attention_backward(grad, in, saved, spec, wanted);
   for (at::Tensor& param : out.params) param = or_empty(param, in.q);
   return {or_empty(out.q, in.q), or_empty(out.k, in.q), or_empty(out.v, in.q), out.params};

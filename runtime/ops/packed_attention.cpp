@@ -77,8 +77,9 @@ kernels::Forward packed_forward(const Inputs& given, const Spec& spec, const Pre
   const Inputs in = with_host_offsets(given);
   const char* const op = spec.op();
   const std::vector<int64_t> begins = check_values(op, in, spec);
-  const kernels::Forward all = empty_forward(in, spec);
-  for_each_group(in, begins, spec, [&](int64_t, const SequenceGroup& group) {
+  kernels::Forward all = empty_forward(in, spec);
+  all.key_sums.resize(begins.size() - 1);
+  for_each_group(in, begins, spec, [&](int64_t i, const SequenceGroup& group) {
     const Inputs own = group.inputs(in);
     check_state_elements(op, own, spec);
     const kernels::Forward part = sequence_forward(own, spec, map);
@@ -87,6 +88,7 @@ kernels::Forward packed_forward(const Inputs& given, const Spec& spec, const Pre
     group.put_sequences(part.S, all.S);
     group.put_sequences(part.z, all.z);
     if (all.M.dim() > 1) group.put_sequences(part.M, all.M);
+    if (!part.key_sums.empty()) all.key_sums[i] = part.key_sums.front();
   });
   return all;
 }
@@ -104,10 +106,10 @@ Gradients packed_backward(const at::Tensor& grad, const Inputs& given,
   std::vector<std::vector<at::Tensor>> params(begins.size() - 1);
   const size_t groups =
       for_each_group(in, begins, spec, [&](int64_t i, const SequenceGroup& group) {
-        const kernels::Forward own_saved{group.of(saved.o, 2),
-                                         group.of(saved.den, saved.den.dim() - 1),
-                                         group.of_sequences(saved.S), group.of_sequences(saved.z),
-                                         saved.M.dim() > 1 ? group.of_sequences(saved.M) : saved.M};
+        kernels::Forward own_saved{group.of(saved.o, 2), group.of(saved.den, saved.den.dim() - 1),
+                                   group.of_sequences(saved.S), group.of_sequences(saved.z),
+                                   saved.M.dim() > 1 ? group.of_sequences(saved.M) : saved.M};
+        if (!saved.key_sums.empty()) own_saved.key_sums = {saved.key_sums[i]};
         const Gradients part = sequence_backward(group.gradients_of(grad), group.inputs(in),
                                                  own_saved, spec, wanted, map);
         if (wanted.q) group.put(part.q, out.q, 2);

@@ -40,7 +40,7 @@ void backward_of_all(const Problem& p, const Forward& saved, const at::Tensor& g
   if (!keys) return;
   state_gradient.count_from(segments.k ? center : at::Tensor());
   if (segments.k) {
-    segment_key_gradients(p, *segments.k, state_gradient, params, power, result);
+    segment_key_gradients(p, *segments.k, saved, state_gradient, params, power, result);
   } else {
     feature_key_gradients(p, sides.k(), state_gradient, params, power, result);
   }

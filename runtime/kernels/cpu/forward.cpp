@@ -22,7 +22,7 @@ Forward forward(const Problem& p) {
   }
   const SegmentSides segments(p);
   if (segments.k) {
-    segment_state(p, *segments.k, result.S, result.z);
+    segment_state(p, *segments.k, result);
   } else if (finds_stabiliser(p)) {
     stabilised_state(p, result.S, result.z, result.M);
   } else {

@@ -17,6 +17,10 @@ std::string built_for(int64_t width) {
   return width == 32 || width == 64 ? std::to_string(width) : "0";
 }
 
+int64_t padded_projections(const SegmentMap& map) {
+  return tiles::round_up(map.m(), tiles::kTableProjections);
+}
+
 void add_rows(TileCall& call, const StripRows& rows, int64_t tokens) {
   call.add(rows.data, {{rows.width, 1}, {tokens, rows.row}});
 }
@@ -44,14 +48,23 @@ void add_state(TileCall& call, const SegmentMap& map, int64_t width, const float
 }  // namespace
 
 SegmentTable::SegmentTable(const SegmentMap& map, int64_t dv)
+    : SegmentTable(map, dv, at::zeros({floats(map, dv)}, at::kFloat)) {}
+
+SegmentTable::SegmentTable(const SegmentMap& map, int64_t dv, at::Tensor memory)
     : m_(map.m()),
       rows_(map.segments() + 1),
       dv_(dv),
       width_(tiles::round_up(dv, tiles::kLanes)),
-      projections_(tiles::round_up(map.m(), tiles::kTableProjections)),
-      memory_(at::zeros({projections_ * rows_ * 2 * (width_ + 1)}, at::kFloat)),
-      data_(memory_.data_ptr<float>()),
+      projections_(padded_projections(map)),
+      memory_(std::move(memory)),
+      data_(memory_.mutable_data_ptr<float>()),
       normaliser_(data_ + projections_ * rows_ * 2 * width_) {}
+
+int64_t SegmentTable::floats(const SegmentMap& map, int64_t dv) {
+  const int64_t width = tiles::round_up(dv, tiles::kLanes);
+  return tiles::round_up(padded_projections(map) * (map.segments() + 1) * 2 * (width + 1),
+                         tiles::kLanes);
+}
 
 void SegmentTable::add(TileCall& call, int64_t columns, int64_t segments, int64_t first,
                        int64_t projections) const {

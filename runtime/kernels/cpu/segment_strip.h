@@ -34,6 +34,9 @@ struct Columns {
 class SegmentTable {
  public:
   SegmentTable(const SegmentMap& map, int64_t dv);
+  /// In memory [floats(map, dv)], aligned to a vector, that it shares.
+  SegmentTable(const SegmentMap& map, int64_t dv, at::Tensor memory);
+  static int64_t floats(const SegmentMap& map, int64_t dv);
   void clear() { memory_.zero_(); }
 
   int64_t width() const { return width_; }  ///< dv padded to whole vectors

@@ -92,14 +92,25 @@ struct SegmentStates {
   at::Tensor S, z;
 };
 
-/// A task's sums over (projection, segment), all 0 to begin with.
+/// One thread's sums over (projection, segment), of one task at a time.
 class TaskTable {
  public:
-  TaskTable(const SegmentMap& map, int64_t dv)
-      : table_(map, dv), crowded_(map.m(), table_.rows(), table_.width()) {}
-  void clear() {
+  /// kept: kept_sums() of all tasks, where theirs stay; undefined: nowhere.
+  TaskTable(const SegmentMap& map, int64_t dv, const at::Tensor& kept)
+      : map_(map),
+        dv_(dv),
+        kept_(kept.defined() ? kept : at::empty({1, SegmentTable::floats(map, dv)}, at::kFloat)),
+        table_(map, dv, kept_[0]),
+        crowded_(map.m(), table_.rows(), table_.width()) {}
+  /// The task's, 0 to begin with.
+  void begin(int64_t task) {
+    take(task);
     table_.clear();
     crowded_.clear();
+  }
+  /// The task's, as they were kept.
+  void take(int64_t task) {
+    if (kept_.size(0) > 1) table_ = {map_, dv_, kept_[task]};
   }
   void add(Strip& sites, const Columns& columns) { sites.add_sums(columns, table_, crowded_); }
   /// Of all that was added; nothing is added after it.
@@ -109,6 +120,9 @@ class TaskTable {
   }
 
  private:
+  const SegmentMap& map_;
+  int64_t dv_;
+  const at::Tensor kept_;
   SegmentTable table_;
   CrowdedRows crowded_;
 };
@@ -170,21 +184,46 @@ class HeadTable {
   int64_t head_ = -1;
 };
 
+/// Memory for the sums of every task that keys leave for the backward; undefined where they are
+/// not asked for or large.
+at::Tensor kept_sums(const Problem& p, const SegmentMap& map, const Tasks& tasks) {
+  constexpr int64_t kMostOfValues = 2;
+  const int64_t floats = SegmentTable::floats(map, p.v.size(3));
+  if (!p.keeps_sums || tasks.count() * floats > kMostOfValues * p.v.numel()) return {};
+  return at::empty({tasks.count(), floats}, at::kFloat);
+}
+
+/// What the forward kept, of use where centers are small beside what values differ by, as a sample
+/// of every head's shows: it holds sums of w v, not of w (v - center). Else undefined.
+at::Tensor sums_for(const Forward& saved, const Problem& p, const at::Tensor& center) {
+  constexpr int64_t kSample = 64;
+  constexpr double kMost = 4.0;  // of mean squares: twice
+  if (saved.key_sums.empty() || !saved.key_sums.front().defined()) return {};
+  const int64_t N = p.v.size(2), step = std::max<int64_t>(1, N / kSample);
+  const auto sample = [&](const at::Tensor& x) { return x.slice(2, 0, N, step); };
+  at::Tensor squares = (sample(p.v) - center.unsqueeze(2)).square_().mean(-1);
+  if (p.k_weight.defined()) squares.masked_fill_(sample(p.k_weight) == 0, 0.0);
+  const at::Tensor small = center.square().mean(-1) <= kMost * squares.mean(-1);
+  return small.all().item<bool>() ? saved.key_sums.front() : at::Tensor();
+}
+
 }  // namespace
 
-void segment_state(const Problem& p, const SegmentMap& map, at::Tensor& S, at::Tensor& z) {
+void segment_state(const Problem& p, const SegmentMap& map, Forward& result) {
   const int64_t dv = p.v.size(3);
   const Tasks tasks = segment_tasks(p.k);
+  const at::Tensor kept = kept_sums(p, map, tasks);
+  result.key_sums = {kept};
   const SegmentStates states(tasks.count(), map.m() * map.L(), dv);
   float one = 1.0f;
   const Rows weight(p.k_weight, &one);
   tasks.run([&](int64_t begin, int64_t end) {
     const Strips k(p.k), v(p.v);
     Strip sites(map, dv);
-    TaskTable sums(map, dv);
+    TaskTable sums(map, dv, kept);
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
-      if (index > begin) sums.clear();
+      sums.begin(index);
       for_each_strip(task, [&](int64_t n, int64_t tokens) {
         const StripScalars w = scalars(weight, task, n);
         sites.locate(k.read(task, n, tokens), w, tokens);
@@ -193,7 +232,7 @@ void segment_state(const Problem& p, const SegmentMap& map, at::Tensor& S, at::T
       state_of(map, sums.total(), states.S_of(index), states.z_of(index));
     }
   });
-  states.reduce(S, z);
+  states.reduce(result.S, result.z);
 }
 
 void segment_apply(const Problem& p, const SegmentMap& map, Forward& result) {
@@ -225,11 +264,15 @@ at::Tensor center_of(const Forward& saved) {
   return at::where(c.isfinite(), c, at::zeros_like(c)).contiguous();
 }
 
-void StateGradient::count_from(const at::Tensor& other) {
-  if (other.is_same(center)) return;
+at::Tensor StateGradient::u_from(const at::Tensor& other) const {
+  if (other.is_same(center)) return u;
   const auto shift = [this](const at::Tensor& c) { return (R * c.unsqueeze(2)).sum(-1); };
-  if (center.defined()) u.sub_(shift(center));
-  if (other.defined()) u.add_(shift(other));
+  at::Tensor result = center.defined() ? u - shift(center) : u;
+  return other.defined() ? result + shift(other) : result;
+}
+
+void StateGradient::count_from(const at::Tensor& other) {
+  u = u_from(other);
   center = other;
 }
 
@@ -247,14 +290,14 @@ void segment_query_gradients(const Problem& p, const SegmentMap& map, const Forw
   tasks.run([&](int64_t begin, int64_t end) {
     const Strips q(p.q), g(grad), o(saved.o), dq(result.q);
     Strip sites(map, dv);
-    TaskTable sums(map, dv);
+    TaskTable sums(map, dv, {});
     HeadTable tables(map, S, saved.z, dv);
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
       const int64_t head = task.b * Hk + task.h * Hk / H;
       const SegmentTable& table = tables.of(head);
       const float* c = center.const_data_ptr<float>() + head * dv;
-      if (index > begin) sums.clear();
+      sums.begin(index);
       for_each_strip(task, [&](int64_t n, int64_t tokens) {
         const StripScalars w = scalars(weight, task, n);
         const StripRows rows = q.read(task, n, tokens);
@@ -277,13 +320,16 @@ void segment_query_gradients(const Problem& p, const SegmentMap& map, const Forw
   states.reduce(state_gradient.R, state_gradient.u);
 }
 
-void segment_key_gradients(const Problem& p, const SegmentMap& map,
+void segment_key_gradients(const Problem& p, const SegmentMap& map, const Forward& saved,
                            const StateGradient& state_gradient, bool wants_params,
                            const at::Tensor& power, Backward& result) {
   const int64_t Hk = p.k.size(1), dv = p.v.size(3);
   const Tasks tasks = segment_tasks(p.k);
   const at::Tensor R = padded(state_gradient.R);
   const TaskSums params(map, tasks.count(), wants_params);
+  const at::Tensor kept = wants_params ? sums_for(saved, p, state_gradient.center) : at::Tensor();
+  const bool sums_up = wants_params && !kept.defined();
+  const at::Tensor u = kept.defined() ? state_gradient.u_from({}) : state_gradient.u;
   float one = 1.0f;
   const at::Tensor value_gradient =
       result.v.defined() || !power.defined() ? result.v : at::empty_like(p.v);
@@ -292,14 +338,14 @@ void segment_key_gradients(const Problem& p, const SegmentMap& map,
   tasks.run([&](int64_t begin, int64_t end) {
     const Strips k(p.k), v(p.v), dk(result.k), dvalue(value_gradient);
     Strip sites(map, dv);
-    TaskTable sums(map, dv);
+    TaskTable sums(map, dv, kept);
     HeadTable tables(map, R, state_gradient.u, dv);
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
       const int64_t head = task.b * Hk + task.h;
       const SegmentTable& table = tables.of(head);
       const float* c = state_gradient.center.const_data_ptr<float>() + head * dv;
-      if (params.wanted() && index > begin) sums.clear();
+      if (sums_up) sums.begin(index);
       for_each_strip(task, [&](int64_t n, int64_t tokens) {
         const StripScalars w = scalars(weight, task, n);
         const StripRows rows = k.read(task, n, tokens);
@@ -309,13 +355,16 @@ void segment_key_gradients(const Problem& p, const SegmentMap& map,
           sites.product(w, table, kNoDenominator, dvalue.target(task, n), scalars(den, task, n));
           dvalue.store(task, n, tokens);
         }
-        if (params.wanted()) sums.add(sites, columns);
+        if (sums_up) sums.add(sites, columns);
         if (!dk.defined() && !params.wanted()) return;
         sites.dot(columns, table);
         sites.back(rows, w, dk.target(task, n), params.proj(index), params.bias(index));
         dk.store(task, n, tokens);
       });
-      if (params.wanted()) params.add_table(index, tables.S(head), tables.z(head), sums.total());
+      if (kept.defined()) sums.take(index);
+      if (!wants_params) continue;
+      const float* u_head = u.const_data_ptr<float>() + head * u.size(2);
+      params.add_table(index, tables.S(head), u_head, sums.total());
     }
   });
   params.reduce(result.k_map);

@@ -6,8 +6,9 @@
 
 namespace luna::kernels::cpu {
 
-/// S and z of every (b, key head).
-void segment_state(const Problem& p, const SegmentMap& map, at::Tensor& S, at::Tensor& z);
+/// S and z of every (b, key head); key_sums where the problem keeps them and they are small beside
+/// v.
+void segment_state(const Problem& p, const SegmentMap& map, Forward& result);
 /// o and den from S and z.
 void segment_apply(const Problem& p, const SegmentMap& map, Forward& result);
 /// What the queries' gradients leave for the keys': R [B, Hk, D, dv] and -u [B, Hk, D], of which
@@ -17,7 +18,9 @@ struct StateGradient {
   at::Tensor R, u;    ///< u with its sign turned
   at::Tensor center;  ///< [B, Hk, dv]; undefined: 0
 
-  /// Turns u into that of another center (undefined: 0).
+  /// u of another center (undefined: 0).
+  at::Tensor u_from(const at::Tensor& other) const;
+  /// Turns u into that of another center.
   void count_from(const at::Tensor& other);
 };
 
@@ -31,7 +34,7 @@ void segment_query_gradients(const Problem& p, const SegmentMap& map, const Forw
                              StateGradient& state_gradient);
 /// Gradients of k and v (where result.k, result.v are defined) and, where wanted, of the keys' map.
 /// power [B, Hk, N] (or undefined): phi . dphi.
-void segment_key_gradients(const Problem& p, const SegmentMap& map,
+void segment_key_gradients(const Problem& p, const SegmentMap& map, const Forward& saved,
                            const StateGradient& state_gradient, bool wants_params,
                            const at::Tensor& power, Backward& result);
 
