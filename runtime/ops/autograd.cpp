@@ -2,6 +2,7 @@
 // what sums it keeps; the backward is an operator of its own, computes what is asked for, and
 // cannot be differentiated again.
 #include <ATen/functorch/DynamicLayer.h>
+#include <c10/core/impl/TorchDispatchModeTLS.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "runtime/ops/internal.h"
@@ -44,12 +45,22 @@ bool any_requires_grad(at::TensorList tensors) {
                      [](const at::Tensor& x) { return x.defined() && x.requires_grad(); });
 }
 
+/// Whether no mode or subclass of Python's stands between: it may answer for the kernels, as
+/// selective checkpointing does, or call them more than once.
+bool reaches_kernels(at::TensorList tensors) {
+  return !c10::impl::TorchDispatchModeTLS::any_modes_set() &&
+         std::none_of(tensors.begin(), tensors.end(), [](const at::Tensor& x) {
+           return x.key_set().has(c10::DispatchKey::Python);
+         });
+}
+
 class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
  public:
   static variable_list forward(AutogradContext* context, const at::Tensor& q, const at::Tensor& k,
                                const at::Tensor& v, at::TensorList params, Mask key_mask,
                                Offsets cu_seqlens, const Spec& spec, at::ScalarType o_type) {
-    KeptSums kept(any_requires_grad(params));
+    KeptSums kept(any_requires_grad(params) && reaches_kernels({q, k, v}) &&
+                  reaches_kernels(params));
     at::AutoDispatchBelowADInplaceOrView below_autograd;
     // Saved in float32, whose digits the gradients' differences need.
     auto [o, den, S, z, M] =

@@ -1,7 +1,7 @@
 // kernels::Forward::key_sums on their way from a training forward to its backward. The internal
 // operators do not return them: their outputs' shapes follow from the arguments' shapes, that of
 // these sums from psi's values. A graph that was traced knows the operators alone; its backward
-// sums again.
+// sums again, as does one whose forward something stood in for (autograd.cpp).
 #pragma once
 
 #include <ATen/ATen.h>

@@ -23,7 +23,7 @@ struct Spec {
   double feature_eps = 0.0;
   bool causal = false;
   at::ScalarType o_type = at::kFloat;  ///< of the internal operators' o
-  bool keeps_sums = false;             ///< a training forward: kernels::Problem::keeps_sums
+  bool keeps_sums = false;  ///< of the kernels (kernels.h); no option, so that maps are kept alike
 
   bool learned() const { return feature_map == "luna"; }
   bool has_envelope() const { return envelope != "none"; }

@@ -5,10 +5,12 @@ sequences.
 Usage: opcheck.py path/to/libluna.so [--device cpu|cuda]; exit code 77: no CUDA device, nothing was run
 """
 import argparse
+import functools
 import sys
 
 import torch
 from torch.library import opcheck
+from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts
 
 SKIPPED = 77
 parser = argparse.ArgumentParser()
@@ -86,6 +88,37 @@ def check_internal():
         weights = [x.detach() for x in forward[3]]
         opcheck(luna._attention_backward,
                 (torch.randn(saved[0].shape), *tensors, weights, *saved, mask, None, *options, wanted))
+
+
+def check_kept_sums():
+    """A training forward saves a tensor more where psi is trained; a forward that is not run again gives the same."""
+    tokens = 1000
+    q, k, v = (leaf(B, H, tokens, D) for _ in range(3))
+    weights = params(False)
+    saved = []
+
+    def pack(x):
+        saved.append(x)
+        return x
+
+    def train(attention=luna.luna_attention):
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+            out = attention(q, k, v, *weights)
+        return torch.autograd.grad(out.square().sum(), [x for x in (q, *weights) if x.requires_grad])
+
+    def checkpointed(*tensors):
+        contexts = functools.partial(create_selective_checkpoint_contexts, [luna._attention_forward.default])
+        return checkpoint(luna.luna_attention, *tensors, use_reentrant=False, context_fn=contexts)
+
+    trained = train()
+    count = len(saved)
+    for given, expected in zip(torch.autograd.grad(checkpointed(q, k, v, *weights).square().sum(), (q, *weights)), trained):
+        torch.testing.assert_close(given, expected, rtol=1e-3, atol=1e-3 * expected.abs().max().item())
+    for x in weights:
+        x.requires_grad_(False)
+    saved.clear()
+    train()
+    assert len(saved) == count - 1, (len(saved), count)
 
 
 def gradients(operator, tensors, grad, dtype, device="cpu"):
@@ -213,6 +246,7 @@ else:
     check_packed()
     check_decoding()
     check_internal()
+    check_kept_sums()
     check_all_bounds(D, DV)
     check_reference()
     check_steps()

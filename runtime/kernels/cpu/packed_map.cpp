@@ -293,6 +293,16 @@ std::shared_ptr<const PackedMap> PackedCache::get(const MapArgs& args, int64_t d
   return map_;
 }
 
+std::shared_ptr<const SegmentMap> PackedCache::segments(const MapArgs& args) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!segments_of_ || !is_same(*segments_of_, args)) {
+    segments_ = SegmentMap::of(args);
+    segments_of_ = args;
+    segments_of_->packed = nullptr;  // this
+  }
+  return segments_;
+}
+
 std::shared_ptr<PackedCache> make_packed_cache() { return std::make_shared<PackedCache>(); }
 
 const PackedMap& PackedSides::packed(std::shared_ptr<const PackedMap>& own,

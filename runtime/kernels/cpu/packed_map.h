@@ -4,11 +4,13 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "runtime/kernels/channel_groups.h"
 #include "runtime/kernels/cpu/search_tree.h"
+#include "runtime/kernels/cpu/segment_map.h"
 #include "runtime/kernels/cpu/state.h"
 #include "runtime/kernels/cpu/tile.h"
 #include "runtime/kernels/cpu/tile_call.h"
@@ -103,14 +105,18 @@ class PackedMap {
   int64_t sum_size_ = 0;
 };
 
-/// The map packed last. Any thread.
+/// The maps packed last, one of either form. Any thread.
 class PackedCache {
  public:
   std::shared_ptr<const PackedMap> get(const MapArgs& args, int64_t d);
+  /// SegmentMap::of(args).
+  std::shared_ptr<const SegmentMap> segments(const MapArgs& args);
 
  private:
   std::mutex mutex_;
   std::shared_ptr<const PackedMap> map_;
+  std::optional<MapArgs> segments_of_;
+  std::shared_ptr<const SegmentMap> segments_;
 };
 
 /// The maps of both sides, each packed when it is asked for first, one for both where they are the

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "runtime/kernels/cpu/locate.h"
+#include "runtime/kernels/cpu/packed_map.h"
 #include "runtime/kernels/cpu/processor.h"
 #include "runtime/kernels/cpu/search_tree.h"
 #include "runtime/kernels/layout.h"
@@ -41,17 +42,26 @@ constexpr int64_t kMostTable = 1 << 24;
 
 }  // namespace
 
-std::unique_ptr<SegmentMap> SegmentMap::where_it_pays(const MapArgs& args, int64_t tokens,
-                                                      int64_t dv) {
+std::shared_ptr<const SegmentMap> SegmentMap::where_it_pays(const MapArgs& args, int64_t tokens,
+                                                            int64_t dv) {
   const auto pays = [&](int64_t segments) {
     return tokens >= tokens_per_segment() * segments &&
-           segments <= tree_knots(tiles::kSegmentLevels) &&
            segments * args.proj.size(0) * 2 * (dv + 1) <= kMostTable;
   };
   if (args.map != "pwl" || args.proj.size(0) == 0 || args.L == 0 || dv == 0) return nullptr;
   if (!pays(args.knots.numel() + 1)) return nullptr;
-  std::unique_ptr<SegmentMap> map(new SegmentMap(args));
-  if (!pays(map->segments())) return nullptr;
+  const std::shared_ptr<const SegmentMap> map =
+      args.packed ? args.packed->segments(args) : of(args);
+  return map && pays(map->segments()) ? map : nullptr;
+}
+
+std::shared_ptr<const SegmentMap> SegmentMap::of(const MapArgs& args) {
+  const auto can_search = [](int64_t segments) {
+    return segments <= tree_knots(tiles::kSegmentLevels);
+  };
+  if (!can_search(args.knots.numel() + 1)) return nullptr;
+  std::shared_ptr<SegmentMap> map(new SegmentMap(args));
+  if (!can_search(map->segments())) return nullptr;
   map->pack_segments(args);
   map->plant_search();
   map->pack_projection(args);

@@ -14,7 +14,10 @@ class SegmentMap {
  public:
   /// The map, or nullptr where multiplying features costs less or the tables of a (b, h) would be
   /// too large: no pwl map, or too few tokens a head to pay for its tables.
-  static std::unique_ptr<SegmentMap> where_it_pays(const MapArgs& args, int64_t tokens, int64_t dv);
+  static std::shared_ptr<const SegmentMap> where_it_pays(const MapArgs& args, int64_t tokens,
+                                                         int64_t dv);
+  /// The same whatever the tokens; nullptr where it has more segments than can be searched.
+  static std::shared_ptr<const SegmentMap> of(const MapArgs& args);
 
   int64_t m() const { return m_; }
   int64_t L() const { return L_; }

@@ -48,7 +48,9 @@ void add_state(TileCall& call, const SegmentMap& map, int64_t width, const float
 }  // namespace
 
 SegmentTable::SegmentTable(const SegmentMap& map, int64_t dv)
-    : SegmentTable(map, dv, at::zeros({floats(map, dv)}, at::kFloat)) {}
+    : SegmentTable(map, dv, at::empty({floats(map, dv)}, at::kFloat)) {
+  clear_padding();
+}
 
 SegmentTable::SegmentTable(const SegmentMap& map, int64_t dv, at::Tensor memory)
     : m_(map.m()),
@@ -64,6 +66,14 @@ int64_t SegmentTable::floats(const SegmentMap& map, int64_t dv) {
   const int64_t width = tiles::round_up(dv, tiles::kLanes);
   return tiles::round_up(padded_projections(map) * (map.segments() + 1) * 2 * (width + 1),
                          tiles::kLanes);
+}
+
+void SegmentTable::clear_padding() {
+  for (int64_t i = 0; i < projections_; i++) {
+    const int64_t first = i < m_ ? rows_ - 1 : 0, count = 2 * (rows_ - first);
+    std::fill_n(row(i, first), count * width_, 0.0f);
+    std::fill_n(normaliser_of(i, first), count, 0.0f);
+  }
 }
 
 void SegmentTable::add(TileCall& call, int64_t columns, int64_t segments, int64_t first,

@@ -33,6 +33,7 @@ struct Columns {
 /// One row more than segments: what falls there is not read.
 class SegmentTable {
  public:
+  /// In memory of its own, 0 where fill_table() does not write.
   SegmentTable(const SegmentMap& map, int64_t dv);
   /// In memory [floats(map, dv)], aligned to a vector, that it shares.
   SegmentTable(const SegmentMap& map, int64_t dv, at::Tensor memory);
@@ -61,6 +62,9 @@ class SegmentTable {
  private:
   void add(TileCall& call, int64_t columns, int64_t segments, int64_t first,
            int64_t projections) const;
+
+  /// The last row of every projection, and projections that only pad.
+  void clear_padding();
 
   int64_t m_, rows_, dv_, width_, projections_;
   at::Tensor memory_;

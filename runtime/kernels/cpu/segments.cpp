@@ -13,6 +13,9 @@ namespace {
 /// Tokens of a task; where its sums over segments become a state, the fewest.
 constexpr int64_t kTaskTokens = 2048;
 
+/// Bytes: what the pipelines of tables count on (generators/attention/segments/segments.h).
+constexpr uintptr_t kTableAlignment = 64;
+
 /// max(den + add, clamp) = 1.
 constexpr Denominator kNoDenominator{kLowest, 1.0f};
 
@@ -92,15 +95,15 @@ struct SegmentStates {
   at::Tensor S, z;
 };
 
-/// One thread's sums over (projection, segment), of one task at a time.
+/// Sums over (projection, segment) of one task at a time, in memory [tasks, SegmentTable::floats]
+/// where all tasks' stay, or [1, ...], which tasks take in turn.
 class TaskTable {
  public:
-  /// kept: kept_sums() of all tasks, where theirs stay; undefined: nowhere.
-  TaskTable(const SegmentMap& map, int64_t dv, const at::Tensor& kept)
+  TaskTable(const SegmentMap& map, int64_t dv, at::Tensor memory)
       : map_(map),
         dv_(dv),
-        kept_(kept.defined() ? kept : at::empty({1, SegmentTable::floats(map, dv)}, at::kFloat)),
-        table_(map, dv, kept_[0]),
+        memory_(std::move(memory)),
+        table_(map, dv, memory_[0]),
         crowded_(map.m(), table_.rows(), table_.width()) {}
   /// The task's, 0 to begin with.
   void begin(int64_t task) {
@@ -108,10 +111,8 @@ class TaskTable {
     table_.clear();
     crowded_.clear();
   }
-  /// The task's, as they were kept.
-  void take(int64_t task) {
-    if (kept_.size(0) > 1) table_ = {map_, dv_, kept_[task]};
-  }
+  /// The task's, as they were left.
+  void take(int64_t task) { table_ = {map_, dv_, memory_[std::min(task, memory_.size(0) - 1)]}; }
   void add(Strip& sites, const Columns& columns) { sites.add_sums(columns, table_, crowded_); }
   /// Of all that was added; nothing is added after it.
   const SegmentTable& total() const {
@@ -122,10 +123,27 @@ class TaskTable {
  private:
   const SegmentMap& map_;
   int64_t dv_;
-  const at::Tensor kept_;
+  at::Tensor memory_;
   SegmentTable table_;
   CrowdedRows crowded_;
 };
+
+/// Memory of a TaskTable.
+at::Tensor sums_memory(const SegmentMap& map, int64_t dv, int64_t tasks) {
+  return at::empty({tasks, SegmentTable::floats(map, dv)}, at::kFloat);
+}
+
+/// The sum over tasks [tasks, ...], float64, in their order.
+at::Tensor sum_of_tasks(const at::Tensor& parts) {
+  const at::Tensor sum = at::zeros(parts.sizes().slice(1), at::kDouble);
+  const int64_t count = sum.numel();
+  const float* from = parts.const_data_ptr<float>();
+  auto* to = sum.data_ptr<double>();
+  for (int64_t task = 0; task < parts.size(0); task++, from += count) {
+    for (int64_t k = 0; k < count; k++) to[k] += from[k];
+  }
+  return sum;
+}
 
 /// Parameter sums of every task: dproj [m, d], dbias [m], gradient of the coefficients. Not wanted,
 /// they have no memory and cost nothing.
@@ -145,9 +163,9 @@ class TaskSums {
   }
   void reduce(MapGrads& grads) const {
     if (!wanted_) return;
-    grads.proj = proj_.sum(0, false, at::kDouble).to(at::kFloat);
-    grads.bias = bias_.sum(0, false, at::kDouble).to(at::kFloat);
-    map_.unfold(coefficients_.sum(0, false, at::kDouble).contiguous(), grads);
+    grads.proj = sum_of_tasks(proj_).to(at::kFloat);
+    grads.bias = sum_of_tasks(bias_).to(at::kFloat);
+    map_.unfold(sum_of_tasks(coefficients_), grads);
   }
 
  private:
@@ -184,27 +202,38 @@ class HeadTable {
   int64_t head_ = -1;
 };
 
-/// Memory for the sums of every task that keys leave for the backward; undefined where they are
-/// not asked for or large.
-at::Tensor kept_sums(const Problem& p, const SegmentMap& map, const Tasks& tasks) {
-  constexpr int64_t kMostOfValues = 2;
-  const int64_t floats = SegmentTable::floats(map, p.v.size(3));
-  if (!p.keeps_sums || tasks.count() * floats > kMostOfValues * p.v.numel()) return {};
-  return at::empty({tasks.count(), floats}, at::kFloat);
+/// Memory for the sums that a forward keeps, at most twice v's; undefined: it keeps none.
+at::Tensor kept_memory(const Problem& p, const SegmentMap& map, const Tasks& tasks) {
+  if (!p.keeps_sums) return {};
+  const at::Tensor memory = sums_memory(map, p.v.size(3), tasks.count());
+  return memory.nbytes() <= 2 * p.v.nbytes() ? memory : at::Tensor();
 }
 
-/// What the forward kept, of use where centers are small beside what values differ by, as a sample
-/// of every head's shows: it holds sums of w v, not of w (v - center). Else undefined.
-at::Tensor sums_for(const Forward& saved, const Problem& p, const at::Tensor& center) {
+/// Whether at least half of what values differ by, in a sample of every head's, is more than c:
+///   sum w (v - c) . R - u_c sum w = sum w v . R - u_0 sum w,  u_0 = u_c + R . c
+/// where what the right side loses grows as c over that spread.
+bool is_small(const at::Tensor& center, const Problem& p) {
   constexpr int64_t kSample = 64;
-  constexpr double kMost = 4.0;  // of mean squares: twice
-  if (saved.key_sums.empty() || !saved.key_sums.front().defined()) return {};
+  constexpr double kMostSquared = 4.0;
   const int64_t N = p.v.size(2), step = std::max<int64_t>(1, N / kSample);
   const auto sample = [&](const at::Tensor& x) { return x.slice(2, 0, N, step); };
   at::Tensor squares = (sample(p.v) - center.unsqueeze(2)).square_().mean(-1);
   if (p.k_weight.defined()) squares.masked_fill_(sample(p.k_weight) == 0, 0.0);
-  const at::Tensor small = center.square().mean(-1) <= kMost * squares.mean(-1);
-  return small.all().item<bool>() ? saved.key_sums.front() : at::Tensor();
+  const at::Tensor small = center.square().mean(-1) <= kMostSquared * squares.mean(-1);
+  return small.all().item<bool>();
+}
+
+/// The forward's sums where they serve in place of those of w (v - c); else undefined. Autograd had
+/// them in keeping, so that their layout is not taken for granted.
+at::Tensor kept_sums(const Forward& saved, const Problem& p, const SegmentMap& map,
+                     const Tasks& tasks, const at::Tensor& center) {
+  if (saved.key_sums.empty() || !saved.key_sums.front().defined()) return {};
+  const at::Tensor& sums = saved.key_sums.front();
+  const std::vector<int64_t> shape{tasks.count(), SegmentTable::floats(map, p.v.size(3))};
+  const bool fits = sums.sizes() == shape && sums.scalar_type() == at::kFloat &&
+                    sums.is_contiguous() &&
+                    reinterpret_cast<uintptr_t>(sums.const_data_ptr()) % kTableAlignment == 0;
+  return fits && is_small(center, p) ? sums : at::Tensor();
 }
 
 }  // namespace
@@ -212,15 +241,15 @@ at::Tensor sums_for(const Forward& saved, const Problem& p, const at::Tensor& ce
 void segment_state(const Problem& p, const SegmentMap& map, Forward& result) {
   const int64_t dv = p.v.size(3);
   const Tasks tasks = segment_tasks(p.k);
-  const at::Tensor kept = kept_sums(p, map, tasks);
-  result.key_sums = {kept};
+  const at::Tensor kept = kept_memory(p, map, tasks);
+  if (kept.defined()) result.key_sums = {kept};
   const SegmentStates states(tasks.count(), map.m() * map.L(), dv);
   float one = 1.0f;
   const Rows weight(p.k_weight, &one);
   tasks.run([&](int64_t begin, int64_t end) {
     const Strips k(p.k), v(p.v);
     Strip sites(map, dv);
-    TaskTable sums(map, dv, kept);
+    TaskTable sums(map, dv, kept.defined() ? kept : sums_memory(map, dv, 1));
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
       sums.begin(index);
@@ -261,7 +290,7 @@ void segment_apply(const Problem& p, const SegmentMap& map, Forward& result) {
 at::Tensor center_of(const Forward& saved) {
   const at::Tensor z = saved.z.unsqueeze(-1);
   const at::Tensor c = (saved.S * z).sum(2) / z.square().sum(2);
-  return at::where(c.isfinite(), c, at::zeros_like(c)).contiguous();
+  return c.nan_to_num(0.0, 0.0, 0.0).contiguous();
 }
 
 at::Tensor StateGradient::u_from(const at::Tensor& other) const {
@@ -290,7 +319,7 @@ void segment_query_gradients(const Problem& p, const SegmentMap& map, const Forw
   tasks.run([&](int64_t begin, int64_t end) {
     const Strips q(p.q), g(grad), o(saved.o), dq(result.q);
     Strip sites(map, dv);
-    TaskTable sums(map, dv, {});
+    TaskTable sums(map, dv, sums_memory(map, dv, 1));
     HeadTable tables(map, S, saved.z, dv);
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
@@ -327,7 +356,8 @@ void segment_key_gradients(const Problem& p, const SegmentMap& map, const Forwar
   const Tasks tasks = segment_tasks(p.k);
   const at::Tensor R = padded(state_gradient.R);
   const TaskSums params(map, tasks.count(), wants_params);
-  const at::Tensor kept = wants_params ? sums_for(saved, p, state_gradient.center) : at::Tensor();
+  const at::Tensor kept =
+      wants_params ? kept_sums(saved, p, map, tasks, state_gradient.center) : at::Tensor();
   const bool sums_up = wants_params && !kept.defined();
   const at::Tensor u = kept.defined() ? state_gradient.u_from({}) : state_gradient.u;
   float one = 1.0f;
@@ -338,7 +368,7 @@ void segment_key_gradients(const Problem& p, const SegmentMap& map, const Forwar
   tasks.run([&](int64_t begin, int64_t end) {
     const Strips k(p.k), v(p.v), dk(result.k), dvalue(value_gradient);
     Strip sites(map, dv);
-    TaskTable sums(map, dv, kept);
+    TaskTable sums(map, dv, kept.defined() ? kept : sums_memory(map, dv, 1));
     HeadTable tables(map, R, state_gradient.u, dv);
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
@@ -356,13 +386,13 @@ void segment_key_gradients(const Problem& p, const SegmentMap& map, const Forwar
           dvalue.store(task, n, tokens);
         }
         if (sums_up) sums.add(sites, columns);
-        if (!dk.defined() && !params.wanted()) return;
+        if (!dk.defined() && !wants_params) return;
         sites.dot(columns, table);
         sites.back(rows, w, dk.target(task, n), params.proj(index), params.bias(index));
         dk.store(task, n, tokens);
       });
-      if (kept.defined()) sums.take(index);
       if (!wants_params) continue;
+      if (kept.defined()) sums.take(index);
       const float* u_head = u.const_data_ptr<float>() + head * u.size(2);
       params.add_table(index, tables.S(head), u_head, sums.total());
     }

@@ -6,8 +6,8 @@
 
 namespace luna::kernels::cpu {
 
-/// S and z of every (b, key head); key_sums where the problem keeps them and they are small beside
-/// v.
+/// S and z of every (b, key head); key_sums where the problem keeps them and they take at most
+/// twice v's memory.
 void segment_state(const Problem& p, const SegmentMap& map, Forward& result);
 /// o and den from S and z.
 void segment_apply(const Problem& p, const SegmentMap& map, Forward& result);
@@ -32,7 +32,8 @@ at::Tensor center_of(const Forward& saved);
 void segment_query_gradients(const Problem& p, const SegmentMap& map, const Forward& saved,
                              const at::Tensor& grad, bool wants_params, Backward& result,
                              StateGradient& state_gradient);
-/// Gradients of k and v (where result.k, result.v are defined) and, where wanted, of the keys' map.
+/// Gradients of k and v (where result.k, result.v are defined) and, where wanted, of the keys' map,
+/// by way of the key_sums that are saved, or of sums of its own.
 /// power [B, Hk, N] (or undefined): phi . dphi.
 void segment_key_gradients(const Problem& p, const SegmentMap& map, const Forward& saved,
                            const StateGradient& state_gradient, bool wants_params,
