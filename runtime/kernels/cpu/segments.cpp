@@ -209,9 +209,10 @@ at::Tensor kept_memory(const Problem& p, const SegmentMap& map, const Tasks& tas
   return memory.nbytes() <= 2 * p.v.nbytes() ? memory : at::Tensor();
 }
 
-/// Whether at least half of what values differ by, in a sample of every head's, is more than c:
+/// Whether c is at most twice what values differ by, as a sample of every head's shows. Sums of w v
+/// serve then as well as those of w (v - c):
 ///   sum w (v - c) . R - u_c sum w = sum w v . R - u_0 sum w,  u_0 = u_c + R . c
-/// where what the right side loses grows as c over that spread.
+/// loses to rounding as c is larger than that spread.
 bool is_small(const at::Tensor& center, const Problem& p) {
   constexpr int64_t kSample = 64;
   constexpr double kMostSquared = 4.0;
