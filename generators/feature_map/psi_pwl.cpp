@@ -33,8 +33,15 @@ std::vector<Argument> PsiPwl::inputs() const {
   return list;
 }
 
+std::vector<Argument> PsiPwl::gradient_inputs() const {
+  auto list = Projected::gradient_inputs();
+  if (located_) list.push_back({"dt", Float(32), 2});  // (i, n)
+  return list;
+}
+
 std::vector<Argument> PsiPwl::gradient_outputs() const {
   auto list = Projected::gradient_outputs();
+  if (located_) return list;
   list.push_back({"g0", Float(32), 2});  // (l, row): sum of dphi
   list.push_back({"g1", Float(32), 2});  // (l, row): sum of dphi t
   return list;
@@ -95,6 +102,10 @@ Func PsiPwl::features(const Arguments& arguments, const TokenTile& tile) {
 }
 
 FeatureMap::Gradient PsiPwl::gradient(const Arguments& arguments, const Func& dphi) {
+  if (located_) {
+    dt_(i_, n_) = arguments.buffers.at("dt")(i_, n_);
+    return project_back(arguments);
+  }
   const int L = tiles::kChannels;
   const Func& table = arguments.buffers.at("table");
   const Var l("l"), row("row");
@@ -139,10 +150,11 @@ void PsiPwl::schedule_features(const Halide::Target& target, Func out) {
 
 void PsiPwl::schedule_gradient(const Halide::Target& target, const GradientLoops& at) {
   Projected::schedule_gradient(target, at);
+  if (located_) return;
   const int lanes = target.natural_vector_size<float>();
   const Var site("site"), io("io");
   per_tile(row_).split(i_, io, site, 2, Halide::TailStrategy::RoundUp).unroll(site);
-  if (!located_) search_->schedule({row_, site});
+  search_->schedule({row_, site});
   per_tile(dpsi_).vectorize(D_, tiles::kChannels, Halide::TailStrategy::RoundUp);
   per_tile(dt_).vectorize(i_, lanes, Halide::TailStrategy::RoundUp);
   dt_.update().reorder(over_l_, i_, n_).atomic().vectorize(over_l_).unroll(i_, 4);

@@ -11,11 +11,13 @@ namespace luna {
 
 class PsiPwl : public Projected {
  public:
-  /// located: t and the segment of every site are inputs (runtime/kernels/cpu/locate.h).
+  /// located: t and the segment of every site are inputs (runtime/kernels/cpu/locate.h), and what
+  /// the gradient is at t, whose sums over segments are taken with it (site_gradient.h).
   explicit PsiPwl(const MapOptions& options, bool located = false)
       : Projected(options), located_(located) {}
   int channels() const override { return tiles::kChannels; }
   std::vector<Argument> inputs() const override;
+  std::vector<Argument> gradient_inputs() const override;
   std::vector<Argument> gradient_outputs() const override;
   Expr padded_features(const Arguments& arguments, const Expr& d) const override;
   Func features(const Arguments& arguments, const TokenTile& tile) override;

@@ -23,10 +23,12 @@ FeatureTiles::FeatureTiles(const PackedMap& map, const at::Tensor& x, const at::
       dx_(x.size(3), tokens),
       t_(tokens, map.located() ? map.projections() : 0),
       segment_(tokens, map.located() ? map.projections() : 0),
+      dt_(map.located() ? tiles::round_up(map.projections(), tiles::kLanes) : 0, tokens),
       largest_(1, tokens) {}
 
 Sites FeatureTiles::sites() const {
-  return {t_.data(), reinterpret_cast<int32_t*>(segment_.data()), t_.pitch()};
+  return {t_.data(), reinterpret_cast<int32_t*>(segment_.data()), t_.pitch(), dt_.data(),
+          dt_.pitch()};
 }
 
 void FeatureTiles::begin(TileCall& call) {
@@ -106,6 +108,7 @@ void FeatureTiles::add_epsilon() {
 
 void FeatureTiles::gradient(const Tile& dphi, const TokenRows& dx) {
   const Matrix out = dx.target(task_.b, task_.h, first_, tokens_, /*weight=*/nullptr, dx_);
+  if (map_.located()) map_.site_gradient(sites(), dphi.matrix(padded_), weights_.data(), sums_);
   grad_->point(kX, x_rows_.data, padded_, x_rows_.stride1);
   grad_->point(kWeight, weights_.data(), padded_);
   grad_->point(kPhi, phi_.data(), padded_);

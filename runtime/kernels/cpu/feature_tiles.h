@@ -51,12 +51,12 @@ class FeatureTiles {
   TokenRows rows_;
   TokenWeights weights_;
   Task task_{-1, -1, -1, 0, 0};
-  const float* sums_ = nullptr;  ///< of grad_
+  float* sums_ = nullptr;  ///< of grad_
   int64_t first_ = 0, tokens_ = 0, padded_ = 0;
   Matrix x_rows_{};    ///< of the last compute(): in x_, or where the tokens lie
   bool bare_ = false;  ///< phi_ is without PackedMap::epsilon(), as the gradient takes it
   Tile x_, phi_, shifted_, dx_;
-  Tile t_, segment_;  ///< sites of maps that are located first
+  Tile t_, segment_, dt_;  ///< sites of maps that are located first
   Tile largest_;
   at::Tensor unwanted_;  ///< zeros: where sums over no token are added
   std::optional<TileCall> features_, grad_;

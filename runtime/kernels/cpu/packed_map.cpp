@@ -6,6 +6,7 @@
 #include "generators/common/tiles.h"
 #include "runtime/kernels/cpu/locate.h"
 #include "runtime/kernels/cpu/search_tree.h"
+#include "runtime/kernels/cpu/site_gradient.h"
 #include "runtime/kernels/cpu/transpose.h"
 #include "runtime/kernels/layout.h"
 
@@ -15,6 +16,8 @@ namespace {
 using tiles::round_up;
 
 constexpr int kMaxSearchLevels = 3;  // the levels of the pipelines _big
+/// Position of pwl's sums over segments, g0 and g1, among a map's: behind proj and bias.
+constexpr size_t kSegmentSums = 2;
 
 bool is_pwl(const std::string& map) { return map == "pwl"; }
 bool is_dense(const std::string& map) { return map.rfind("dense_", 0) == 0; }
@@ -122,6 +125,16 @@ void PackedMap::plant_search() {
   variant_ += "_located";
 }
 
+void PackedMap::site_gradient(const Sites& sites, const Matrix& dphi, const float* weight,
+                              float* sums) const {
+  const auto sum = [&](size_t k) { return sums ? sums + sums_[k].offset : nullptr; };
+  kernels::site_gradient({dphi.data, dphi.stride1, weight, dphi.extent1, projections_, sites.t,
+                          sites.segment, sites.pitch, first_.const_data_ptr<int32_t>(),
+                          static_cast<int32_t>(args_.knots.numel()), floats(table_),
+                          finite_floor(args_.floor), sites.dt, sites.dt_pitch, sum(kSegmentSums),
+                          sum(kSegmentSums + 1)});
+}
+
 float PackedMap::epsilon() const {
   return args_.map == "performer" ? std::get<float>(args_.scalars[kPerformerEpsilon]) : 0.0f;
 }
@@ -210,12 +223,18 @@ int PackedMap::add_inputs(TileCall& call, bool with_gradient, int64_t head, floa
   if (with_gradient && args_.proj.defined()) {
     own_matrix(proj_rows_);
     if (is_dense(args_.map)) matrix(w2_rows_);
+    if (located()) {
+      call.add(sites.dt,
+               {{round_up(projections_, tiles::kLanes), 1}, {sites.pitch, sites.dt_pitch}});
+    }
   }
   return of_tokens;
 }
 
 void PackedMap::add_sums(TileCall& call, float* data) const {
-  for (const Sum& sum : sums_) {
+  const size_t count = located() ? kSegmentSums : sums_.size();
+  for (size_t k = 0; k < count; k++) {
+    const Sum& sum = sums_[k];
     if (sum.outer) {
       call.add(data + sum.offset, {{sum.inner, 1}, {sum.outer, sum.inner}});
     } else {
@@ -251,8 +270,8 @@ MapGrads PackedMap::unpack(const at::Tensor& sums) const {
 
 void PackedMap::unpack_psi(const at::Tensor& sums, MapGrads& grads) const {
   if (is_pwl(args_.map)) {
-    grads.g0 = unpack_segments(sums, 2);
-    grads.g1 = unpack_segments(sums, 3);
+    grads.g0 = unpack_segments(sums, kSegmentSums);
+    grads.g1 = unpack_segments(sums, kSegmentSums + 1);
   } else if (is_dense(args_.map)) {
     const int64_t hid = args_.w1.numel(), L = args_.L;
     grads.w1 = unpack_sum(sums, 2, hid);

@@ -23,6 +23,8 @@ struct Sites {
   float* t;
   int32_t* segment;
   int64_t pitch;  ///< from projection to projection; a multiple of kLanes
+  float* dt;      ///< (i, n): the gradient at t, of site_gradient()
+  int64_t dt_pitch;
 };
 
 /// Whether both make the same PackedMap of one d.
@@ -47,6 +49,10 @@ class PackedMap {
   float epsilon() const;
   /// Fills the sites of the tokens x (j, n).
   void locate(const Matrix& x, const Sites& sites) const;
+  /// dt of located sites from dphi (D, n), and the table's part of the parameter sums (nullptr: not
+  /// wanted); the pipeline takes dt and adds the rest.
+  void site_gradient(const Sites& sites, const Matrix& dphi, const float* weight,
+                     float* sums) const;
   /// Where the D features lie after padding; layout().padded is every state's D extent.
   const FeatureLayout& layout() const { return layout_; }
   /// [layout().padded]: all bits of a feature of the map, none where it only pads.

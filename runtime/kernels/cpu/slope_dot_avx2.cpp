@@ -1,22 +1,10 @@
-#include <immintrin.h>
-
-#include <cstdint>
+#include "runtime/kernels/cpu/vectors_avx2.h"
 
 namespace luna::kernels {
 namespace {
 
-constexpr int64_t kVector = 8;
-
 /// x[0] and zeros, as a load of one float gives them.
 inline __m256 first_lane(const float* x) { return _mm256_zextps128_ps256(_mm_load_ss(x)); }
-
-/// Lane k: what x[k] adds up to.
-template <typename Vector>
-inline Vector add_up(const Vector* x) {
-  const __m256 low = _mm256_hadd_ps(_mm256_hadd_ps(x[0], x[1]), _mm256_hadd_ps(x[2], x[3]));
-  const __m256 high = _mm256_hadd_ps(_mm256_hadd_ps(x[4], x[5]), _mm256_hadd_ps(x[6], x[7]));
-  return _mm256_permute2f128_ps(low, high, 0x20) + _mm256_permute2f128_ps(low, high, 0x31);
-}
 
 }  // namespace
 }  // namespace luna::kernels
