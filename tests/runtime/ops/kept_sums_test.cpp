@@ -129,8 +129,7 @@ TEST(KeptSums, OfAnotherShapeOrPlaceAreNotRead) {
   const auto again = training.gradients({});
   const at::Tensor own = training.saved.key_sums.front(), longer = at::zeros({own.numel() + 1});
   const at::Tensor unaligned = longer.narrow(0, 1, own.numel()).view_as(own);
-  const at::Tensor strided =
-      at::zeros({own.size(0), 2 * own.size(1)}).narrow(1, 0, own.size(1));
+  const at::Tensor strided = at::zeros({own.size(0), 2 * own.size(1)}).narrow(1, 0, own.size(1));
   for (const at::Tensor& other :
        {own.narrow(1, 0, own.size(1) - 16).contiguous(), own.to(at::kDouble), unaligned, strided}) {
     const auto got = training.gradients({other});
