@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "runtime/kernels/cpu/segment_strip.h"
+#include "runtime/kernels/cpu/state.h"
 #include "runtime/kernels/cpu/tasks.h"
 #include "runtime/kernels/cpu/tile.h"
 #include "runtime/kernels/layout.h"
@@ -133,18 +134,6 @@ at::Tensor sums_memory(const SegmentMap& map, int64_t dv, int64_t tasks) {
   return at::empty({tasks, SegmentTable::floats(map, dv)}, at::kFloat);
 }
 
-/// The sum over tasks [tasks, ...], float64, in their order.
-at::Tensor sum_of_tasks(const at::Tensor& parts) {
-  const at::Tensor sum = at::zeros(parts.sizes().slice(1), at::kDouble);
-  const int64_t count = sum.numel();
-  const float* from = parts.const_data_ptr<float>();
-  auto* to = sum.data_ptr<double>();
-  for (int64_t task = 0; task < parts.size(0); task++, from += count) {
-    for (int64_t k = 0; k < count; k++) to[k] += from[k];
-  }
-  return sum;
-}
-
 /// Parameter sums of every task: dproj [m, d], dbias [m], gradient of the coefficients. Not wanted,
 /// they have no memory and cost nothing.
 class TaskSums {
@@ -163,9 +152,12 @@ class TaskSums {
   }
   void reduce(MapGrads& grads) const {
     if (!wanted_) return;
-    grads.proj = sum_of_tasks(proj_).to(at::kFloat);
-    grads.bias = sum_of_tasks(bias_).to(at::kFloat);
-    map_.unfold(sum_of_tasks(coefficients_), grads);
+    const auto total = [](const at::Tensor& parts) {
+      return sum_tasks(parts.flatten(1), 1, 1).view(parts.sizes().slice(1));
+    };
+    grads.proj = total(proj_).to(at::kFloat);
+    grads.bias = total(bias_).to(at::kFloat);
+    map_.unfold(total(coefficients_), grads);
   }
 
  private:
@@ -204,9 +196,9 @@ class HeadTable {
 
 /// Memory for the sums that a forward keeps, at most twice v's; undefined: it keeps none.
 at::Tensor kept_memory(const Problem& p, const SegmentMap& map, const Tasks& tasks) {
-  if (!p.keeps_sums) return {};
-  const at::Tensor memory = sums_memory(map, p.v.size(3), tasks.count());
-  return memory.nbytes() <= 2 * p.v.nbytes() ? memory : at::Tensor();
+  const int64_t floats = tasks.count() * SegmentTable::floats(map, p.v.size(3));
+  const bool keeps = p.keeps_sums && floats * sizeof(float) <= 2 * p.v.nbytes();
+  return keeps ? sums_memory(map, p.v.size(3), tasks.count()) : at::Tensor();
 }
 
 /// Whether c is at most twice what values differ by, as a sample of every head's shows. Sums of w v

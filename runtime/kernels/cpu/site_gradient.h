@@ -2,8 +2,7 @@
 //   dpsi_l = w dphi_l where a_l t + c_l is above the floor, else 0   (a, c: the table's row of i)
 //   dt = sum_l a_l dpsi_l,   g0_l(row) += dpsi_l,   g1_l(row) += t dpsi_l
 // By hand: products are added up for eight projections at once, and a row's two sums are taken
-// where its coefficients are at hand (half of the time of Halide's passes). No
-// header of torch.
+// where its coefficients are at hand (half of the time of Halide's passes). No header of torch.
 #pragma once
 
 #include <cstdint>
