@@ -97,7 +97,7 @@ struct Problem {
   Denominator denominator;
   at::ScalarType o_type = at::kFloat;  ///< of forward's o
   bool causal = false;      ///< query t sees keys 0 .. t; Nq = N. performer: keys' M is 0
-  bool keeps_sums = false;  ///< forward may give key_sums, for a backward of parameters
+  bool keeps_sums = false;  ///< forward may give key_sums, for a backward
 };
 
 /// Whether the keys' M, which depends on all of them, is still to be found.
@@ -113,8 +113,9 @@ struct Forward {
   at::Tensor S;    ///< [B, Hk, D, dv]; causal: after the last token
   at::Tensor z;    ///< [B, Hk, D]
   at::Tensor M;    ///< [B, Hk] where the map has one that depends on the keys, else no elements
-  /// The CPU's sums of w v over the segments of every task, in its own layout; none where they are
-  /// not kept: the backward sums again. (Packed: of every sequence, undefined where not kept.)
+  /// The CPU's sums over the keys, in its own layout: of w v over the segments of every task, or
+  /// causal the states before every chunk; none where they are not kept: the backward sums again.
+  /// (Packed: of every sequence, undefined where not kept.)
   std::vector<at::Tensor> key_sums = {};
 };
 

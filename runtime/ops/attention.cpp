@@ -122,7 +122,8 @@ Inputs with_wide_tokens(Inputs in, const Spec& spec) {
   return in;
 }
 
-kernels::Forward polar_forward(const Inputs& inputs, const Spec& spec, const PreparedMap& map) {
+kernels::Forward polar_forward(const Inputs& inputs, Spec spec, const PreparedMap& map) {
+  spec.keeps_sums = false;  // saved are those of one call of the kernels
   kernels::Forward parts[2];
   for (const int half : {0, 1}) {
     parts[half] = kernels::forward(Call(half_of(inputs, half), spec, map, half == 1).problem);

@@ -65,6 +65,8 @@ void causal_forward(const Problem& p, const PackedMap& q_map, const PackedMap& k
   const int64_t Hk = p.k.size(1), dv = p.v.size(3), D = result.S.size(2);
   const Tasks strips = strips_of(p.k);
   const TaskStates before = states_before(p, k_map, strips);
+  const ChunkStates kept = ChunkStates::of_forward(p, k_map, strips);
+  if (kept.defined()) result.key_sums = {kept.memory()};
   strips.run([&](int64_t begin, int64_t end) {
     KeyTiles keys(p, k_map);
     auto queries = query_tiles(p, q_map);
@@ -77,6 +79,7 @@ void causal_forward(const Problem& p, const PackedMap& q_map, const PackedMap& k
       keys.features.start(task, task.h);
       state.start(before.of(index));
       for_each_chunk(task, [&](int64_t n, int64_t tokens) {
+        if (kept.defined()) state.copy_to(kept.of(index, task, n));
         keys.compute(task, n, tokens);
         const Matrix z = normalisers.compute(keys, dv, state);
         for_each_query_head(p, task, [&](int64_t g, const Task& own) {

@@ -1,6 +1,7 @@
 #include "runtime/kernels/cpu/causal_chunks.h"
 
 #include "runtime/kernels/cpu/feature_passes.h"
+#include "runtime/kernels/cpu/key_sums.h"
 #include "runtime/kernels/cpu/scan.h"
 
 namespace luna::kernels::cpu {
@@ -15,7 +16,28 @@ ScanRows in_order(const Matrix& m, Order order) {
   return {m.data + (m.extent1 - 1) * m.stride1, -m.stride1};
 }
 
+std::vector<int64_t> chunk_states_shape(const PackedMap& map, int64_t dv, const Tasks& strips) {
+  const int64_t chunks = (strips.tokens() + kChunk - 1) / kChunk;
+  return {strips.count(), chunks, augmented_columns(dv), map.layout().padded};
+}
+
 }  // namespace
+
+ChunkStates ChunkStates::of_forward(const Problem& p, const PackedMap& map, const Tasks& strips) {
+  if (p.k.size(2) <= kChunk) return ChunkStates({});  // no keys before the one chunk
+  return ChunkStates(key_sums_memory(p, chunk_states_shape(map, p.v.size(3), strips)));
+}
+
+ChunkStates ChunkStates::of_backward(const Forward& saved, const PackedMap& map, int64_t dv,
+                                     const Tasks& strips) {
+  return ChunkStates(key_sums_of(saved, chunk_states_shape(map, dv, strips)));
+}
+
+Matrix ChunkStates::of(int64_t index, const Task& strip, int64_t n) const {
+  const int64_t columns = memory_.size(2), padded = memory_.size(3);
+  const int64_t chunk = index * memory_.size(1) + (n - strip.first) / kChunk;
+  return {memory_.data_ptr<float>() + chunk * columns * padded, padded, 1, columns, padded};
+}
 
 Tasks strips_of(const at::Tensor& k) { return long_tasks_of(k, kMinStrip, kChunk); }
 

@@ -7,6 +7,7 @@
 
 #include "runtime/kernels/cpu/feature_tiles.h"
 #include "runtime/kernels/cpu/running_state.h"
+#include "runtime/kernels/cpu/scan.h"
 
 namespace luna::kernels::cpu {
 
@@ -14,7 +15,7 @@ namespace luna::kernels::cpu {
 /// registers from its first token to its last. What a token sees of its own chunk, the scan adds
 /// token by token, so that the length decides about caches alone: 64 tokens take up to 10 % longer
 /// (LUNA, elu, performer; N 2048 and 4096, d 32 and 64), 32 up to 25 %, 256 as long.
-inline constexpr int64_t kChunk = 128;
+inline constexpr int64_t kChunk = kScanTokens;
 
 /// The tasks of a causal pass: strips of a key head's tokens.
 Tasks strips_of(const at::Tensor& k);
@@ -36,7 +37,7 @@ class KeyTiles {
   KeyTiles(const Problem& p, const PackedMap& map)
       : features(map, p.k, p.k_weight, kChunk), tile_(p.v.size(3), kChunk), v_(p.v) {}
   void compute(const Task& task, int64_t n, int64_t tokens) {
-    features.compute(n, tokens);
+    if (!features.compute(n, tokens)) return;
     values_ = v_.rows(task.b, task.h, n, tokens, features.weight(), features.weight_is_one(), 0.0f,
                       tile_);
   }
@@ -49,6 +50,28 @@ class KeyTiles {
   Tile tile_;
   TokenRows v_;
   Matrix values_{};
+};
+
+/// The states before every chunk of every strip, which a training forward keeps (as
+/// Forward::key_sums) for a backward that goes through the chunks once, last to first.
+class ChunkStates {
+ public:
+  /// Of a forward: states to be filled, none where the problem keeps none or they would take more
+  /// than twice v's memory.
+  static ChunkStates of_forward(const Problem& p, const PackedMap& map, const Tasks& strips);
+  /// Of a backward: those saved. Autograd had them in keeping, so that their layout is not taken
+  /// for granted.
+  static ChunkStates of_backward(const Forward& saved, const PackedMap& map, int64_t dv,
+                                 const Tasks& strips);
+
+  bool defined() const { return memory_.defined(); }
+  const at::Tensor& memory() const { return memory_; }
+  /// (D, e): before token n of the strip of that index, the first of a chunk.
+  Matrix of(int64_t index, const Task& strip, int64_t n) const;
+
+ private:
+  explicit ChunkStates(at::Tensor memory) : memory_(std::move(memory)) {}
+  at::Tensor memory_;  ///< [strips, chunks, augmented columns, padded D]
 };
 
 /// Query heads of a key head.

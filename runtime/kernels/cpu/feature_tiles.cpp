@@ -47,6 +47,7 @@ void FeatureTiles::start(const Task& task, int64_t key_head) { start(task, key_h
 void FeatureTiles::start(const Task& task, int64_t key_head, bool bare) {
   if (task == task_ && bare == bare_) return;
   task_ = task;
+  tokens_ = 0;
   bare_ = bare;
   grad_.reset();
   features_.emplace("features_" + map_.variant());
@@ -78,7 +79,8 @@ void FeatureTiles::point_values(TileCall& call, int at) const {
   call.point(at, values.const_data_ptr<float>() + first_ * values.size(1), padded_);
 }
 
-void FeatureTiles::compute(int64_t n, int64_t tokens) {
+bool FeatureTiles::compute(int64_t n, int64_t tokens) {
+  if (n == first_ && tokens == tokens_) return false;
   padded_ = padded_tokens(tokens);
   const float* weight = weights_.of(task_, n, tokens);
   x_rows_ = rows_.rows(task_.b, task_.h, n, tokens, weight, weights_.are_one(), 0.0f, x_);
@@ -92,6 +94,7 @@ void FeatureTiles::compute(int64_t n, int64_t tokens) {
   point_values(*features_, values_at_);
   features_->run();
   if (bare_) add_epsilon();
+  return true;
 }
 
 void FeatureTiles::add_epsilon() {

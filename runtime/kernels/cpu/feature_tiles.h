@@ -21,8 +21,8 @@ class FeatureTiles {
   /// nullptr where nobody wants them.
   void start_gradient(const Task& task, int64_t key_head, float* sums);
 
-  /// Features of the tokens n, ... .
-  void compute(int64_t n, int64_t tokens);
+  /// Features of the tokens n, ... ; false: they were there already.
+  bool compute(int64_t n, int64_t tokens);
   /// phi(D, n), weights included, of the last compute().
   Matrix phi() const { return (bare_ ? shifted_ : phi_).matrix(padded_); }
   const TokenRows& rows() const { return rows_; }
@@ -51,8 +51,8 @@ class FeatureTiles {
   TokenRows rows_;
   TokenWeights weights_;
   Task task_{-1, -1, -1, 0, 0};
-  float* sums_ = nullptr;  ///< of grad_
-  int64_t first_ = 0, tokens_ = 0, padded_ = 0;
+  float* sums_ = nullptr;                        ///< of grad_
+  int64_t first_ = 0, tokens_ = 0, padded_ = 0;  ///< of the last compute(); 0: none yet
   Matrix x_rows_{};    ///< of the last compute(): in x_, or where the tokens lie
   bool bare_ = false;  ///< phi_ is without PackedMap::epsilon(), as the gradient takes it
   Tile x_, phi_, shifted_, dx_;

@@ -2,6 +2,7 @@
 // gradient.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "runtime/kernels/cpu/tile.h"
@@ -20,7 +21,8 @@ class QuotientColumns {
  public:
   QuotientColumns(const at::Tensor& grad, const at::Tensor& o, const at::Tensor& den,
                   const Denominator& rule, int64_t tokens);
-  /// Of the tokens n, ... of (b, h); `weight` (zeros where a token only pads) selects.
+  /// Of the tokens n, ... of (b, h); `weight` (zeros where a token only pads) selects. The same
+  /// once more costs nothing.
   const Tile& compute(int64_t b, int64_t h, int64_t n, int64_t tokens, const float* weight,
                       bool weight_is_one);
 
@@ -28,6 +30,7 @@ class QuotientColumns {
   TokenRows grad_, o_;
   Rows den_;
   Denominator rule_;
+  std::array<int64_t, 4> computed_{};  ///< b, h, n, tokens
   Tile columns_, outputs_;
   std::vector<float> factor_, s_;
 };

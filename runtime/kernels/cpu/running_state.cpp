@@ -70,6 +70,12 @@ Matrix RunningState::rows() const {
   return {rows_.data_ptr<float>(), rows_.size(1), 1, layout_.padded, rows_.size(1)};
 }
 
+void RunningState::copy_to(const Matrix& state) const {
+  const Matrix own = rows();
+  transpose({own.data, dv_, 1, own.extent1, own.stride1}, state.data, state.stride1);
+  std::copy_n(columns().part1(dv_, 1).data, layout_.padded, state.part1(dv_, 1).data);
+}
+
 void RunningState::store(float* S, float* z) const {
   const at::Tensor normaliser = columns_[dv_];
   const auto copy = [&](const at::Tensor& padded, float* to, int64_t width) {

@@ -37,6 +37,8 @@ class RunningState {
 
   Matrix columns() const;  ///< (D, e), the normaliser at e = dv
   Matrix rows() const;     ///< (e, D), e < dv padded to kRowColumns
+  /// The state (D, e) of rows() and columns()' normaliser.
+  void copy_to(const Matrix& state) const;
   /// S [D, dv] of rows() and z [D] of columns(), true features alone.
   void store(float* S, float* z) const;
 

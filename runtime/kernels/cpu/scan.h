@@ -12,6 +12,9 @@
 
 namespace luna::kernels {
 
+/// Most tokens of a scan.
+inline constexpr int64_t kScanTokens = 256;
+
 /// Rows of a tile's tokens; a negative stride runs against time, 0 gives every token the same.
 struct ScanRows {
   const float* first;  ///< of the token that comes first

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "runtime/kernels/cpu/key_sums.h"
 #include "runtime/kernels/cpu/segment_strip.h"
 #include "runtime/kernels/cpu/state.h"
 #include "runtime/kernels/cpu/tasks.h"
@@ -13,9 +14,6 @@ namespace {
 
 /// Tokens of a task; where its sums over segments become a state, the fewest.
 constexpr int64_t kTaskTokens = 2048;
-
-/// Bytes: what the pipelines of tables count on (generators/attention/segments/segments.h).
-constexpr uintptr_t kTableAlignment = 64;
 
 /// max(den + add, clamp) = 1.
 constexpr Denominator kNoDenominator{kLowest, 1.0f};
@@ -129,9 +127,9 @@ class TaskTable {
   CrowdedRows crowded_;
 };
 
-/// Memory of a TaskTable.
-at::Tensor sums_memory(const SegmentMap& map, int64_t dv, int64_t tasks) {
-  return at::empty({tasks, SegmentTable::floats(map, dv)}, at::kFloat);
+/// Memory of one task's table.
+at::Tensor sums_memory(const SegmentMap& map, int64_t dv) {
+  return at::empty({1, SegmentTable::floats(map, dv)}, at::kFloat);
 }
 
 /// Parameter sums of every task: dproj [m, d], dbias [m], gradient of the coefficients. Not wanted,
@@ -194,13 +192,6 @@ class HeadTable {
   int64_t head_ = -1;
 };
 
-/// Memory for the sums that a forward keeps, at most twice v's; undefined: it keeps none.
-at::Tensor kept_memory(const Problem& p, const SegmentMap& map, const Tasks& tasks) {
-  const int64_t floats = tasks.count() * SegmentTable::floats(map, p.v.size(3));
-  const bool keeps = p.keeps_sums && floats * sizeof(float) <= 2 * p.v.nbytes();
-  return keeps ? sums_memory(map, p.v.size(3), tasks.count()) : at::Tensor();
-}
-
 /// Whether c is at most twice what values differ by, as a sample of every head's shows. Sums of w v
 /// serve then as well as those of w (v - c):
 ///   sum w (v - c) . R - u_c sum w = sum w v . R - u_0 sum w,  u_0 = u_c + R . c
@@ -216,17 +207,12 @@ bool is_small(const at::Tensor& center, const Problem& p) {
   return small.all().item<bool>();
 }
 
-/// The forward's sums where they serve in place of those of w (v - c); else undefined. Autograd had
-/// them in keeping, so that their layout is not taken for granted.
+/// The forward's sums where they serve in place of those of w (v - c); else undefined.
 at::Tensor kept_sums(const Forward& saved, const Problem& p, const SegmentMap& map,
                      const Tasks& tasks, const at::Tensor& center) {
-  if (saved.key_sums.empty() || !saved.key_sums.front().defined()) return {};
-  const at::Tensor& sums = saved.key_sums.front();
-  const std::vector<int64_t> shape{tasks.count(), SegmentTable::floats(map, p.v.size(3))};
-  const bool fits = sums.sizes() == shape && sums.scalar_type() == at::kFloat &&
-                    sums.is_contiguous() &&
-                    reinterpret_cast<uintptr_t>(sums.const_data_ptr()) % kTableAlignment == 0;
-  return fits && is_small(center, p) ? sums : at::Tensor();
+  const at::Tensor sums =
+      key_sums_of(saved, {tasks.count(), SegmentTable::floats(map, p.v.size(3))});
+  return sums.defined() && is_small(center, p) ? sums : at::Tensor();
 }
 
 }  // namespace
@@ -234,7 +220,7 @@ at::Tensor kept_sums(const Forward& saved, const Problem& p, const SegmentMap& m
 void segment_state(const Problem& p, const SegmentMap& map, Forward& result) {
   const int64_t dv = p.v.size(3);
   const Tasks tasks = segment_tasks(p.k);
-  const at::Tensor kept = kept_memory(p, map, tasks);
+  const at::Tensor kept = key_sums_memory(p, {tasks.count(), SegmentTable::floats(map, dv)});
   if (kept.defined()) result.key_sums = {kept};
   const SegmentStates states(tasks.count(), map.m() * map.L(), dv);
   float one = 1.0f;
@@ -242,7 +228,7 @@ void segment_state(const Problem& p, const SegmentMap& map, Forward& result) {
   tasks.run([&](int64_t begin, int64_t end) {
     const Strips k(p.k), v(p.v);
     Strip sites(map, dv);
-    TaskTable sums(map, dv, kept.defined() ? kept : sums_memory(map, dv, 1));
+    TaskTable sums(map, dv, kept.defined() ? kept : sums_memory(map, dv));
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
       sums.begin(index);
@@ -312,7 +298,7 @@ void segment_query_gradients(const Problem& p, const SegmentMap& map, const Forw
   tasks.run([&](int64_t begin, int64_t end) {
     const Strips q(p.q), g(grad), o(saved.o), dq(result.q);
     Strip sites(map, dv);
-    TaskTable sums(map, dv, sums_memory(map, dv, 1));
+    TaskTable sums(map, dv, sums_memory(map, dv));
     HeadTable tables(map, S, saved.z, dv);
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];
@@ -361,7 +347,7 @@ void segment_key_gradients(const Problem& p, const SegmentMap& map, const Forwar
   tasks.run([&](int64_t begin, int64_t end) {
     const Strips k(p.k), v(p.v), dk(result.k), dvalue(value_gradient);
     Strip sites(map, dv);
-    TaskTable sums(map, dv, kept.defined() ? kept : sums_memory(map, dv, 1));
+    TaskTable sums(map, dv, kept.defined() ? kept : sums_memory(map, dv));
     HeadTable tables(map, R, state_gradient.u, dv);
     for (int64_t index = begin; index < end; index++) {
       const Task task = tasks[index];

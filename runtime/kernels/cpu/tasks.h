@@ -33,6 +33,8 @@ class Tasks {
 
   int64_t count() const { return count_; }
   int64_t slots() const { return slots_; }
+  /// Of the longest.
+  int64_t tokens() const { return std::min(slot_tokens_, N_); }
 
   Task operator[](int64_t index) const {
     const int64_t slot = index % slots_, head = index / slots_;

@@ -22,6 +22,12 @@ Case long_case() {
   return c;
 }
 
+Case causal_case() {
+  Case c = long_case();
+  c.spec.causal = true;
+  return c;
+}
+
 struct Training {
   explicit Training(const Case& c, const ops::Inputs& in)
       : in(in), spec(c.spec), grad(make_grad(c)), saved(ops::attention_forward(in, spec)) {}
@@ -53,6 +59,13 @@ struct Training {
   kernels::Forward saved;
 };
 
+std::vector<at::Tensor> leaves_of(ops::Inputs& in) {
+  std::vector<at::Tensor> leaves{in.q, in.k, in.v};
+  leaves.insert(leaves.end(), in.params.begin(), in.params.end());
+  for (at::Tensor& leaf : leaves) leaf.requires_grad_();
+  return leaves;
+}
+
 /// One task and several, a head and several, factors of tokens.
 std::vector<Case> kept_cases() {
   std::vector<Case> cases(5, long_case());
@@ -76,6 +89,47 @@ TEST(KeptSums, GiveTheSameGradientsAsSummingAgain) {
       EXPECT_LE(error(kept[i], again[i]).rms, kRounding) << describe(c) << i;
     }
   }
+}
+
+/// Strips of several chunks, and heads enough for one strip; a query head a key head and several.
+std::vector<Case> causal_cases() {
+  std::vector<Case> cases(3, causal_case());
+  cases[0].shape.B = cases[0].shape.H = cases[0].shape.Hk = 1;
+  cases[0].shape.N = cases[0].shape.Nq = 2300;
+  cases[1].shape.B = 4;
+  cases[1].shape.H = 4;
+  cases[1].shape.Hk = 2;
+  cases[2].spec.envelope = "exp";
+  return cases;
+}
+
+/// States before every chunk: features are computed once then, all sums are the same.
+TEST(KeptSums, CausalGiveTheSameGradientsAsNone) {
+  for (const Case& c : causal_cases()) {
+    const Training training(c);
+    ASSERT_TRUE(training.keeps()) << describe(c);
+    EXPECT_TRUE(training.reads_sums()) << describe(c);
+    const auto kept = training.gradients(training.saved.key_sums), again = training.gradients({});
+    for (size_t i = 0; i < kept.size(); ++i) {
+      EXPECT_LE(error(kept[i], again[i]).rms, kRounding) << describe(c) << i;
+    }
+  }
+}
+
+/// Of no parameter, too: it is the tokens' gradients that read them.
+TEST(KeptSums, CausalAreKeptOfFixedMaps) {
+  Case c = causal_case();
+  ops::Inputs in = make_inputs(c);
+  in.params.clear();
+  c.spec.feature_map = "elu";
+  const Training training(c, in);
+  ASSERT_TRUE(training.keeps());
+  const auto kept = training.gradients(training.saved.key_sums);
+  ops::Inputs leaf_in = in;
+  const std::vector<at::Tensor> leaves = leaves_of(leaf_in);
+  const at::Tensor out = run_forward(leaf_in, c.spec, Through::fused);
+  const auto got = torch::autograd::grad({out}, leaves, {training.grad});
+  for (size_t i = 0; i < got.size(); ++i) EXPECT_TRUE(same_bits(got[i], kept[i])) << i;
 }
 
 TEST(KeptSums, AreOfEverySequenceOfARow) {
@@ -141,8 +195,10 @@ TEST(KeptSums, AreNotKeptWhereTheyAreLargeOrNotAskedFor) {
   Case c = long_case();
   c.shape.m = 256;  // segment form as before
   EXPECT_FALSE(Training(c).keeps());
-  c = long_case();
   c.spec.causal = true;
+  EXPECT_FALSE(Training(c).keeps());
+  c = causal_case();
+  c.shape.N = c.shape.Nq = 256;  // one chunk, before which there is nothing
   EXPECT_FALSE(Training(c).keeps());
   c = long_case();
   c.spec.keeps_sums = false;
@@ -155,9 +211,7 @@ TEST(KeptSums, ReachEveryBackwardThroughAutograd) {
   const auto kept = training.gradients(training.saved.key_sums), again = training.gradients({});
   ASSERT_FALSE(same_bits(kept.back(), again.back()));
   ops::Inputs in = training.in;
-  std::vector<at::Tensor> leaves{in.q, in.k, in.v};
-  leaves.insert(leaves.end(), in.params.begin(), in.params.end());
-  for (at::Tensor& leaf : leaves) leaf.requires_grad_();
+  const std::vector<at::Tensor> leaves = leaves_of(in);
   const at::Tensor out = run_forward(in, c.spec, Through::fused);
   for (int pass = 0; pass < 2; ++pass) {
     const auto got = torch::autograd::grad({out}, leaves, {training.grad}, /*retain_graph=*/true);

@@ -12,7 +12,7 @@
 namespace luna::kernels {
 namespace {
 
-constexpr int64_t kLanesHere = 64;
+constexpr int64_t kLanesHere = 160;
 
 struct Memory {
   explicit Memory(int64_t tokens = 19, int64_t count = 21)
@@ -77,8 +77,8 @@ void expect_formula(void (*scan)(const Scan&)) {
   for (const bool reverse : {false, true}) {
     for (const bool adds : {false, true}) {
       for (const bool keeps : {false, true}) {
-        for (const int64_t tokens : {19, 128, 150}) {
-          for (const int64_t count : {3, 21}) {
+        for (const int64_t tokens : {7, 19, 150, static_cast<int>(kScanTokens)}) {
+          for (const int64_t count : {1, 3, 21, 32, 77}) {
             Memory memory(tokens, count);
             const Memory before = memory;
             scan(memory.scan(reverse, adds, keeps));

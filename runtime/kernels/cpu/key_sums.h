@@ -1,0 +1,19 @@
+// Memory of what a training forward keeps for its backward (Forward::key_sums).
+#pragma once
+
+#include "runtime/kernels/kernels.h"
+
+namespace luna::kernels::cpu {
+
+/// Bytes: what kernels may count on.
+inline constexpr int64_t kKeySumsAlignment = 64;
+
+/// Float32, to be filled; undefined where the problem keeps no sums, or these would take more than
+/// twice v's memory.
+at::Tensor key_sums_memory(const Problem& p, at::IntArrayRef shape);
+
+/// Those of the forward; undefined where it kept none. Autograd had them in keeping, so that shape,
+/// dtype and place are not taken for granted.
+at::Tensor key_sums_of(const Forward& saved, at::IntArrayRef shape);
+
+}  // namespace luna::kernels::cpu
