@@ -87,8 +87,12 @@ Gradients backward_of(const Call& call, const at::Tensor& grad, const Inputs& in
   parts.k_weight = wanted.k && spec.has_envelope();
   parts.params = any(wanted.params) || through_scale;
   parts.wide = is_weighed(spec);
+  kernels::Forward from = saved;  // hooks of saved tensors may have given them other strides
+  from.o = unit_last_stride(saved.o);
+  from.S = saved.S.contiguous();
+  from.z = saved.z.contiguous();
   const kernels::Backward back =
-      kernels::backward(call.problem, saved, aligned(unit_last_stride(grad)), parts);
+      kernels::backward(call.problem, from, aligned(unit_last_stride(grad)), parts);
 
   // A fused pass gives q's gradient on the way to the parameters', and k's and v's together.
   const auto asked = [](bool flag, const at::Tensor& x) { return flag ? x : at::Tensor(); };

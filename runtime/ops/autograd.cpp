@@ -59,8 +59,9 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
   static variable_list forward(AutogradContext* context, const at::Tensor& q, const at::Tensor& k,
                                const at::Tensor& v, at::TensorList params, Mask key_mask,
                                Offsets cu_seqlens, const Spec& spec, at::ScalarType o_type) {
-    KeptSums kept((spec.causal || any_requires_grad(params)) && reaches_kernels({q, k, v}) &&
-                  reaches_kernels(params));
+    // Sums over keys serve gradients of parameters, causal those of queries too.
+    const bool serves = any_requires_grad(params) || (spec.causal && q.requires_grad());
+    KeptSums kept(serves && reaches_kernels({q, k, v}) && reaches_kernels(params));
     at::AutoDispatchBelowADInplaceOrView below_autograd;
     // Saved in float32, whose digits the gradients' differences need.
     auto [o, den, S, z, M] =

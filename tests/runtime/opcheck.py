@@ -121,6 +121,36 @@ def check_kept_sums():
     assert len(saved) == count - 1, (len(saved), count)
 
 
+def check_saved_tensors():
+    """Hooks may give back what was saved with other strides."""
+    q, k, v = (leaf(B, H, 600, D) for _ in range(3))
+    for causal in (False, True):
+        weights = params(False)
+
+        def train(unpack):
+            with torch.autograd.graph.saved_tensors_hooks(lambda x: x, unpack):
+                out = luna.luna_attention(q, k, v, *weights, causal=causal)
+            return torch.autograd.grad(out.square().sum(), (q, k, v, *weights))
+
+        plain, strided = train(lambda x: x), train(lambda x: torch.stack((x, x), -1)[..., 0])
+        for given, expected in zip(strided, plain):
+            torch.testing.assert_close(given, expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
+
+
+def check_lazy_clones():
+    """Memory that is copied on write is read as it is."""
+    tensors = [torch.randn(B, H, 600, D) for _ in range(4)]
+    weights = params(False)
+
+    def train(q, k, v, grad):
+        leaves = [x.requires_grad_() for x in (q, k, v)]
+        return torch.autograd.grad(luna.luna_attention(*leaves, *weights), (*leaves, *weights), grad)
+
+    plain = train(*(x.clone() for x in tensors))
+    for given, expected in zip(train(*(torch._lazy_clone(x) for x in tensors)), plain):
+        assert torch.equal(given, expected)
+
+
 def gradients(operator, tensors, grad, dtype, device="cpu"):
     leaves = [x.detach().to(device, dtype).requires_grad_() for x in tensors]
     out = operator(*leaves)
@@ -247,6 +277,8 @@ else:
     check_decoding()
     check_internal()
     check_kept_sums()
+    check_saved_tensors()
+    check_lazy_clones()
     check_all_bounds(D, DV)
     check_reference()
     check_steps()

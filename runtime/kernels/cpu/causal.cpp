@@ -9,12 +9,12 @@ namespace {
 /// What the queries of a chunk give.
 class ChunkOutputs {
  public:
-  ChunkOutputs(const Problem& p, Forward& result)
+  ChunkOutputs(const Problem& p, int64_t chunk, Forward& result)
       : rule_(p.denominator),
         o_(result.o),
         den_(result.den),
-        sums_(p.v.size(3), kChunk),
-        factor_(kChunk) {}
+        sums_(p.v.size(3), chunk),
+        factor_(chunk) {}
 
   /// keeps: the state goes on with the chunk's keys in it.
   void compute(const Task& task, int64_t n, int64_t tokens, FeatureTiles& queries,
@@ -46,7 +46,7 @@ class ChunkOutputs {
 /// z of every token of a chunk: the sum of its features and of those before it.
 class ChunkNormalisers {
  public:
-  explicit ChunkNormalisers(const PackedMap& map) : z_(map.layout().padded, kChunk) {}
+  ChunkNormalisers(const PackedMap& map, int64_t chunk) : z_(map.layout().padded, chunk) {}
   Matrix compute(const KeyTiles& keys, int64_t dv, const RunningState& state) const {
     const Matrix z = z_.matrix(keys.features.padded()), one = ones(z.extent1);
     CausalProduct{keys.features.phi(), one, one, z, state.columns().part1(dv, 1)}.run(
@@ -63,22 +63,23 @@ class ChunkNormalisers {
 void causal_forward(const Problem& p, const PackedMap& q_map, const PackedMap& k_map,
                     Forward& result) {
   const int64_t Hk = p.k.size(1), dv = p.v.size(3), D = result.S.size(2);
+  const int64_t chunk = chunk_tokens(k_map);
   const Tasks strips = strips_of(p.k);
-  const TaskStates before = states_before(p, k_map, strips);
-  const ChunkStates kept = ChunkStates::of_forward(p, k_map, strips);
+  const TaskStates before = states_before(p, k_map, strips, chunk);
+  const ChunkStates kept = ChunkStates::of_forward(p, k_map, strips, chunk);
   if (kept.defined()) result.key_sums = {kept.memory()};
   strips.run([&](int64_t begin, int64_t end) {
-    KeyTiles keys(p, k_map);
-    auto queries = query_tiles(p, q_map);
-    ChunkOutputs outputs(p, result);
-    const ChunkNormalisers normalisers(k_map);
+    KeyTiles keys(p, k_map, chunk);
+    auto queries = query_tiles(p, q_map, chunk);
+    ChunkOutputs outputs(p, chunk, result);
+    const ChunkNormalisers normalisers(k_map, chunk);
     RunningState state(k_map.layout(), dv);
     for (int64_t index = begin; index < end; index++) {
       const Task task = strips[index];
       const int64_t head = task.b * Hk + task.h;
       keys.features.start(task, task.h);
       state.start(before.of(index));
-      for_each_chunk(task, [&](int64_t n, int64_t tokens) {
+      for_each_tile(task, chunk, [&](int64_t n, int64_t tokens) {
         if (kept.defined()) state.copy_to(kept.of(index, task, n));
         keys.compute(task, n, tokens);
         const Matrix z = normalisers.compute(keys, dv, state);

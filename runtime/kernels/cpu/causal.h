@@ -1,6 +1,7 @@
 // Causal attention: token t sees keys 0 .. t. Features are made chunk by chunk, and a scan (scan.h)
-// takes a chunk's tokens one after the other through the running state; backward runs the same once
-// forward (queries) and once in reverse (keys). Where heads are few, a head's tokens are cut into
+// takes a chunk's tokens one after the other through the running state; backward runs the same
+// forward for the queries and in reverse for the keys, chunk by chunk where the forward kept the
+// states before them, else strip by strip. Where heads are few, a head's tokens are cut into
 // strips: every strip's own state first, their exclusive sums, then the strips side by side.
 #pragma once
 

@@ -1,3 +1,7 @@
+#include <deque>
+#include <optional>
+#include <vector>
+
 #include "runtime/kernels/cpu/causal.h"
 #include "runtime/kernels/cpu/causal_chunks.h"
 #include "runtime/kernels/cpu/parameter_sums.h"
@@ -15,23 +19,25 @@ struct Pass {
   bool wants_params;
   const at::Tensor& power;
   Backward& result;
+  int64_t chunk;
 
   int64_t dv() const { return p.v.size(3); }
-  bool of_queries() const { return result.q.defined() || wants_params; }
-  bool of_keys() const {
+  bool wants_queries() const { return result.q.defined() || wants_params; }
+  bool wants_keys() const {
     return result.k.defined() || result.v.defined() || power.defined() || wants_params;
   }
 };
 
-/// The queries of a key head, every query head's chunk with the columns of its quotient.
+/// The queries of a key head, every query head's chunk with the columns w of its quotient.
 class QueryChunks {
  public:
-  explicit QueryChunks(const Pass& pass) : p_(pass.p), tiles_(query_tiles(pass.p, pass.q_map)) {
+  explicit QueryChunks(const Pass& pass)
+      : p_(pass.p), tiles_(query_tiles(pass.p, pass.q_map, pass.chunk)) {
     for (int64_t g = 0; g < group_of(p_); g++) {
-      quotients_.emplace_back(pass.grad, pass.saved.o, pass.saved.den, p_.denominator, kChunk);
+      quotients_.emplace_back(pass.grad, pass.saved.o, pass.saved.den, p_.denominator, pass.chunk);
     }
   }
-  /// body(g, features, columns) for the query heads of a strip's key head, tokens n, ... ; sums:
+  /// body(g, features, w) for the query heads of a strip's key head, tokens n, ... ; sums:
   /// FeatureTiles::start_gradient()'s.
   template <typename Body>
   void for_each_head(const Task& strip, int64_t n, int64_t tokens, float* sums, const Body& body) {
@@ -51,98 +57,58 @@ class QueryChunks {
   std::deque<QuotientColumns> quotients_;
 };
 
-/// Every strip's state of the queries after it.
-TaskStates states_after(const Pass& pass, const Tasks& strips) {
-  TaskStates states(strips.count(), pass.q_map.layout(), pass.dv());
-  if (strips.slots() == 1 || !pass.of_keys()) return states;
-  strips.run([&](int64_t begin, int64_t end) {
-    QueryChunks queries(pass);
-    for (int64_t index = begin; index < end; index++) {
-      const Task strip = strips[index];
-      if (strip.slot == 0) continue;  // no keys before it
-      for_each_chunk(strip, [&](int64_t n, int64_t tokens) {
-        queries.for_each_head(
-            strip, n, tokens, nullptr, [&](int64_t, const FeatureTiles& own, const Matrix& w) {
-              state_add(own.phi(), w, w.part0(pass.dv(), 1), pass.dv(), states.of(index));
-            });
-      });
-    }
-  });
-  states.sum_after(strips.slots());
-  return states;
-}
-
-/// The gradients of one strip at a time: of its queries, first token to last, through the state S
-/// of the keys up to theirs; then of its keys and values, last token to first, through R of the
-/// queries from theirs on. Where the states before all chunks are known, chunk after chunk, so that
-/// features are computed once for both.
+/// The gradients of one strip at a time: of queries, first token to last, through the state S of
+/// the keys up to theirs; of keys and values, last token to first, through R of the queries from
+/// theirs on. Features are computed once where queries() and keys() of a chunk follow each other.
 class StripGradients {
  public:
   explicit StripGradients(const Pass& pass)
       : pass_(pass),
-        keys_(pass.p, pass.k_map),
+        keys_(pass.p, pass.k_map, pass.chunk),
         queries_(pass),
         S_(pass.k_map.layout(), pass.dv()),
         dq_(pass.result.q),
         dk_(pass.result.k),
         dv_(pass.result.v),
         power_(pass.power, nullptr),
-        dphi_(pass.k_map.layout().padded, kChunk),
-        dvalues_(pass.dv(), kChunk),
-        products_(kChunk) {
+        dphi_(pass.k_map.layout().padded, pass.chunk),
+        dvalues_(pass.dv(), pass.chunk),
+        products_(pass.chunk) {
     for (int64_t g = 0; g < group_of(pass.p); g++) {
       R_.emplace_back(pass.q_map.layout(), pass.dv());
     }
   }
 
-  /// after: R of the queries after the strip; sums: FeatureTiles::start_gradient()'s.
-  void start(const Task& strip, const Matrix& after, float* query_sums, float* key_sums) {
+  /// sums: FeatureTiles::start_gradient()'s.
+  void start(const Task& strip, float* query_sums, float* key_sums) {
     strip_ = strip;
     query_sums_ = query_sums;
     keys_.features.start_gradient(strip, strip.h, key_sums);
+  }
+  /// S of the keys before the chunk that queries() is called for first.
+  void start_queries(const Matrix& before) { S_.start(before); }
+  /// R of the queries after the one that keys() is called for first.
+  void start_keys(const Matrix& after) {
     for (const RunningState& state : R_) {
       &state == &R_.front() ? state.start(after) : state.clear();
     }
   }
 
-  /// Of the strip's tokens n, ..., those after which have been dealt with; before: S of the keys
-  /// before them.
-  void compute(int64_t n, int64_t tokens, const Matrix& before) {
-    Task part = strip_;
-    part.first = n;
-    part.tokens = tokens;
-    if (pass_.of_queries()) {
-      const bool moves = tokens > kChunk;  // else S is read where it lies
-      if (moves) S_.start(before);
-      const Matrix S = moves ? S_.columns() : before;
-      for_each_chunk(part, [&](int64_t first, int64_t count) { queries(first, count, S, moves); });
-    }
-    if (!pass_.of_keys()) return;
-    for_each_chunk_reversed(part, [&](int64_t first, int64_t count) { keys(first, count); });
+  /// Of the chunk n, ..., those before which have been dealt with.
+  void queries(int64_t n, int64_t tokens) { queries(n, tokens, S_.columns(), /*moves=*/true); }
+  /// Of any chunk; S (D, e): of the keys before it.
+  void queries(int64_t n, int64_t tokens, const Matrix& S) {
+    queries(n, tokens, S, /*moves=*/false);
   }
-
- private:
-  void queries(int64_t n, int64_t tokens, const Matrix& S, bool moves) {
+  /// R += what the queries of the chunk n, ... give.
+  void add_queries(int64_t n, int64_t tokens, const Matrix& R) {
     const int64_t dv = pass_.dv();
-    keys_.compute(strip_, n, tokens);
-    const Matrix phi = keys_.features.phi(), out = dphi_.matrix(keys_.features.padded());
-    queries_.for_each_head(
-        strip_, n, tokens, query_sums_, [&](int64_t g, FeatureTiles& own, const Matrix& w) {
-          const bool keeps = moves && g + 1 == group_of(pass_.p);
-          CausalProduct{phi, keys_.values(), w, out, S.first1(dv), /*adds=*/false, keeps}.run(
-              Order::forward);
-          CausalProduct{phi,
-                        ones(out.extent1),
-                        w.part0(dv, 1),
-                        out,
-                        S.part1(dv, 1),
-                        /*adds=*/true,
-                        keeps}
-              .run(Order::forward);
-          own.gradient(dphi_, dq_);
-        });
+    queries_.for_each_head(strip_, n, tokens, query_sums_,
+                           [&](int64_t, const FeatureTiles& own, const Matrix& w) {
+                             state_add(own.phi(), w, w.part0(dv, 1), dv, R);
+                           });
   }
-
+  /// Of the chunk n, ..., those after which have been dealt with.
   void keys(int64_t n, int64_t tokens) {
     const int64_t dv = pass_.dv();
     keys_.compute(strip_, n, tokens);
@@ -167,6 +133,29 @@ class StripGradients {
     if (dk_.defined() || pass_.wants_params) keys_.features.gradient(dphi_, dk_);
   }
 
+ private:
+  /// moves: S goes on with the chunk's keys; else it is not written, being autograd's.
+  void queries(int64_t n, int64_t tokens, const Matrix& S, bool moves) {
+    const int64_t dv = pass_.dv();
+    keys_.compute(strip_, n, tokens);
+    const Matrix phi = keys_.features.phi(), out = dphi_.matrix(keys_.features.padded());
+    queries_.for_each_head(
+        strip_, n, tokens, query_sums_, [&](int64_t g, FeatureTiles& own, const Matrix& w) {
+          const bool keeps = moves && g + 1 == group_of(pass_.p);
+          CausalProduct{phi, keys_.values(), w, out, S.first1(dv), /*adds=*/false, keeps}.run(
+              Order::forward);
+          CausalProduct{phi,
+                        ones(out.extent1),
+                        w.part0(dv, 1),
+                        out,
+                        S.part1(dv, 1),
+                        /*adds=*/true,
+                        keeps}
+              .run(Order::forward);
+          own.gradient(dphi_, dq_);
+        });
+  }
+
   const Pass& pass_;
   Task strip_{};
   float* query_sums_ = nullptr;
@@ -180,36 +169,100 @@ class StripGradients {
   std::vector<float> products_;
 };
 
+class CausalBackward {
+ public:
+  explicit CausalBackward(const Pass& pass)
+      : pass_(pass),
+        strips_(strips_of(pass.p.k)),
+        R_(strips_.count(), pass.q_map.layout(), pass.dv()),
+        q_params_(pass.q_map, strips_.count(), pass.wants_params),
+        k_params_(pass.k_map, strips_.count(), pass.wants_params) {}
+
+  void run() {
+    const auto chunks =
+        ChunkStates::of_backward(pass_.saved, pass_.p, pass_.k_map, strips_, pass_.chunk);
+    chunks.defined() ? by_chunks(chunks) : by_strips();
+    if (!pass_.wants_params) return;
+    pass_.result.q_map = q_params_.total(pass_.p.k);
+    pass_.result.k_map = k_params_.total(pass_.p.k);
+  }
+
+ private:
+  /// Once through all chunks: the states before them are known.
+  void by_chunks(const ChunkStates& before) {
+    if (sums_queries()) {
+      for_each_strip([&](int64_t index, const Task& strip, StripGradients& gradients) {
+        for_each_chunk(strip, [&](int64_t n, int64_t tokens) {
+          if (strip.slot > 0) gradients.add_queries(n, tokens, R_.of(index));
+        });
+      });
+      R_.sum_after(strips_.slots());
+    }
+    for_each_strip([&](int64_t index, const Task& strip, StripGradients& gradients) {
+      gradients.start_keys(R_.of(index));
+      for_each_chunk_reversed(strip, pass_.chunk, [&](int64_t n, int64_t tokens) {
+        if (pass_.wants_queries()) gradients.queries(n, tokens, before.of(index, strip, n));
+        if (pass_.wants_keys()) gradients.keys(n, tokens);
+      });
+    });
+  }
+
+  /// Queries first, then keys.
+  void by_strips() {
+    if (pass_.wants_queries() || sums_queries()) {
+      std::optional<TaskStates> before;
+      if (pass_.wants_queries()) {
+        before = states_before(pass_.p, pass_.k_map, strips_, pass_.chunk);
+      }
+      for_each_strip([&](int64_t index, const Task& strip, StripGradients& gradients) {
+        if (before) gradients.start_queries(before->of(index));
+        for_each_chunk(strip, [&](int64_t n, int64_t tokens) {
+          if (before) gradients.queries(n, tokens);
+          if (sums_queries() && strip.slot > 0) gradients.add_queries(n, tokens, R_.of(index));
+        });
+      });
+      R_.sum_after(strips_.slots());
+    }
+    if (!pass_.wants_keys()) return;
+    for_each_strip([&](int64_t index, const Task& strip, StripGradients& gradients) {
+      gradients.start_keys(R_.of(index));
+      for_each_chunk_reversed(strip, pass_.chunk,
+                              [&](int64_t n, int64_t tokens) { gradients.keys(n, tokens); });
+    });
+  }
+
+  /// Whether R is to be summed over strips before their keys take it; the first one's is nobody's.
+  bool sums_queries() const { return pass_.wants_keys() && strips_.slots() > 1; }
+
+  /// body(index, strip, its gradients begun), strips side by side.
+  template <typename Body>
+  void for_each_strip(const Body& body) const {
+    strips_.run([&](int64_t begin, int64_t end) {
+      StripGradients gradients(pass_);
+      for (int64_t index = begin; index < end; index++) {
+        gradients.start(strips_[index], q_params_.of(index), k_params_.of(index));
+        body(index, strips_[index], gradients);
+      }
+    });
+  }
+  template <typename Body>
+  void for_each_chunk(const Task& strip, const Body& body) const {
+    for_each_tile(strip, pass_.chunk, body);
+  }
+
+  const Pass& pass_;
+  Tasks strips_;
+  TaskStates R_;
+  ParameterSums q_params_, k_params_;
+};
+
 }  // namespace
 
 void causal_backward(const Problem& p, const PackedMap& q_map, const PackedMap& k_map,
                      const Forward& saved, const at::Tensor& grad, bool wants_params,
                      const at::Tensor& power, Backward& result) {
-  const Pass pass{p, q_map, k_map, saved, grad, wants_params, power, result};
-  const Tasks strips = strips_of(p.k);
-  const ChunkStates chunks = ChunkStates::of_backward(saved, k_map, pass.dv(), strips);
-  const TaskStates after = states_after(pass, strips);
-  std::optional<TaskStates> before;
-  if (!chunks.defined()) before = states_before(p, k_map, strips);
-  const ParameterSums q_params(q_map, strips.count(), wants_params);
-  const ParameterSums k_params(k_map, strips.count(), wants_params);
-  strips.run([&](int64_t begin, int64_t end) {
-    StripGradients gradients(pass);
-    for (int64_t index = begin; index < end; index++) {
-      const Task strip = strips[index];
-      gradients.start(strip, after.of(index), q_params.of(index), k_params.of(index));
-      if (before) {
-        gradients.compute(strip.first, strip.tokens, before->of(index));
-        continue;
-      }
-      for_each_chunk_reversed(strip, [&](int64_t n, int64_t tokens) {
-        gradients.compute(n, tokens, chunks.of(index, strip, n));
-      });
-    }
-  });
-  if (!wants_params) return;
-  result.q_map = q_params.total(p.k);
-  result.k_map = k_params.total(p.k);
+  const Pass pass{p, q_map, k_map, saved, grad, wants_params, power, result, chunk_tokens(k_map)};
+  CausalBackward(pass).run();
 }
 
 }  // namespace luna::kernels::cpu

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <utility>
 
 #include "runtime/kernels/cpu/feature_tiles.h"
 #include "runtime/kernels/cpu/running_state.h"
@@ -13,9 +14,8 @@ namespace luna::kernels::cpu {
 
 /// Tokens of a chunk: their features stay in the nearest caches, and blocks of the state in
 /// registers from its first token to its last. What a token sees of its own chunk, the scan adds
-/// token by token, so that the length decides about caches alone: 64 tokens take up to 10 % longer
-/// (LUNA, elu, performer; N 2048 and 4096, d 32 and 64), 32 up to 25 %, 256 as long.
-inline constexpr int64_t kChunk = kScanTokens;
+/// token by token, so that the length decides about caches alone.
+int64_t chunk_tokens(const PackedMap& map);
 
 /// The tasks of a causal pass: strips of a key head's tokens.
 Tasks strips_of(const at::Tensor& k);
@@ -34,8 +34,8 @@ struct CausalProduct {
 /// The keys and values of a chunk.
 class KeyTiles {
  public:
-  KeyTiles(const Problem& p, const PackedMap& map)
-      : features(map, p.k, p.k_weight, kChunk), tile_(p.v.size(3), kChunk), v_(p.v) {}
+  KeyTiles(const Problem& p, const PackedMap& map, int64_t chunk)
+      : features(map, p.k, p.k_weight, chunk), tile_(p.v.size(3), chunk), v_(p.v) {}
   void compute(const Task& task, int64_t n, int64_t tokens) {
     if (!features.compute(n, tokens)) return;
     values_ = v_.rows(task.b, task.h, n, tokens, features.weight(), features.weight_is_one(), 0.0f,
@@ -52,26 +52,27 @@ class KeyTiles {
   Matrix values_{};
 };
 
-/// The states before every chunk of every strip, which a training forward keeps (as
-/// Forward::key_sums) for a backward that goes through the chunks once, last to first.
+/// The states before every chunk of every strip, which a training forward keeps for a backward that
+/// goes through the chunks once, last to first.
 class ChunkStates {
  public:
-  /// Of a forward: states to be filled, none where the problem keeps none or they would take more
-  /// than twice v's memory.
-  static ChunkStates of_forward(const Problem& p, const PackedMap& map, const Tasks& strips);
-  /// Of a backward: those saved. Autograd had them in keeping, so that their layout is not taken
-  /// for granted.
-  static ChunkStates of_backward(const Forward& saved, const PackedMap& map, int64_t dv,
-                                 const Tasks& strips);
+  /// Of a forward: to be filled; none where none are kept (key_sums.h) or there is but one chunk.
+  static ChunkStates of_forward(const Problem& p, const PackedMap& map, const Tasks& strips,
+                                int64_t chunk);
+  /// Of a backward: those saved, or the zeros before the only chunk; none where none were kept.
+  static ChunkStates of_backward(const Forward& saved, const Problem& p, const PackedMap& map,
+                                 const Tasks& strips, int64_t chunk);
 
-  bool defined() const { return memory_.defined(); }
+  bool defined() const { return data_ != nullptr; }
   const at::Tensor& memory() const { return memory_; }
   /// (D, e): before token n of the strip of that index, the first of a chunk.
   Matrix of(int64_t index, const Task& strip, int64_t n) const;
 
  private:
-  explicit ChunkStates(at::Tensor memory) : memory_(std::move(memory)) {}
+  ChunkStates(at::Tensor memory, int64_t chunk);
   at::Tensor memory_;  ///< [strips, chunks, augmented columns, padded D]
+  float* data_ = nullptr;
+  int64_t chunk_, chunks_ = 0, columns_ = 0, padded_ = 0;
 };
 
 /// Query heads of a key head.
@@ -90,21 +91,17 @@ void for_each_query_head(const Problem& p, const Task& task, const Body& body) {
 
 /// Features of the queries, one object a query head of a key head: their calls are set up once a
 /// task.
-std::deque<FeatureTiles> query_tiles(const Problem& p, const PackedMap& map);
+std::deque<FeatureTiles> query_tiles(const Problem& p, const PackedMap& map, int64_t chunk);
 
 template <typename Body>
-void for_each_chunk(const Task& task, const Body& body) {
-  for_each_tile(task, kChunk, body);
-}
-
-template <typename Body>
-void for_each_chunk_reversed(const Task& task, const Body& body) {
-  for (int64_t n = (task.tokens - 1) / kChunk * kChunk; n >= 0 && task.tokens > 0; n -= kChunk) {
-    body(task.first + n, std::min(kChunk, task.tokens - n));
+void for_each_chunk_reversed(const Task& task, int64_t chunk, const Body& body) {
+  for (int64_t n = (task.tokens - 1) / chunk * chunk; n >= 0 && task.tokens > 0; n -= chunk) {
+    body(task.first + n, std::min(chunk, task.tokens - n));
   }
 }
 
 /// Every strip's state of the keys before it.
-TaskStates states_before(const Problem& p, const PackedMap& map, const Tasks& strips);
+TaskStates states_before(const Problem& p, const PackedMap& map, const Tasks& strips,
+                         int64_t chunk);
 
 }  // namespace luna::kernels::cpu

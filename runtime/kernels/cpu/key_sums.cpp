@@ -1,5 +1,9 @@
 #include "runtime/kernels/cpu/key_sums.h"
 
+#include <c10/util/accumulate.h>
+
+#include <cstdint>
+
 namespace luna::kernels::cpu {
 
 at::Tensor key_sums_memory(const Problem& p, at::IntArrayRef shape) {
@@ -11,10 +15,12 @@ at::Tensor key_sums_memory(const Problem& p, at::IntArrayRef shape) {
 at::Tensor key_sums_of(const Forward& saved, at::IntArrayRef shape) {
   if (saved.key_sums.empty() || !saved.key_sums.front().defined()) return {};
   const at::Tensor& sums = saved.key_sums.front();
-  const bool fits = sums.sizes() == shape && sums.scalar_type() == at::kFloat &&
-                    sums.is_contiguous() &&
-                    reinterpret_cast<uintptr_t>(sums.const_data_ptr()) % kKeySumsAlignment == 0;
-  return fits ? sums : at::Tensor();
+  const bool floats = sums.is_cpu() && sums.has_storage() && sums.scalar_type() == at::kFloat &&
+                      !sums.is_neg() && !sums.key_set().has(c10::DispatchKey::Python);
+  if (!floats || sums.sizes() != shape || !sums.is_contiguous()) return {};
+  // Mutable, so that memory that is copied on write is copied here: threads may not.
+  const auto place = reinterpret_cast<uintptr_t>(sums.mutable_data_ptr());
+  return place % kKeySumsAlignment == 0 ? sums : at::Tensor();
 }
 
 }  // namespace luna::kernels::cpu

@@ -5,15 +5,16 @@
 
 namespace luna::kernels::cpu {
 
-/// Bytes: what kernels may count on.
+/// Bytes: what the pipelines of tables count on (generators/attention/segments/segments.h).
 inline constexpr int64_t kKeySumsAlignment = 64;
 
 /// Float32, to be filled; undefined where the problem keeps no sums, or these would take more than
 /// twice v's memory.
 at::Tensor key_sums_memory(const Problem& p, at::IntArrayRef shape);
 
-/// Those of the forward; undefined where it kept none. Autograd had them in keeping, so that shape,
-/// dtype and place are not taken for granted.
+/// Those of the forward; undefined where it kept none. Autograd had them in keeping, and its hooks
+/// may give others than the forward's own: device, dtype, shape and place are not taken for
+/// granted.
 at::Tensor key_sums_of(const Forward& saved, at::IntArrayRef shape);
 
 }  // namespace luna::kernels::cpu

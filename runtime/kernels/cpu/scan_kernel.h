@@ -9,8 +9,8 @@ namespace luna::kernels {
 namespace {
 
 /// Where a block's part of y comes from and goes: a chain of kChain blocks adds one sum up in
-/// `partial`, the last one adds it to y. Shorter chains round less; a sum of sums a block takes 5 %
-/// longer.
+/// `partial`, the last one adds it to y. A longer chain rounds more; to add every block's own sum
+/// to y takes 5 % longer.
 enum class Link { only, first, middle, last };
 constexpr int kChain = 4;
 constexpr int64_t kLanes = kVectors * kVector;  // of a block
@@ -64,28 +64,27 @@ void scan_block(const Scan& s, float* partial) {
   }
 }
 
-/// The part of s from lane i and coefficient j on.
-Scan part(const Scan& s, int64_t i, int64_t j) {
+/// The part of s from lane i and coefficient j on; adds: y has sums already.
+Scan part(const Scan& s, int64_t i, int64_t j, bool adds) {
   Scan part = s;
   part.a.first += i;
   part.b.first += j;
   part.c.first += j;
   part.y += i;
   part.T += j * s.T_stride + i;
-  part.adds = s.adds || j > 0;
+  part.adds = adds;
   return part;
 }
 
-/// The blocks of one chain: `blocks` of kCoefficients.
+/// The blocks of one chain: `blocks` of kCoefficients, coefficient j the first.
 void scan_chain(const Scan& s, int64_t i, int64_t j, int64_t blocks, float* partial) {
-  if (blocks == 1) return scan_block<kCoefficients, Link::only>(part(s, i, j), partial);
-  scan_block<kCoefficients, Link::first>(part(s, i, j), partial);
+  const auto block = [&](int64_t k) { return part(s, i, j + k * kCoefficients, s.adds || j > 0); };
+  if (blocks == 1) return scan_block<kCoefficients, Link::only>(block(0), partial);
+  scan_block<kCoefficients, Link::first>(block(0), partial);
   for (int64_t k = 1; k + 1 < blocks; k++) {
-    scan_block<kCoefficients, Link::middle>(part(s, i, j + k * kCoefficients), partial);
+    scan_block<kCoefficients, Link::middle>(block(k), partial);
   }
-  Scan last = part(s, i, j + (blocks - 1) * kCoefficients);
-  last.adds = s.adds || j > 0;
-  scan_block<kCoefficients, Link::last>(last, partial);
+  scan_block<kCoefficients, Link::last>(block(blocks - 1), partial);
 }
 
 void scan_lanes(const Scan& s, int64_t i) {
@@ -96,7 +95,9 @@ void scan_lanes(const Scan& s, int64_t i) {
     scan_chain(s, i, j, blocks, partial);
     j += blocks * kCoefficients;
   }
-  for (; j < s.count; j++) scan_block<1, Link::only>(part(s, i, j), partial);
+  for (; j < s.count; j++) {
+    scan_block<1, Link::only>(part(s, i, j, s.adds || j > 0), partial);
+  }
 }
 
 /// Rows of kLanes values.
@@ -111,7 +112,7 @@ void copy_lanes(const float* from, int64_t from_stride, float* to, int64_t to_st
 /// two apart drive each other out of the nearest cache.
 void scan_dense_lanes(const Scan& s, int64_t i) {
   alignas(64) float a[kScanTokens * kLanes], y[kScanTokens * kLanes];
-  Scan dense = part(s, i, 0);
+  Scan dense = part(s, i, 0, s.adds);
   copy_lanes(dense.a.first, s.a.stride, a, kLanes, s.tokens);
   if (s.adds) copy_lanes(dense.y, s.y_stride, y, kLanes, s.tokens);
   dense.a = {a, kLanes};

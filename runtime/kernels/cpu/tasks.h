@@ -77,12 +77,14 @@ void for_each_tile(const Task& task, int64_t tile, const Body& body) {
 }
 
 /// A [B, heads, tokens, width] tensor whose last stride is 1, or [B, heads, tokens], as raw memory.
+/// (Asked for as constant: a user's may be copied on write, which threads may not; written are
+/// tensors of the kernels' own.)
 struct Rows {
   float* data;
   int64_t batch, head, row, width;
 
   explicit Rows(const at::Tensor& t)
-      : data(t.data_ptr<float>()),
+      : data(const_cast<float*>(t.const_data_ptr<float>())),
         batch(t.stride(0)),
         head(t.stride(1)),
         row(t.size(2) > 1 ? t.stride(2) : 0),

@@ -137,7 +137,8 @@ Tile::Tile(int64_t width, int64_t tokens)
 TokenRows::TokenRows(const at::Tensor& t) {
   if (!t.defined()) return;
   static char nothing[64];
-  data_ = t.numel() ? static_cast<char*>(t.data_ptr()) : nothing;
+  // Constant for the reason that Rows has (tasks.h).
+  data_ = t.numel() ? static_cast<char*>(const_cast<void*>(t.const_data_ptr())) : nothing;
   batch_ = t.stride(0);
   head_ = t.stride(1);
   row_ = t.size(2) > 1 ? t.stride(2) : 0;

@@ -68,9 +68,10 @@ std::vector<Case> long_table_cases() {
   return cases;
 }
 
-/// Every option that causal attention has, on lengths around a chunk's and beyond a strip's.
+/// Every option that causal attention has, on lengths around one and two chunks' (of 32 to 256
+/// tokens) and beyond a strip's.
 std::vector<Case> causal_cases() {
-  const std::vector<int64_t> tokens = {0, 1, 7, 31, 64, 65, 127, 128, 129, 300};
+  const std::vector<int64_t> tokens = {0, 1, 7, 31, 64, 65, 127, 128, 129, 255, 256, 257, 513, 600};
   std::vector<Case> cases = random_luna_cases(kCausalLunaCases, 4);
   const std::vector<Case> linear = random_luna_cases(kCausalLinearCases, 8, kLinear);
   cases.insert(cases.end(), linear.begin(), linear.end());
@@ -89,9 +90,9 @@ std::vector<Case> causal_cases() {
 
 /// A row of sequences, empty and of one token among them; every other case causal.
 std::vector<Case> packed_cases() {
-  const std::vector<std::vector<int64_t>> begins = {{0, 5, 5, 6, 40},      {0, 0, 64, 129},
-                                                    {0, 30, 60, 90, 90},   {0, 3},
-                                                    {0, 64, 65, 150, 160}, {0, 0}};
+  const std::vector<std::vector<int64_t>> begins = {
+      {0, 5, 5, 6, 40},      {0, 0, 64, 129}, {0, 30, 60, 90, 90}, {0, 3},
+      {0, 64, 65, 150, 160}, {0, 0},          {0, 256, 513, 1213}};
   std::vector<Case> cases = random_luna_cases(kPackedLunaCases, 6);
   const std::vector<Case> fixed = random_fixed_cases(kPackedFixedCases, 7, causal_map_names());
   cases.insert(cases.end(), fixed.begin(), fixed.end());
