@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "experiments/config/options.h"
+#include "experiments/runner/build_paths.h"
 #include "experiments/runner/commands.h"
 #include "experiments/runner/common_options.h"
 
@@ -118,12 +119,12 @@ Command selftest_command(CLI::App& root) {
 Command autotune_command(CLI::App& root) {
   const auto options = std::make_shared<AutotuneOptions>();
   options->jobs = static_cast<int>(std::thread::hardware_concurrency());
-  options->schedules = LUNA_SCHEDULES;
-  options->tunables = LUNA_TUNABLES;
-  options->generators = LUNA_GENERATORS;
-  options->compiler = LUNA_COMPILER;
-  options->predict = LUNA_PREDICT;
-  options->ptxas = LUNA_PTXAS;
+  options->schedules = kSchedules;
+  options->tunables = kTunables;
+  options->generators = kGenerators;
+  options->compiler = kCompiler;
+  options->predict = kPredict;
+  options->ptxas = kPtxas;
   CLI::App* app = root.add_subcommand(
       "autotune", "find the fastest schedules on this machine, for the next build; run alone");
   add_device(*app, options->device);

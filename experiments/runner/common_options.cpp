@@ -1,5 +1,6 @@
 #include "experiments/runner/common_options.h"
 
+#include "experiments/runner/build_paths.h"
 #include "experiments/runner/plan.h"
 #include "experiments/runner/schedule.h"
 
@@ -38,7 +39,7 @@ void add_data(CLI::App& app, Places& places) {
 }
 
 void add_config(CLI::App& app, Places& places) {
-  places.config = LUNA_TIERS_FILE;
+  places.config = kTiersFile;
   app.add_option("--config", places.config, "tiers file; default: experiments/lra/tiers.toml")
       ->check(CLI::Validator(check_file, ""));
 }

@@ -6,9 +6,9 @@
 
 namespace luna::kernels::cpu {
 
-at::Tensor key_sums_memory(const Problem& p, at::IntArrayRef shape) {
+at::Tensor key_sums_memory(const Problem& p, at::IntArrayRef shape, int64_t most) {
   const auto bytes = static_cast<size_t>(c10::multiply_integers(shape)) * sizeof(float);
-  const bool keeps = p.keeps_sums && bytes <= 2 * p.v.nbytes();
+  const bool keeps = p.keeps_sums && bytes <= static_cast<size_t>(most) * p.v.nbytes();
   return keeps ? at::empty(shape, at::kFloat) : at::Tensor();
 }
 

@@ -9,8 +9,8 @@ namespace luna::kernels::cpu {
 inline constexpr int64_t kKeySumsAlignment = 64;
 
 /// Float32, to be filled; undefined where the problem keeps no sums, or these would take more than
-/// twice v's memory.
-at::Tensor key_sums_memory(const Problem& p, at::IntArrayRef shape);
+/// so many times v's memory.
+at::Tensor key_sums_memory(const Problem& p, at::IntArrayRef shape, int64_t most);
 
 /// Those of the forward; undefined where it kept none. Autograd had them in keeping, and its hooks
 /// may give others than the forward's own: device, dtype, shape and place are not taken for

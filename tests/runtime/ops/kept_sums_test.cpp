@@ -94,9 +94,9 @@ std::vector<Case> causal_cases() {
   return cases;
 }
 
-/// Sums of the same features in the same order; but a part of dphi that all tokens give (ch_rms) is
-/// rounded with the sums, and a map's epsilon is added to features within the pipeline by the
-/// forward, after it by the backward.
+/// Sums of the same features in the same order: dq, dk and dv are the same bits. But through ch_rms
+/// parameters' gradients reach the tokens', and a map's epsilon is added to features within the
+/// pipeline by the forward, after it by the backward.
 bool sums_alike(const Case& c) {
   return c.spec.ch_rms_target == 0 && c.spec.feature_map != "performer";
 }
