@@ -4,8 +4,12 @@
 
 namespace luna::experiments {
 
-extern const char *const kTiersFile,
-    *const kSchedules, *const kTunables, *const kGenerators, *const kCompiler, *const kPredict,
-                                                                                   *const kPtxas;
+extern const char* const kTiersFile;
+extern const char* const kSchedules;
+extern const char* const kTunables;
+extern const char* const kGenerators;
+extern const char* const kCompiler;
+extern const char* const kPredict;
+extern const char* const kPtxas;
 
 }  // namespace luna::experiments

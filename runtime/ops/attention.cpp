@@ -148,9 +148,9 @@ Gradients polar_backward(const at::Tensor& grad, const Inputs& inputs,
   for (const int64_t half : {0, 1}) {
     const auto own = [&](const at::Tensor& x) { return x.chunk(2, -1)[half]; };
     const Inputs part = half_of(inputs, half);
-    parts[half] = backward_of(
-        Call(part, spec, map, half == 1), own(grad), part,
-        {own(saved.o), saved.den[half], own(saved.S).contiguous(), saved.z, saved.M}, spec, wanted);
+    parts[half] =
+        backward_of(Call(part, spec, map, half == 1), own(grad), part,
+                    {own(saved.o), saved.den[half], own(saved.S), saved.z, saved.M}, spec, wanted);
   }
   Gradients& out = parts[0];
   add(out.q, parts[1].q);

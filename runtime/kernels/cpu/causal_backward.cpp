@@ -192,8 +192,9 @@ class CausalBackward {
   void by_chunks(const ChunkStates& before) {
     if (sums_queries()) {
       for_each_strip([&](int64_t index, const Task& strip, StripGradients& gradients) {
+        if (strip.slot == 0) return;
         for_each_chunk(strip, [&](int64_t n, int64_t tokens) {
-          if (strip.slot > 0) gradients.add_queries(n, tokens, R_.of(index));
+          gradients.add_queries(n, tokens, R_.of(index));
         });
       });
       R_.sum_after(strips_.slots());

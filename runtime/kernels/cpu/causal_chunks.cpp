@@ -1,9 +1,11 @@
 #include "runtime/kernels/cpu/causal_chunks.h"
 
+#include <utility>
 #include <vector>
 
 #include "runtime/kernels/cpu/feature_passes.h"
 #include "runtime/kernels/cpu/key_sums.h"
+#include "runtime/kernels/cpu/scan.h"
 
 namespace luna::kernels::cpu {
 namespace {
@@ -12,7 +14,7 @@ namespace {
 constexpr int64_t kMinStrip = 1024;
 
 /// Most that a forward keeps of states: times v's memory.
-constexpr int64_t kMostKept = 1;
+constexpr int64_t kMostKeptStates = 1;
 
 /// Floats of a chunk's features, and fewest tokens. Emerald Rapids: D 64 to 256, 64 tokens take up
 /// to 10 % longer than 128, 32 up to 25 %, 256 as long. D 561 and 2145, chunks of these sizes take
@@ -52,7 +54,7 @@ ChunkStates::ChunkStates(at::Tensor memory, int64_t chunk)
 ChunkStates ChunkStates::of_forward(const Problem& p, const PackedMap& map, const Tasks& strips,
                                     int64_t chunk) {
   if (p.k.size(2) <= chunk) return {{}, chunk};
-  return {key_sums_memory(p, chunk_states_shape(p, map, strips, chunk), kMostKept), chunk};
+  return {key_sums_memory(p, chunk_states_shape(p, map, strips, chunk), kMostKeptStates), chunk};
 }
 
 ChunkStates ChunkStates::of_backward(const Forward& saved, const Problem& p, const PackedMap& map,

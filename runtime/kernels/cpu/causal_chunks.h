@@ -4,11 +4,9 @@
 
 #include <algorithm>
 #include <deque>
-#include <utility>
 
 #include "runtime/kernels/cpu/feature_tiles.h"
 #include "runtime/kernels/cpu/running_state.h"
-#include "runtime/kernels/cpu/scan.h"
 
 namespace luna::kernels::cpu {
 

@@ -16,7 +16,7 @@ namespace {
 constexpr int64_t kTaskTokens = 2048;
 
 /// Most that a forward keeps of its keys' sums: times v's memory.
-constexpr int64_t kMostKept = 2;
+constexpr int64_t kMostKeptSums = 2;
 
 /// max(den + add, clamp) = 1.
 constexpr Denominator kNoDenominator{kLowest, 1.0f};
@@ -224,7 +224,7 @@ void segment_state(const Problem& p, const SegmentMap& map, Forward& result) {
   const int64_t dv = p.v.size(3);
   const Tasks tasks = segment_tasks(p.k);
   const at::Tensor kept =
-      key_sums_memory(p, {tasks.count(), SegmentTable::floats(map, dv)}, kMostKept);
+      key_sums_memory(p, {tasks.count(), SegmentTable::floats(map, dv)}, kMostKeptSums);
   if (kept.defined()) result.key_sums = {kept};
   const SegmentStates states(tasks.count(), map.m() * map.L(), dv);
   float one = 1.0f;
